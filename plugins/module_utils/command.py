@@ -1,0 +1,48 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Programs are run here: argv lists, C locale, never a shell, never without a time limit."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+
+
+class Runner:
+    """Runs programs and remembers the writes in C(commands)."""
+
+    def __init__(self):
+        self.commands = []
+
+    def read(self, argv, timeout=30):
+        """Run a program that changes nothing and return its output."""
+        return self._run(argv, timeout)
+
+    def write(self, argv, timeout=60):
+        """Run a program that changes the host, and keep it for the module's answer."""
+        self.commands.append(list(argv))
+        return self._run(argv, timeout)
+
+    @staticmethod
+    def _run(argv, timeout):
+        try:
+            done = subprocess.run(  # noqa: S603
+                argv,
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                timeout=timeout,
+                env=dict(os.environ, LC_ALL="C"),
+                text=True,
+                errors="replace",
+                check=False,
+            )
+        except FileNotFoundError as error:
+            raise ItemError(f"{argv[0]} is not installed on this host") from error
+        except subprocess.TimeoutExpired as error:
+            raise ItemError(f"{argv[0]} did not end within {timeout} seconds") from error
+        if done.returncode != 0:
+            text = (done.stderr.strip() or done.stdout.strip())[-1000:]
+            raise ItemError(f"{argv[0]} failed ({done.returncode}): {text}")
+        return done.stdout

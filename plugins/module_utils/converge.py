@@ -1,0 +1,126 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""The loop that all modules share: read once, plan every item, act, report every item.
+
+A module supplies C(read), C(want) and C(apply); check mode, diff, per-item errors and the exit live here.
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+
+class ItemError(Exception):
+    """What is wrong with one item, in words for the user; the other items go on."""
+
+
+class Step:
+    """One write that the plan asks for: the item, what is there now and what is wanted."""
+
+    def __init__(self, item, action, have, want):
+        self.id = item["id"]
+        self.item = item
+        self.action = action
+        self.have = have
+        self.want = want
+
+    def changes(self, key):
+        """Whether this step has to change C(key)."""
+        return (self.have or {}).get(key) != (self.want or {}).get(key)
+
+
+def plan(want, have):
+    """Name the write that turns C(have) into C(want); both are dictionaries, None is absent."""
+    if want is None:
+        return None if have is None else "delete"
+    if have is None:
+        return "create"
+    return "update" if any(have.get(key) != value for key, value in want.items()) else None
+
+
+def each(actions, threads=1):
+    """Make an C(apply) out of one function an action; every step is tried, also after another failed."""
+
+    def attempt(step):
+        try:
+            actions[step.action](step)
+        except (ItemError, OSError) as error:
+            return step.id, str(error)
+        return step.id, None
+
+    def apply(steps):
+        with ThreadPoolExecutor(max_workers=threads) as pool:
+            return {item_id: error for item_id, error in pool.map(attempt, steps) if error}
+
+    return apply
+
+
+def require(item, unmet):
+    """Refuse an item that needs something which could not be made; C(unmet) is {id: reason}."""
+    needs = [item["id"], item.get("image_id")] + [port["id"] for port in item.get("ports") or []]
+    for need in needs:
+        if need in unmet:
+            raise ItemError(unmet[need])
+
+
+def converge(module, items, read, want, apply, status=None, commands=None):
+    """Converge C(items) and exit.
+
+    read(items)       -> {id: have}; once for all; an id that is left out is absent
+    want(item, have)  -> the wanted dictionary, or None for absent; may raise ItemError; writes nothing
+    apply(steps)      -> {id: error} of the steps that failed; not called in check mode or without a step
+    status(want)      -> what the result tells about an item that was converged
+    commands          -> the list that C(apply) appends its writes to
+    """
+    results, steps = _plan_all(items, read, want)
+    if steps and not module.check_mode:
+        for item_id, error in apply(steps).items():
+            results[item_id].update(error=error)
+    for step in steps:
+        results[step.id]["diff"] = {"before": step.have or {}, "after": step.want or {}}
+    _exit(module, results, status, commands or [])
+
+
+def _plan_all(items, read, want):
+    results, steps = {}, []
+    try:
+        have = read(items)
+    except (ItemError, OSError) as error:
+        return {item["id"]: _result(item, error=str(error)) for item in items}, []
+    for item in items:
+        try:
+            wanted = want(item, have.get(item["id"]))
+        except ItemError as error:
+            results[item["id"]] = _result(item, error=str(error))
+            continue
+        action = plan(wanted, have.get(item["id"]))
+        results[item["id"]] = _result(item, action=action, want=wanted)
+        if action:
+            steps.append(Step(item, action, have.get(item["id"]), wanted))
+    return results, steps
+
+
+def _result(item, action=None, error=None, want=None):
+    result = {"id": item["id"], "changed": action is not None, "action": action, "want": want}
+    if error:
+        result["error"] = error
+    return result
+
+
+def _exit(module, results, status, commands):
+    answer = {"changed": any(r["changed"] for r in results.values()), "results": list(results.values())}
+    answer["commands"] = commands
+    diffs = []
+    for result in answer["results"]:
+        want, diff = result.pop("want"), result.pop("diff", None)
+        if status and "error" not in result:
+            result["status"] = "absent" if want is None else status(want)
+        if diff and module._diff:
+            result["diff"] = diff
+            diffs.append(dict(diff, before_header=result["id"], after_header=result["id"]))
+    if diffs:
+        answer["diff"] = diffs
+    errors = [f"{r['id']}: {r['error']}" for r in answer["results"] if "error" in r]
+    if errors:
+        module.fail_json(msg=f"{len(errors)} of {len(results)} failed: " + "; ".join(errors), **answer)
+    module.exit_json(**answer)

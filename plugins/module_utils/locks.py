@@ -1,0 +1,37 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Two runs may work on one host at the same moment; what they both edit is edited under one of these locks."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import time
+from contextlib import contextmanager
+
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+
+DIRECTORY = "/run/lock"
+
+
+@contextmanager
+def lock(name, timeout=60):
+    """Hold the host-wide lock C(name); the kernel lets go of it when the process ends, however it ends."""
+    path = os.path.join(DIRECTORY, f"skywright-{name}.lock")
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        _acquire(descriptor, path, time.monotonic() + timeout)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(descriptor, path, deadline):
+    while True:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError as error:
+            if time.monotonic() > deadline:
+                raise ItemError(f"another run holds {path} for too long") from error
+            time.sleep(0.02)
