@@ -28,7 +28,7 @@ class Runner:
     @staticmethod
     def _run(argv, timeout):
         try:
-            done = subprocess.run(  # noqa: S603
+            done = subprocess.run(
                 argv,
                 stdin=subprocess.DEVNULL,
                 capture_output=True,

@@ -8,6 +8,9 @@ A module supplies C(read), C(want) and C(apply); check mode, diff, per-item erro
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
+from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
 
 
 class ItemError(Exception):
@@ -63,7 +66,7 @@ def require(item, unmet):
             raise ItemError(unmet[need])
 
 
-def converge(module, items, read, want, apply, status=None, commands=None):
+def converge(module, *, items, read, want, apply, status=None, commands=(), exclusive=None):
     """Converge C(items) and exit.
 
     read(items)       -> {id: have}; once for all; an id that is left out is absent
@@ -71,32 +74,39 @@ def converge(module, items, read, want, apply, status=None, commands=None):
     apply(steps)      -> {id: error} of the steps that failed; not called in check mode or without a step
     status(want)      -> what the result tells about an item that was converged
     commands          -> the list that C(apply) appends its writes to
+    exclusive         -> the name of the lock to hold from the read to the last write
     """
-    results, steps = _plan_all(items, read, want)
+    guard = nullcontext() if exclusive is None or module.check_mode else lock(exclusive)
+    try:
+        with guard:
+            results = _plan_and_apply(module, items, read, want, apply)
+    except (ItemError, OSError) as error:
+        results = {item["id"]: _result(item, error=str(error)) for item in items}
+    _exit(module, results, status, list(commands))
+
+
+def _plan_and_apply(module, items, read, want, apply):
+    results, steps = _plan_all(items, read(items), want)
     if steps and not module.check_mode:
         for item_id, error in apply(steps).items():
             results[item_id].update(error=error)
-    for step in steps:
-        results[step.id]["diff"] = {"before": step.have or {}, "after": step.want or {}}
-    _exit(module, results, status, commands or [])
+    return results
 
 
-def _plan_all(items, read, want):
+def _plan_all(items, have, want):
     results, steps = {}, []
-    try:
-        have = read(items)
-    except (ItemError, OSError) as error:
-        return {item["id"]: _result(item, error=str(error)) for item in items}, []
     for item in items:
+        there = have.get(item["id"])
         try:
-            wanted = want(item, have.get(item["id"]))
+            wanted = want(item, there)
         except ItemError as error:
             results[item["id"]] = _result(item, error=str(error))
             continue
-        action = plan(wanted, have.get(item["id"]))
+        action = plan(wanted, there)
         results[item["id"]] = _result(item, action=action, want=wanted)
         if action:
-            steps.append(Step(item, action, have.get(item["id"]), wanted))
+            results[item["id"]]["diff"] = {"before": there or {}, "after": wanted or {}}
+            steps.append(Step(item, action, there, wanted))
     return results, steps
 
 

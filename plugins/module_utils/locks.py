@@ -1,6 +1,6 @@
 # Copyright: Skywright contributors
 # Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-"""Two runs may work on one host at the same moment; what they both edit is edited under one of these locks."""
+"""Two runs may work on one host at the same moment; what both edit is edited under one of these locks."""
 
 from __future__ import annotations
 
@@ -8,8 +8,6 @@ import fcntl
 import os
 import time
 from contextlib import contextmanager
-
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 
 DIRECTORY = "/run/lock"
 
@@ -33,5 +31,5 @@ def _acquire(descriptor, path, deadline):
             return
         except BlockingIOError as error:
             if time.monotonic() > deadline:
-                raise ItemError(f"another run holds {path} for too long") from error
+                raise TimeoutError(f"another run holds {path} for too long") from error
             time.sleep(0.02)

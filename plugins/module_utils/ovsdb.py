@@ -16,7 +16,7 @@ class Ovsdb:
         self.runner = runner
 
     def read(self, **tables):
-        """Read whole tables at once: read(Bridge=["name", "ports"]) -> {"Bridge": [{"name": ..., "ports": [...]}]}.
+        """Read whole tables at once: read(Bridge=["name"]) -> {"Bridge": [{"name": "br-int", "_uuid": ...}]}.
 
         Every row also has its C(_uuid); sets come as lists, maps as dictionaries, references as UUID strings.
         """
