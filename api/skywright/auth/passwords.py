@@ -1,0 +1,44 @@
+"""Passwords: bcrypt at rest, and a memory of those that were right a moment ago."""
+
+import hashlib
+import hmac
+import secrets
+import threading
+from collections import OrderedDict
+
+import bcrypt
+
+ROUNDS = 12
+REMEMBERED = 4096
+# bcrypt reads 72 bytes at most; longer passwords are refused when they are set.
+MAX_BYTES = 72
+
+_secret = secrets.token_bytes(32)
+_right: OrderedDict[bytes, None] = OrderedDict()
+_lock = threading.Lock()
+_decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt(ROUNDS)).decode()
+
+
+def hash_password(password: str) -> str:
+    """The bcrypt hash of *password*."""
+    return bcrypt.hashpw(password.encode()[:MAX_BYTES], bcrypt.gensalt(ROUNDS)).decode()
+
+
+def check_password(password: str, stored: str | None) -> bool:
+    """Whether *password* is the one behind *stored*; without a stored hash it takes as long and is False.
+
+    A right pair is remembered as a keyed digest in memory, so that a client that asks for many tokens pays
+    for bcrypt once. A changed password has another stored hash and is therefore not remembered.
+    """
+    key = hmac.digest(_secret, (stored or "").encode() + b"\0" + password.encode(), hashlib.sha256)
+    with _lock:
+        if key in _right:
+            _right.move_to_end(key)
+            return True
+    right = bcrypt.checkpw(password.encode()[:MAX_BYTES], (stored or _decoy).encode()) and stored is not None
+    if right:
+        with _lock:
+            _right[key] = None
+            if len(_right) > REMEMBERED:
+                _right.popitem(last=False)
+    return right

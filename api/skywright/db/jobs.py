@@ -1,0 +1,99 @@
+"""Hosts, jobs, runs and events."""
+
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from skywright.db.base import Base, new_uuid, utcnow
+
+
+class Host(Base):
+    """A machine of the inventory. Capacity is observed; `groups` and `variables` are the inventory's."""
+
+    __tablename__ = "host"
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
+    groups: Mapped[list[str]] = mapped_column(default=list)
+    variables: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(String(16), default="enabled")  # or: disabled
+    disabled_reason: Mapped[str | None] = mapped_column(String(255))
+    up: Mapped[bool] = mapped_column(default=True)
+    vcpus: Mapped[int] = mapped_column(default=0)
+    memory_mib: Mapped[int] = mapped_column(default=0)
+    disk_gib: Mapped[int] = mapped_column(default=0)
+    info: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what host_info returned last
+    observed_at: Mapped[datetime | None]
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Job(Base):
+    """One user operation. States: queued, running, then successful, failed, canceled or error."""
+
+    __tablename__ = "job"
+    __table_args__ = (Index("ix_job_state_created", "state", "sequence"),)
+    sequence: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    id: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
+    playbook: Mapped[str] = mapped_column(String(64))  # playbooks/cloud/<playbook>.yml
+    action: Mapped[str] = mapped_column(String(64))  # create, delete, stop...
+    arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    state: Mapped[str] = mapped_column(String(16), default="queued")
+    waiting_for: Mapped[str | None] = mapped_column(String(255))
+    waiting_since: Mapped[datetime | None] = mapped_column(default=utcnow)
+    not_before: Mapped[datetime | None]
+    attempts: Mapped[int] = mapped_column(default=0)
+    worker: Mapped[str | None] = mapped_column(String(255))
+    lease_until: Mapped[datetime | None]
+    run_id: Mapped[str | None] = mapped_column(ForeignKey("run.id"), index=True)
+    steps_done: Mapped[int] = mapped_column(default=0)
+    steps_total: Mapped[int] = mapped_column(default=0)
+    result: Mapped[dict[str, Any] | None]
+    error: Mapped[str | None] = mapped_column(Text)
+    project_id: Mapped[str | None] = mapped_column(String(64), index=True)
+    user_id: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+    resources: Mapped[list["JobResource"]] = relationship(
+        cascade="all, delete-orphan", lazy="selectin", order_by="JobResource.resource_id"
+    )
+
+
+class JobResource(Base):
+    """A resource that a job works on: no two unfinished jobs of one resource run at once, the earlier goes first."""
+
+    __tablename__ = "job_resource"
+    job_sequence: Mapped[int] = mapped_column(ForeignKey("job.sequence", ondelete="CASCADE"), primary_key=True)
+    resource_type: Mapped[str] = mapped_column(String(32), primary_key=True)
+    resource_id: Mapped[str] = mapped_column(String(255), primary_key=True, index=True)
+
+
+class Run(Base):
+    """One ansible-runner execution of one or many merged jobs."""
+
+    __tablename__ = "run"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
+    playbook: Mapped[str] = mapped_column(String(64))
+    worker: Mapped[str] = mapped_column(String(255))
+    state: Mapped[str] = mapped_column(String(16), default="running")  # successful, failed, canceled, error
+    hosts: Mapped[list[str]] = mapped_column(default=list)
+    rc: Mapped[int | None]
+    started_at: Mapped[datetime] = mapped_column(default=utcnow)
+    finished_at: Mapped[datetime | None]
+
+
+class Event(Base):
+    """One event of a run, in ansible-runner's order."""
+
+    __tablename__ = "event"
+    run_id: Mapped[str] = mapped_column(ForeignKey("run.id", ondelete="CASCADE"), primary_key=True)
+    counter: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    kind: Mapped[str] = mapped_column(String(64))
+    host: Mapped[str | None] = mapped_column(String(255))
+    task: Mapped[str | None] = mapped_column(String(255))
+    data: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -1,0 +1,108 @@
+"""The context of one request: who asks, under which transaction, with which rights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from fastapi import Request
+from sqlalchemy.orm import Session
+
+from skywright.http.errors import Forbidden, NotFound, Unauthorized
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+Row = TypeVar("Row")
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a valid token says. Scope: `project_id`, `domain_id` or `system`; none of them: unscoped."""
+
+    user_id: str
+    user_name: str
+    user_domain_id: str
+    audit_id: str
+    issued_at: datetime
+    expires_at: datetime
+    methods: tuple[str, ...] = ("password",)
+    project_id: str | None = None
+    project_domain_id: str | None = None
+    domain_id: str | None = None
+    system: bool = False
+    roles: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+    def for_policy(self) -> dict[str, Any]:
+        """oslo.policy's credentials."""
+        return {
+            "user_id": self.user_id,
+            "user_domain_id": self.user_domain_id,
+            "project_id": self.project_id,
+            "project_domain_id": self.project_domain_id,
+            "domain_id": self.domain_id,
+            "system_scope": "all" if self.system else None,
+            "roles": list(self.roles),
+        }
+
+
+@dataclass
+class Context:
+    """One request. `db` is its transaction: committed when the handler returns, rolled back when it raises."""
+
+    cloud: "Cloud"
+    request: Request
+    db: Session
+    request_id: str
+    token: Credentials | None
+
+    @property
+    def who(self) -> Credentials:
+        """The caller; Unauthorized if the request brought no valid token."""
+        if self.token is None:
+            raise Unauthorized()
+        return self.token
+
+    @property
+    def project_id(self) -> str:
+        """The project that the token is scoped to; Forbidden for tokens of another scope."""
+        if self.who.project_id is None:
+            raise Forbidden("This operation needs a token scoped to a project.")
+        return self.who.project_id
+
+    @property
+    def is_admin(self) -> bool:
+        return self.who.is_admin
+
+    @property
+    def base_url(self) -> str:
+        """The service's URL as the client reached it, without a slash at the end."""
+        url = self.request.url
+        return f"{url.scheme}://{url.netloc}{self.request.scope.get('root_path', '')}"
+
+    def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
+        """Whether the caller passes *rule* on *target* (default: things of the caller's own project)."""
+        if target is None:
+            target = {"project_id": self.who.project_id}
+        return self.cloud.policy.allows(rule, target, self.who.for_policy())
+
+    def enforce(self, rule: str, target: Mapping[str, Any] | None = None) -> None:
+        """Forbidden unless the caller passes *rule* on *target*."""
+        if not self.allows(rule, target):
+            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+
+    def visible(self, kind: type[Row], identifier: str, label: str) -> Row:
+        """The row *identifier* of *kind* if it is the caller's project's, or the caller is an administrator.
+
+        Everything else, deleted rows too, is NotFound: a tenant cannot tell another's resource from none.
+        """
+        row = self.db.get(kind, identifier)
+        mine = row is not None and (self.is_admin or getattr(row, "project_id", None) == self.who.project_id)
+        if row is None or not mine or getattr(row, "deleted_at", None) is not None:
+            raise NotFound.of(label, identifier)
+        return row

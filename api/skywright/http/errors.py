@@ -1,0 +1,48 @@
+"""Errors that become HTTP answers; each service says how they look (see `Service.render_error`)."""
+
+from http import HTTPStatus
+
+
+class ApiError(Exception):
+    """An answer other than success: HTTP *status*, a *message* for the user, a *kind* (Neutron's `type`)."""
+
+    status = 500
+
+    def __init__(self, message: str = "", *, status: int | None = None, kind: str | None = None) -> None:
+        self.status = status or self.status
+        self.title = HTTPStatus(self.status).phrase
+        self.message = message or self.title
+        self.kind = kind or type(self).__name__
+        super().__init__(self.message)
+
+
+class BadRequest(ApiError):
+    status = 400
+
+
+class Unauthorized(ApiError):
+    status = 401
+
+    def __init__(self, message: str = "The request you have made requires authentication.") -> None:
+        super().__init__(message)
+
+
+class Forbidden(ApiError):
+    status = 403
+
+
+class NotFound(ApiError):
+    status = 404
+
+    @classmethod
+    def of(cls, kind: str, identifier: str) -> "NotFound":
+        """`Server 0a.. could not be found.`, with Neutron's type `ServerNotFound`."""
+        return cls(f"{kind} {identifier} could not be found.", kind=f"{kind.replace(' ', '')}NotFound")
+
+
+class Conflict(ApiError):
+    status = 409
+
+
+class TooLarge(ApiError):
+    status = 413

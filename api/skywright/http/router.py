@@ -1,0 +1,82 @@
+"""Routes: policy, transaction and JSON around handlers that are plain functions of a Context."""
+
+import functools
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from skywright.http.context import Context
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+Handler = Callable[..., Any]
+READS = frozenset({"GET", "HEAD"})
+
+
+def json_response(body: Any, status: int = 200) -> Response:
+    """*body* as JSON; None is an empty body."""
+    if body is None:
+        return Response(status_code=status)
+    return Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
+
+
+@contextmanager
+def request_context(request: Request, policy: str | None, *, write: bool) -> Iterator[Context]:
+    """The context of *request* in one transaction, after *policy* (None: no token needed) was enforced."""
+    cloud: Cloud = request.app.state.cloud
+    database = cloud.database
+    with database.write() if write else database.read() as session:
+        token = cloud.authenticate(session, request.headers.get("x-auth-token"))
+        context = Context(cloud, request, session, request.state.request_id, token)
+        if policy is not None:
+            context.enforce(policy)
+        yield context
+
+
+class Router(APIRouter):
+    """An APIRouter whose handlers take a Context first and return what becomes the JSON body.
+
+    `@router.operation("GET", "/flavors/{flavor_id}", policy="compute:flavors:show")`: *policy* names the rule, None means that no
+    token is needed; *status* is the success code. A handler may return a Response to say more.
+    Handlers are synchronous and run in a thread; a transaction spans the handler, read-only for GET and HEAD.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(redirect_slashes=False, **options)
+
+    def operation(
+        self, method: str, path: str, *, policy: str | None, status: int = 200, write: bool | None = None
+    ) -> Callable[[Handler], Handler]:
+        writes = method not in READS if write is None else write
+
+        def register(handler: Handler) -> Handler:
+            signature = inspect.signature(handler, eval_str=True)
+            parameters = list(signature.parameters.values())[1:]
+            request = inspect.Parameter("__request", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Request)
+
+            @functools.wraps(handler)
+            def endpoint(**values: Any) -> Response:
+                with request_context(values.pop("__request"), policy, write=writes) as context:
+                    result = handler(context, **values)
+                    return result if isinstance(result, Response) else json_response(result, status)
+
+            endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
+                parameters=[request, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters)],
+                return_annotation=Response,
+            )
+            self.add_api_route(
+                path,
+                endpoint,
+                methods=[method],
+                status_code=status,
+                name=handler.__name__,
+                response_model=None,
+            )
+            return handler
+
+        return register

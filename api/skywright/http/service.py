@@ -1,0 +1,83 @@
+"""One OpenStack service: a FastAPI application with that service's own error format."""
+
+import logging
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI, Request, Response
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+
+from skywright.http.errors import ApiError, BadRequest, NotFound
+from skywright.http.router import Router, json_response
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+log = logging.getLogger(__name__)
+ErrorRenderer = Callable[[ApiError], Any]
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service: where it is mounted, its routes, its policy rules, how its errors look.
+
+    `endpoint` is the path after `prefix` in the catalog (`/v2.1`); `headers` may add headers to every answer.
+    """
+
+    name: str  # as in the catalog: nova
+    type: str  # compute
+    prefix: str  # /compute
+    port: int | None  # the classic port, 8774
+    endpoint: str
+    routers: Sequence[Router]
+    policies: Mapping[str, str]
+    render_error: ErrorRenderer
+    middleware: Sequence[Any] = field(default_factory=tuple)
+
+    def application(self, cloud: "Cloud") -> FastAPI:
+        """The ASGI application of the service."""
+        app = FastAPI(title=self.name, openapi_url="/openapi.json", docs_url=None, redoc_url=None)
+        app.state.cloud = cloud
+        app.router.redirect_slashes = False
+        for router in self.routers:
+            app.include_router(router)
+        for middleware in self.middleware:
+            app.add_middleware(middleware)
+
+        def answer(error: ApiError) -> Response:
+            response = json_response(self.render_error(error), error.status)
+            if error.status == 401:
+                response.headers["WWW-Authenticate"] = f'Keystone uri="{cloud.settings.public_url}/identity"'
+            return response
+
+        @app.exception_handler(ApiError)
+        async def api_error(_request: Request, error: ApiError) -> Response:
+            return answer(error)
+
+        @app.exception_handler(RequestValidationError)
+        async def invalid(_request: Request, error: RequestValidationError) -> Response:
+            return answer(BadRequest(_explain(error)))
+
+        @app.exception_handler(HTTPException)
+        async def http_error(request: Request, error: HTTPException) -> Response:
+            if error.status_code == 404:
+                return answer(NotFound("The resource could not be found."))
+            return answer(ApiError(str(error.detail), status=error.status_code))
+
+        @app.exception_handler(Exception)
+        async def crash(request: Request, error: Exception) -> Response:
+            log.exception("%s %s failed", request.method, request.url.path, exc_info=error)
+            return answer(ApiError("An unexpected error happened; the log has it under this request id."))
+
+        return app
+
+
+def _explain(error: RequestValidationError) -> str:
+    """`Invalid input for server.name: String should have at least 1 character`, for each mistake."""
+    parts = []
+    for item in error.errors()[:5]:
+        where = ".".join(str(step) for step in item["loc"] if step not in ("body", "query", "path"))
+        parts.append(f"Invalid input for {where or 'the request'}: {item['msg']}")
+    return "; ".join(parts)

@@ -1,0 +1,1 @@
+"""Jobs: queueing, claiming, running, settling."""

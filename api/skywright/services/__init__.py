@@ -1,0 +1,6 @@
+"""The services. A new one is a folder here and an entry in this list."""
+
+from skywright.http.service import Service
+from skywright.services.identity import SERVICE as identity
+
+SERVICES: list[Service] = [identity]

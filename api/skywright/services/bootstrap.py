@@ -1,0 +1,88 @@
+"""What a new cloud starts with: the default domain, roles, an administrator, the catalog. Idempotent."""
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.auth.passwords import check_password, hash_password
+from skywright.db.identity import Domain, Endpoint, Project, Region, Role, RoleAssignment, Service, User
+from skywright.services import SERVICES
+from skywright.settings import Settings
+
+ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
+
+
+def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> None:
+    """Make or update the default domain, the roles, user and project `admin`, and the catalog."""
+    session.merge(Domain(id="default", name="Default", name_key="default", description="The default domain"))
+    session.flush()
+    for name in ROLES:
+        if role_named(session, name) is None:
+            session.add(Role(name=name, name_key=name.casefold()))
+    session.flush()
+    project = ensure_project(session, "admin")
+    user = ensure_user(session, "admin", admin_password, project)
+    grant(session, user, "admin", "project", project.id)
+    grant(session, user, "admin", "system", "all")
+    _catalog(session, settings)
+
+
+def role_named(session: Session, name: str) -> Role | None:
+    """The global role *name*."""
+    return session.scalar(select(Role).where(Role.name_key == name.casefold(), Role.domain_id == ""))
+
+
+def ensure_project(session: Session, name: str) -> Project:
+    """The project *name* of the default domain, made if it is missing."""
+    query = select(Project).where(Project.domain_id == "default", Project.name_key == name.casefold())
+    project = session.scalar(query)
+    if project is None:
+        project = Project(name=name, name_key=name.casefold(), domain_id="default", parent_id="default")
+        session.add(project)
+        session.flush()
+    return project
+
+
+def ensure_user(session: Session, name: str, password: str, project: Project) -> User:
+    """The user *name* of the default domain with *password* and the default project *project*."""
+    query = select(User).where(User.domain_id == "default", User.name_key == name.casefold())
+    user = session.scalar(query)
+    if user is None:
+        user = User(name=name, name_key=name.casefold(), domain_id="default", default_project_id=project.id)
+        session.add(user)
+    if not check_password(password, user.password_hash):
+        user.password_hash = hash_password(password)
+    session.flush()
+    return user
+
+
+def grant(session: Session, user: User, role: str, target_type: str, target_id: str) -> None:
+    """Give *user* the global *role* on a target."""
+    row = role_named(session, role)
+    assert row is not None, role
+    session.merge(
+        RoleAssignment(
+            actor_type="user",
+            actor_id=user.id,
+            target_type=target_type,
+            target_id=target_id,
+            role_id=row.id,
+            inherited=False,
+        )
+    )
+
+
+def _catalog(session: Session, settings: Settings) -> None:
+    session.merge(Region(id=settings.region, description=""))
+    session.flush()
+    for service in SERVICES:
+        row = session.scalar(select(Service).where(Service.type == service.type))
+        if row is None:
+            row = Service(type=service.type, name=service.name)
+            session.add(row)
+            session.flush()
+        url = f"{settings.public_url}{service.prefix}{service.endpoint}"
+        for interface in ("public", "internal", "admin"):
+            query = select(Endpoint).where(Endpoint.service_id == row.id, Endpoint.interface == interface)
+            endpoint = session.scalar(query) or Endpoint(service_id=row.id, interface=interface)
+            endpoint.url, endpoint.region_id = url, settings.region
+            session.add(endpoint)

@@ -1,0 +1,50 @@
+"""Settings: environment variables `SKYWRIGHT_*`, with defaults that suit one machine without a broker."""
+
+from functools import cached_property
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Everything an operator may set. Paths are relative to the working directory, the checkout's root."""
+
+    model_config = SettingsConfigDict(env_prefix="SKYWRIGHT_")
+
+    state_dir: Path = Field(Path("var"), description="Directory of the database, images, keys and runs.")
+    database: str = Field("", description="SQLAlchemy URL; empty: SQLite in state_dir.")
+    listen: str = Field("127.0.0.1", description="Comma-separated addresses that the API listens on.")
+    port: int = Field(8000, description="Port of the unified layout (/identity, /compute, ...).")
+    classic_ports: bool = Field(True, description="Also listen on 5000, 8774, 9292 and 9696.")
+    public_url: str = Field("http://127.0.0.1:8000", description="Base URL in the catalog, as clients see it.")
+    region: str = "RegionOne"
+    token_seconds: int = 3600 * 6
+    max_body_bytes: int = Field(1 << 20, description="Largest request body, image data excepted.")
+    max_image_bytes: int = Field(64 << 30, description="Largest image that an upload may store.")
+    workers_sweep_seconds: float = Field(5.0, description="How often a worker looks without being told.")
+
+    @cached_property
+    def root(self) -> Path:
+        """The state directory, absolute."""
+        return self.state_dir.resolve()
+
+    @property
+    def database_url(self) -> str:
+        return self.database or f"sqlite:///{self.root / 'skywright.db'}"
+
+    @property
+    def image_dir(self) -> Path:
+        return self.root / "images" / "store"
+
+    @property
+    def key_dir(self) -> Path:
+        return self.root / "keys"
+
+    @property
+    def run_dir(self) -> Path:
+        return self.root / "runs"
+
+    @property
+    def listen_addresses(self) -> list[str]:
+        return [address.strip() for address in self.listen.split(",") if address.strip()]

@@ -1,0 +1,85 @@
+"""The API in process, on a real socket, for real clients."""
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import openstack
+import pytest
+import uvicorn
+from openstack.connection import Connection
+
+from skywright.app import Gateway, create_app
+from skywright.services import bootstrap
+from skywright.settings import Settings
+
+PASSWORD = "secret-of-the-tests"
+
+
+class Api:
+    """A running API: its application, its URL, and connections to it."""
+
+    def __init__(self, app: Gateway, url: str) -> None:
+        self.app, self.cloud, self.url = app, app.cloud, url
+
+    def connect(self, username: str = "admin", project: str = "admin", **options: object) -> Connection:
+        return openstack.connect(
+            load_yaml_config=False,
+            load_envvars=False,
+            auth_url=f"{self.url}/identity",
+            username=username,
+            password=PASSWORD,
+            project_name=project,
+            user_domain_name="Default",
+            project_domain_name="Default",
+            region_name="RegionOne",
+            **options,
+        )
+
+
+def make_api(state: Path) -> Iterator[Api]:
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    settings = Settings(state_dir=state, public_url=url)
+    app = create_app(settings)
+    app.cloud.database.create_all()
+    with app.cloud.database.write() as session:
+        bootstrap.bootstrap(session, settings, admin_password=PASSWORD)
+        for name in ("demo", "alt"):
+            project = bootstrap.ensure_project(session, name)
+            user = bootstrap.ensure_user(session, name, PASSWORD, project)
+            bootstrap.grant(session, user, "member", "project", project.id)
+    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
+    thread.start()
+    while not server.started:
+        time.sleep(0.01)
+    yield Api(app, url)
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API with the users admin, demo and alt, each with a project of that name."""
+    yield from make_api(tmp_path_factory.mktemp("state"))
+
+
+@pytest.fixture
+def admin(api: Api) -> Iterator[Connection]:
+    with api.connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def demo(api: Api) -> Iterator[Connection]:
+    with api.connect("demo", "demo") as connection:
+        yield connection
+
+
+@pytest.fixture
+def alt(api: Api) -> Iterator[Connection]:
+    with api.connect("alt", "alt") as connection:
+        yield connection
