@@ -1,0 +1,378 @@
+#!/usr/bin/python
+# Copyright: Skywright
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Build a small bootable image from Debian packages and a tree of files."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: guest_image
+short_description: Build a small bootable image from Debian packages
+description:
+  - Downloads packages with apt, picks programs, libraries and kernel modules out of them, adds a tree of files, and makes
+    a bootable qcow2 image of them (amd64, BIOS, one ext4 partition). Neither mounts nor loop devices are used.
+  - The same recipe gives the same image. Nothing is built when the image was made by the same recipe.
+options:
+  path:
+    description: The image. Its recipe is kept next to it, with the suffix C(.recipe).
+    type: path
+    required: true
+  size_mib:
+    description: Virtual size of the image.
+    type: int
+    default: 64
+  files:
+    description:
+      - A directory with the trees C(root), which becomes part of the root file system, and C(initramfs).
+    type: path
+    required: true
+  kernel:
+    description: The kernel's package, or a metapackage that depends on it.
+    type: str
+    required: true
+  kernel_options:
+    description: Kernel options added to those that the image needs.
+    type: list
+    elements: str
+    default: []
+  packages:
+    description: Packages to take files from. Dependencies are not followed.
+    type: list
+    elements: str
+    required: true
+  programs:
+    description: Programs to take from the packages, with the libraries they need.
+    type: list
+    elements: str
+    default: []
+  boot_modules:
+    description: Kernel modules for the initramfs, which get their dependencies.
+    type: list
+    elements: str
+    default: []
+  modules:
+    description: Kernel modules for the root file system, which get their dependencies.
+    type: list
+    elements: str
+    default: []
+attributes:
+  check_mode:
+    support: full
+    description: Tells whether the image would be built.
+author:
+  - Skywright
+"""
+
+EXAMPLES = r"""
+- name: Build the guest image
+  skywright.cloud.guest_image:
+    path: /var/lib/images/guest.qcow2
+    files: /usr/share/guest
+    kernel: linux-image-cloud-amd64
+    packages: [busybox-static, dropbear-bin, libc6]
+    programs: [usr/sbin/dropbear]
+    boot_modules: [virtio_pci, virtio_blk]
+"""
+
+RETURN = r"""
+recipe:
+  description: Hash of everything that makes the image what it is.
+  type: str
+  returned: always
+packages:
+  description: The versions of the packages.
+  type: dict
+  returned: always
+size:
+  description: Size of the image in bytes.
+  type: int
+  returned: when the image exists
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+
+SECTOR = 512
+PARTITION_START = 2048  # sectors; the boot loader lives in the gap before it
+GRUB = "/usr/lib/grub/i386-pc"
+GRUB_MODULES = ["biosdisk", "part_msdos", "ext2", "linux"]
+KERNEL_OPTIONS = ["root=/dev/vda1", "console=tty0", "console=ttyS0,115200"]
+LIBRARY_DIRS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"]
+LOADER = "lib64/ld-linux-x86-64.so.2"
+# Features that online growth needs, without those that the boot loader cannot read.
+EXT4_FEATURES = "resize_inode,^metadata_csum_seed,^orphan_file"
+UUID = "5c1f6a0e-8c5b-4f0d-9a3e-736b79777269"
+STATE_FILES = {"var/lib/skywright/root-size": "0\n", "var/lib/skywright/instance": "\n"}
+DIRECTORIES = ["dev", "proc", "sys", "run", "tmp", "mnt", "root", "etc/dropbear", "var/log", "home/sky"]
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "size_mib": {"type": "int", "default": 64},
+            "files": {"type": "path", "required": True},
+            "kernel": {"type": "str", "required": True},
+            "kernel_options": {"type": "list", "elements": "str", "default": []},
+            "packages": {"type": "list", "elements": "str", "required": True},
+            "programs": {"type": "list", "elements": "str", "default": []},
+            "boot_modules": {"type": "list", "elements": "str", "default": []},
+            "modules": {"type": "list", "elements": "str", "default": []},
+        },
+        supports_check_mode=True,
+    )
+    module.run_command_environ_update = {"LC_ALL": "C", "E2FSPROGS_FAKE_TIME": "1"}
+    path = module.params["path"]
+    packages = candidates(module)
+    wanted = recipe(module.params, packages)
+    changed = not os.path.exists(path) or read_text(path + ".recipe").strip() != wanted
+    if changed and not module.check_mode:
+        with tempfile.TemporaryDirectory(prefix="guest-image-") as work:
+            image = Builder(module, work).build(packages)
+            module.atomic_move(image, path)
+        write_text(path + ".recipe", wanted + "\n")
+    result = {"changed": changed, "recipe": wanted, "packages": packages}
+    if os.path.exists(path):
+        result["size"] = os.path.getsize(path)
+    module.exit_json(**result)
+
+
+def candidates(module):
+    """The packages to use and their versions, the kernel's metapackage replaced by the kernel."""
+    shown = show(module, [module.params["kernel"]])
+    kernel = shown[module.params["kernel"]]
+    depends = re.match(r"linux-image-[0-9][^ ,]*", kernel.get("Depends", ""))
+    names = [*module.params["packages"], depends.group() if depends else module.params["kernel"]]
+    shown = show(module, names)
+    return {name: shown[name]["Version"] for name in sorted(names)}
+
+
+def show(module, names):
+    """What apt knows about the packages, by name."""
+    out = module.run_command(["apt-cache", "show", "--no-all-versions", *names], check_rc=True)[1]
+    paragraphs = [dict(re.findall(r"^([\w-]+): (.*)$", text, re.M)) for text in out.split("\n\n")]
+    return {fields["Package"]: fields for fields in paragraphs if fields}
+
+
+def recipe(params, packages):
+    """Hash of everything that makes the image what it is: this program too."""
+    digest = hashlib.sha256()
+    inputs = {name: value for name, value in params.items() if name not in ("path", "files")}
+    digest.update(json.dumps([inputs, packages], sort_keys=True).encode())
+    digest.update(__loader__.get_data(__file__))  # Ansible runs it out of a zip file
+    for path in tree(params["files"]):
+        digest.update(f"{os.path.relpath(path, params['files'])} {os.lstat(path).st_mode:o}\n".encode())
+        if os.path.islink(path):
+            digest.update(os.readlink(path).encode())
+        elif os.path.isfile(path):
+            with open(path, "rb") as file:
+                digest.update(file.read())
+    return digest.hexdigest()
+
+
+class Builder:
+    """Makes one image below a working directory."""
+
+    def __init__(self, module, work):
+        self.module = module
+        self.params = module.params
+        self.work = work
+        self.source = os.path.join(work, "packages")
+        self.root = os.path.join(work, "root")
+        self.initramfs = os.path.join(work, "initramfs")
+
+    def run(self, argv, **kwargs):
+        return self.module.run_command(argv, check_rc=True, **kwargs)[1]
+
+    def build(self, packages):
+        self.unpack(packages)
+        kernel = os.listdir(os.path.join(self.source, "lib/modules"))[0]
+        self.make_root(kernel)
+        self.make_initramfs(kernel)
+        return self.make_image()
+
+    def unpack(self, packages):
+        debs = os.path.join(self.work, "debs")
+        os.mkdir(debs)
+        # apt's own download user cannot write here; as root it says so on stderr and goes on.
+        versions = [f"{name}={version}" for name, version in packages.items()]
+        self.run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *versions], cwd=debs)
+        for deb in sorted(os.listdir(debs)):
+            self.run(["dpkg-deb", "-x", os.path.join(debs, deb), self.source])
+
+    def make_root(self, kernel):
+        for directory in DIRECTORIES:
+            os.makedirs(os.path.join(self.root, directory))
+        self.install_busybox()
+        for program in self.params["programs"]:
+            self.install(program)
+        for library in sorted(self.libraries()):
+            self.install(library)
+        self.install_modules(self.root, kernel, self.params["boot_modules"] + self.params["modules"])
+        self.install(f"boot/vmlinuz-{kernel}", "boot/vmlinuz")
+        self.overlay("root", self.root)
+        for name, text in STATE_FILES.items():
+            os.makedirs(os.path.dirname(os.path.join(self.root, name)), exist_ok=True)
+            write_text(os.path.join(self.root, name), text)
+        os.chmod(os.path.join(self.root, "root"), 0o700)
+        os.chmod(os.path.join(self.root, "etc/shadow"), 0o600)
+        os.chown(os.path.join(self.root, "home/sky"), 1000, 1000)
+
+    def install(self, name, target=None):
+        """Copy one file out of the packages, under the name it has there or another one."""
+        path = os.path.join(self.root, target or name)
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        shutil.copy2(os.path.join(self.source, name), path)
+
+    def install_busybox(self):
+        self.install("bin/busybox")
+        for applet in self.run([os.path.join(self.root, "bin/busybox"), "--list-full"]).split():
+            link = os.path.join(self.root, applet)
+            os.makedirs(os.path.dirname(link), exist_ok=True)
+            if not os.path.lexists(link):
+                os.symlink("/bin/busybox", link)
+
+    def libraries(self):
+        """The libraries of the programs, as the packages' own loader finds them; and the loader."""
+        path = ":".join(os.path.join(self.source, directory) for directory in LIBRARY_DIRS)
+        found = {LOADER}
+        for program in self.params["programs"]:
+            argv = [os.path.join(self.source, LOADER), "--library-path", path, "--list"]
+            listed = self.run([*argv, os.path.join(self.source, program)])
+            for name, file in re.findall(r"(\S+) => (\S+)", listed):
+                if not file.startswith(self.source):
+                    self.module.fail_json(msg=f"{program} needs {name}, which none of the packages has")
+                found.add(os.path.relpath(file, self.source))
+        return found
+
+    def install_modules(self, target, kernel, names):
+        """Copy kernel modules with what they depend on, and index them."""
+        base = os.path.join("lib/modules", kernel)
+        os.makedirs(os.path.join(target, base))
+        if not os.path.exists(os.path.join(self.source, base, "modules.dep")):
+            self.run(["depmod", "-b", self.source, kernel])
+        for module in module_files(read_text(os.path.join(self.source, base, "modules.dep")), names):
+            copied = os.path.join(target, base, module)
+            os.makedirs(os.path.dirname(copied), exist_ok=True)
+            shutil.copy2(os.path.join(self.source, base, module), copied)
+        for index in ("modules.builtin", "modules.order"):
+            shutil.copy2(os.path.join(self.source, base, index), os.path.join(target, base))
+        self.run(["depmod", "-b", target, kernel])
+        # busybox reads the text indexes only.
+        for index in os.listdir(os.path.join(target, base)):
+            if index not in ("kernel", "modules.dep", "modules.alias"):
+                os.remove(os.path.join(target, base, index))
+
+    def make_initramfs(self, kernel):
+        for directory in ("bin", "dev", "proc", "sys", "root"):
+            os.makedirs(os.path.join(self.initramfs, directory))
+        shutil.copy2(os.path.join(self.source, "bin/busybox"), os.path.join(self.initramfs, "bin"))
+        self.install_modules(self.initramfs, kernel, self.params["boot_modules"])
+        self.overlay("initramfs", self.initramfs)
+        settle(self.initramfs)
+        names = [os.path.relpath(path, self.initramfs) for path in tree(self.initramfs)]
+        # Not compressed: unpacking costs a guest more than reading, and the image is compressed as a whole.
+        self.run(
+            ["cpio", "--quiet", "--create", "--format=newc", "--reproducible", "--owner=0:0"]
+            + ["--file", os.path.join(self.root, "boot/initramfs")],
+            cwd=self.initramfs,
+            data="\n".join(names),
+        )
+
+    def overlay(self, name, target):
+        shutil.copytree(os.path.join(self.params["files"], name), target, symlinks=True, dirs_exist_ok=True)
+
+    def make_image(self):
+        disk = os.path.join(self.work, "disk")
+        size = self.params["size_mib"] << 20
+        settle(self.root)
+        with open(disk, "wb") as file:
+            file.truncate(size)
+        start = PARTITION_START * SECTOR
+        self.run(
+            ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
+            + ["-O", EXT4_FEATURES, "-U", UUID, "-L", "skywright"]
+            + ["-E", f"offset={start},hash_seed={UUID},root_owner=0:0,lazy_itable_init=0"]
+            + ["-d", self.root, disk, f"{(size - start) // 1024}k"]
+        )
+        self.install_boot_loader(disk)
+        image = os.path.join(self.work, "image.qcow2")
+        self.run(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", disk, image])
+        return image
+
+    def install_boot_loader(self, disk):
+        """GRUB, as small as it gets: its first sector, the partition table, and its core in the gap behind."""
+        config = os.path.join(self.work, "grub.cfg")
+        core = os.path.join(self.work, "core.img")
+        options = " ".join(KERNEL_OPTIONS + self.params["kernel_options"])
+        write_text(config, f"linux /boot/vmlinuz {options}\ninitrd /boot/initramfs\nboot\n")
+        self.run(
+            ["grub-mkimage", "-O", "i386-pc", "-p", "(hd0,msdos1)/boot", "-c", config, "-o", core]
+            + GRUB_MODULES
+        )
+        with open(os.path.join(GRUB, "boot.img"), "rb") as boot, open(core, "rb") as code:
+            sectors = boot.read(440) + partition_table() + code.read()
+        if len(sectors) > PARTITION_START * SECTOR:
+            self.module.fail_json(msg="the boot loader does not fit before the partition")
+        with open(disk, "r+b") as file:
+            file.write(sectors)
+
+
+def partition_table():
+    """One bootable Linux partition that reaches beyond any disk: the kernel ends it where the disk ends.
+
+    So the partition grows with the disk, and nothing ever has to rewrite the table of a disk in use."""
+    beyond = b"\xfe\xff\xff"
+    entry = struct.pack(
+        "<B3sB3sII", 0x80, beyond, 0x83, beyond, PARTITION_START, 0xFFFFFFFF - PARTITION_START
+    )
+    return b"SKYW\0\0" + entry + bytes(48) + b"\x55\xaa"
+
+
+def module_files(dependencies, names):
+    """The files of the named kernel modules and of all that they depend on, from the text of modules.dep."""
+    depends = {}
+    for line in dependencies.splitlines():
+        file, others = line.split(":")
+        depends[os.path.basename(file).split(".")[0].replace("-", "_")] = [file, *others.split()]
+    return sorted({file for name in names for file in depends[name]})
+
+
+def tree(top):
+    """Every path below a directory, in an order that does not depend on the file system."""
+    paths = []
+    for directory, directories, files in os.walk(top):
+        directories.sort()
+        paths += [os.path.join(directory, name) for name in [*directories, *files]]
+    return sorted(paths)
+
+
+def settle(top):
+    """Give everything one time stamp, so that the same content makes the same image."""
+    for path in [top, *tree(top)]:
+        os.utime(path, (1, 1), follow_symlinks=False)
+
+
+def read_text(path):
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
+def write_text(path, text):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+
+
+if __name__ == "__main__":
+    main()
