@@ -1,0 +1,35 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""What the documentation of all converging modules has in common."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment C(skywright.cloud.converge)."""
+
+    DOCUMENTATION = r"""
+options: {}
+attributes:
+  check_mode:
+    description: Predicts exactly what a run would change, and writes nothing.
+    support: full
+  diff_mode:
+    description: Shows every changed item before and after.
+    support: full
+notes:
+  - Items that are not listed are left alone.
+  - One bad item never stops the others; if any has an error the module fails after having converged the rest.
+author:
+  - Skywright contributors (@skywright)
+"""
+
+    UNMET = r"""
+options:
+  unmet:
+    description:
+      - What could not be made earlier in the run, as a dictionary of ids and reasons.
+      - A present item that needs one of them, or is one of them, fails with its reason and is not touched.
+    type: dict
+    default: {}
+"""

@@ -1,0 +1,52 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""What becomes part of a path, a configuration file or a command is checked here first."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
+
+
+def uuid(text):
+    """Return a UUID in its canonical form, or refuse it."""
+    return _match(UUID, text, "a UUID in canonical form")
+
+
+def mac(text):
+    """Return a MAC address in lower case, or refuse it."""
+    return _match(MAC, text.lower(), "a MAC address")
+
+
+def dns_name(text):
+    """Return a host or domain name, or refuse it."""
+    return _match(NAME, text, "a DNS name")
+
+
+def address(text):
+    """Return an IP address, or refuse it."""
+    return _parse(ipaddress.ip_address, text)
+
+
+def network(text):
+    """Return an IP network, or refuse it."""
+    return _parse(ipaddress.ip_network, text)
+
+
+def _match(pattern, text, what):
+    if not pattern.fullmatch(text):
+        raise ItemError(f"{text!r} is not {what}")
+    return text
+
+
+def _parse(kind, text):
+    try:
+        return kind(text)
+    except ValueError as error:
+        raise ItemError(str(error)) from error

@@ -1,0 +1,57 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Files that are whole or not there, and the little of qcow2's header that is needed to know a disk's size."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+from contextlib import suppress
+
+ROOT = "/var/lib/skywright"
+
+
+def read_text(path):
+    """Return a file's text, or None if it is missing."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def write_text(path, text, mode=0o644):
+    """Write a file so that readers see the old or the new one; its name stays hidden until it is whole."""
+    directory, name = os.path.split(path)
+    temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
+    try:
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
+            file.write(text)
+            os.fchmod(file.fileno(), mode)
+        os.replace(temporary, path)
+    except BaseException:
+        with suppress(FileNotFoundError):
+            os.unlink(temporary)
+        raise
+
+
+def remove(path):
+    """Remove a file or a whole directory, which may be gone already."""
+    if os.path.isdir(path) and not os.path.islink(path):
+        shutil.rmtree(path, ignore_errors=False)
+        return
+    with suppress(FileNotFoundError):
+        os.unlink(path)
+
+
+def virtual_size(path):
+    """Return the bytes of the disk in a qcow2 file, or None if there is no such file."""
+    try:
+        with open(path, "rb") as file:
+            header = file.read(32)
+    except FileNotFoundError:
+        return None
+    if len(header) < 32 or header[:4] != b"QFI\xfb":
+        return None
+    return struct.unpack(">Q", header[24:32])[0]

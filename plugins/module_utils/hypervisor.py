@@ -1,0 +1,114 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""One connection to libvirt, and the few calls that servers need; libvirt's errors become items' errors."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+
+try:
+    import libvirt
+except ImportError:  # the module says so when it is asked to connect
+    libvirt = None
+
+# The numbers of virDomainState; blocked is running, shutting down is not yet off.
+POWER = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "shutoff", 6: "crashed", 7: "paused"}
+
+
+@contextmanager
+def _errors(action):
+    try:
+        yield
+    except libvirt.libvirtError as error:
+        raise ItemError(f"cannot {action}: {error.get_error_message() or error}") from error
+
+
+class Hypervisor:
+    """A host's libvirt; C(commands) holds the writes."""
+
+    def __init__(self, uri):
+        self.uri = uri
+        self.null = uri.startswith("test:")
+        self.connection = None
+        self.commands = []
+
+    def connect(self):
+        """Open the connection."""
+        if libvirt is None:
+            raise ItemError("python3-libvirt is not installed on this host")
+        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+        with _errors(f"reach libvirt at {self.uri}"):
+            self.connection = libvirt.open(self.uri)
+
+    def find(self, server_id):
+        """Return a server's domain, or None."""
+        try:
+            return self.connection.lookupByUUIDString(server_id)
+        except libvirt.libvirtError as error:
+            if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
+                return None
+            raise ItemError(f"cannot read domain {server_id}: {error}") from error
+
+    def power(self, domain):
+        """Return running, paused, shutoff or crashed."""
+        with _errors("read the power state"):
+            return POWER.get(domain.state()[0], "shutoff")
+
+    def definition(self, domain):
+        """Return what libvirt stores for the next boot."""
+        with _errors("read the definition"):
+            return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+
+    def define(self, server_id, xml):
+        """Define or redefine."""
+        self.commands.append(["define", server_id])
+        with _errors("define the domain"):
+            self.connection.defineXML(xml)
+
+    def start(self, server_id):
+        """Start."""
+        self._call("start", server_id, lambda domain: domain.create())
+
+    def resume(self, server_id):
+        """Let a paused domain go on."""
+        self._call("resume", server_id, lambda domain: domain.resume())
+
+    def stop(self, server_id, seconds):
+        """Ask the guest to shut down and wait so many seconds; then, or without any, destroy the domain."""
+        domain = self.find(server_id)
+        if seconds and domain is not None:
+            self._call("shutdown", server_id, lambda domain: domain.shutdown())
+            deadline = time.monotonic() + seconds
+            while time.monotonic() < deadline and self._active(domain):
+                time.sleep(0.1)
+        if domain is not None and self._active(domain):
+            self._call("destroy", server_id, self._destroy)
+
+    def _active(self, domain):
+        with _errors("read the power state"):
+            return bool(domain.isActive())
+
+    @staticmethod
+    def _destroy(domain):
+        try:
+            domain.destroy()
+        except libvirt.libvirtError:
+            # It may have ended by itself meanwhile, which is what was wanted.
+            if domain.isActive():
+                raise
+
+    def undefine(self, server_id):
+        """Undefine with all that libvirt keeps beside the definition."""
+        flags = 0
+        if not self.null:
+            flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
+            flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+        self._call("undefine", server_id, lambda domain: domain.undefineFlags(flags))
+
+    def _call(self, name, server_id, call):
+        self.commands.append([name, server_id])
+        with _errors(f"{name} the domain"):
+            call(self.connection.lookupByUUIDString(server_id))

@@ -1,0 +1,257 @@
+#!/usr/bin/python
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: libvirt_domain
+short_description: Servers as libvirt domains
+description:
+  - Defines, starts, stops, reboots and undefines domains, all through one connection to libvirt.
+  - A definition is compared with what libvirt stores, reduced to what this module decides. A changed definition of a
+    running domain takes effect when it boots next.
+  - Servers are told apart by their UUID; a domain is called C(instance-) and the UUID.
+options:
+  servers:
+    description: The servers to converge.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      id:
+        description: UUID of the server and of its domain.
+        type: str
+        required: true
+      state:
+        description: Whether the domain shall exist; V(absent) destroys a running one.
+        type: str
+        choices: [present, absent]
+        default: present
+      name:
+        description: The user's name of the server; it is only kept in the domain's metadata.
+        type: str
+        default: ''
+      power:
+        description: Whether the server shall run.
+        type: str
+        choices: [running, shutoff]
+        default: running
+      boot_id:
+        description: A running server that was booted under another boot_id is rebooted.
+        type: str
+      reboot:
+        description: How to reboot; V(soft) asks the guest first.
+        type: str
+        choices: [soft, hard]
+        default: hard
+      vcpus:
+        description: Number of virtual processors.
+        type: int
+        default: 1
+      memory_mib:
+        description: Memory.
+        type: int
+        default: 128
+      ports:
+        description: Network interfaces in their order; each joins the port C(tap) and 11 characters of its id.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          id:
+            description: UUID of the port.
+            type: str
+            required: true
+          mac:
+            description: MAC address.
+            type: str
+            required: true
+          mtu:
+            description: MTU of the port's network.
+            type: int
+            default: 1450
+      config_drive:
+        description: Anything but nothing attaches C(disk.config) of the server's directory.
+        type: dict
+  uri:
+    description: The hypervisor; with V(test:///default) domains live only as long as the module runs.
+    type: str
+    default: qemu:///system
+  virt_type:
+    description: How the hypervisor runs guests.
+    type: str
+    choices: [kvm, qemu]
+    default: qemu
+  directory:
+    description: Where the servers' directories are.
+    type: path
+    default: /var/lib/skywright/servers
+  shutdown_seconds:
+    description: How long a guest may take to shut itself down before its domain is destroyed.
+    type: int
+    default: 20
+extends_documentation_fragment:
+  - skywright.cloud.converge
+  - skywright.cloud.converge.unmet
+"""
+
+EXAMPLES = r"""
+- name: A running server
+  skywright.cloud.libvirt_domain:
+    servers:
+      - id: 0a0b0c0d-0000-4000-8000-000000000004
+        name: web-1
+        memory_mib: 256
+        ports:
+          - id: 1a0b0c0d-0000-4000-8000-000000000002
+            mac: fa:16:3e:00:00:01
+"""
+
+RETURN = r"""
+results:
+  description: One entry a server; C(status) is its power state.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{id: 0a0b0c0d-0000-4000-8000-000000000004, changed: true, action: create, status: running}]
+commands:
+  description: The calls that were made, as name of the call and UUID of the domain.
+  returned: always
+  type: list
+  elements: list
+  sample: [[define, 0a0b0c0d-0000-4000-8000-000000000004], [start, 0a0b0c0d-0000-4000-8000-000000000004]]
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import converge, each, require
+from ansible_collections.skywright.cloud.plugins.module_utils.domain_xml import Definition, summary
+from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
+
+PORT = {
+    "id": {"type": "str", "required": True},
+    "mac": {"type": "str", "required": True},
+    "mtu": {"type": "int", "default": 1450},
+}
+SERVER = {
+    "id": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "name": {"type": "str", "default": ""},
+    "power": {"type": "str", "choices": ["running", "shutoff"], "default": "running"},
+    "boot_id": {"type": "str"},
+    "reboot": {"type": "str", "choices": ["soft", "hard"], "default": "hard"},
+    "vcpus": {"type": "int", "default": 1},
+    "memory_mib": {"type": "int", "default": 128},
+    "ports": {"type": "list", "elements": "dict", "default": [], "options": PORT},
+    "config_drive": {"type": "dict"},
+}
+SPEC = {
+    "servers": {"type": "list", "elements": "dict", "required": True, "options": SERVER},
+    "uri": {"type": "str", "default": "qemu:///system"},
+    "virt_type": {"type": "str", "choices": ["kvm", "qemu"], "default": "qemu"},
+    "directory": {"type": "path", "default": "/var/lib/skywright/servers"},
+    "shutdown_seconds": {"type": "int", "default": 20},
+    "unmet": {"type": "dict", "default": {}},
+}
+
+
+class Domains:
+    """Servers on one hypervisor; a server is {"definition": ..., "power": ..., "boot_id": ...}."""
+
+    def __init__(self, hypervisor, *, virt_type, directory, shutdown_seconds, unmet):
+        self.hypervisor = hypervisor
+        self.virt_type = "test" if hypervisor.null else virt_type
+        self.directory = directory
+        self.shutdown_seconds = shutdown_seconds
+        self.unmet = unmet
+
+    def read(self, items):
+        """Read the listed servers' domains."""
+        self.hypervisor.connect()
+        have = {}
+        for item in items:
+            domain = self.hypervisor.find(item["id"])
+            if domain is not None:
+                power, xml = self.hypervisor.power(domain), self.hypervisor.definition(domain)
+                definition = summary(xml)
+                have[item["id"]] = {
+                    "boot_id": definition.pop("boot_id"),
+                    "definition": definition,
+                    "power": power,
+                }
+        return have
+
+    def want(self, item, have):
+        """Want the definition and the power state; a stopped server has no boot to compare."""
+        check.uuid(item["id"])
+        if item["state"] == "absent":
+            return None
+        require(item, self.unmet)
+        definition = summary(self._xml(item))
+        boot_id = definition.pop("boot_id")
+        stopped = have and item["power"] == "shutoff"
+        return {
+            "definition": definition,
+            "power": item["power"],
+            "boot_id": have["boot_id"] if have and (stopped or not boot_id) else boot_id,
+        }
+
+    def _xml(self, item):
+        for port in item["ports"]:
+            check.uuid(port["id"])
+            check.mac(port["mac"])
+        return Definition(item, virt_type=self.virt_type, directory=self.directory).xml()
+
+    def create(self, step):
+        """Define the domain and start it if it shall run."""
+        self.hypervisor.define(step.id, self._xml(step.item))
+        if step.want["power"] == "running":
+            self.hypervisor.start(step.id)
+
+    def update(self, step):
+        """Stop what has to stop, define, start what has to run.
+
+        The new boot_id is stored after the old boot has ended: a run that is cut off is completed by the next.
+        """
+        alive = step.have["power"] != "shutoff"
+        reboots = alive and step.changes("boot_id")
+        wants_run = step.want["power"] == "running"
+        if alive and (reboots or not wants_run or step.have["power"] == "crashed"):
+            gently = step.have["power"] == "running" and (not wants_run or step.item["reboot"] == "soft")
+            self.hypervisor.stop(step.id, self.shutdown_seconds if gently else 0)
+            alive = False
+        if step.changes("definition") or step.changes("boot_id"):
+            self.hypervisor.define(step.id, self._xml(step.item))
+        if wants_run and not alive:
+            self.hypervisor.start(step.id)
+        elif wants_run and step.have["power"] == "paused":
+            self.hypervisor.resume(step.id)
+
+    def delete(self, step):
+        """Destroy and undefine."""
+        if step.have["power"] != "shutoff":
+            self.hypervisor.stop(step.id, 0)
+        self.hypervisor.undefine(step.id)
+
+
+def main():
+    """Converge the domains."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    hypervisor = Hypervisor(module.params["uri"])
+    settings = {key: module.params[key] for key in ("virt_type", "directory", "shutdown_seconds", "unmet")}
+    domains = Domains(hypervisor, **settings)
+    actions = {"create": domains.create, "update": domains.update, "delete": domains.delete}
+    converge(
+        module,
+        items=module.params["servers"],
+        read=domains.read,
+        want=domains.want,
+        apply=each(actions, threads=8),
+        status=lambda want: want["power"],
+        commands=hypervisor.commands,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,271 @@
+#!/usr/bin/python
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: server_disk
+short_description: Servers' directories with their disks and config drives
+description:
+  - A server's disk is a qcow2 overlay on an image of the host's cache. It only ever grows.
+  - The config drive is an ISO image with the label C(config-2) in OpenStack's layout. It is rewritten only when its
+    content differs; a digest of the content is kept next to it.
+options:
+  servers:
+    description: The servers to converge.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      id:
+        description: UUID of the server.
+        type: str
+        required: true
+      state:
+        description: Whether the server's directory shall exist; V(absent) removes it with all it holds.
+        type: str
+        choices: [present, absent]
+        default: present
+      image_id:
+        description: UUID of the image that the disk is based on; only read when the disk is missing.
+        type: str
+      disk_gib:
+        description: Size of the disk; V(0) is the image's own size.
+        type: int
+        default: 0
+      config_drive:
+        description: What the config drive says, or nothing for no config drive.
+        type: dict
+        suboptions:
+          meta_data:
+            description: Content of C(meta_data.json).
+            type: dict
+            default: {}
+          network_data:
+            description: Content of C(network_data.json).
+            type: dict
+            default: {}
+          user_data:
+            description: Content of C(user_data) in base64.
+            type: str
+  directory:
+    description: Where the servers' directories are.
+    type: path
+    default: /var/lib/skywright/servers
+  images:
+    description: The host's image cache.
+    type: path
+    default: /var/lib/skywright/images
+extends_documentation_fragment:
+  - skywright.cloud.converge
+  - skywright.cloud.converge.unmet
+"""
+
+EXAMPLES = r"""
+- name: A disk of one gigabyte
+  skywright.cloud.server_disk:
+    servers:
+      - id: 0a0b0c0d-0000-4000-8000-000000000004
+        image_id: 0a0b0c0d-0000-4000-8000-000000000003
+        disk_gib: 1
+        config_drive:
+          meta_data: {uuid: 0a0b0c0d-0000-4000-8000-000000000004, hostname: web-1}
+"""
+
+RETURN = r"""
+results:
+  description: One entry a server.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{id: 0a0b0c0d-0000-4000-8000-000000000004, changed: true, action: create, status: present}]
+commands:
+  description: The programs that were run to change something.
+  returned: always
+  type: list
+  elements: list
+  sample: [[qemu-img, create, -f, qcow2, disk]]
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import (
+    ItemError,
+    converge,
+    each,
+    require,
+)
+from ansible_collections.skywright.cloud.plugins.module_utils.files import (
+    read_text,
+    remove,
+    virtual_size,
+    write_text,
+)
+
+GIB = 1024**3
+CONFIG_DRIVE = {
+    "meta_data": {"type": "dict", "default": {}},
+    "network_data": {"type": "dict", "default": {}},
+    "user_data": {"type": "str"},
+}
+SERVER = {
+    "id": {"type": "str", "required": True},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+    "image_id": {"type": "str"},
+    "disk_gib": {"type": "int", "default": 0},
+    "config_drive": {"type": "dict", "options": CONFIG_DRIVE},
+}
+SPEC = {
+    "servers": {"type": "list", "elements": "dict", "required": True, "options": SERVER},
+    "directory": {"type": "path", "default": "/var/lib/skywright/servers"},
+    "images": {"type": "path", "default": "/var/lib/skywright/images"},
+    "unmet": {"type": "dict", "default": {}},
+}
+
+
+def config_files(config_drive):
+    """Give the config drive's files as {path: bytes}, the same bytes for the same content."""
+    files = {
+        "openstack/latest/meta_data.json": _json(config_drive["meta_data"]),
+        "openstack/latest/network_data.json": _json(config_drive["network_data"]),
+    }
+    if config_drive["user_data"] is not None:
+        try:
+            user_data = base64.b64decode(config_drive["user_data"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ItemError("user_data is not base64") from error
+        files["openstack/latest/user_data"] = user_data
+    return files
+
+
+def _json(content):
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def digest(files):
+    """Give one digest of the config drive's files."""
+    total = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        total.update(f"{path} {len(content)}\n".encode() + content)
+    return total.hexdigest()
+
+
+class Disks:
+    """The servers' directories; C(skywright.json) in each keeps what the files themselves do not tell."""
+
+    def __init__(self, runner, *, directory, images, unmet):
+        self.runner = runner
+        self.directory = directory
+        self.images = images
+        self.unmet = unmet
+
+    def path(self, server_id, *names):
+        """Name a file in a server's directory."""
+        return os.path.join(self.directory, server_id, *names)
+
+    def read(self, items):
+        """Read the directories of the listed servers."""
+        return {item["id"]: self._read(item["id"]) for item in items if os.path.isdir(self.path(item["id"]))}
+
+    def _read(self, server_id):
+        record = json.loads(read_text(self.path(server_id, "skywright.json")) or "{}")
+        drive = record.get("config_drive") if os.path.exists(self.path(server_id, "disk.config")) else None
+        size = virtual_size(self.path(server_id, "disk"))
+        return {"disk_bytes": size, "config_drive": drive, "image_id": record.get("image_id")}
+
+    def want(self, item, have):
+        """Want a disk that is large enough and a config drive with the right content."""
+        check.uuid(item["id"])
+        if item["state"] == "absent":
+            return None
+        require(item, self.unmet)
+        drive = item["config_drive"] and digest(config_files(item["config_drive"]))
+        there = (have or {}).get("disk_bytes")
+        image_id = have["image_id"] if there else check.uuid(item["image_id"] or "")
+        size = max(item["disk_gib"] * GIB, there or self._least(item) or 0)
+        return {"disk_bytes": size, "config_drive": drive, "image_id": image_id}
+
+    def _least(self, item):
+        """Give the size of the image, if it is there already."""
+        size = virtual_size(self._base(item["image_id"]))
+        if size and 0 < item["disk_gib"] * GIB < size:
+            raise ItemError(f"the image needs a disk of {size} bytes, more than {item['disk_gib']} GiB")
+        return size
+
+    def _base(self, image_id):
+        return os.path.join(self.images, image_id + ".qcow2")
+
+    def write(self, step):
+        """Make or grow the disk, and write the config drive."""
+        os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
+        if step.changes("disk_bytes"):
+            self._write_disk(step)
+        if step.changes("config_drive"):
+            self._write_config_drive(step)
+        record = {"image_id": step.want["image_id"], "config_drive": step.want["config_drive"]}
+        write_text(self.path(step.id, "skywright.json"), json.dumps(record))
+
+    def _write_disk(self, step):
+        disk, size = self.path(step.id, "disk"), step.want["disk_bytes"]
+        if (step.have or {}).get("disk_bytes"):
+            self.runner.write(["qemu-img", "resize", "-q", "-f", "qcow2", disk, str(size)])
+            return
+        base = self._base(step.want["image_id"])
+        if not os.path.exists(base):
+            raise ItemError(f"image {step.want['image_id']} is not in this host's cache")
+        # The record goes first: it keeps the image in the cache while the disk is being made.
+        write_text(self.path(step.id, "skywright.json"), json.dumps({"image_id": step.want["image_id"]}))
+        argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", disk + ".new", str(size)]
+        self.runner.write(argv)
+        os.replace(disk + ".new", disk)
+
+    def _write_config_drive(self, step):
+        drive = self.path(step.id, "disk.config")
+        if step.want["config_drive"] is None:
+            remove(drive)
+            return
+        with tempfile.TemporaryDirectory(dir=self.path(step.id), prefix=".config-") as tree:
+            for name, content in config_files(step.item["config_drive"]).items():
+                path = os.path.join(tree, "tree", name)
+                os.makedirs(os.path.dirname(path), exist_ok=True)
+                with open(path, "wb") as file:
+                    file.write(content)
+            image = os.path.join(tree, "iso")
+            argv = ["genisoimage", "-quiet", "-V", "config-2", "-r", "-J", "-l", "-o", image]
+            self.runner.write([*argv, os.path.join(tree, "tree")])
+            os.chmod(image, 0o600)
+            os.replace(image, drive)
+
+    def delete(self, step):
+        """Remove the directory with all it holds."""
+        remove(self.path(step.id))
+
+
+def main():
+    """Converge the servers' directories."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    runner = Runner()
+    settings = {key: module.params[key] for key in ("directory", "images", "unmet")}
+    disks = Disks(runner, **settings)
+    converge(
+        module,
+        items=module.params["servers"],
+        read=disks.read,
+        want=disks.want,
+        apply=each({"create": disks.write, "update": disks.write, "delete": disks.delete}, threads=4),
+        status=lambda want: "present",
+        commands=runner.commands,
+    )
+
+
+if __name__ == "__main__":
+    main()
