@@ -1,0 +1,58 @@
+# `make help` lists the targets. Everything that is installed lands in .venv, everything that is made in var.
+SHELL := /bin/bash
+VENV := .venv
+BIN := $(VENV)/bin
+# What a fresh Debian needs before the rest can install itself.
+PACKAGES := python3-venv python3-apt openssh-client
+# libvirt-python, which the unit tests drive libvirt's test driver with, is compiled.
+DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck
+
+.PHONY: help cloud test lint unit lab-test molecule bench down clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+cloud: $(VENV)/.ready ## Make this machine a two-host cloud and boot a server on each host
+	@$(BIN)/skywright up
+
+test: lint unit lab-test molecule ## Run every test (makes the cloud if there is none)
+
+lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/yamllint --strict .
+	$(BIN)/ansible-lint --offline
+
+unit: $(VENV)/.ready-dev ## Run the tests that need no hosts
+	$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/security
+
+lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
+	$(BIN)/pytest -q tests/lab
+
+molecule: $(VENV)/.ready-dev cloud ## Run every role's Molecule scenario on the lab's hosts
+	$(BIN)/molecule test --all
+
+bench: cloud ## Measure against the bare tools: a table, and var/bench.json
+	@$(BIN)/python -m bench
+
+down: ## Remove the cloud: hosts, bridges, processes, files
+	@if [ -x $(BIN)/skywright ]; then $(BIN)/skywright down; fi
+
+clean: down ## Remove the virtual environment and the cached base tree too
+	rm -rf $(VENV) /var/cache/skywright
+
+$(VENV)/.ready: requirements.lock pyproject.toml
+	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2>/dev/null | grep -c '^installed'); \
+	if [ "$$missing" != "$(words $(PACKAGES))" ]; then apt-get update -qq && \
+		DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(PACKAGES); fi
+	@[ -x $(BIN)/pip ] || /usr/bin/python3 -m venv $(VENV)
+	$(BIN)/pip install -q -r requirements.lock
+	$(BIN)/pip install -q --no-deps -e .
+	@touch $@
+
+$(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
+	@if ! dpkg-query -W -f '$${db:Status-Status}\n' $(DEV_PACKAGES) 2>/dev/null | grep -c '^installed' | grep -qx $(words $(DEV_PACKAGES)); then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEV_PACKAGES); fi
+	$(BIN)/pip install -q -r requirements-dev.lock
+	@touch $@
