@@ -1,0 +1,140 @@
+#!/usr/bin/python
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Bridges of the kernel."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: linux_bridge
+short_description: Bridges of the kernel, each with one address
+description:
+  - Makes bridges that last until the machine reboots.
+  - A bridge's ports are not touched; they attach themselves.
+author: Skywright contributors
+options:
+  bridges:
+    description: The bridges to converge; others are left alone.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The device's name.
+        type: str
+        required: true
+      address:
+        description: The only IPv4 address of the device, with its prefix length; none if left out.
+        type: str
+      state:
+        description: Whether the bridge is to be there.
+        type: str
+        choices: [present, absent]
+        default: present
+attributes:
+  check_mode:
+    support: full
+    description: Predicts what a run changes and sends no write.
+  diff_mode:
+    support: full
+    description: Shows every item before and after.
+"""
+
+EXAMPLES = r"""
+- name: Join the machines of a lab
+  skywright.cloud.linux_bridge:
+    bridges:
+      - {name: sw1a2b-m, address: 10.90.43.1/24}
+      - {name: sw1a2b-d}
+"""
+
+RETURN = r"""
+results:
+  description: One entry a bridge, with its name as C(id).
+  returned: always
+  type: list
+  elements: dict
+commands:
+  description: The writes that were sent.
+  returned: always
+  type: list
+  elements: list
+"""
+
+import json
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import converge, each
+
+ARGUMENT_SPEC = {
+    "bridges": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "address": {"type": "str"},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+    },
+}
+
+
+def read(runner):
+    """Read all bridges of the machine."""
+    links = json.loads(runner.read(["ip", "-json", "-details", "address", "show"]) or "[]")
+    return {
+        link["ifname"]: {"addresses": _addresses(link), "up": "UP" in link["flags"]}
+        for link in links
+        if link.get("linkinfo", {}).get("info_kind") == "bridge"
+    }
+
+
+def _addresses(link):
+    return [f"{a['local']}/{a['prefixlen']}" for a in link["addr_info"] if a["family"] == "inet"]
+
+
+def want(item, have):
+    """Tell what the bridge has to look like."""
+    if item["state"] == "absent":
+        return None
+    return {"addresses": [item["address"]] if item["address"] else [], "up": True}
+
+
+def actions(runner):
+    """The writes, by action."""
+
+    def update(step):
+        for address in set((step.have or {}).get("addresses", [])) - set(step.want["addresses"]):
+            runner.write(["ip", "address", "delete", address, "dev", step.id])
+        for address in step.want["addresses"]:
+            runner.write(["ip", "address", "replace", address, "dev", step.id])
+        runner.write(["ip", "link", "set", step.id, "up"])
+
+    def create(step):
+        runner.write(["ip", "link", "add", step.id, "type", "bridge"])
+        update(step)
+
+    def delete(step):
+        runner.write(["ip", "link", "delete", step.id])
+
+    return {"create": create, "update": update, "delete": delete}
+
+
+def main():
+    """Converge the bridges."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    runner = Runner()
+    converge(
+        module,
+        items=[dict(bridge, id=bridge["name"]) for bridge in module.params["bridges"]],
+        read=lambda items: read(runner),
+        want=want,
+        apply=each(actions(runner)),
+        commands=runner.commands,
+    )
+
+
+if __name__ == "__main__":
+    main()
