@@ -11,7 +11,8 @@ module: guest_image
 short_description: Build a small bootable image from Debian packages
 description:
   - Downloads packages with apt, picks programs, libraries and kernel modules out of them, adds a tree of files, and makes
-    a bootable qcow2 image of them (amd64, BIOS, one ext4 partition). Neither mounts nor loop devices are used.
+    a bootable qcow2 image of them (amd64, BIOS; a FAT partition to boot from, an ext4 one for the rest). Neither mounts
+    nor loop devices are used.
   - The same recipe gives the same image. Nothing is built when the image was made by the same recipe.
 options:
   path:
@@ -32,7 +33,7 @@ options:
     type: str
     required: true
   kernel_options:
-    description: Kernel options added to those that the image needs.
+    description: Kernel options, besides the consoles.
     type: list
     elements: str
     default: []
@@ -101,14 +102,11 @@ import tempfile
 from ansible.module_utils.basic import AnsibleModule
 
 SECTOR = 512
-PARTITION_START = 2048  # sectors; the boot loader lives in the gap before it
-GRUB = "/usr/lib/grub/i386-pc"
-GRUB_MODULES = ["biosdisk", "part_msdos", "ext2", "linux"]
-KERNEL_OPTIONS = ["root=/dev/vda1", "console=tty0", "console=ttyS0,115200"]
+BOOT_START = 2048  # sectors
+MBR = "/usr/lib/syslinux/mbr/mbr.bin"
+CONSOLES = ["console=tty0", "console=ttyS0,115200"]
 LIBRARY_DIRS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"]
 LOADER = "lib64/ld-linux-x86-64.so.2"
-# Features that online growth needs, without those that the boot loader cannot read.
-EXT4_FEATURES = "resize_inode,^metadata_csum_seed,^orphan_file"
 UUID = "5c1f6a0e-8c5b-4f0d-9a3e-736b79777269"
 STATE_FILES = {"var/lib/skywright/root-size": "0\n", "var/lib/skywright/instance": "\n"}
 DIRECTORIES = ["dev", "proc", "sys", "run", "tmp", "mnt", "root", "etc/dropbear", "var/log", "home/sky"]
@@ -129,7 +127,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    module.run_command_environ_update = {"LC_ALL": "C", "E2FSPROGS_FAKE_TIME": "1"}
+    module.run_command_environ_update = {"LC_ALL": "C", "E2FSPROGS_FAKE_TIME": "1", "SOURCE_DATE_EPOCH": "1"}
     path = module.params["path"]
     packages = candidates(module)
     wanted = recipe(module.params, packages)
@@ -188,6 +186,7 @@ class Builder:
         self.source = os.path.join(work, "packages")
         self.root = os.path.join(work, "root")
         self.initramfs = os.path.join(work, "initramfs")
+        self.boot = os.path.join(work, "boot")
 
     def run(self, argv, **kwargs):
         return self.module.run_command(argv, check_rc=True, **kwargs)[1]
@@ -196,7 +195,7 @@ class Builder:
         self.unpack(packages)
         kernel = os.listdir(os.path.join(self.source, "lib/modules"))[0]
         self.make_root(kernel)
-        self.make_initramfs(kernel)
+        self.make_boot(kernel)
         return self.make_image()
 
     def unpack(self, packages):
@@ -217,7 +216,6 @@ class Builder:
         for library in sorted(self.libraries()):
             self.install(library)
         self.install_modules(self.root, kernel, self.params["boot_modules"] + self.params["modules"])
-        self.install(f"boot/vmlinuz-{kernel}", "boot/vmlinuz")
         self.overlay("root", self.root)
         for name, text in STATE_FILES.items():
             os.makedirs(os.path.dirname(os.path.join(self.root, name)), exist_ok=True)
@@ -226,9 +224,9 @@ class Builder:
         os.chmod(os.path.join(self.root, "etc/shadow"), 0o600)
         os.chown(os.path.join(self.root, "home/sky"), 1000, 1000)
 
-    def install(self, name, target=None):
-        """Copy one file out of the packages, under the name it has there or another one."""
-        path = os.path.join(self.root, target or name)
+    def install(self, name):
+        """Copy one file out of the packages into the root file system."""
+        path = os.path.join(self.root, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.copy2(os.path.join(self.source, name), path)
 
@@ -271,6 +269,17 @@ class Builder:
             if index not in ("kernel", "modules.dep", "modules.alias"):
                 os.remove(os.path.join(target, base, index))
 
+    def make_boot(self, kernel):
+        """What the boot loader reads: the kernel, the initramfs and its own configuration."""
+        os.mkdir(self.boot)
+        shutil.copy(os.path.join(self.source, f"boot/vmlinuz-{kernel}"), os.path.join(self.boot, "vmlinuz"))
+        self.make_initramfs(kernel)
+        options = " ".join(CONSOLES + self.params["kernel_options"])
+        write_text(
+            os.path.join(self.boot, "syslinux.cfg"),
+            f"DEFAULT linux\nLABEL linux\nLINUX vmlinuz\nINITRD initramfs\nAPPEND {options}\n",
+        )
+
     def make_initramfs(self, kernel):
         for directory in ("bin", "dev", "proc", "sys", "root"):
             os.makedirs(os.path.join(self.initramfs, directory))
@@ -282,7 +291,7 @@ class Builder:
         # Not compressed: unpacking costs a guest more than reading, and the image is compressed as a whole.
         self.run(
             ["cpio", "--quiet", "--create", "--format=newc", "--reproducible", "--owner=0:0"]
-            + ["--file", os.path.join(self.root, "boot/initramfs")],
+            + ["--file", os.path.join(self.boot, "initramfs")],
             cwd=self.initramfs,
             data="\n".join(names),
         )
@@ -292,49 +301,55 @@ class Builder:
 
     def make_image(self):
         disk = os.path.join(self.work, "disk")
-        size = self.params["size_mib"] << 20
-        settle(self.root)
-        with open(disk, "wb") as file:
-            file.truncate(size)
-        start = PARTITION_START * SECTOR
-        self.run(
-            ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
-            + ["-O", EXT4_FEATURES, "-U", UUID, "-L", "skywright"]
-            + ["-E", f"offset={start},hash_seed={UUID},root_owner=0:0,lazy_itable_init=0"]
-            + ["-d", self.root, disk, f"{(size - start) // 1024}k"]
-        )
-        self.install_boot_loader(disk)
         image = os.path.join(self.work, "image.qcow2")
+        boot = self.make_boot_partition()
+        root_start = BOOT_START + len(boot) // SECTOR
+        with open(MBR, "rb") as mbr, open(disk, "wb") as file:
+            file.write(mbr.read(440) + partition_table(BOOT_START, root_start))
+            file.seek(BOOT_START * SECTOR)
+            file.write(boot)
+            file.truncate(self.params["size_mib"] << 20)
+        self.make_root_partition(disk, root_start * SECTOR)
         self.run(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", disk, image])
         return image
 
-    def install_boot_loader(self, disk):
-        """GRUB, as small as it gets: its first sector, the partition table, and its core in the gap behind."""
-        config = os.path.join(self.work, "grub.cfg")
-        core = os.path.join(self.work, "core.img")
-        options = " ".join(KERNEL_OPTIONS + self.params["kernel_options"])
-        write_text(config, f"linux /boot/vmlinuz {options}\ninitrd /boot/initramfs\nboot\n")
+    def make_boot_partition(self):
+        """A FAT file system, as the boot loader is the quickest to read; its content is returned."""
+        settle(self.boot)
+        files = sorted(os.path.join(self.boot, name) for name in os.listdir(self.boot))
+        size_mib = 2 + (sum(os.path.getsize(file) for file in files) >> 20)
+        fat = os.path.join(self.work, "fat")
         self.run(
-            ["grub-mkimage", "-O", "i386-pc", "-p", "(hd0,msdos1)/boot", "-c", config, "-o", core]
-            + GRUB_MODULES
+            ["mkfs.fat", "--invariant", "-F", "16", "-s", "4", "-h", str(BOOT_START), "-n", "BOOT"]
+            + ["-C", fat, str(size_mib << 10)]
         )
-        with open(os.path.join(GRUB, "boot.img"), "rb") as boot, open(core, "rb") as code:
-            sectors = boot.read(440) + partition_table() + code.read()
-        if len(sectors) > PARTITION_START * SECTOR:
-            self.module.fail_json(msg="the boot loader does not fit before the partition")
-        with open(disk, "r+b") as file:
-            file.write(sectors)
+        self.run(["mcopy", "-m", "-i", fat, *files, "::"])
+        self.run(["syslinux", "--install", fat])
+        with open(fat, "rb") as file:
+            return file.read()
+
+    def make_root_partition(self, disk, start):
+        settle(self.root)
+        self.run(
+            ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
+            + ["-U", UUID, "-L", "skywright"]
+            + ["-E", f"offset={start},hash_seed={UUID},root_owner=0:0"]
+            + ["-d", self.root, disk, f"{(self.params['size_mib'] << 10) - start // 1024}k"]
+        )
 
 
-def partition_table():
-    """One bootable Linux partition that reaches beyond any disk: the kernel ends it where the disk ends.
+def partition_table(boot_start, root_start):
+    """The partition to boot from, and one for the root file system, which reaches beyond any disk.
 
-    So the partition grows with the disk, and nothing ever has to rewrite the table of a disk in use."""
-    beyond = b"\xfe\xff\xff"
-    entry = struct.pack(
-        "<B3sB3sII", 0x80, beyond, 0x83, beyond, PARTITION_START, 0xFFFFFFFF - PARTITION_START
-    )
-    return b"SKYW\0\0" + entry + bytes(48) + b"\x55\xaa"
+    The kernel ends it where the disk ends. So it grows with the disk, and no table of a disk in use is ever rewritten."""
+    boot = partition(0x80, 0x0E, boot_start, root_start - boot_start)
+    root = partition(0, 0x83, root_start, 0xFFFFFFFF - root_start)
+    return b"SKYW\0\0" + boot + root + bytes(32) + b"\x55\xaa"
+
+
+def partition(flag, kind, start, length):
+    """An entry of the partition table, in sectors; cylinders and heads have had no meaning for long."""
+    return struct.pack("<B3sB3sII", flag, b"\xfe\xff\xff", kind, b"\xfe\xff\xff", start, length)
 
 
 def module_files(dependencies, names):
