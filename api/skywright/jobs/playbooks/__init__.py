@@ -1,0 +1,65 @@
+"""What each playbook of playbooks/cloud needs to know and to decide: one module a playbook, named after it.
+
+A module defines `PLAYBOOK`, an object that satisfies the protocol below; nothing else has to be registered.
+"""
+
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from skywright.db.jobs import Job
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+Item = dict[str, Any]
+
+
+@dataclass
+class Work:
+    """What a run has to do for the jobs that it carries."""
+
+    # {host name: {kind: [item]}}, kinds and items as in docs/architecture.md; one id at most once per host and kind.
+    items: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
+    # {job id: {(host name, item id)}}: the results that decide the job; a job without any succeeds without a run.
+    depends: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+    # {job id: reason}: jobs that cannot run; they are settled as failed at once.
+    refused: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a job ended."""
+
+    ok: bool
+    error: str | None = None
+    # The results of the items that the job depends on: each has host, module, id, changed, perhaps status and error.
+    results: list[dict[str, Any]] = field(default_factory=list)
+    canceled: bool = False
+
+
+class Playbook(Protocol):
+    """What the job engine asks of a playbook."""
+
+    name: str
+
+    def render(self, session: Session, jobs: Sequence[Job], cloud: "Cloud") -> Work:
+        """The work of *jobs*, from the database as it is now, in a write transaction (so it may assign hosts)."""
+        ...
+
+    def settle(self, session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None:
+        """Apply *outcome* to the job's resources, in the transaction that ends the job."""
+        ...
+
+
+@cache
+def registry() -> Mapping[str, Playbook]:
+    """All playbooks by name."""
+    modules = [import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
+    playbooks: list[Playbook] = [module.PLAYBOOK for module in modules if hasattr(module, "PLAYBOOK")]
+    return {playbook.name: playbook for playbook in playbooks}
