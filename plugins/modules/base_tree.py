@@ -12,7 +12,7 @@ description:
   - Makes a directory with a whole Debian system by mmdebstrap, unless one of the same recipe is there.
   - The recipe is everything that the tree is made of; its hash is in the directory's name.
   - The tree is made under another name and renamed when it is complete, so an interrupted run leaves no half tree.
-author: Skywright contributors
+extends_documentation_fragment: skywright.cloud.converge
 options:
   cache:
     description: The directory that holds the trees.
@@ -37,13 +37,6 @@ options:
     type: list
     elements: str
     default: []
-attributes:
-  check_mode:
-    support: full
-    description: Predicts what a run changes and sends no write.
-  diff_mode:
-    support: full
-    description: Shows every item before and after.
 """
 
 EXAMPLES = r"""

@@ -11,7 +11,7 @@ short_description: Bridges of the kernel, each with one address
 description:
   - Makes bridges that last until the machine reboots.
   - A bridge's ports are not touched; they attach themselves.
-author: Skywright contributors
+extends_documentation_fragment: skywright.cloud.converge
 options:
   bridges:
     description: The bridges to converge; others are left alone.
@@ -31,13 +31,6 @@ options:
         type: str
         choices: [present, absent]
         default: present
-attributes:
-  check_mode:
-    support: full
-    description: Predicts what a run changes and sends no write.
-  diff_mode:
-    support: full
-    description: Shows every item before and after.
 """
 
 EXAMPLES = r"""

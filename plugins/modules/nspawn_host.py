@@ -13,7 +13,7 @@ description:
   - A host that stopped, was killed or lost its network devices is started again.
   - A host that was made by another recipe (another tree, other addresses) is made anew.
   - The SSH host keys are made here and recorded, so that nobody has to trust the first connection.
-author: Skywright contributors
+extends_documentation_fragment: skywright.cloud.converge
 options:
   base:
     description: The tree that the hosts share; see M(skywright.cloud.base_tree). Hosts that are present need it.
@@ -69,13 +69,6 @@ options:
         type: str
         choices: [present, absent]
         default: present
-attributes:
-  check_mode:
-    support: full
-    description: Predicts what a run changes and sends no write.
-  diff_mode:
-    support: full
-    description: Shows every item before and after.
 """
 
 EXAMPLES = r"""

@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Open vSwitch bridges."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: ovs_bridge
+short_description: Open vSwitch bridges with their ports
+description:
+  - Converges bridges and the devices that are their ports, in one transaction of OVSDB.
+  - Ports are additive; those that are not listed stay.
+extends_documentation_fragment: skywright.cloud.converge
+options:
+  bridges:
+    description: The bridges to converge.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The bridge's name.
+        type: str
+        required: true
+      datapath_type:
+        description:
+          - Who forwards the frames, the kernel (C(system)) or the switch's own process (C(netdev)).
+          - With C(auto) a bridge that exists keeps what it has, and a new one gets C(system) if the kernel can.
+        type: str
+        choices: [auto, netdev, system]
+        default: auto
+      ports:
+        description: Devices of the host that are ports of the bridge.
+        type: list
+        elements: str
+        default: []
+      state:
+        description: Whether the bridge is to be there.
+        type: str
+        choices: [present, absent]
+        default: present
+"""
+
+EXAMPLES = r"""
+- name: Make the bridge of the servers and that of the data NIC
+  skywright.cloud.ovs_bridge:
+    bridges:
+      - {name: br-int}
+      - {name: br-phy, ports: [data0]}
+"""
+
+RETURN = r"""
+results:
+  description: One entry a bridge, with its name as C(id).
+  returned: always
+  type: list
+  elements: dict
+commands:
+  description: The writes that were sent.
+  returned: always
+  type: list
+  elements: list
+"""
+
+import shutil
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, converge
+from ansible_collections.skywright.cloud.plugins.module_utils.ovsdb import Ovsdb, members
+
+ARGUMENT_SPEC = {
+    "bridges": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "datapath_type": {"type": "str", "choices": ["auto", "netdev", "system"], "default": "auto"},
+            "ports": {"type": "list", "elements": "str", "default": []},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+        },
+    },
+}
+
+
+class Bridges:
+    """The bridges of the local switch."""
+
+    def __init__(self, runner, may_lack_switch):
+        self.runner = runner
+        self.ovsdb = Ovsdb(runner)
+        self.no_switch = may_lack_switch and shutil.which("ovs-vsctl") is None
+        self._kernel = None
+
+    def read(self, items):
+        """Read all bridges and the names of their ports."""
+        if self.no_switch:
+            return {}
+        tables = self.ovsdb.read(Bridge=["name", "datapath_type", "ports"], Port=["name"])
+        names = {port["_uuid"]: port["name"] for port in tables["Port"]}
+        return {bridge["name"]: self._bridge(bridge, names) for bridge in tables["Bridge"]}
+
+    @staticmethod
+    def _bridge(row, names):
+        ports = {names[uuid] for uuid in members(row["ports"])} - {row["name"]}
+        # An empty type is the database's way of saying "system".
+        return {"datapath_type": row["datapath_type"] or "system", "ports": sorted(ports)}
+
+    def want(self, item, have):
+        """Tell what the bridge has to look like."""
+        if item["state"] == "absent":
+            return None
+        datapath = item["datapath_type"]
+        if datapath == "auto":
+            datapath = have["datapath_type"] if have else self._possible()
+        return {"datapath_type": datapath, "ports": sorted({*item["ports"], *(have["ports"] if have else [])})}
+
+    def _possible(self):
+        if self._kernel is None:
+            self._kernel = not self.no_switch and self._kernel_can()
+        return "system" if self._kernel else "netdev"
+
+    def _kernel_can(self):
+        try:
+            self.runner.read(["ovs-dpctl", "dump-dps"])
+        except ItemError:
+            return False
+        return True
+
+    def apply(self, steps):
+        """Send everything as one transaction; if it is refused, find out which bridge is to blame."""
+        try:
+            self.ovsdb.transact([command for step in steps for command in commands(step)], wait=True)
+        except ItemError as error:
+            if len(steps) == 1:
+                return {steps[0].id: str(error)}
+            return {step_id: text for step in steps for step_id, text in self.apply([step]).items()}
+        return {}
+
+
+def commands(step):
+    """The writes of one step, as commands of ovs-vsctl."""
+    if step.want is None:
+        return [["del-br", step.id]]
+    have = step.have or {"ports": []}
+    sent = [] if step.have else [["add-br", step.id]]
+    if step.changes("datapath_type"):
+        sent.append(["set", "Bridge", step.id, f"datapath_type={step.want['datapath_type']}"])
+    return sent + [["add-port", step.id, port] for port in step.want["ports"] if port not in have["ports"]]
+
+
+def main():
+    """Converge the bridges."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    runner = Runner()
+    # In check mode the switch may be a package that an earlier task only would have installed.
+    bridges = Bridges(runner, may_lack_switch=module.check_mode)
+    converge(
+        module,
+        items=[dict(bridge, id=bridge["name"]) for bridge in module.params["bridges"]],
+        read=bridges.read,
+        want=bridges.want,
+        apply=bridges.apply,
+        commands=runner.commands,
+    )
+
+
+if __name__ == "__main__":
+    main()

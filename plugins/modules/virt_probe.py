@@ -1,0 +1,130 @@
+#!/usr/bin/python
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""Whether this host's processor can run guests."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: virt_probe
+short_description: Find out whether the processor can run guests
+description:
+  - That C(/dev/kvm) exists proves nothing; there are hosts where it opens and guests then hang for ever.
+  - So this boots a disk of 512 bytes that ends its machine at once, and waits for that with a limit.
+  - The answer is kept in a file of local facts, as C(hypervisor_virt_type), and not asked for again.
+extends_documentation_fragment: skywright.cloud.converge
+options:
+  virt_type:
+    description: The answer, if it is known already.
+    type: str
+    choices: [auto, kvm, qemu]
+    default: auto
+  seconds:
+    description: How long the machine may take to boot and end.
+    type: int
+    default: 5
+  fact:
+    description: The file that keeps the answer.
+    type: path
+    default: /etc/ansible/facts.d/skywright.fact
+"""
+
+EXAMPLES = r"""
+- name: Find out who can run the guests' code
+  skywright.cloud.virt_probe:
+"""
+
+RETURN = r"""
+results:
+  description: One entry, whose C(status) is C(kvm) or C(qemu).
+  returned: always
+  type: list
+  elements: dict
+commands:
+  description: The writes that were sent.
+  returned: always
+  type: list
+  elements: list
+"""
+
+import json
+import os
+import subprocess
+import tempfile
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import converge, each
+
+ARGUMENT_SPEC = {
+    "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
+    "seconds": {"type": "int", "default": 5},
+    "fact": {"type": "path", "default": "/etc/ansible/facts.d/skywright.fact"},
+}
+KVM = "/dev/kvm"
+# mov al, 0x10; out 0xf4, al; hlt -- QEMU's isa-debug-exit then ends with 2 * 0x10 + 1.
+SECTOR = b"\xb0\x10\xe6\xf4\xf4".ljust(510, b"\0") + b"\x55\xaa"
+ENDED = 2 * 0x10 + 1
+
+
+def boots(seconds):
+    """Boot the sector by KVM; tell whether it ended as it does on a processor that runs it."""
+    with tempfile.NamedTemporaryFile(prefix="skywright-probe-") as disk:
+        disk.write(SECTOR)
+        disk.flush()
+        argv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "16", "-display", "none", "-nodefaults"]
+        argv += ["-drive", f"file={disk.name},format=raw,readonly=on", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+        try:
+            done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
+        except (FileNotFoundError, subprocess.TimeoutExpired):
+            return False
+        return done.returncode == ENDED
+
+
+def read_fact(path):
+    """All facts that the file keeps; others may keep theirs there too."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        return json.load(file)
+
+
+def write_fact(path, facts):
+    """Replace the file in one go."""
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    with open(path + ".new", "w", encoding="utf-8") as file:
+        json.dump(facts, file)
+    os.chmod(path + ".new", 0o644)
+    os.rename(path + ".new", path)
+
+
+def main():
+    """Converge the fact."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    params = module.params
+
+    def want(item, have):
+        if params["virt_type"] != "auto":
+            return {"hypervisor_virt_type": params["virt_type"]}
+        if have:
+            return have
+        return {"hypervisor_virt_type": "kvm" if os.path.exists(KVM) and boots(params["seconds"]) else "qemu"}
+
+    def write(step):
+        write_fact(params["fact"], {**read_fact(params["fact"]), **step.want})
+
+    def read(items):
+        known = {k: v for k, v in read_fact(params["fact"]).items() if k == "hypervisor_virt_type"}
+        return {"virt_type": known} if known else {}
+
+    converge(
+        module,
+        items=[{"id": "virt_type"}],
+        read=read,
+        want=want,
+        apply=each({"create": write, "update": write}),
+        status=lambda wanted: wanted["hypervisor_virt_type"],
+    )
+
+
+if __name__ == "__main__":
+    main()
