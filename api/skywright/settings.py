@@ -1,4 +1,4 @@
-"""Settings: environment variables `SKYWRIGHT_*`, with defaults that suit one machine without a broker."""
+"""Settings: environment variables `SKYWRIGHT_*`, or the file var/skywright.env, over defaults that suit one machine."""
 
 from functools import cached_property
 from pathlib import Path
@@ -10,13 +10,13 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Everything an operator may set. Paths are relative to the working directory, the checkout's root."""
 
-    model_config = SettingsConfigDict(env_prefix="SKYWRIGHT_")
+    model_config = SettingsConfigDict(env_prefix="SKYWRIGHT_", env_file="var/skywright.env")
 
     state_dir: Path = Field(Path("var"), description="Directory of the database, images, keys and runs.")
     database: str = Field("", description="SQLAlchemy URL; empty: SQLite in state_dir.")
     listen: str = Field("127.0.0.1", description="Comma-separated addresses that the API listens on.")
     port: int = Field(8000, description="Port of the unified layout (/identity, /compute, ...).")
-    classic_ports: bool = Field(True, description="Also listen on 5000, 8774, 9292 and 9696.")
+    classic_ports: bool = Field(True, description="Also listen on every service's own port (5000, 8774, 9292, 9696).")
     public_url: str = Field("http://127.0.0.1:8000", description="Base URL in the catalog, as clients see it.")
     region: str = "RegionOne"
     token_seconds: int = 3600 * 6

@@ -1,0 +1,67 @@
+"""Steps that a person watches: what is being done, for how long, and what to do when one fails."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.live import Live
+from rich.markup import escape
+from rich.spinner import Spinner
+from rich.table import Table
+
+Report = Callable[[str], None]
+
+
+class StepFailed(Exception):
+    """A step failed: *what* happened, and *advice* on what to do about it."""
+
+    def __init__(self, what: str, advice: str) -> None:
+        super().__init__(what)
+        self.what, self.advice = what, advice
+
+
+class Steps:
+    """Shows steps with their times; on a terminal with what each is doing right now."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._running: dict[str, tuple[float, str, Spinner]] = {}
+        self._live = Live(get_renderable=self._render, console=console, refresh_per_second=8, transient=True)
+
+    def __enter__(self) -> "Steps":
+        if self._console.is_terminal:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_exception: object) -> None:
+        if self._console.is_terminal:
+            self._live.stop()
+
+    @contextmanager
+    def step(self, title: str) -> Iterator[Report]:
+        """Run a step; yields a function that says what it is doing. Steps may run side by side."""
+        started = time.monotonic()
+        spinner = Spinner("dots")
+
+        def report(detail: str) -> None:
+            self._running[title] = (started, detail, spinner)
+
+        report("")
+        if not self._console.is_terminal:
+            self._console.print(f"... {escape(title)}")
+        try:
+            yield report
+        except BaseException:
+            self._console.print(f"[red]✗[/] {escape(title)} [dim]{time.monotonic() - started:.1f} s[/]")
+            raise
+        finally:
+            self._running.pop(title, None)
+        self._console.print(f"[green]✓[/] {escape(title)} [dim]{time.monotonic() - started:.1f} s[/]")
+
+    def _render(self) -> Table:
+        table = Table.grid(padding=(0, 1))
+        for title, (started, detail, spinner) in list(self._running.items()):
+            clock = f"[dim]{time.monotonic() - started:5.1f} s[/]"
+            table.add_row(spinner, escape(title), clock, f"[dim]{escape(detail[:60])}[/]")
+        return table
