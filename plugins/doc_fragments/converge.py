@@ -29,7 +29,7 @@ options:
   unmet:
     description:
       - What could not be made earlier in the run, as a dictionary of ids and reasons.
-      - A present item that needs one of them, or is one of them, fails with its reason and is not touched.
+      - An item that is one of them, or a present one that needs one, fails with its reason and is not touched.
     type: dict
     default: {}
 """

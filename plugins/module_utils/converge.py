@@ -59,8 +59,10 @@ def each(actions, threads=1):
 
 
 def require(item, unmet):
-    """Refuse an item that needs something which could not be made; C(unmet) is {id: reason}."""
-    needs = [item["id"], item.get("image_id")] + [port["id"] for port in item.get("ports") or []]
+    """Refuse an item of which an earlier part failed, or a present one that needs what could not be made."""
+    needs = [item["id"]]
+    if item["state"] == "present":
+        needs += [item.get("image_id"), *(port["id"] for port in item.get("ports") or [])]
     for need in needs:
         if need in unmet:
             raise ItemError(unmet[need])
@@ -119,7 +121,8 @@ def _result(item, action=None, error=None, want=None):
 
 def _exit(module, results, status, commands):
     answer = {"changed": any(r["changed"] for r in results.values()), "results": list(results.values())}
-    answer["commands"] = commands
+    # The module's arguments are the user's data; nothing shall keep them with the results.
+    answer.update(commands=commands, invocation={})
     diffs = []
     for result in answer["results"]:
         want, diff = result.pop("want"), result.pop("diff", None)

@@ -94,7 +94,7 @@ def summary(text):
     cpu = domain.find("cpu")
     return {
         "boot_id": "" if server is None else server.get("boot_id"),
-        "name": "" if server is None else server.findtext(f"{{{NAMESPACE}}}name") or "",
+        "name": "" if server is None else (server.findtext(f"{{{NAMESPACE}}}name") or "").strip(),
         "type": domain.get("type"),
         "memory": int(domain.findtext("memory")),
         "vcpus": int(domain.findtext("vcpu")),

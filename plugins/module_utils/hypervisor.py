@@ -26,6 +26,15 @@ def _errors(action):
         raise ItemError(f"cannot {action}: {error.get_error_message() or error}") from error
 
 
+def _version(number):
+    return f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def is_server(domain):
+    """Whether a domain was made by this collection."""
+    return domain.name() == "instance-" + domain.UUIDString()
+
+
 class Hypervisor:
     """A host's libvirt; C(commands) holds the writes."""
 
@@ -42,6 +51,24 @@ class Hypervisor:
         libvirt.registerErrorHandler(lambda _context, _error: None, None)
         with _errors(f"reach libvirt at {self.uri}"):
             self.connection = libvirt.open(self.uri)
+
+    def facts(self):
+        """Return capacity and versions."""
+        with _errors("read the host's capacity"):
+            information = self.connection.getInfo()
+            return {
+                "vcpus": information[2],
+                "memory_mib": information[1],
+                "libvirt_version": _version(self.connection.getLibVersion()),
+                "hypervisor_type": self.connection.getType(),
+                "hypervisor_version": _version(self.connection.getVersion()),
+            }
+
+    def servers(self):
+        """Return the power state of every domain that is a server of this cloud."""
+        with _errors("list the domains"):
+            domains = [domain for domain in self.connection.listAllDomains() if is_server(domain)]
+            return [{"id": domain.UUIDString(), "power": self.power(domain)} for domain in domains]
 
     def find(self, server_id):
         """Return a server's domain, or None."""

@@ -13,67 +13,6 @@ description:
     running domain takes effect when it boots next.
   - Servers are told apart by their UUID; a domain is called C(instance-) and the UUID.
 options:
-  servers:
-    description: The servers to converge.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      id:
-        description: UUID of the server and of its domain.
-        type: str
-        required: true
-      state:
-        description: Whether the domain shall exist; V(absent) destroys a running one.
-        type: str
-        choices: [present, absent]
-        default: present
-      name:
-        description: The user's name of the server; it is only kept in the domain's metadata.
-        type: str
-        default: ''
-      power:
-        description: Whether the server shall run.
-        type: str
-        choices: [running, shutoff]
-        default: running
-      boot_id:
-        description: A running server that was booted under another boot_id is rebooted.
-        type: str
-      reboot:
-        description: How to reboot; V(soft) asks the guest first.
-        type: str
-        choices: [soft, hard]
-        default: hard
-      vcpus:
-        description: Number of virtual processors.
-        type: int
-        default: 1
-      memory_mib:
-        description: Memory.
-        type: int
-        default: 128
-      ports:
-        description: Network interfaces in their order; each joins the port C(tap) and 11 characters of its id.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          id:
-            description: UUID of the port.
-            type: str
-            required: true
-          mac:
-            description: MAC address.
-            type: str
-            required: true
-          mtu:
-            description: MTU of the port's network.
-            type: int
-            default: 1450
-      config_drive:
-        description: Anything but nothing attaches C(disk.config) of the server's directory.
-        type: dict
   uri:
     description: The hypervisor; with V(test:///default) domains live only as long as the module runs.
     type: str
@@ -93,6 +32,7 @@ options:
     default: 20
 extends_documentation_fragment:
   - skywright.cloud.converge
+  - skywright.cloud.servers
   - skywright.cloud.converge.unmet
 """
 
@@ -124,30 +64,13 @@ commands:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils import check, items
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import converge, each, require
 from ansible_collections.skywright.cloud.plugins.module_utils.domain_xml import Definition, summary
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
 
-PORT = {
-    "id": {"type": "str", "required": True},
-    "mac": {"type": "str", "required": True},
-    "mtu": {"type": "int", "default": 1450},
-}
-SERVER = {
-    "id": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "name": {"type": "str", "default": ""},
-    "power": {"type": "str", "choices": ["running", "shutoff"], "default": "running"},
-    "boot_id": {"type": "str"},
-    "reboot": {"type": "str", "choices": ["soft", "hard"], "default": "hard"},
-    "vcpus": {"type": "int", "default": 1},
-    "memory_mib": {"type": "int", "default": 128},
-    "ports": {"type": "list", "elements": "dict", "default": [], "options": PORT},
-    "config_drive": {"type": "dict"},
-}
 SPEC = {
-    "servers": {"type": "list", "elements": "dict", "required": True, "options": SERVER},
+    "servers": items.SERVERS,
     "uri": {"type": "str", "default": "qemu:///system"},
     "virt_type": {"type": "str", "choices": ["kvm", "qemu"], "default": "qemu"},
     "directory": {"type": "path", "default": "/var/lib/skywright/servers"},
@@ -166,11 +89,11 @@ class Domains:
         self.shutdown_seconds = shutdown_seconds
         self.unmet = unmet
 
-    def read(self, items):
+    def read(self, servers):
         """Read the listed servers' domains."""
         self.hypervisor.connect()
         have = {}
-        for item in items:
+        for item in servers:
             domain = self.hypervisor.find(item["id"])
             if domain is not None:
                 power, xml = self.hypervisor.power(domain), self.hypervisor.definition(domain)
@@ -185,9 +108,9 @@ class Domains:
     def want(self, item, have):
         """Want the definition and the power state; a stopped server has no boot to compare."""
         check.uuid(item["id"])
+        require(item, self.unmet)
         if item["state"] == "absent":
             return None
-        require(item, self.unmet)
         definition = summary(self._xml(item))
         boot_id = definition.pop("boot_id")
         stopped = have and item["power"] == "shutoff"
@@ -200,7 +123,7 @@ class Domains:
     def _xml(self, item):
         for port in item["ports"]:
             check.uuid(port["id"])
-            check.mac(port["mac"])
+            check.mac(port["mac"] or "")
         return Definition(item, virt_type=self.virt_type, directory=self.directory).xml()
 
     def create(self, step):

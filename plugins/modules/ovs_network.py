@@ -13,62 +13,6 @@ description:
   - Everything is kept in Open vSwitch's own database, marked with the network's id in C(external_ids), so it
     survives restarts of the switch and of the host. All networks are written in one transaction.
 options:
-  networks:
-    description: The networks to converge.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      id:
-        description: UUID of the network.
-        type: str
-        required: true
-      state:
-        description: Whether the network shall be on this host; V(absent) removes all of its ports.
-        type: str
-        choices: [present, absent]
-        default: present
-      type:
-        description: How hosts are joined.
-        type: str
-        choices: [vxlan, vlan, flat]
-        default: vxlan
-      segmentation_id:
-        description: The VXLAN network identifier or the VLAN id; not for V(flat).
-        type: int
-      physical_network:
-        description: For V(vlan) and V(flat), a key of O(physical_networks).
-        type: str
-      mtu:
-        description: The network's MTU; the ports' devices are given it by those who make them.
-        type: int
-        default: 1450
-      peers:
-        description: Tunnel addresses of the other hosts of the network; those that exist already are kept.
-        type: list
-        elements: str
-        default: []
-      ports:
-        description: Ports of servers on this host; those not listed are kept.
-        type: list
-        elements: dict
-        default: []
-        suboptions:
-          id:
-            description: UUID of the port.
-            type: str
-            required: true
-          mac:
-            description: MAC address of the port.
-            type: str
-          state:
-            description: Whether the port shall exist.
-            type: str
-            choices: [present, absent]
-            default: present
-      dhcp:
-        description: What M(skywright.cloud.dhcp_network) serves here; only its C(state) matters here.
-        type: dict
   bridge:
     description: The integration bridge.
     type: str
@@ -79,6 +23,7 @@ options:
     default: {}
 extends_documentation_fragment:
   - skywright.cloud.converge
+  - skywright.cloud.networks
 """
 
 EXAMPLES = r"""
@@ -111,32 +56,15 @@ commands:
 import hashlib
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils import check, items
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, converge
 from ansible_collections.skywright.cloud.plugins.module_utils.ovsdb import Ovsdb, members
 
 OWNER = "skywright-network"
 PORT = "skywright-port"
-STATE = {"type": "str", "choices": ["present", "absent"], "default": "present"}
-NETWORK = {
-    "id": {"type": "str", "required": True},
-    "state": STATE,
-    "type": {"type": "str", "choices": ["vxlan", "vlan", "flat"], "default": "vxlan"},
-    "segmentation_id": {"type": "int"},
-    "physical_network": {"type": "str"},
-    "mtu": {"type": "int", "default": 1450},
-    "peers": {"type": "list", "elements": "str", "default": []},
-    "ports": {
-        "type": "list",
-        "elements": "dict",
-        "default": [],
-        "options": {"id": {"type": "str", "required": True}, "mac": {"type": "str"}, "state": STATE},
-    },
-    "dhcp": {"type": "dict"},
-}
 SPEC = {
-    "networks": {"type": "list", "elements": "dict", "required": True, "options": NETWORK},
+    "networks": items.NETWORKS,
     "bridge": {"type": "str", "default": "br-int"},
     "physical_networks": {"type": "dict", "default": {}},
 }
@@ -220,7 +148,7 @@ class Networks:
                 ports[name] = self._port(item, tag=tag, external_ids={PORT: port["id"]})
         if item["dhcp"]:
             ports.pop(dhcp_name(item["id"]), None)
-            if item["dhcp"].get("state", "present") == "present":
+            if item["dhcp"]["state"] == "present":
                 ports[dhcp_name(item["id"])] = self._port(item, tag=tag)
         ports.update(self._links(item, tag))
         if not ports:

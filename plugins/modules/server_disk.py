@@ -12,43 +12,6 @@ description:
   - The config drive is an ISO image with the label C(config-2) in OpenStack's layout. It is rewritten only when its
     content differs; a digest of the content is kept next to it.
 options:
-  servers:
-    description: The servers to converge.
-    type: list
-    elements: dict
-    required: true
-    suboptions:
-      id:
-        description: UUID of the server.
-        type: str
-        required: true
-      state:
-        description: Whether the server's directory shall exist; V(absent) removes it with all it holds.
-        type: str
-        choices: [present, absent]
-        default: present
-      image_id:
-        description: UUID of the image that the disk is based on; only read when the disk is missing.
-        type: str
-      disk_gib:
-        description: Size of the disk; V(0) is the image's own size.
-        type: int
-        default: 0
-      config_drive:
-        description: What the config drive says, or nothing for no config drive.
-        type: dict
-        suboptions:
-          meta_data:
-            description: Content of C(meta_data.json).
-            type: dict
-            default: {}
-          network_data:
-            description: Content of C(network_data.json).
-            type: dict
-            default: {}
-          user_data:
-            description: Content of C(user_data) in base64.
-            type: str
   directory:
     description: Where the servers' directories are.
     type: path
@@ -59,6 +22,7 @@ options:
     default: /var/lib/skywright/images
 extends_documentation_fragment:
   - skywright.cloud.converge
+  - skywright.cloud.servers
   - skywright.cloud.converge.unmet
 """
 
@@ -96,7 +60,7 @@ import os
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils import check, items
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import (
     ItemError,
@@ -112,20 +76,8 @@ from ansible_collections.skywright.cloud.plugins.module_utils.files import (
 )
 
 GIB = 1024**3
-CONFIG_DRIVE = {
-    "meta_data": {"type": "dict", "default": {}},
-    "network_data": {"type": "dict", "default": {}},
-    "user_data": {"type": "str"},
-}
-SERVER = {
-    "id": {"type": "str", "required": True},
-    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
-    "image_id": {"type": "str"},
-    "disk_gib": {"type": "int", "default": 0},
-    "config_drive": {"type": "dict", "options": CONFIG_DRIVE},
-}
 SPEC = {
-    "servers": {"type": "list", "elements": "dict", "required": True, "options": SERVER},
+    "servers": items.SERVERS,
     "directory": {"type": "path", "default": "/var/lib/skywright/servers"},
     "images": {"type": "path", "default": "/var/lib/skywright/images"},
     "unmet": {"type": "dict", "default": {}},
@@ -172,9 +124,9 @@ class Disks:
         """Name a file in a server's directory."""
         return os.path.join(self.directory, server_id, *names)
 
-    def read(self, items):
+    def read(self, servers):
         """Read the directories of the listed servers."""
-        return {item["id"]: self._read(item["id"]) for item in items if os.path.isdir(self.path(item["id"]))}
+        return {item["id"]: self._read(item["id"]) for item in servers if os.path.isdir(self.path(item["id"]))}
 
     def _read(self, server_id):
         record = json.loads(read_text(self.path(server_id, "skywright.json")) or "{}")
@@ -185,9 +137,9 @@ class Disks:
     def want(self, item, have):
         """Want a disk that is large enough and a config drive with the right content."""
         check.uuid(item["id"])
+        require(item, self.unmet)
         if item["state"] == "absent":
             return None
-        require(item, self.unmet)
         drive = item["config_drive"] and digest(config_files(item["config_drive"]))
         there = (have or {}).get("disk_bytes")
         image_id = have["image_id"] if there else check.uuid(item["image_id"] or "")

@@ -1,0 +1,150 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""The files of one network's DHCP server: pure text, made from the network's description."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+
+UNIT_NAME = "skywright-dhcp@.service"
+# Only ip, ethtool and dnsmasq: it comes back after a power cut without any help from outside the host.
+UNIT = """\
+[Unit]
+Description=DHCP server of network %i
+After=network.target openvswitch-switch.service
+ConditionPathExists={directory}/%i/dnsmasq.conf
+StartLimitIntervalSec=0
+
+[Service]
+Type=exec
+EnvironmentFile={directory}/%i/environment
+ExecStartPre=-/usr/sbin/ip netns add qdhcp-%i
+ExecStartPre=-/usr/sbin/ip link add ${{DEVICE}} type veth peer name ${{INNER}} netns qdhcp-%i
+ExecStartPre=/usr/sbin/ip -batch {directory}/%i/outside
+ExecStartPre=/usr/sbin/ip -netns qdhcp-%i -batch {directory}/%i/inside
+ExecStartPre=/usr/sbin/ethtool -K ${{DEVICE}} tx off
+ExecStartPre=/usr/sbin/ip netns exec qdhcp-%i /usr/sbin/ethtool -K ${{INNER}} tx off
+ExecStart=/usr/sbin/ip netns exec qdhcp-%i /usr/sbin/dnsmasq -k --conf-file={directory}/%i/dnsmasq.conf
+ExecReload=/bin/kill -HUP $MAINPID
+Restart=always
+RestartSec=1
+
+[Install]
+WantedBy=multi-user.target
+"""
+CONFIGURATION = """\
+interface={inner}
+except-interface=lo
+bind-interfaces
+no-hosts
+no-resolv
+no-ping
+pid-file=
+quiet-dhcp
+domain={domain}
+dhcp-authoritative
+dhcp-lease-max=65536
+dhcp-leasefile={directory}/leases
+dhcp-hostsdir={directory}/hosts
+dhcp-optsfile={directory}/options
+"""
+INSIDE = """\
+link set lo up
+link set dev {inner} address {mac} mtu {mtu} up
+address flush dev {inner} scope global
+"""
+
+
+def outer_device(network_id):
+    """Name the end of the veth pair on the integration bridge."""
+    return "dh" + network_id[:11]
+
+
+def inner_device(network_id):
+    """Name the end of the veth pair in the namespace."""
+    return "ns" + network_id[:11]
+
+
+def base_files(item, directory):
+    """Give the files that only a restart makes dnsmasq read again, as {name: text}."""
+    outer, inner, dhcp = outer_device(item["id"]), inner_device(item["id"]), item["dhcp"]
+    subnets = sorted(dhcp["subnets"], key=lambda subnet: subnet["id"])
+    configuration = CONFIGURATION.format(
+        inner=inner, directory=os.path.join(directory, item["id"]), domain=check.dns_name(dhcp["dns_domain"])
+    )
+    inside = INSIDE.format(inner=inner, mac=check.mac(dhcp["mac"] or ""), mtu=item["mtu"])
+    return {
+        "environment": f"DEVICE={outer}\nINNER={inner}\n",
+        "outside": f"link set dev {outer} mtu {item['mtu']} up\n",
+        "inside": inside + "".join(f"{_address(subnet, inner)}\n" for subnet in subnets),
+        "dnsmasq.conf": configuration + "".join(f"dhcp-range={_range(subnet)}\n" for subnet in subnets),
+    }
+
+
+def _tag(subnet):
+    return "subnet-" + check.uuid(subnet["id"])
+
+
+def _address(subnet, device):
+    network, own = check.network(subnet["cidr"]), check.address(subnet["address"])
+    if own not in network:
+        raise ItemError(f"the DHCP server's address {own} is not in {network}")
+    duplicate_detection = " nodad" if own.version == 6 else ""
+    return f"address replace {own}/{network.prefixlen} dev {device}{duplicate_detection}"
+
+
+def _range(subnet):
+    network = check.network(subnet["cidr"])
+    size = network.netmask if network.version == 4 else network.prefixlen
+    return f"set:{_tag(subnet)},{network.network_address},static,{size},86400"
+
+
+def options(item):
+    """Give the file of DHCP options; dnsmasq reads it again on SIGHUP."""
+    lines = [f"option:mtu,{item['mtu']}"]
+    for subnet in sorted(item["dhcp"]["subnets"], key=lambda subnet: subnet["id"]):
+        version = check.network(subnet["cidr"]).version
+        lines += _options4(subnet) if version == 4 else _options6(subnet)
+    return "".join(line + "\n" for line in lines)
+
+
+def _options4(subnet):
+    tag = "tag:" + _tag(subnet)
+    servers = [str(check.address(server)) for server in subnet["dns_nameservers"]]
+    gateway = subnet["gateway_ip"] and str(check.address(subnet["gateway_ip"]))
+    # Without a value the option is not sent; dnsmasq would name itself as the router.
+    lines = [f"{tag},option:router,{gateway}" if gateway else f"{tag},option:router"]
+    if servers:
+        lines.append(f"{tag},option:dns-server,{','.join(servers)}")
+    routes = [(check.network(r["destination"]), check.address(r["nexthop"])) for r in subnet["host_routes"]]
+    if routes:
+        # A client that is given classless routes does not look at the router option.
+        pairs = [f"{destination},{nexthop}" for destination, nexthop in routes]
+        pairs += [f"0.0.0.0/0,{gateway}"] if gateway else []
+        lines += [f"{tag},{option},{','.join(pairs)}" for option in ("option:classless-static-route", "249")]
+    return lines
+
+
+def _options6(subnet):
+    servers = [f"[{check.address(server)}]" for server in subnet["dns_nameservers"]]
+    return [f"tag:{_tag(subnet)},option6:dns-server,{','.join(servers)}"] if servers else []
+
+
+def host_entry(host):
+    """Give the file of one port: a line for each of its addresses."""
+    name = f",{check.dns_name(host['hostname'])}" if host["hostname"] else ""
+    lines = []
+    for text in host["addresses"]:
+        address = check.address(text)
+        shown = f"[{address}]" if address.version == 6 else str(address)
+        lines.append(f"{check.mac(host['mac'] or '')},set:{check.uuid(host['id'])}{name},{shown}\n")
+    return "".join(lines)
+
+
+def leases_of(entry):
+    """List the IPv4 leases, as (address, mac), that a port's file allowed."""
+    fields = [line.split(",") for line in entry.splitlines()]
+    return [(line[-1], line[0]) for line in fields if not line[-1].startswith("[")]

@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: dhcp_network
+short_description: DHCP servers of tenant networks
+description:
+  - Runs one dnsmasq a network in a namespace of its own, joined to the integration bridge by a veth pair. The port
+    of the bridge is made by M(skywright.cloud.ovs_network).
+  - Only ports that are listed get an address, always the same one. New entries are read by dnsmasq at once; removed
+    ones by a signal; only other addresses of the server itself restart it.
+  - Each server is a systemd unit made of ip, ethtool and dnsmasq, so it comes back by itself after a restart.
+options:
+  directory:
+    description: Where the servers' files are.
+    type: path
+    default: /var/lib/skywright/dhcp
+  unit_directory:
+    description: Where the unit file goes.
+    type: path
+    default: /etc/systemd/system
+extends_documentation_fragment:
+  - skywright.cloud.converge
+  - skywright.cloud.networks
+"""
+
+EXAMPLES = r"""
+- name: A network with one subnet and one guest
+  skywright.cloud.dhcp_network:
+    networks:
+      - id: 0a0b0c0d-0000-4000-8000-000000000001
+        dhcp:
+          mac: fa:16:3e:00:00:fe
+          subnets:
+            - id: 0a0b0c0d-0000-4000-8000-000000000005
+              cidr: 10.0.0.0/24
+              address: 10.0.0.2
+              gateway_ip: 10.0.0.1
+          hosts:
+            - id: 1a0b0c0d-0000-4000-8000-000000000002
+              mac: fa:16:3e:00:00:01
+              hostname: web-1
+              addresses: [10.0.0.5]
+"""
+
+RETURN = r"""
+results:
+  description: One entry a network.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{id: 0a0b0c0d-0000-4000-8000-000000000001, changed: true, action: update, status: running}]
+commands:
+  description: The programs that were run to change something.
+  returned: always
+  type: list
+  elements: list
+  sample: [[systemctl, reload, skywright-dhcp@0a0b0c0d-0000-4000-8000-000000000001.service]]
+"""
+
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils import check, dnsmasq, items
+from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, converge, each
+from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove, write_text
+
+DEVICES = "/sys/class/net"
+BASE_FILES = ("environment", "outside", "inside", "dnsmasq.conf")
+SPEC = {
+    "networks": items.NETWORKS,
+    "directory": {"type": "path", "default": "/var/lib/skywright/dhcp"},
+    "unit_directory": {"type": "path", "default": "/etc/systemd/system"},
+}
+
+
+def unit(network_id):
+    """Name a network's unit."""
+    return f"skywright-dhcp@{network_id}.service"
+
+
+class Servers:
+    """The DHCP servers of one host."""
+
+    def __init__(self, runner, directory, unit_directory):
+        self.runner = runner
+        self.directory = directory
+        self.unit_file = os.path.join(unit_directory, dnsmasq.UNIT_NAME)
+        self.unit = dnsmasq.UNIT.format(directory=directory)
+
+    def path(self, network_id, *names):
+        """Name a file of a network."""
+        return os.path.join(self.directory, network_id, *names)
+
+    def read(self, networks):
+        """Read the files of the listed networks and ask systemd once about all of their units."""
+        there = [item["id"] for item in networks if os.path.isdir(self.path(item["id"]))]
+        if not there:
+            return {}
+        states = self._unit_states(there)
+        return {network_id: self._read(network_id, states.get(unit(network_id), {})) for network_id in there}
+
+    def _unit_states(self, ids):
+        properties = "--property=Id,ActiveState,UnitFileState"
+        text = self.runner.read(["systemctl", "show", properties, *map(unit, ids)])
+        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in text.split("\n\n")]
+        return {block["Id"]: block for block in blocks if "Id" in block}
+
+    def _read(self, network_id, state):
+        hosts = self.path(network_id, "hosts")
+        names = [name for name in os.listdir(hosts) if name[0] != "."] if os.path.isdir(hosts) else []
+        linked = os.path.exists(os.path.join(DEVICES, dnsmasq.outer_device(network_id)))
+        return {
+            "unit": read_text(self.unit_file) == self.unit,
+            "files": {name: read_text(self.path(network_id, name)) for name in BASE_FILES},
+            "options": read_text(self.path(network_id, "options")),
+            "hosts": {name: read_text(self.path(network_id, "hosts", name)) for name in names},
+            "enabled": state.get("UnitFileState") == "enabled",
+            "running": state.get("ActiveState") == "active" and linked,
+        }
+
+    def want(self, item, have):
+        """Want the server with all hosts it has and the listed ones."""
+        check.uuid(item["id"])
+        if item["state"] == "absent":
+            return None
+        if item["dhcp"] is None:
+            return have
+        if item["dhcp"]["state"] == "absent":
+            return None
+        hosts = dict(have["hosts"] if have else {})
+        for host in item["dhcp"]["hosts"]:
+            hosts.pop(check.uuid(host["id"]), None)
+            if host["state"] == "present":
+                hosts[host["id"]] = dnsmasq.host_entry(host)
+        return {
+            "unit": True,
+            "files": dnsmasq.base_files(item, self.directory),
+            "options": dnsmasq.options(item),
+            "hosts": hosts,
+            "enabled": True,
+            "running": True,
+        }
+
+    def apply(self, steps):
+        """Write the common unit once, then every network."""
+        try:
+            if any(step.want for step in steps) and read_text(self.unit_file) != self.unit:
+                write_text(self.unit_file, self.unit)
+                self.runner.write(["systemctl", "daemon-reload"])
+        except (ItemError, OSError) as error:
+            return {step.id: str(error) for step in steps}
+        actions = {"create": self.write, "update": self.write, "delete": self.delete}
+        return each(actions, threads=4)(steps)
+
+    def write(self, step):
+        """Write what differs, then do the least that makes dnsmasq know it."""
+        os.makedirs(self.path(step.id, "hosts"), mode=0o755, exist_ok=True)
+        for name, text in step.want["files"].items():
+            if (step.have or {}).get("files", {}).get(name) != text:
+                write_text(self.path(step.id, name), text)
+        if step.changes("options"):
+            write_text(self.path(step.id, "options"), step.want["options"])
+        stale = self._write_hosts(step)
+        self._tell(step, stale)
+        self._release(step, stale)
+
+    def _write_hosts(self, step):
+        """Write the hosts' entries and return the old ones that dnsmasq still believes in."""
+        have, want, stale = (step.have or {}).get("hosts", {}), step.want["hosts"], []
+        for name, text in have.items():
+            if want.get(name) != text:
+                stale.append(text)
+                if name not in want:
+                    remove(self.path(step.id, "hosts", name))
+        for name, text in want.items():
+            if have.get(name) != text:
+                write_text(self.path(step.id, "hosts", name), text)
+        return stale
+
+    def _tell(self, step, stale):
+        if step.changes("files"):
+            self.runner.read(["dnsmasq", "--test", "--conf-file=" + self.path(step.id, "dnsmasq.conf")])
+        if step.changes("enabled"):
+            self.runner.write(["systemctl", "enable", unit(step.id)])
+        if any(step.changes(key) for key in ("unit", "files", "running")):
+            self.runner.write(["systemctl", "restart", unit(step.id)])
+        elif step.changes("options") or stale:
+            self.runner.write(["systemctl", "reload", unit(step.id)])
+
+    def _release(self, step, stale):
+        """End the leases of old entries: dnsmasq gives an address to nobody else before."""
+        for entry in stale:
+            for address, mac in dnsmasq.leases_of(entry):
+                release = ["dhcp_release", dnsmasq.inner_device(step.id), address, mac]
+                self.runner.write(["ip", "netns", "exec", "qdhcp-" + step.id, *release])
+
+    def delete(self, step):
+        """Stop the server, then remove the namespace (and with it the veth pair) and its files."""
+        self.runner.write(["systemctl", "disable", "--now", unit(step.id)])
+        if os.path.exists(os.path.join("/run/netns", "qdhcp-" + step.id)):
+            self.runner.write(["ip", "netns", "delete", "qdhcp-" + step.id])
+        remove(self.path(step.id))
+
+
+def main():
+    """Converge the DHCP servers."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    runner = Runner()
+    servers = Servers(runner, module.params["directory"], module.params["unit_directory"])
+    converge(
+        module,
+        items=module.params["networks"],
+        read=servers.read,
+        want=servers.want,
+        apply=servers.apply,
+        status=lambda want: "running",
+        commands=runner.commands,
+        exclusive="dhcp",
+    )
+
+
+if __name__ == "__main__":
+    main()

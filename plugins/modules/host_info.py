@@ -1,0 +1,114 @@
+#!/usr/bin/python
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_info
+short_description: Capacity, versions and domains of a host
+description:
+  - Returns what the scheduler and the administrator need to know of a host, and every server's power state.
+  - What cannot be read is null and explained in C(errors); this never fails.
+options:
+  uri:
+    description: The hypervisor.
+    type: str
+    default: qemu:///system
+  directory:
+    description: The file system that holds images and disks is the one of this directory.
+    type: path
+    default: /var/lib/skywright
+attributes:
+  check_mode:
+    description: It only reads.
+    support: full
+author:
+  - Skywright contributors (@skywright)
+"""
+
+EXAMPLES = r"""
+- name: What the host has
+  skywright.cloud.host_info:
+  register: host
+"""
+
+RETURN = r"""
+host:
+  description: The host.
+  returned: always
+  type: dict
+  sample:
+    hypervisor_hostname: host1
+    vcpus: 4
+    memory_mib: 8192
+    disk_gib: 100
+    disk_free_gib: 60
+    libvirt_version: 9.0.0
+    hypervisor_type: QEMU
+    hypervisor_version: 7.2.0
+    ovs_version: 3.1.0
+    domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running}]
+    errors: []
+"""
+
+import os
+import socket
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
+
+GIB = 1024**3
+SPEC = {
+    "uri": {"type": "str", "default": "qemu:///system"},
+    "directory": {"type": "path", "default": "/var/lib/skywright"},
+}
+# libvirt's null driver runs nothing, so it never runs out of anything; its domains end with its connection.
+NULL_HOST = {"vcpus": 4096, "memory_mib": 16 * 1024**2, "disk_gib": 1024**2, "disk_free_gib": 1024**2}
+
+
+def disk(directory):
+    """Return the file system's size and free space."""
+    while not os.path.isdir(directory):
+        directory = os.path.dirname(directory)
+    found = os.statvfs(directory)
+    return {
+        "disk_gib": found.f_blocks * found.f_frsize // GIB,
+        "disk_free_gib": found.f_bavail * found.f_frsize // GIB,
+    }
+
+
+def virtualization(uri):
+    """Ask libvirt for the host's capacity, its versions and its domains."""
+    hypervisor = Hypervisor(uri)
+    hypervisor.connect()
+    host = hypervisor.facts()
+    host["domains"] = None if hypervisor.null else hypervisor.servers()
+    return {**host, **NULL_HOST} if hypervisor.null else host
+
+
+def switch():
+    """Ask Open vSwitch for its version, such as 3.1.0."""
+    return {"ovs_version": Runner().read(["ovs-vsctl", "--version"]).splitlines()[0].split()[-1]}
+
+
+def main():
+    """Gather the facts."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    host = {"hypervisor_hostname": socket.gethostname(), "errors": []}
+    for name in ("vcpus", "memory_mib", "libvirt_version", "hypervisor_type", "hypervisor_version", "domains"):
+        host[name] = None
+    host["ovs_version"] = None
+    host.update(disk(module.params["directory"]))
+    for part, arguments in ((virtualization, [module.params["uri"]]), (switch, [])):
+        try:
+            host.update(part(*arguments))
+        except (ItemError, OSError) as error:
+            host["errors"].append(str(error))
+    module.exit_json(changed=False, host=host)
+
+
+if __name__ == "__main__":
+    main()
