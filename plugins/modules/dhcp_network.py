@@ -68,6 +68,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils import check, dnsm
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, converge, each
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove, write_text
+from ansible_collections.skywright.cloud.plugins.module_utils.release import release
 
 DEVICES = "/sys/class/net"
 BASE_FILES = ("environment", "outside", "inside", "dnsmasq.conf")
@@ -193,11 +194,18 @@ class Servers:
             self.runner.write(["systemctl", "reload", unit(step.id)])
 
     def _release(self, step, stale):
-        """End the leases of old entries: dnsmasq gives an address to nobody else before."""
-        for entry in stale:
-            for address, mac in dnsmasq.leases_of(entry):
-                release = ["dhcp_release", dnsmasq.inner_device(step.id), address, mac]
-                self.runner.write(["ip", "netns", "exec", "qdhcp-" + step.id, *release])
+        """End the leases of old entries, on the servers of the subnets that they belong to."""
+        subnets = [subnet for subnet in step.item["dhcp"]["subnets"] if ":" not in subnet["cidr"]]
+        leases = [
+            (address, mac, subnet["address"])
+            for entry in stale
+            for address, mac in dnsmasq.leases_of(entry)
+            for subnet in subnets
+            if check.address(address) in check.network(subnet["cidr"])
+        ]
+        if leases:
+            self.runner.commands.append(["release", *sorted({address for address, _, _ in leases})])
+            release("qdhcp-" + step.id, dnsmasq.inner_device(step.id), leases)
 
     def delete(self, step):
         """Stop the server, then remove the namespace (and with it the veth pair) and its files."""

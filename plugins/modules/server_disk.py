@@ -192,7 +192,7 @@ class Disks:
                 with open(path, "wb") as file:
                     file.write(content)
             image = os.path.join(tree, "iso")
-            argv = ["genisoimage", "-quiet", "-V", "config-2", "-r", "-J", "-l", "-o", image]
+            argv = ["xorrisofs", "-quiet", "-V", "config-2", "-r", "-J", "-o", image]
             self.runner.write([*argv, os.path.join(tree, "tree")])
             os.chmod(image, 0o600)
             os.replace(image, drive)

@@ -1,0 +1,275 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""A declared cloud (names, what users write) as the items that the cloud roles converge (ids, all computed).
+
+Everything is derived from names, so the same declaration gives the same items on every machine and in every run.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import ipaddress
+import uuid
+
+from ansible.errors import AnsibleFilterError
+
+NAMESPACE = uuid.UUID("6b1d0f3e-5d0c-5a64-9d0e-6a1c3f0b7a11")
+
+
+def cloud_id(kind, *names):
+    """Give the UUID of a declared thing."""
+    return str(uuid.uuid5(NAMESPACE, "/".join((kind, *names))))
+
+
+def cloud_mac(port_id):
+    """Give the MAC address of a port, in the range that OpenStack uses."""
+    digest = hashlib.sha256(port_id.encode()).digest()
+    return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in digest[:3])
+
+
+def cloud_items(declared, tunnels, dhcp_host):
+    """Turn {networks, images, servers} into {host: {networks, images, servers}}.
+
+    C(tunnels) is {host: tunnel address} of all hosts of the cloud; C(dhcp_host) serves DHCP where a network does
+    not name another host.
+    """
+    cloud = Cloud(declared, tunnels, dhcp_host)
+    return {
+        host: {"networks": cloud.networks(host), "images": cloud.images(host), "servers": cloud.servers_of(host)}
+        for host in tunnels
+    }
+
+
+def uploaded(images, directory):
+    """Turn the path of each image that is a file of the controller into the URL of its copy on the host."""
+    items = []
+    for image in images:
+        item = {key: value for key, value in image.items() if key != "path"}
+        items.append({**item, "url": f"file://{directory}/{image['id']}"} if "path" in image else item)
+    return items
+
+
+class Network:
+    """A declared network with the addresses of its ports."""
+
+    def __init__(self, declared, dhcp_host):
+        self.declared = declared
+        self.name = declared["name"]
+        self.id = cloud_id("network", self.name)
+        self.present = declared.get("state", "present") == "present"
+        self.cidr = ipaddress.ip_network(declared["cidr"]) if self.present else None
+        self.mtu = declared.get("mtu", 1450)
+        self.dhcp_host = declared.get("dhcp_host", dhcp_host)
+        self.addresses = {}
+
+    @property
+    def dhcp_address(self):
+        """The second address of the network; the first is the router's."""
+        return self.cidr[2]
+
+    def reserve(self, port_id, wanted):
+        """Give a port its address: the wanted one, or a free one that only its id and its elders decide."""
+        taken = {*self.addresses.values(), self.cidr[0], self.cidr[1], self.dhcp_address, self.cidr[-1]}
+        if wanted:
+            address = ipaddress.ip_address(wanted)
+            if address in taken or address not in self.cidr:
+                raise AnsibleFilterError(f"address {address} is taken in, or not of, network {self.name}")
+        else:
+            address = self._free(port_id, taken)
+        self.addresses[port_id] = address
+
+    def _free(self, port_id, taken):
+        size = min(self.cidr.num_addresses, 2**16)
+        start = int(hashlib.sha256(port_id.encode()).hexdigest(), 16)
+        for step in range(size):
+            address = self.cidr[(start + step) % size]
+            if address not in taken:
+                return address
+        raise AnsibleFilterError(f"network {self.name} has no free address")
+
+    def subnet(self):
+        """Give the one subnet of a declared network."""
+        return {
+            "id": cloud_id("subnet", self.name),
+            "cidr": str(self.cidr),
+            "address": str(self.dhcp_address),
+            "gateway_ip": self.declared.get("gateway"),
+            "dns_nameservers": self.declared.get("dns_nameservers", []),
+            "host_routes": self.declared.get("host_routes", []),
+        }
+
+
+class Server:
+    """A declared server with its ports as (network, port id, wanted address)."""
+
+    def __init__(self, declared, networks):
+        self.declared = declared
+        self.name = declared["name"]
+        self.id = cloud_id("server", self.name)
+        self.present = declared.get("state", "present") == "present"
+        self.host = declared["host"]
+        self.ports = []
+        for entry in declared.get("networks", []):
+            wanted = {"name": entry} if isinstance(entry, str) else entry
+            if wanted["name"] not in networks:
+                raise AnsibleFilterError(f"server {self.name} is in network {wanted['name']}, which is not declared")
+            port_id = cloud_id("port", self.name, wanted["name"])
+            self.ports.append((networks[wanted["name"]], port_id, wanted.get("address")))
+
+    def item(self):
+        """Give the item of the role server."""
+        if not self.present:
+            return {"id": self.id, "state": "absent"}
+        return {
+            "id": self.id,
+            "state": "present",
+            "name": self.name,
+            "power": self.declared.get("power", "running"),
+            "boot_id": cloud_id("boot", self.name, str(self.declared.get("boot", ""))),
+            "reboot": self.declared.get("reboot", "hard"),
+            "vcpus": self.declared.get("vcpus", 1),
+            "memory_mib": self.declared.get("memory_mib", 128),
+            "image_id": cloud_id("image", self.declared["image"]),
+            "disk_gib": self.declared.get("disk_gib", 1),
+            "ports": [{"id": port, "mac": cloud_mac(port), "mtu": network.mtu} for network, port, _ in self.ports],
+            "config_drive": {
+                "meta_data": self._meta_data(),
+                "network_data": self._network_data(),
+                "user_data": self._user_data(),
+            },
+        }
+
+    def _meta_data(self):
+        keys = self.declared.get("ssh_keys", [])
+        return {
+            "uuid": self.id,
+            "name": self.name,
+            "hostname": self.name,
+            "public_keys": {f"key-{number}": key for number, key in enumerate(keys)},
+        }
+
+    def _network_data(self):
+        links = [
+            {"id": "tap" + port[:11], "type": "ovs", "ethernet_mac_address": cloud_mac(port), "mtu": network.mtu}
+            for network, port, _ in self.ports
+        ]
+        networks = [
+            {"id": f"network{number}", "type": "ipv4_dhcp", "link": "tap" + port[:11], "network_id": network.id}
+            for number, (network, port, _) in enumerate(self.ports)
+        ]
+        return {"links": links, "networks": networks, "services": []}
+
+    def _user_data(self):
+        text = self.declared.get("user_data")
+        return None if text is None else base64.b64encode(text.encode()).decode()
+
+
+class Cloud:
+    """A declared cloud, seen from each of its hosts."""
+
+    def __init__(self, declared, tunnels, dhcp_host):
+        self.tunnels = tunnels
+        self.declared_images = declared.get("images", [])
+        self.by_name = {entry["name"]: Network(entry, dhcp_host) for entry in declared.get("networks", [])}
+        self.servers = [Server(entry, self.by_name) for entry in declared.get("servers", [])]
+        self._check()
+        self._assign()
+
+    def _check(self):
+        images = {image["name"] for image in self.declared_images if image.get("state") != "absent"}
+        for server in self.servers:
+            if server.host not in self.tunnels:
+                raise AnsibleFilterError(f"server {server.name} is on {server.host}, which is no host of the cloud")
+            if server.present and server.declared["image"] not in images:
+                raise AnsibleFilterError(f"server {server.name} needs an image that is not declared")
+            for network, _, _ in server.ports:
+                if server.present and not network.present:
+                    raise AnsibleFilterError(f"server {server.name} is in network {network.name}, which is absent")
+
+    def _assign(self):
+        ports = [(*port, server) for server in self.servers if server.present for port in server.ports]
+        for network, port_id, wanted, _ in sorted(ports, key=lambda port: port[2] is None):
+            network.reserve(port_id, wanted)
+
+    def images(self, host):
+        """Give the images that servers of a host need, and all that are absent."""
+        used = {server.declared["image"] for server in self.servers if server.present and server.host == host}
+        items = []
+        for image in self.declared_images:
+            item = {"id": cloud_id("image", image["name"]), "state": image.get("state", "present")}
+            if item["state"] == "absent":
+                items.append(item)
+            elif image["name"] in used:
+                source = {key: image[key] for key in ("url", "path", "checksum", "disk_format") if key in image}
+                items.append({**item, **source})
+        return items
+
+    def servers_of(self, host):
+        """Give the servers of a host."""
+        return [server.item() for server in self.servers if server.host == host]
+
+    def networks(self, host):
+        """Give the networks of a host; one that nothing here uses is absent."""
+        return [self._network(network, host) for network in self.by_name.values()]
+
+    def _members(self, network):
+        hosts = {server.host for server in self.servers if server.present and self._ports(server, network)}
+        return sorted(hosts | {network.dhcp_host})
+
+    @staticmethod
+    def _ports(server, network):
+        return [port for other, port, _ in server.ports if other is network]
+
+    def _network(self, network, host):
+        members = self._members(network) if network.present else []
+        if host not in members:
+            return {"id": network.id, "state": "absent"}
+        here = [server for server in self.servers if server.host == host]
+        return {
+            "id": network.id,
+            "state": "present",
+            "type": network.declared.get("type", "vxlan"),
+            "segmentation_id": network.declared.get("segmentation_id"),
+            "physical_network": network.declared.get("physical_network"),
+            "mtu": network.mtu,
+            "peers": [self.tunnels[member] for member in members if member != host],
+            "ports": [
+                {"id": port, "mac": cloud_mac(port), "state": "present" if server.present else "absent"}
+                for server in here
+                for port in self._ports(server, network)
+            ],
+            "dhcp": self._dhcp(network) if host == network.dhcp_host else None,
+        }
+
+    def _dhcp(self, network):
+        return {
+            "state": "present",
+            "mac": cloud_mac(cloud_id("port", "dhcp", network.name)),
+            "dns_domain": network.declared.get("dns_domain", "skywright.internal"),
+            "subnets": [network.subnet()],
+            "hosts": [
+                self._host(server, network, port) for server in self.servers for port in self._ports(server, network)
+            ],
+        }
+
+    @staticmethod
+    def _host(server, network, port):
+        if not server.present:
+            return {"id": port, "state": "absent"}
+        address = str(network.addresses[port])
+        return {
+            "id": port,
+            "state": "present",
+            "mac": cloud_mac(port),
+            "hostname": server.name,
+            "addresses": [address],
+        }
+
+
+class FilterModule:
+    """The filters of playbooks/cloud.yml."""
+
+    def filters(self):
+        """Name them."""
+        return {"cloud_items": cloud_items, "uploaded": uploaded}
