@@ -9,38 +9,61 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 from skywright.db.base import Base, new_uuid, utcnow
 
 
-class Network(Base):
-    """A layer-2 network. `deleted_at` is set while its last job takes it off the hosts; the API no longer shows it."""
+class Standard:
+    """The columns that every resource of this service has."""
 
-    __tablename__ = "network"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
     project_id: Mapped[str] = mapped_column(String(64), index=True)
     name: Mapped[str] = mapped_column(String(255), default="")
     description: Mapped[str] = mapped_column(String(255), default="")
+    revision_number: Mapped[int] = mapped_column(default=0)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Network(Standard, Base):
+    """A layer-2 network. `deleted_at` is set while its last job takes it off the hosts; the API no longer shows it."""
+
+    __tablename__ = "network"
+    # No segment is given to two networks. "" and 0 stand for none: a NULL would not take part in the constraint.
+    __table_args__ = (UniqueConstraint("type", "physical_network", "segmentation_id"),)
+    type: Mapped[str] = mapped_column(String(8), default="vxlan")
+    physical_network: Mapped[str] = mapped_column(String(64), default="")
+    segmentation_id: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(16), default="ACTIVE")
     admin_state_up: Mapped[bool] = mapped_column(default=True)
     shared: Mapped[bool] = mapped_column(default=False)
     mtu: Mapped[int] = mapped_column(default=1450)
-    type: Mapped[str] = mapped_column(String(8), default="vxlan")
-    segmentation_id: Mapped[int | None]
-    physical_network: Mapped[str | None] = mapped_column(String(64))
-    port_security_enabled: Mapped[bool] = mapped_column(default=True)
-    dns_domain: Mapped[str] = mapped_column(String(255), default="")
-    extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    revision_number: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime] = mapped_column(default=utcnow)
-    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
     deleted_at: Mapped[datetime | None]
-    subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", lazy="select")
+    subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", viewonly=True)
 
 
-class Subnet(Base):
+class NetworkHost(Base):
+    """A network is present on a host: some run was told to put it there."""
+
+    __tablename__ = "network_host"
+    network_id: Mapped[str] = mapped_column(ForeignKey("network.id", ondelete="CASCADE"), primary_key=True)
+    host: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+class SubnetPool(Standard, Base):
+    """Prefixes out of which subnets are cut."""
+
+    __tablename__ = "subnet_pool"
+    prefixes: Mapped[list[str]] = mapped_column(default=list)
+    ip_version: Mapped[int] = mapped_column(default=4)
+    default_prefixlen: Mapped[int]
+    min_prefixlen: Mapped[int]
+    max_prefixlen: Mapped[int]
+    default_quota: Mapped[int | None]
+    shared: Mapped[bool] = mapped_column(default=False)
+    is_default: Mapped[bool] = mapped_column(default=False)
+
+
+class Subnet(Standard, Base):
     __tablename__ = "subnet"
-    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
-    project_id: Mapped[str] = mapped_column(String(64), index=True)
     network_id: Mapped[str] = mapped_column(ForeignKey("network.id"), index=True)
-    name: Mapped[str] = mapped_column(String(255), default="")
-    description: Mapped[str] = mapped_column(String(255), default="")
+    subnetpool_id: Mapped[str | None] = mapped_column(ForeignKey("subnet_pool.id"), index=True)
     ip_version: Mapped[int] = mapped_column(default=4)
     cidr: Mapped[str] = mapped_column(String(64))
     gateway_ip: Mapped[str | None] = mapped_column(String(64))
@@ -48,23 +71,16 @@ class Subnet(Base):
     dns_nameservers: Mapped[list[str]] = mapped_column(default=list)
     allocation_pools: Mapped[list[Any]] = mapped_column(default=list)
     host_routes: Mapped[list[Any]] = mapped_column(default=list)
-    ipv6_ra_mode: Mapped[str | None] = mapped_column(String(20))
-    ipv6_address_mode: Mapped[str | None] = mapped_column(String(20))
-    revision_number: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime] = mapped_column(default=utcnow)
-    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    # The address that was allocated last: the next search starts behind it.
+    cursor: Mapped[str | None] = mapped_column(String(64))
 
 
-class Port(Base):
+class Port(Standard, Base):
     """A port; a network's DHCP port has the owner `network:dhcp` and the network host it is bound to."""
 
     __tablename__ = "port"
     __table_args__ = (UniqueConstraint("network_id", "mac_address"),)
-    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
-    project_id: Mapped[str] = mapped_column(String(64), index=True)
     network_id: Mapped[str] = mapped_column(ForeignKey("network.id"), index=True)
-    name: Mapped[str] = mapped_column(String(255), default="")
-    description: Mapped[str] = mapped_column(String(255), default="")
     mac_address: Mapped[str] = mapped_column(String(17))
     admin_state_up: Mapped[bool] = mapped_column(default=True)
     status: Mapped[str] = mapped_column(String(16), default="DOWN")
@@ -72,10 +88,8 @@ class Port(Base):
     device_owner: Mapped[str] = mapped_column(String(255), default="")
     # Inventory name of the host where the port is, or "" while it is nowhere.
     host: Mapped[str] = mapped_column(String(255), default="", index=True)
-    extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    revision_number: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime] = mapped_column(default=utcnow)
-    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    vnic_type: Mapped[str] = mapped_column(String(64), default="normal")
+    binding_profile: Mapped[dict[str, Any]] = mapped_column(default=dict)
     network: Mapped[Network] = relationship(lazy="select")
     addresses: Mapped[list["Address"]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="Address.ip_address"
@@ -89,3 +103,20 @@ class Address(Base):
     subnet_id: Mapped[str] = mapped_column(ForeignKey("subnet.id"), primary_key=True)
     ip_address: Mapped[str] = mapped_column(String(64), primary_key=True)
     port_id: Mapped[str] = mapped_column(ForeignKey("port.id", ondelete="CASCADE"), index=True)
+
+
+class NetworkTag(Base):
+    """A tag of a network, subnet, port or subnet pool."""
+
+    __tablename__ = "network_tag"
+    resource_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    tag: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+class NetworkQuota(Base):
+    """A project's limit that differs from the default."""
+
+    __tablename__ = "network_quota"
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(32), primary_key=True)
+    limit: Mapped[int]

@@ -1,0 +1,195 @@
+"""What ports need on hosts."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, cast
+
+import pytest
+from sqlalchemy.orm import Session
+
+from skywright import ipam
+from skywright.cloud import Cloud
+from skywright.db import Database
+from skywright.db.jobs import Host, Job
+from skywright.db.network import Network, NetworkHost, Port, Subnet
+from skywright.jobs.playbooks import Outcome
+from skywright.jobs.playbooks.network import PLAYBOOK, PortChange, network_items
+
+CLOUD = cast(Cloud, None)  # this playbook asks nothing of it
+
+
+@pytest.fixture
+def session(tmp_path: Path) -> Iterator[Session]:
+    database = Database(f"sqlite:///{tmp_path / 'test.db'}")
+    database.create_all()
+    with database.write() as session:
+        for number in (1, 2, 3):
+            variables = {"vswitch_data_address": f"172.20.1.1{number}/24", "hypervisor_libvirt_uri": "qemu:///system"}
+            groups = ["computes", "networks"] if number == 1 else ["computes"]
+            session.add(Host(name=f"host{number}", groups=groups, variables=variables))
+        session.add(Host(name="null1", groups=["computes"], variables={"hypervisor_libvirt_uri": "test:///default"}))
+        yield session
+    database.engine.dispose()
+
+
+@pytest.fixture
+def network(session: Session) -> Network:
+    network = Network(project_id="p", segmentation_id=1001)
+    session.add(network)
+    session.flush()
+    pools = [{"start": "10.0.0.2", "end": "10.0.0.254"}]
+    values = {"network_id": network.id, "cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.1", "allocation_pools": pools}
+    session.add(Subnet(project_id="p", **values))
+    return network
+
+
+def port_on(session: Session, network: Network, host: str, **values: Any) -> Port:
+    return ipam.create_port(session, network, "p", host=host, device_owner="compute:nova", **values)
+
+
+def items(session: Session, *changes: PortChange) -> dict[str, dict[str, Any]]:
+    """The one item of each host."""
+    work = network_items(session, changes)
+    assert all(len(found) == 1 for found in work.items.values())
+    return {host: found[0] for host, found in work.items.items()}
+
+
+def test_the_first_port_brings_tap_tunnels_and_dhcp(session: Session, network: Network) -> None:
+    port = port_on(session, network, "host2")
+    work = network_items(session, [PortChange(port, "host2")])
+    assert set(work.items) == {"host1", "host2"}
+    (server,), (served,) = work.items["host2"], work.items["host1"]
+    assert server["ports"] == [{"id": port.id, "mac": port.mac_address, "state": "present"}]
+    assert (server["peers"], server["dhcp"]) == (["172.20.1.11"], None)
+    assert (server["type"], server["segmentation_id"], server["mtu"]) == ("vxlan", 1001, 1450)
+    assert (served["peers"], served["ports"]) == (["172.20.1.12"], [])
+    assert served["dhcp"]["subnets"][0]["address"] == "10.0.0.3"
+    assert served["dhcp"]["hosts"] == [
+        {
+            "id": port.id,
+            "mac": port.mac_address,
+            "hostname": "host-10-0-0-2",
+            "addresses": ["10.0.0.2"],
+            "state": "present",
+        }
+    ]
+    assert work.depends == {port.id: {("host1", network.id), ("host2", network.id)}}
+
+
+def test_a_known_host_concerns_nobody_else(session: Session, network: Network) -> None:
+    first = port_on(session, network, "host2")
+    network_items(session, [PortChange(first, "host2")])
+    ipam.ports_up(session, [first])
+    items(session, PortChange(port_on(session, network, "host3"), "host3"))
+    second = port_on(session, network, "host2")
+    assert set(items(session, PortChange(second, "host2"))) == {"host1", "host2"}
+
+
+def test_a_new_host_is_made_known_to_all_members(session: Session, network: Network) -> None:
+    first = port_on(session, network, "host2")
+    network_items(session, [PortChange(first, "host2")])
+    ipam.ports_up(session, [first])
+    found = items(session, PortChange(port_on(session, network, "host3"), "host3"))
+    assert found["host3"]["peers"] == ["172.20.1.11", "172.20.1.12"]
+    assert found["host2"]["peers"] == ["172.20.1.13"]
+    assert found["host2"]["ports"] == []
+    assert found["host1"]["peers"] == ["172.20.1.12", "172.20.1.13"]
+
+
+def test_a_host_whose_first_run_failed_is_made_known_again(session: Session, network: Network) -> None:
+    up = port_on(session, network, "host2")
+    network_items(session, [PortChange(up, "host2")])
+    ipam.ports_up(session, [up])
+    network_items(session, [PortChange(port_on(session, network, "host3"), "host3")])
+    again = items(session, PortChange(port_on(session, network, "host3"), "host3"))
+    assert again["host2"]["peers"] == ["172.20.1.13"]
+
+
+def test_ports_of_one_run_share_an_item(session: Session, network: Network) -> None:
+    ports = [port_on(session, network, "host2") for _ in range(3)]
+    found = items(session, *(PortChange(port, "host2") for port in ports))
+    assert [entry["id"] for entry in found["host2"]["ports"]] == [port.id for port in ports]
+    assert len(found["host1"]["dhcp"]["hosts"]) == 3
+
+
+def test_a_leaving_port_takes_its_tap_and_entry(session: Session, network: Network) -> None:
+    port = port_on(session, network, "host2")
+    items(session, PortChange(port, "host2"))
+    found = items(session, PortChange(port, "host2", present=False))
+    assert found["host2"]["state"] == "present"
+    assert found["host2"]["ports"][0]["state"] == "absent"
+    assert found["host1"]["dhcp"]["hosts"][0]["state"] == "absent"
+
+
+def test_null_hosts_need_nothing(session: Session, network: Network) -> None:
+    port = port_on(session, network, "null1")
+    work = network_items(session, [PortChange(port, "null1")])
+    assert not work.items
+    assert not work.depends
+
+
+def test_without_dhcp_there_is_no_server(session: Session, network: Network) -> None:
+    ipam.subnets_of(session, network.id)[0].enable_dhcp = False
+    found = items(session, PortChange(port_on(session, network, "host2"), "host2"))
+    assert set(found) == {"host2"}
+    assert found["host2"]["dhcp"] is None
+
+
+def test_flat_networks_have_no_tunnels(session: Session, network: Network) -> None:
+    network.type, network.physical_network, network.segmentation_id = "flat", "physnet1", 0
+    found = items(session, PortChange(port_on(session, network, "host2"), "host2"))
+    assert found["host2"]["peers"] == found["host1"]["peers"] == []
+    assert (found["host2"]["physical_network"], found["host2"]["segmentation_id"]) == ("physnet1", None)
+
+
+def job(session: Session, network: Network, action: str, **arguments: Any) -> Job:
+    job = Job(playbook="network", action=action, arguments={"network_id": network.id, **arguments})
+    session.add(job)
+    session.flush()
+    return job
+
+
+def test_a_deleted_network_leaves_all_its_hosts(session: Session, network: Network) -> None:
+    port = port_on(session, network, "host2")
+    items(session, PortChange(port, "host2"))
+    deletion = job(session, network, "delete", dhcp_host="host1")
+    work = PLAYBOOK.render(session, [deletion], CLOUD)
+    assert {host: kinds["networks"][0]["state"] for host, kinds in work.items.items()} == {
+        "host1": "absent",
+        "host2": "absent",
+    }
+    assert work.items["host1"]["networks"][0]["dhcp"] == {"state": "absent"}
+    assert work.depends[deletion.id] == {("host1", network.id), ("host2", network.id)}
+
+
+def test_the_row_goes_when_the_hosts_are_clean(session: Session) -> None:
+    network = Network(project_id="p", segmentation_id=7)
+    session.add(network)
+    session.flush()
+    session.add(NetworkHost(network_id=network.id, host="host1"))
+    deletion = job(session, network, "delete", dhcp_host="")
+    PLAYBOOK.settle(session, deletion, Outcome(ok=False, error="unreachable"), CLOUD)
+    assert session.get(Network, network.id) is not None
+    PLAYBOOK.settle(session, deletion, Outcome(ok=True), CLOUD)
+    session.flush()
+    assert session.get(Network, network.id) is None
+    assert PLAYBOOK.render(session, [deletion], CLOUD).items == {}
+
+
+def test_an_update_sends_the_server_all_entries(session: Session, network: Network) -> None:
+    ports = [port_on(session, network, host) for host in ("host2", "host3", "null1")]
+    items(session, *(PortChange(port, port.host) for port in ports))
+    work = PLAYBOOK.render(session, [job(session, network, "update")], CLOUD)
+    dhcp = work.items["host1"]["networks"][0]["dhcp"]
+    assert {entry["id"] for entry in dhcp["hosts"]} == {port.id for port in ports[:2]}
+
+
+def test_turning_dhcp_off_removes_server_and_port(session: Session, network: Network) -> None:
+    port = port_on(session, network, "host2")
+    items(session, PortChange(port, "host2"))
+    ipam.subnets_of(session, network.id)[0].enable_dhcp = False
+    update = job(session, network, "update")
+    work = PLAYBOOK.render(session, [update], CLOUD)
+    assert work.items["host1"]["networks"][0]["dhcp"]["state"] == "absent"
+    PLAYBOOK.settle(session, update, Outcome(ok=True), CLOUD)
+    assert session.query(Port).filter_by(device_owner=ipam.DHCP_OWNER).count() == 0
