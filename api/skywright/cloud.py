@@ -1,15 +1,21 @@
 """The cloud as one object: settings, database, tokens, policy. Every part is handed this, none reaches for globals."""
 
 from collections.abc import Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from skywright.auth.tokens import Tokens
 from skywright.db import Database
-from skywright.http.context import Credentials
-from skywright.http.policy import Policy
 from skywright.jobs.queue import LocalQueue, Queue
 from skywright.settings import Settings
+
+if TYPE_CHECKING:
+    from skywright.auth.tokens import Tokens
+    from skywright.http.context import Credentials
+    from skywright.http.policy import Policy
+
+# ruff: noqa: PLC0415 - a worker has a Cloud too, but must stay small: no FastAPI, no oslo
 
 
 class Cloud:
@@ -19,10 +25,21 @@ class Cloud:
         settings.root.mkdir(parents=True, exist_ok=True)
         self.settings = settings
         self.database = Database(settings.database_url)
-        self.tokens = Tokens(settings.key_dir / "tokens")
-        self.policy = Policy(rules or {}, settings.root / "policy.yaml")
-        self.queue: Queue = LocalQueue(settings.root / "worker.sock")
+        self.queue: Queue = LocalQueue(settings.root / "workers")
+        self._rules = rules or {}
 
-    def authenticate(self, session: Session, token: str | None) -> Credentials | None:
+    @cached_property
+    def tokens(self) -> "Tokens":
+        from skywright.auth.tokens import Tokens
+
+        return Tokens(self.settings.key_dir / "tokens")
+
+    @cached_property
+    def policy(self) -> "Policy":
+        from skywright.http.policy import Policy
+
+        return Policy(self._rules, self.settings.root / "policy.yaml")
+
+    def authenticate(self, session: Session, token: str | None) -> "Credentials | None":
         """The credentials behind an X-Auth-Token header; None without a valid one."""
         return self.tokens.validate(session, token)

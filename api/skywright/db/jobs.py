@@ -48,8 +48,9 @@ class Job(Base):
     worker: Mapped[str | None] = mapped_column(String(255))
     lease_until: Mapped[datetime | None]
     run_id: Mapped[str | None] = mapped_column(ForeignKey("run.id"), index=True)
-    steps_done: Mapped[int] = mapped_column(default=0)
-    steps_total: Mapped[int] = mapped_column(default=0)
+    # [[host, item id]] whose results decide the job; what a tenant may see of a run's events.
+    items: Mapped[list[Any]] = mapped_column(default=list)
+    cancel_requested_at: Mapped[datetime | None]
     result: Mapped[dict[str, Any] | None]
     error: Mapped[str | None] = mapped_column(Text)
     project_id: Mapped[str | None] = mapped_column(String(64), index=True)
@@ -81,6 +82,9 @@ class Run(Base):
     worker: Mapped[str] = mapped_column(String(255))
     state: Mapped[str] = mapped_column(String(16), default="running")  # successful, failed, canceled, error
     hosts: Mapped[list[str]] = mapped_column(default=list)
+    # Tasks begun, and how many the playbook's last run had: what progress is measured by.
+    steps_done: Mapped[int] = mapped_column(default=0)
+    steps_total: Mapped[int] = mapped_column(default=0)
     rc: Mapped[int | None]
     started_at: Mapped[datetime] = mapped_column(default=utcnow)
     finished_at: Mapped[datetime | None]

@@ -1,6 +1,7 @@
 """Saying that there is work. The database holds the work; a lost word only costs a worker's next sweep."""
 
 import contextlib
+import os
 import select
 import socket
 from pathlib import Path
@@ -16,18 +17,22 @@ class Queue(Protocol):
 
 
 class LocalQueue:
-    """One machine's queue: an empty datagram to the worker's Unix socket."""
+    """One machine's queue: an empty datagram to each worker's Unix socket in *directory*."""
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
         self._receiver: socket.socket | None = None
 
     def notify(self) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
-            # No worker, or one with a full buffer, which is about to look anyway.
-            with contextlib.suppress(OSError):
-                sender.sendto(b"", str(self._path))
+            for path in self._directory.glob("*.sock"):
+                try:
+                    sender.sendto(b"", str(path))
+                except ConnectionRefusedError:  # a worker that died
+                    path.unlink(missing_ok=True)
+                except OSError:  # its buffer is full: it is about to look anyway
+                    pass
 
     def wait(self, timeout: float) -> bool:
         receiver = self._receiver or self._bind()
@@ -39,8 +44,10 @@ class LocalQueue:
         return bool(ready)
 
     def _bind(self) -> socket.socket:
-        self._path.unlink(missing_ok=True)
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path = self._directory / f"{os.getpid()}.sock"
+        path.unlink(missing_ok=True)
         self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
         self._receiver.setblocking(False)
-        self._receiver.bind(str(self._path))
+        self._receiver.bind(str(path))
         return self._receiver

@@ -1,30 +1,47 @@
 """Queueing jobs: in the transaction that changes the resource, so that neither exists without the other."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import Session
 
 from skywright.db import after_commit
 from skywright.db.jobs import Job, JobResource
-from skywright.http.context import Context
+from skywright.jobs.queue import Queue
+
+if TYPE_CHECKING:
+    from skywright.http.context import Context
 
 
 def submit(
-    context: Context,
+    context: "Context",
     playbook: str,
     action: str,
     resources: Iterable[tuple[str, str]],
     arguments: dict[str, Any] | None = None,
 ) -> Job:
     """Queue a run of `playbooks/cloud/<playbook>.yml` that does *action* to *resources* [(type, id)]."""
+    job = enqueue(context.db, context.cloud.queue, playbook, action, resources, arguments)
+    job.project_id, job.user_id = context.who.project_id, context.who.user_id
+    job.request_id = context.request_id
+    return job
+
+
+def enqueue(
+    session: Session,
+    queue: Queue,
+    playbook: str,
+    action: str,
+    resources: Iterable[tuple[str, str]],
+    arguments: dict[str, Any] | None = None,
+) -> Job:
+    """Queue a job that nobody asked for: a periodic one."""
     job = Job(
         playbook=playbook,
         action=action,
         arguments=arguments or {},
-        project_id=context.who.project_id,
-        user_id=context.who.user_id,
-        request_id=context.request_id,
         resources=[JobResource(resource_type=kind, resource_id=key) for kind, key in resources],
     )
-    context.db.add(job)
-    after_commit(context.db, "notify workers", context.cloud.queue.notify)
+    session.add(job)
+    after_commit(session, "notify workers", queue.notify)
     return job
