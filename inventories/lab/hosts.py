@@ -15,14 +15,16 @@ import sys
 from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
-FILES = CHECKOUT / "var" / "lab"
+HOME = (CHECKOUT / "var" / "lab").resolve()
+FILES = (CHECKOUT / os.environ.get("SKYWRIGHT_LAB_FILES", HOME)).resolve()
 
 
 def lab_id() -> str:
-    """Two checkouts on one machine differ in this, and so in everything that is made for them."""
+    """Two labs on one machine differ in this, and so in everything that is made for them."""
     wanted = os.environ.get("SKYWRIGHT_LAB_ID")
     if wanted is None:
-        return "sw" + hashlib.sha256(str(CHECKOUT).encode()).hexdigest()[:4]
+        path = CHECKOUT if FILES == HOME else FILES
+        return "sw" + hashlib.sha256(str(path).encode()).hexdigest()[:4]
     if not re.fullmatch("sw[0-9a-f]{4}", wanted):
         raise SystemExit(f"SKYWRIGHT_LAB_ID must be sw and four hexadecimal digits, not {wanted!r}")
     return wanted

@@ -79,6 +79,8 @@ ARGUMENT_SPEC = {
     "hooks": {"type": "list", "elements": "str", "default": []},
 }
 BUILD_SECONDS = 900
+# Whatever ends this module ends all that it started, and what they mounted is gone with them.
+BOUND = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 def recipe_of(params):
@@ -106,7 +108,7 @@ def build(runner, recipe, path):
 
 
 def _mmdebstrap(recipe, target):
-    argv = ["mmdebstrap", "--variant=minbase", "--format=directory"]
+    argv = [*BOUND, "mmdebstrap", "--variant=minbase", "--format=directory"]
     argv += ['--aptopt=Acquire::Languages "none"', "--dpkgopt=force-unsafe-io"]
     argv += [f"--dpkgopt=path-exclude={path}" for path in recipe["excludes"]]
     argv += [f"--customize-hook={hook}" for hook in recipe["hooks"]]
