@@ -3,14 +3,17 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, String
-from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy import BigInteger, ForeignKey, Index, String
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skywright.db.base import Base, new_uuid, utcnow
 
 
 class Image(Base):
+    """An image. Hosts cache its data by id, so an id is never used again: a deleted image keeps its row."""
+
     __tablename__ = "image"
+    __table_args__ = (Index("ix_image_created_at_id", "created_at", "id"),)
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
     project_id: Mapped[str | None] = mapped_column(String(64), index=True)
     name: Mapped[str | None] = mapped_column(String(255))
@@ -28,6 +31,52 @@ class Image(Base):
     os_hash_algo: Mapped[str | None] = mapped_column(String(16))
     os_hash_value: Mapped[str | None] = mapped_column(String(128))
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    tags: Mapped[list[str]] = mapped_column(default=list)
+    # What is known about data that was staged and waits for its import: size, checksum...
+    staged: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    deleted_at: Mapped[datetime | None]
+    tag_rows: Mapped[list["ImageTag"]] = relationship(
+        cascade="all, delete-orphan", lazy="selectin", order_by="ImageTag.value"
+    )
+
+    @property
+    def tags(self) -> list[str]:
+        return [row.value for row in self.tag_rows]
+
+    @tags.setter
+    def tags(self, values: list[str]) -> None:
+        kept = {row.value: row for row in self.tag_rows}
+        self.tag_rows = [kept.get(value) or ImageTag(value=value) for value in sorted(set(values))]
+
+
+class ImageTag(Base):
+    __tablename__ = "image_tag"
+    image_id: Mapped[str] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), primary_key=True)
+    value: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
+class ImageMember(Base):
+    """A project that a shared image is shared with; it sees the image in lists once it accepted it."""
+
+    __tablename__ = "image_member"
+    image_id: Mapped[str] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), primary_key=True)
+    member_id: Mapped[str] = mapped_column(String(255), primary_key=True, index=True)
+    status: Mapped[str] = mapped_column(String(16), default="pending")  # accepted, rejected
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class ImageTask(Base):
+    """An import of staged data, as it was asked for and as it ended."""
+
+    __tablename__ = "image_task"
+    id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
+    image_id: Mapped[str] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), index=True)
+    project_id: Mapped[str | None] = mapped_column(String(64))
+    user_id: Mapped[str | None] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(64))
+    request: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(16))  # success, failure
+    message: Mapped[str] = mapped_column(String(1024), default="")
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)

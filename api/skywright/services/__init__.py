@@ -2,5 +2,6 @@
 
 from skywright.http.service import Service
 from skywright.services.identity import SERVICE as identity
+from skywright.services.image import SERVICE as image
 
-SERVICES: list[Service] = [identity]
+SERVICES: list[Service] = [identity, image]

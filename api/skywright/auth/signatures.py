@@ -1,0 +1,54 @@
+"""Signed URLs: how hosts fetch image data without a token."""
+
+import hashlib
+import hmac
+import os
+import secrets
+import time
+from pathlib import Path
+
+# A run may wait for hosts and download large images; the URL must outlive that, not much more.
+LIFETIME_SECONDS = 3600
+
+
+class Signatures:
+    """Signs and checks with the key in *directory*, which is made when there is none."""
+
+    def __init__(self, directory: Path) -> None:
+        self._key = _key(directory / "urls.key")
+
+    def sign(self, path: str, *, lifetime: int = LIFETIME_SECONDS) -> str:
+        """*path* with a query that allows a GET of it until it expires."""
+        expires = int(time.time()) + lifetime
+        return f"{path}?expires={expires}&signature={self._signature(path, expires)}"
+
+    def valid(self, path: str, expires: str, signature: str) -> bool:
+        """Whether *signature* is ours for *path* and *expires*, which has not passed."""
+        if not (expires.isascii() and expires.isdigit() and len(expires) <= 12 and signature.isascii()):
+            return False
+        return hmac.compare_digest(self._signature(path, int(expires)), signature) and int(expires) > time.time()
+
+    def _signature(self, path: str, expires: int) -> str:
+        return hmac.new(self._key, f"GET\n{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+
+
+def image_data_path(image_id: str) -> str:
+    """The path below the public URL from which hosts fetch an image: what is signed, however the request came in."""
+    return f"/image/v2/images/{image_id}/file"
+
+
+def _key(path: Path) -> bytes:
+    """The key in *path*; the first process to come makes it, complete or not at all."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
+        descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(secrets.token_bytes(32))
+        try:
+            os.link(fresh, path)
+        except FileExistsError:
+            pass
+        finally:
+            fresh.unlink()
+    return path.read_bytes()

@@ -1,0 +1,25 @@
+"""Image v2, what Glance is in OpenStack."""
+
+from skywright.http.service import Service
+from skywright.services.image import downloads, images, imports, members, schemas, uploads, versions
+from skywright.services.image.errors import render_error
+from skywright.services.image.policies import POLICIES
+
+SERVICE = Service(
+    name="glance",
+    type="image",
+    prefix="/image",
+    port=9292,
+    endpoint="",
+    routers=[
+        versions.router,
+        images.router,
+        uploads.router,
+        downloads.router,
+        imports.router,
+        members.router,
+        schemas.router,
+    ],
+    policies=POLICIES,
+    render_error=render_error,
+)

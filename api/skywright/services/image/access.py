@@ -1,0 +1,64 @@
+"""Who sees and who changes an image: private, shared, community and public images, as in Glance."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_, exists, or_, true
+from sqlalchemy.orm import Session
+
+from skywright.db.image import Image, ImageMember
+from skywright.http import Context, Forbidden, NotFound
+
+
+def shared_with(project_id: str | None, status: str = "all") -> ColumnElement[bool]:
+    """The images that other projects share with *project_id*, which holds them in *status*."""
+    conditions = [ImageMember.image_id == Image.id, ImageMember.member_id == project_id]
+    if status != "all":
+        conditions.append(ImageMember.status == status)
+    return and_(Image.visibility == "shared", exists().where(*conditions))
+
+
+def readable(context: Context, member_status: str) -> ColumnElement[bool]:
+    """The images that the caller may list."""
+    if context.is_admin:
+        return true()
+    return or_(
+        Image.project_id == context.project_id,
+        Image.visibility.in_(["public", "community"]),
+        shared_with(context.project_id, member_status),
+    )
+
+
+def visible_image(context: Context, image_id: str) -> Image:
+    """The image if the caller may see it; one of another tenant's is NotFound, as one that never was."""
+    row = context.db.get(Image, image_id)
+    if row is None or row.deleted_at is not None or not _may_see(context, row):
+        raise NotFound(f"Failed to find image {image_id}")
+    return row
+
+
+def own_image(context: Context, image_id: str, policy: str) -> Image:
+    """The image if the caller's project owns it and *policy* allows to change it; seeing it alone is Forbidden."""
+    row = visible_image(context, image_id)
+    if not context.allows(policy, _target(row)):
+        raise Forbidden(f"You are not authorized to change image {image_id}.")
+    return row
+
+
+def _target(row: Image) -> dict[str, Any]:
+    return {"project_id": row.project_id}
+
+
+def _may_see(context: Context, row: Image) -> bool:
+    if context.is_admin or row.visibility in ("public", "community"):
+        return True
+    project = context.who.project_id
+    if project is None:
+        return False
+    if row.project_id == project:
+        return True
+    return row.visibility == "shared" and membership(context.db, row.id, project) is not None
+
+
+def membership(session: Session, image_id: str, member_id: str) -> ImageMember | None:
+    """The row that shares an image with a project."""
+    return session.get(ImageMember, (image_id, member_id))

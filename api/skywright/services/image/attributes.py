@@ -1,0 +1,87 @@
+"""Setting an image's attributes and properties, with the rules that creating and patching share."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from skywright.db.image import Image
+from skywright.http import BadRequest, Context, Forbidden, TooLarge
+from skywright.services.image import schemas
+
+SETTABLE = frozenset(
+    {
+        "name",
+        "visibility",
+        "protected",
+        "os_hidden",
+        "disk_format",
+        "container_format",
+        "min_disk",
+        "min_ram",
+        "tags",
+        "owner",
+    }
+)
+PROPERTY_LIMIT = 128
+TAG_LIMIT = 128
+AMAZON = frozenset({"ami", "ari", "aki"})
+
+
+def refuse_read_only(name: str) -> None:
+    """Forbidden for what only the service sets."""
+    if name in schemas.READ_ONLY:
+        raise Forbidden(f"Attribute '{name}' is read-only.")
+    if name in schemas.RESERVED or name.startswith("os_glance_"):
+        raise Forbidden(f"Attribute '{name}' is reserved.")
+
+
+def assign(context: Context, row: Image, name: str, value: Any) -> None:
+    """Set an attribute, or a property, which has passed the schema."""
+    if name == "owner":
+        _assign_owner(context, row, value)
+    elif name in ("disk_format", "container_format"):
+        if row.status != "queued" and value != getattr(row, name):
+            raise Forbidden(f"Attribute {name} can be only replaced for a queued image.")
+        setattr(row, name, value)
+    elif name == "visibility":
+        _assign_visibility(context, row, value)
+    elif name in SETTABLE:
+        setattr(row, name, value)
+    else:
+        row.properties = {**row.properties, name: value}
+
+
+def check_limits(row: Image) -> None:
+    """Refuse what no single attribute shows: formats that do not fit together, too many tags or properties."""
+    formats = {row.disk_format, row.container_format}
+    if formats & AMAZON and len(formats - {None}) > 1 and row.container_format in AMAZON:
+        raise BadRequest(
+            "Invalid mix of disk and container formats. When setting a disk or container format to one of "
+            "'aki', 'ari', or 'ami', the container and disk formats must match."
+        )
+    if len(row.properties) > PROPERTY_LIMIT:
+        raise TooLarge(f"The limit has been exceeded on the number of allowed image properties: {PROPERTY_LIMIT}.")
+    if len(row.tags) > TAG_LIMIT:
+        raise TooLarge(f"The limit has been exceeded on the number of allowed image tags: {TAG_LIMIT}.")
+
+
+def check_names(body: Mapping[str, Any]) -> None:
+    """Forbidden if *body* names something read-only."""
+    for name in body:
+        refuse_read_only(name)
+
+
+def _assign_owner(context: Context, row: Image, value: str | None) -> None:
+    if value != row.project_id:
+        if not context.allows("image:images:set_owner"):
+            raise Forbidden("You are not permitted to change the owner of an image.")
+        row.project_id = value
+
+
+def _assign_visibility(context: Context, row: Image, value: str) -> None:
+    target = {"project_id": row.project_id}
+    if value != row.visibility:
+        if value == "public":
+            context.enforce("image:images:publicize", target)
+        elif value == "community":
+            context.enforce("image:images:communitize", target)
+    row.visibility = value

@@ -1,0 +1,26 @@
+"""Reading JSON bodies: strictly, and whatever their content type says."""
+
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Depends, Request
+
+from skywright.http import BadRequest
+
+
+async def _parsed(request: Request) -> Any:
+    try:
+        return orjson.loads(await request.body())
+    except orjson.JSONDecodeError as error:
+        raise BadRequest(f"Malformed JSON in request body: {error}") from error
+
+
+async def _object(request: Request) -> dict[str, Any]:
+    body = await _parsed(request)
+    if not isinstance(body, dict):
+        raise BadRequest("The request body must be a JSON object.")
+    return body
+
+
+JsonBody = Annotated[Any, Depends(_parsed)]
+JsonObject = Annotated[dict[str, Any], Depends(_object)]

@@ -1,0 +1,110 @@
+"""Images: everything but their data."""
+
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy.exc import IntegrityError
+
+from skywright.db import after_commit, utcnow
+from skywright.db.image import Image, ImageTag
+from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.router import json_response
+from skywright.jobs.submit import submit
+from skywright.services.image import attributes, listing, patch, schemas, views
+from skywright.services.image.access import own_image, visible_image
+from skywright.services.image.bodies import JsonObject
+from skywright.services.image.imports import METHODS
+from skywright.services.image.store import Store
+
+router = Router()
+
+
+@router.operation("GET", "/v2/images", policy="image:images:list")
+def list_images(context: Context) -> dict[str, Any]:
+    return listing.page(context)
+
+
+@router.operation("POST", "/v2/images", policy="image:images:create", status=201)
+def create_image(context: Context, body: JsonObject) -> Response:
+    attributes.check_names(body)
+    schemas.check_image(body)
+    row = Image(project_id=context.who.project_id, status="queued", visibility="shared", properties={})
+    if "id" in body:
+        row.id = body.pop("id")
+    for name, value in body.items():
+        attributes.assign(context, row, name, value)
+    attributes.check_limits(row)
+    try:
+        context.db.add(row)
+        context.db.flush()
+    except IntegrityError as error:
+        raise Conflict(f"Image ID {row.id} already exists!") from error
+    response = json_response(views.image(row), 201)
+    response.headers["Location"] = f"{context.base_url}/v2/images/{row.id}"
+    response.headers["OpenStack-image-import-methods"] = ",".join(METHODS)
+    return response
+
+
+@router.operation("GET", "/v2/images/{image_id}", policy="image:images:show")
+def show_image(context: Context, image_id: str) -> dict[str, Any]:
+    return views.image(visible_image(context, image_id))
+
+
+@router.operation("PATCH", "/v2/images/{image_id}", policy="image:images:update")
+def update_image(context: Context, image_id: str, changes: patch.Changes) -> dict[str, Any]:
+    row = own_image(context, image_id, "image:images:update")
+    patch.apply(context, row, changes)
+    attributes.check_limits(row)
+    if changes:
+        row.updated_at = utcnow()
+    return views.image(row)
+
+
+@router.operation("DELETE", "/v2/images/{image_id}", policy="image:images:delete", status=204)
+def delete_image(context: Context, image_id: str) -> None:
+    row = own_image(context, image_id, "image:images:delete")
+    if row.protected:
+        raise Forbidden(f"Image {image_id} is protected and cannot be deleted.")
+    if row.status in ("active", "deactivated"):
+        submit(context, "image", "delete", [("image", row.id)])
+    row.status, row.deleted_at = "deleted", utcnow()
+    store = Store(context.cloud.settings.image_dir)
+    after_commit(context.db, f"forget image {row.id}", lambda: store.remove(image_id))
+
+
+@router.operation("POST", "/v2/images/{image_id}/actions/deactivate", policy="image:images:deactivate", status=204)
+def deactivate_image(context: Context, image_id: str) -> None:
+    _switch(own_image(context, image_id, "image:images:deactivate"), "deactivated")
+
+
+@router.operation("POST", "/v2/images/{image_id}/actions/reactivate", policy="image:images:reactivate", status=204)
+def reactivate_image(context: Context, image_id: str) -> None:
+    _switch(own_image(context, image_id, "image:images:reactivate"), "active")
+
+
+def _switch(row: Image, status: str) -> None:
+    """Make an image that has data active or deactivated."""
+    if row.status not in ("active", "deactivated"):
+        raise Forbidden(f"Not allowed to make an image {status} that is {row.status}.")
+    if row.status != status:
+        row.status, row.updated_at = status, utcnow()
+
+
+@router.operation("PUT", "/v2/images/{image_id}/tags/{tag}", policy="image:images:tags", status=204)
+def add_tag(context: Context, image_id: str, tag: str) -> None:
+    row = own_image(context, image_id, "image:images:tags")
+    if not tag or len(tag) > 255 or "\0" in tag:
+        raise BadRequest("A tag has 1 to 255 characters.")
+    if tag not in row.tags:
+        row.tag_rows.append(ImageTag(value=tag))
+        attributes.check_limits(row)
+        row.updated_at = utcnow()
+
+
+@router.operation("DELETE", "/v2/images/{image_id}/tags/{tag}", policy="image:images:tags", status=204)
+def remove_tag(context: Context, image_id: str, tag: str) -> None:
+    row = own_image(context, image_id, "image:images:tags")
+    if tag not in row.tags:
+        raise NotFound(f"Could not find tag {tag} of image {image_id}")
+    row.tags = [value for value in row.tags if value != tag]
+    row.updated_at = utcnow()

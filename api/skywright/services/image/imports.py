@@ -1,0 +1,73 @@
+"""Importing staged data (glance-direct). This service fetches nothing from URLs."""
+
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy import select
+
+from skywright.db.image import ImageTask
+from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.services.image import views
+from skywright.services.image.access import own_image, visible_image
+from skywright.services.image.bodies import JsonObject
+from skywright.services.image.store import Store
+from skywright.services.image.uploads import become_active
+
+router = Router()
+METHODS = ["glance-direct"]
+
+
+@router.operation("GET", "/v2/info/import", policy="image:info")
+def show_import_methods(context: Context) -> dict[str, Any]:
+    return {
+        "import-methods": {"description": "Import methods available.", "type": "array", "value": METHODS},
+    }
+
+
+@router.operation("GET", "/v2/info/stores", policy="image:info")
+def list_stores(context: Context) -> dict[str, Any]:
+    return {"stores": [{"id": views.STORE, "description": "Files on the controllers", "default": "true"}]}
+
+
+@router.operation("POST", "/v2/images/{image_id}/import", policy="image:images:import", status=202)
+def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
+    """Staged data was looked into when it was received: it only has to be put in its place."""
+    row = own_image(context, image_id, "image:images:import")
+    method = body.get("method")
+    if not isinstance(method, dict) or not isinstance(method.get("name"), str):
+        raise BadRequest("Import request requires a 'name' field in its 'method'.")
+    if method["name"] not in METHODS:
+        raise BadRequest(f"Unknown import method name '{method['name'][:64]}'; known: {', '.join(METHODS)}.")
+    _check_stores(body)
+    if row.status != "uploading" or row.staged is None:
+        raise Conflict(f"'glance-direct' import needs staged data; the image is {row.status}.")
+    become_active(row, row.staged)
+    row.staged = None
+    Store(context.cloud.settings.image_dir).promote(row.id)
+    context.db.add(
+        ImageTask(
+            image_id=row.id,
+            project_id=context.who.project_id,
+            user_id=context.who.user_id,
+            request_id=context.request_id,
+            request={"method": {"name": method["name"]}},
+            status="success",
+        )
+    )
+    return Response(status_code=202)
+
+
+@router.operation("GET", "/v2/images/{image_id}/tasks", policy="image:tasks:list")
+def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
+    row = visible_image(context, image_id)
+    tasks: list[ImageTask] = []
+    if context.allows("image:tasks:list", {"project_id": row.project_id}):
+        query = select(ImageTask).where(ImageTask.image_id == row.id).order_by(ImageTask.created_at)
+        tasks = list(context.db.scalars(query))
+    return {"tasks": [views.task(task) for task in tasks]}
+
+
+def _check_stores(body: dict[str, Any]) -> None:
+    stores = body.get("stores", [views.STORE])
+    if not isinstance(stores, list) or not set(map(str, stores)) <= {views.STORE}:
+        raise Conflict(f"Unknown stores; known: {views.STORE}.")

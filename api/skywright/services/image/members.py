@@ -1,0 +1,85 @@
+"""Members: the projects that an image is shared with."""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from skywright.db import utcnow
+from skywright.db.image import Image, ImageMember
+from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router, TooLarge
+from skywright.services.image import schemas, views
+from skywright.services.image.access import membership, own_image, visible_image
+from skywright.services.image.bodies import JsonObject
+
+router = Router()
+MEMBER_LIMIT = 128
+
+
+@router.operation("GET", "/v2/images/{image_id}/members", policy="image:members:list")
+def list_members(context: Context, image_id: str) -> dict[str, Any]:
+    row = _shared(visible_image(context, image_id))
+    query = select(ImageMember).where(ImageMember.image_id == row.id).order_by(ImageMember.created_at)
+    if not context.allows("image:members:list", {"project_id": row.project_id}):
+        query = query.where(ImageMember.member_id == context.project_id)
+    return {"members": [views.member(item) for item in context.db.scalars(query)], "schema": "/v2/schemas/members"}
+
+
+@router.operation("POST", "/v2/images/{image_id}/members", policy="image:members:create")
+def create_member(context: Context, image_id: str, body: JsonObject) -> dict[str, Any]:
+    row = _shared(own_image(context, image_id, "image:members:create"))
+    member_id = body.get("member")
+    if not isinstance(member_id, str) or not 1 <= len(member_id) <= 255 or "\0" in member_id:
+        raise BadRequest('"member" must be the id of a project.')
+    if membership(context.db, row.id, member_id) is not None:
+        raise Conflict(f"Member {member_id} is duplicated for image {image_id}")
+    taken = context.db.scalars(select(ImageMember.member_id).where(ImageMember.image_id == row.id)).all()
+    if len(taken) >= MEMBER_LIMIT:
+        raise TooLarge(f"The limit has been exceeded on the number of allowed image members: {MEMBER_LIMIT}.")
+    member = ImageMember(image_id=row.id, member_id=member_id)
+    context.db.add(member)
+    context.db.flush()
+    return views.member(member)
+
+
+@router.operation("GET", "/v2/images/{image_id}/members/{member_id}", policy="image:members:show")
+def show_member(context: Context, image_id: str, member_id: str) -> dict[str, Any]:
+    row = visible_image(context, image_id)
+    if member_id != context.who.project_id and not context.allows("image:members:show", {"project_id": row.project_id}):
+        raise _missing(image_id, member_id)
+    return views.member(_member(context, row, member_id))
+
+
+@router.operation("PUT", "/v2/images/{image_id}/members/{member_id}", policy="image:members:update")
+def update_member(context: Context, image_id: str, member_id: str, body: JsonObject) -> dict[str, Any]:
+    """Only the member accepts or rejects: the owner cannot push an image into another project's list."""
+    row = visible_image(context, image_id)
+    status: Any = body.get("status")
+    schemas.check_member_status(status)
+    if not context.allows("image:members:update", {"project_id": member_id}):
+        raise Forbidden("You are not permitted to modify this image member's status.")
+    member = _member(context, row, member_id)
+    member.status, member.updated_at = status, utcnow()
+    return views.member(member)
+
+
+@router.operation("DELETE", "/v2/images/{image_id}/members/{member_id}", policy="image:members:delete", status=204)
+def delete_member(context: Context, image_id: str, member_id: str) -> None:
+    row = _shared(own_image(context, image_id, "image:members:delete"))
+    context.db.delete(_member(context, row, member_id))
+
+
+def _shared(row: Image) -> Image:
+    if row.visibility != "shared":
+        raise Forbidden("Only shared images have members.")
+    return row
+
+
+def _member(context: Context, row: Image, member_id: str) -> ImageMember:
+    member = membership(context.db, row.id, member_id)
+    if member is None:
+        raise _missing(row.id, member_id)
+    return member
+
+
+def _missing(image_id: str, member_id: str) -> NotFound:
+    return NotFound(f"{member_id} not found in the member list of the image {image_id}.")

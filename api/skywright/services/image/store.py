@@ -1,0 +1,140 @@
+"""The image store: a directory with one file an image, and the data that is on its way there.
+
+`<id>` is an image's data, `<id>.staged` waits for its import, `<id>.part` is being received. Whoever receives holds
+a lock on the part: it frees itself when its process dies.
+"""
+
+import errno
+import fcntl
+import hashlib
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from skywright.http import Conflict, TooLarge
+from skywright.services.image.inspection import Inspection
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+
+
+@dataclass(frozen=True)
+class Content:
+    """What is known of received data."""
+
+    size: int
+    virtual_size: int | None
+    checksum: str
+    os_hash_algo: str
+    os_hash_value: str
+
+    def as_dict(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+class Store:
+    """The directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def path(self, image_id: str) -> Path:
+        """Where an image's data is."""
+        return self._directory / image_id
+
+    def staged(self, image_id: str) -> Path:
+        """Where an image's staged data is."""
+        return self._directory / f"{image_id}.staged"
+
+    def receive(self, image_id: str, limit: int) -> "Upload":
+        """Begin to receive an image's data, at most *limit* bytes; Conflict while another does."""
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o750)
+        return Upload(self._directory / f"{image_id}.part", limit)
+
+    def promote(self, image_id: str) -> None:
+        """Make staged data the image's data."""
+        self.staged(image_id).replace(self.path(image_id))
+        _sync_directory(self._directory)
+
+    def remove(self, image_id: str) -> None:
+        """Remove all data of an image."""
+        self.path(image_id).unlink(missing_ok=True)
+        self.staged(image_id).unlink(missing_ok=True)
+
+
+class Upload:
+    """Data on its way to the store; `keep` or `discard` ends it."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        self._path = path
+        self._limit = limit
+        self._size = 0
+        self._md5 = hashlib.md5(usedforsecurity=False)
+        self._sha512 = hashlib.sha512()
+        self._inspection = Inspection()
+        self._descriptor = _open_locked(path)
+
+    def write(self, chunk: bytes) -> None:
+        """Take the next bytes; TooLarge if they are too many, or more than the disk holds."""
+        self._size += len(chunk)
+        if self._size > self._limit:
+            raise TooLarge(f"Images may not be larger than {self._limit} bytes.")
+        self._md5.update(chunk)
+        self._sha512.update(chunk)
+        self._inspection.watch(chunk)
+        view = memoryview(chunk)
+        try:
+            while view:
+                view = view[os.write(self._descriptor, view) :]
+        except OSError as error:
+            raise _explained(error) from error
+
+    def finish(self, disk_format: str | None, container_format: str | None) -> Content:
+        """All bytes were written: make them durable and say what they are. Only bare disks are looked into."""
+        bare = disk_format if container_format == "bare" else None
+        virtual_size = self._inspection.conclude(bare, self._size) if bare else None
+        try:
+            os.fsync(self._descriptor)
+        except OSError as error:
+            raise _explained(error) from error
+        return Content(self._size, virtual_size, self._md5.hexdigest(), "sha512", self._sha512.hexdigest())
+
+    def keep(self, path: Path) -> None:
+        """Put the data in its place, whole, at once."""
+        self._path.replace(path)
+        _sync_directory(path.parent)
+        os.close(self._descriptor)
+
+    def discard(self) -> None:
+        """Leave nothing."""
+        self._path.unlink(missing_ok=True)
+        os.close(self._descriptor)
+
+
+def _open_locked(path: Path) -> int:
+    """The file *path*, empty and locked by this descriptor."""
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o640)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Between opening and locking, its last owner may have kept or discarded it: then it is not ours to empty.
+        if not path.exists() or os.fstat(descriptor).st_ino != path.stat().st_ino:
+            raise BlockingIOError
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise Conflict("Data of this image is being uploaded already.") from error
+    os.ftruncate(descriptor, 0)
+    return descriptor
+
+
+def _explained(error: OSError) -> Exception:
+    if error.errno in FULL:
+        return TooLarge("Image storage media is full: there is not enough disk space on the image storage media.")
+    return error
+
+
+def _sync_directory(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
