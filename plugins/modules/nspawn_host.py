@@ -195,6 +195,9 @@ class Hosts:
         remove_tree(self.runner, half)
         for path, (mode, text) in self._files(step).items():
             _write(os.path.join(half, path), mode, text)
+        # An overlay shows the upper directory's mode, so it has to be what it is below.
+        for path, _, _ in os.walk(os.path.join(half, "upper")):
+            os.chmod(path, 0o700 if path.endswith(("/upper/root", "/.ssh")) else 0o755)
         os.makedirs(os.path.join(half, "root"))
         os.makedirs(os.path.join(half, "work"))
         key = os.path.join(half, "upper/etc/ssh/ssh_host_ed25519_key")
@@ -243,8 +246,7 @@ def _text(path):
 
 
 def _write(path, mode, text):
-    parent = os.path.dirname(path)
-    os.makedirs(parent, mode=0o700 if parent.endswith(("/root", "/.ssh")) else 0o755, exist_ok=True)
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
     os.chmod(path, mode)
