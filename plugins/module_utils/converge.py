@@ -52,8 +52,12 @@ def each(actions, threads=1):
         return step.id, None
 
     def apply(steps):
-        with ThreadPoolExecutor(max_workers=threads) as pool:
-            return {item_id: error for item_id, error in pool.map(attempt, steps) if error}
+        if threads == 1 or len(steps) == 1:
+            outcomes = list(map(attempt, steps))
+        else:
+            with ThreadPoolExecutor(max_workers=threads) as pool:
+                outcomes = list(pool.map(attempt, steps))
+        return {item_id: error for item_id, error in outcomes if error}
 
     return apply
 

@@ -1,6 +1,6 @@
 # Copyright: Skywright contributors
 # Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
-"""What one network and one server look like: several modules read the same items, each its part."""
+"""What one network, one server and one image look like: several modules read the same items, each its part."""
 
 from __future__ import annotations
 
@@ -70,5 +70,17 @@ SERVERS = {
                 "user_data": OPTIONAL,
             },
         },
+    },
+}
+IMAGES = {
+    "type": "list",
+    "elements": "dict",
+    "default": [],
+    "options": {
+        "id": ID,
+        "state": STATE,
+        "url": OPTIONAL,
+        "checksum": OPTIONAL,
+        "disk_format": {"type": "str", "choices": ["qcow2", "raw"], "default": "qcow2"},
     },
 }

@@ -11,6 +11,7 @@ description:
   - Defines, starts, stops, reboots and undefines domains, all through one connection to libvirt.
   - A definition is compared with what libvirt stores, reduced to what this module decides. A changed definition of a
     running domain takes effect when it boots next.
+  - A removed server's directory goes with its domain, since nothing may remove it while the domain could use it.
   - Servers are told apart by their UUID; a domain is called C(instance-) and the UUID.
 options:
   uri:
@@ -63,10 +64,13 @@ commands:
   sample: [[define, 0a0b0c0d-0000-4000-8000-000000000004], [start, 0a0b0c0d-0000-4000-8000-000000000004]]
 """
 
+import os
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils import check, items
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import converge, each, require
 from ansible_collections.skywright.cloud.plugins.module_utils.domain_xml import Definition, summary
+from ansible_collections.skywright.cloud.plugins.module_utils.files import remove
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
 
 SPEC = {
@@ -94,16 +98,21 @@ class Domains:
         self.hypervisor.connect()
         have = {}
         for item in servers:
+            check.uuid(item["id"])
             domain = self.hypervisor.find(item["id"])
             if domain is not None:
-                power, xml = self.hypervisor.power(domain), self.hypervisor.definition(domain)
-                definition = summary(xml)
-                have[item["id"]] = {
-                    "boot_id": definition.pop("boot_id"),
-                    "definition": definition,
-                    "power": power,
-                }
+                have[item["id"]] = self._read(domain)
+            elif item["state"] == "absent" and os.path.isdir(self._directory(item["id"])):
+                have[item["id"]] = {"boot_id": None, "definition": None, "power": "shutoff"}
         return have
+
+    def _read(self, domain):
+        definition = summary(self.hypervisor.definition(domain))
+        boot_id = definition.pop("boot_id")
+        return {"boot_id": boot_id, "definition": definition, "power": self.hypervisor.power(domain)}
+
+    def _directory(self, server_id):
+        return os.path.join(self.directory, server_id)
 
     def want(self, item, have):
         """Want the definition and the power state; a stopped server has no boot to compare."""
@@ -152,10 +161,12 @@ class Domains:
             self.hypervisor.resume(step.id)
 
     def delete(self, step):
-        """Destroy and undefine."""
+        """Destroy and undefine, then remove the directory."""
         if step.have["power"] != "shutoff":
             self.hypervisor.stop(step.id, 0)
-        self.hypervisor.undefine(step.id)
+        if step.have["definition"] is not None:
+            self.hypervisor.undefine(step.id)
+        remove(self._directory(step.id))
 
 
 def main():

@@ -9,6 +9,7 @@ module: server_disk
 short_description: Servers' directories with their disks and config drives
 description:
   - A server's disk is a qcow2 overlay on an image of the host's cache. It only ever grows.
+  - Base images that are missing are brought into the host's cache first, as M(skywright.cloud.image_cache) does.
   - The config drive is an ISO image with the label C(config-2) in OpenStack's layout. It is rewritten only when its
     content differs; a digest of the content is kept next to it.
 options:
@@ -16,13 +17,18 @@ options:
     description: Where the servers' directories are.
     type: path
     default: /var/lib/skywright/servers
-  images:
+  image_directory:
     description: The host's image cache.
     type: path
     default: /var/lib/skywright/images
+  image_timeout:
+    description: Seconds that one image's download, and its conversion, may take.
+    type: int
+    default: 1800
 extends_documentation_fragment:
   - skywright.cloud.converge
   - skywright.cloud.servers
+  - skywright.cloud.images
   - skywright.cloud.converge.unmet
 """
 
@@ -39,7 +45,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a server.
+  description: One entry an image or a server.
   returned: always
   type: list
   elements: dict
@@ -74,12 +80,15 @@ from ansible_collections.skywright.cloud.plugins.module_utils.files import (
     virtual_size,
     write_text,
 )
+from ansible_collections.skywright.cloud.plugins.module_utils.images import Cache
 
 GIB = 1024**3
 SPEC = {
     "servers": items.SERVERS,
     "directory": {"type": "path", "default": "/var/lib/skywright/servers"},
-    "images": {"type": "path", "default": "/var/lib/skywright/images"},
+    "images": items.IMAGES,
+    "image_directory": {"type": "path", "default": "/var/lib/skywright/images"},
+    "image_timeout": {"type": "int", "default": 1800},
     "unmet": {"type": "dict", "default": {}},
 }
 
@@ -114,11 +123,16 @@ def digest(files):
 class Disks:
     """The servers' directories; C(skywright.json) in each keeps what the files themselves do not tell."""
 
-    def __init__(self, runner, *, directory, images, unmet):
+    def __init__(self, runner, *, directory, image_directory, unmet):
         self.runner = runner
         self.directory = directory
-        self.images = images
+        self.image_directory = image_directory
         self.unmet = unmet
+
+    @property
+    def actions(self):
+        """What a plan may ask for."""
+        return {"create": self.write, "update": self.write, "delete": self.delete}
 
     def path(self, server_id, *names):
         """Name a file in a server's directory."""
@@ -154,10 +168,11 @@ class Disks:
         return size
 
     def _base(self, image_id):
-        return os.path.join(self.images, image_id + ".qcow2")
+        return os.path.join(self.image_directory, image_id + ".qcow2")
 
     def write(self, step):
         """Make or grow the disk, and write the config drive."""
+        require(step.item, self.unmet)
         os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
         if step.changes("disk_bytes"):
             self._write_disk(step)
@@ -171,13 +186,14 @@ class Disks:
         if (step.have or {}).get("disk_bytes"):
             self.runner.write(["qemu-img", "resize", "-q", "-f", "qcow2", disk, str(size)])
             return
-        base = self._base(step.want["image_id"])
-        if not os.path.exists(base):
+        base, least = self._base(step.want["image_id"]), self._least(step.item)
+        if least is None:
             raise ItemError(f"image {step.want['image_id']} is not in this host's cache")
         # The record goes first: it keeps the image in the cache while the disk is being made.
         write_text(self.path(step.id, "skywright.json"), json.dumps({"image_id": step.want["image_id"]}))
-        argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", disk + ".new", str(size)]
-        self.runner.write(argv)
+        argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", disk + ".new"]
+        self.runner.write([*argv, str(max(size, least))])
+        os.chmod(disk + ".new", 0o600)
         os.replace(disk + ".new", disk)
 
     def _write_config_drive(self, step):
@@ -202,18 +218,60 @@ class Disks:
         remove(self.path(step.id))
 
 
+class Storage:
+    """Images and disks in one plan: the images first, and no disk without its image."""
+
+    def __init__(self, cache, disks, images, servers):
+        self.cache = cache
+        self.disks = disks
+        self.images = images
+        self.servers = servers
+        self.image_ids = {item["id"] for item in images}
+
+    def read(self, _items):
+        """Read both."""
+        return {**self.cache.read(self.images), **self.disks.read(self.servers)}
+
+    def want(self, item, have):
+        """Want the image or the disk."""
+        if item["id"] not in self.image_ids:
+            return self.disks.want(item, have)
+        try:
+            return self.cache.want(item, have)
+        except ItemError as error:
+            self._miss(item["id"], error)
+            raise
+
+    def _miss(self, image_id, reason):
+        self.disks.unmet[image_id] = f"image {image_id}: {reason}"
+
+    def apply(self, steps):
+        """Bring the images, then make the disks of those that came."""
+        errors = each(self.cache.actions, threads=4)([step for step in steps if step.id in self.image_ids])
+        for image_id, reason in errors.items():
+            self._miss(image_id, reason)
+        others = [step for step in steps if step.id not in self.image_ids]
+        return {**errors, **each(self.disks.actions, threads=4)(others)}
+
+
 def main():
     """Converge the servers' directories."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    runner = Runner()
-    settings = {key: module.params[key] for key in ("directory", "images", "unmet")}
-    disks = Disks(runner, **settings)
+    runner, params = Runner(), module.params
+    cache = Cache(
+        runner,
+        directory=params["image_directory"],
+        servers=params["directory"],
+        timeout=params["image_timeout"],
+    )
+    settings = {key: params[key] for key in ("directory", "image_directory", "unmet")}
+    storage = Storage(cache, Disks(runner, **settings), params["images"], params["servers"])
     converge(
         module,
-        items=module.params["servers"],
-        read=disks.read,
-        want=disks.want,
-        apply=each({"create": disks.write, "update": disks.write, "delete": disks.delete}, threads=4),
+        items=params["images"] + params["servers"],
+        read=storage.read,
+        want=storage.want,
+        apply=storage.apply,
         status=lambda want: "present",
         commands=runner.commands,
     )

@@ -1,0 +1,39 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""An image, as the modules that need images read it."""
+
+from __future__ import annotations
+
+
+class ModuleDocFragment:
+    """Fragment C(skywright.cloud.images)."""
+
+    DOCUMENTATION = r"""
+options:
+  images:
+    description: The images to converge.
+    type: list
+    elements: dict
+    default: []
+    suboptions:
+      id:
+        description: UUID of the image.
+        type: str
+        required: true
+      state:
+        description: Whether the image shall be in the cache.
+        type: str
+        choices: [present, absent]
+        default: present
+      url:
+        description: Where to download it (http, https or file); only read when the image is missing.
+        type: str
+      checksum:
+        description: Algorithm and hexadecimal digest of what the URL serves, such as V(sha256:...).
+        type: str
+      disk_format:
+        description: Format of what the URL serves.
+        type: str
+        choices: [qcow2, raw]
+        default: qcow2
+"""

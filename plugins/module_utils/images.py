@@ -1,0 +1,134 @@
+# Copyright: Skywright contributors
+# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+"""The cache of base images on a host."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+
+from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove
+from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
+
+CHUNK = 1024 * 1024
+
+
+class Cache:
+    """The directory of base images."""
+
+    def __init__(self, runner, *, directory, servers, timeout):
+        self.runner = runner
+        self.directory = directory
+        self.servers = servers
+        self.timeout = timeout
+
+    def path(self, image_id):
+        """Name an image's file."""
+        return os.path.join(self.directory, image_id + ".qcow2")
+
+    @property
+    def actions(self):
+        """What a plan may ask for."""
+        return {"create": self.create, "delete": self.delete}
+
+    def read(self, items):
+        """Look which images are there."""
+        return {item["id"]: {"cached": True} for item in items if os.path.exists(self.path(item["id"]))}
+
+    def want(self, item, have):
+        """Want the image; one in use cannot go yet."""
+        check.uuid(item["id"])
+        if item["state"] == "present":
+            if have is None and not item["url"]:
+                raise ItemError("the image is not in the cache and has no url")
+            return {"cached": True}
+        return have if have and item["id"] in self._in_use() else None
+
+    def _in_use(self):
+        records = []
+        if os.path.isdir(self.servers):
+            for server in os.listdir(self.servers):
+                records.append(read_text(os.path.join(self.servers, server, "skywright.json")))
+        return {json.loads(record).get("image_id") for record in records if record}
+
+    def delete(self, step):
+        """Remove an image's file."""
+        remove(self.path(step.id))
+
+    def create(self, step):
+        """Bring an image into the cache; what is half done has another name."""
+        os.makedirs(self.directory, mode=0o755, exist_ok=True)
+        partial, converted = (self.path(step.id) + suffix for suffix in (".partial", ".converted"))
+        with lock("image-" + step.id, timeout=self.timeout):
+            if os.path.exists(self.path(step.id)):
+                return
+            try:
+                self._download(step.item, partial)
+                self._inspect(partial, step.item["disk_format"])
+                os.replace(self._as_qcow2(partial, converted, step.item["disk_format"]), self.path(step.id))
+            finally:
+                remove(partial)
+                remove(converted)
+
+    def _download(self, item, path):
+        # Loading these costs more than looking into the cache.
+        import http.client  # noqa: PLC0415
+        import urllib.error  # noqa: PLC0415
+        import urllib.request  # noqa: PLC0415
+
+        algorithm, digest = self._digest(item["checksum"])
+        deadline = time.monotonic() + self.timeout
+        try:
+            source = urllib.request.urlopen(_checked_url(item["url"]), timeout=30)
+            with source, open(path, "wb") as target:
+                while chunk := source.read(CHUNK):
+                    target.write(chunk)
+                    if algorithm:
+                        algorithm.update(chunk)
+                    if time.monotonic() > deadline:
+                        raise ItemError(f"the download did not end within {self.timeout} seconds")
+        except (urllib.error.URLError, http.client.HTTPException) as error:
+            raise ItemError(f"cannot download the image: {error}") from error
+        except OSError as error:
+            raise ItemError(f"cannot store the image in {self.directory}: {error.strerror or error}") from error
+        if algorithm and algorithm.hexdigest() != digest:
+            raise ItemError("the downloaded image does not have the promised checksum")
+
+    @staticmethod
+    def _digest(checksum):
+        if not checksum:
+            return None, None
+        name, _, digest = checksum.partition(":")
+        if name not in ("sha256", "sha512", "md5") or not digest:
+            raise ItemError(f"{checksum!r} is not a checksum such as sha256:...")
+        return hashlib.new(name), digest.lower()
+
+    def _inspect(self, path, disk_format):
+        """Refuse an image that would make QEMU open another file of the host."""
+        argv = ["qemu-img", "info", "--output=json", "-f", disk_format, path]
+        information = json.loads(self.runner.read(["prlimit", "--as=1073741824", "--cpu=30", *argv]))
+        data = information.get("format-specific", {}).get("data", {})
+        if information.get("backing-filename") or information.get("full-backing-filename"):
+            raise ItemError("the image refers to a backing file")
+        if data.get("data-file") or data.get("data-file-raw"):
+            raise ItemError("the image refers to an external data file")
+        if information.get("encrypted"):
+            raise ItemError("the image is encrypted")
+
+    def _as_qcow2(self, path, converted, disk_format):
+        if disk_format != "qcow2":
+            argv = ["qemu-img", "convert", "-f", disk_format, "-O", "qcow2", path, converted]
+            self.runner.write(argv, timeout=self.timeout)
+            path = converted
+        os.chmod(path, 0o644)
+        return path
+
+
+def _checked_url(url):
+    if url.split("://")[0] not in ("http", "https", "file"):
+        raise ItemError("an image's url begins with http, https or file")
+    return url
