@@ -1,6 +1,7 @@
 """Receiving image data: streamed to the store with bounded memory, all or nothing."""
 
-import functools
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import anyio
@@ -34,49 +35,61 @@ async def stage_data(request: Request, image_id: str) -> Response:
     return await _receive(request, image_id, "uploading")
 
 
+class Body:
+    """The request's body as it comes."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self._ended = False
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        while not self._ended:
+            message = await self._request.receive()
+            if message["type"] != "http.request":
+                self._ended = True
+                raise ClientDisconnect
+            self._ended = not message.get("more_body", False)
+            yield message.get("body", b"")
+
+    async def drain(self) -> None:
+        """Read what a refused client still sends, for a moment: one that cannot send does not read the answer."""
+        if "expect" in self._request.headers:
+            return  # it waits for the answer before it sends
+        with anyio.move_on_after(DRAIN_SECONDS), contextlib.suppress(ClientDisconnect):
+            async for _ in self.chunks():
+                pass
+
+
 async def _receive(request: Request, image_id: str, status: str) -> Response:
     """Receive data while the image is in *status*; whatever goes wrong, it is queued again and no data is left."""
     cloud: Cloud = request.app.state.cloud
+    body = Body(request)
     try:
         upload = await run_in_threadpool(_begin, request, image_id, status)
+        try:
+            await _copy(body, upload)
+            await run_in_threadpool(_end, cloud, upload, image_id, status)
+        except BaseException:
+            with anyio.CancelScope(shield=True):
+                await run_in_threadpool(_abandon, cloud, upload, image_id, status)
+            raise
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody reads it
     except ApiError:
-        await _drain(request)
-        raise
-    end = functools.partial(_end, cloud, upload, image_id, status)
-    try:
-        await _copy(request, upload)
-        await run_in_threadpool(end)
-    except BaseException as error:
-        with anyio.CancelScope(shield=True):
-            await run_in_threadpool(_abandon, cloud, upload, image_id, status)
-        if isinstance(error, ClientDisconnect):
-            return Response(status_code=400)  # nobody reads it
-        if isinstance(error, ApiError):
-            await _drain(request)
+        await body.drain()
         raise
     return Response(status_code=204)
 
 
-async def _copy(request: Request, upload: Upload) -> None:
+async def _copy(body: Body, upload: Upload) -> None:
     """Write the body in blocks: a thread for each small chunk would cost more than the writing."""
     block = bytearray()
-    async for chunk in request.stream():
+    async for chunk in body.chunks():
         block += chunk
         if len(block) >= BLOCK:
             await run_in_threadpool(upload.write, bytes(block))
             block.clear()
     await run_in_threadpool(upload.write, bytes(block))
-
-
-async def _drain(request: Request) -> None:
-    """Read what a refused client still sends, for a moment: one that cannot send does not read the answer."""
-    if "expect" in request.headers:
-        return  # it waits for the answer before it sends
-    with anyio.move_on_after(DRAIN_SECONDS):
-        while True:
-            message = await request.receive()
-            if message["type"] != "http.request" or not message.get("more_body", False):
-                return
 
 
 def _begin(request: Request, image_id: str, status: str) -> Upload:
