@@ -20,7 +20,8 @@ from ansible_collections.skywright.cloud.plugins.module_utils.mounts import moun
 
 # Where a cgroup of ours may be made: version 2 alone, or what a machine with version 1 has for it.
 HIERARCHIES = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
-DEVICES = ["/dev/net/tun", "/dev/kvm"]
+# The machine's own nodes are not lent to it: the first thing that it did would be to change their owner.
+DEVICES = {"/dev/net/tun": "0666 root root - 10:200", "/dev/kvm": "0660 root kvm - 10:232"}
 NSPAWN = "/run/systemd/nspawn"
 
 
@@ -44,8 +45,12 @@ def script(item, directory):
 
 def _nspawn(space, directory):
     argv = ["nsenter", f"--net=/run/netns/{space}", "systemd-nspawn", "--quiet", "--boot", f"--machine={space}"]
-    argv += [f"--directory={os.path.join(directory, 'root')}", "--register=no", "--keep-unit", "--capability=all"]
-    return argv + [f"--bind={device}" for device in DEVICES if os.path.exists(device)]
+    return [*argv, f"--directory={directory}/root", "--register=no", "--keep-unit", "--capability=all"]
+
+
+def devices():
+    """What the machine has to make at boot, for systemd-tmpfiles, out of the devices that are here."""
+    return "".join(f"c! {path} {how}\n" for path, how in DEVICES.items() if os.path.exists(path))
 
 
 def mac(device):

@@ -150,7 +150,8 @@ class Hosts:
     def recipe(self, item):
         """What the host is made of; another recipe makes another host."""
         recipe = {key: self.params[key] for key in ("base", "authorized_key")}
-        return dict(recipe, script=nspawn.script(item, self.directory(item)), nics=item["nics"])
+        script = nspawn.script(item, self.directory(item))
+        return dict(recipe, script=script, devices=nspawn.devices(), nics=item["nics"])
 
     def read(self, items):
         """What is there of each host, be it whole or a rest."""
@@ -215,6 +216,7 @@ class Hosts:
             "upper/etc/hosts": (0o644, f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {name}\n"),
             "upper/etc/machine-id": (0o444, uuid.uuid4().hex + "\n"),
             "upper/etc/ssh/.keep": (0o644, ""),
+            "upper/etc/tmpfiles.d/machine.conf": (0o644, step.want["recipe"]["devices"]),
             "upper/root/.ssh/authorized_keys": (0o600, self.params["authorized_key"].strip() + "\n"),
         }
         for nic in step.item["nics"]:

@@ -64,6 +64,8 @@ KVM = "/dev/kvm"
 # mov al, 0x10; out 0xf4, al; hlt -- QEMU's isa-debug-exit then ends with 2 * 0x10 + 1.
 SECTOR = b"\xb0\x10\xe6\xf4\xf4".ljust(510, b"\0") + b"\x55\xaa"
 ENDED = 2 * 0x10 + 1
+# Guests do not run as root, and the device may be closed to the user that they run as.
+AS_GUEST = ["setpriv", "--reuid=libvirt-qemu", "--regid=kvm", "--init-groups"]
 
 
 def boots(seconds):
@@ -71,8 +73,10 @@ def boots(seconds):
     with tempfile.NamedTemporaryFile(prefix="skywright-probe-") as disk:
         disk.write(SECTOR)
         disk.flush()
-        argv = ["qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "16", "-display", "none", "-nodefaults"]
-        argv += ["-drive", f"file={disk.name},format=raw,readonly=on", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
+        os.chmod(disk.name, 0o644)
+        argv = [*AS_GUEST, "qemu-system-x86_64", "-accel", "kvm", "-cpu", "host", "-m", "16"]
+        argv += ["-display", "none", "-nodefaults"]
+        argv += ["-drive", f"file={disk.name},format=raw,snapshot=on", "-device", "isa-debug-exit,iobase=0xf4,iosize=1"]
         try:
             done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, timeout=seconds, check=False)
         except (FileNotFoundError, subprocess.TimeoutExpired):
