@@ -20,7 +20,8 @@ from ansible_collections.skywright.cloud.plugins.module_utils.mounts import moun
 
 # Where a cgroup of ours may be made: version 2 alone, or what a machine with version 1 has for it.
 HIERARCHIES = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
-# The machine's own nodes are not lent to it: the first thing that it did would be to change their owner.
+# The machine's own nodes are not lent to it: the first thing that it did would be to change their owner. Who may open
+# KVM is as udev has it elsewhere; libvirt probes QEMU before every definition (10 s) while only root can.
 DEVICES = {"/dev/net/tun": "0666 root root - 10:200", "/dev/kvm": "0660 root kvm - 10:232"}
 NSPAWN = "/run/systemd/nspawn"
 
