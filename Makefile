@@ -31,7 +31,7 @@ lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
 	$(BIN)/pytest -q tests/lab
 
 molecule: $(VENV)/.ready-dev cloud ## Run every role's Molecule scenario on the lab's hosts
-	$(BIN)/molecule test --all
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all
 
 bench: cloud ## Measure against the bare tools: a table, and var/bench.json
 	@$(BIN)/python -m bench
