@@ -1,0 +1,113 @@
+"""What a subnet's addresses may be: gateway, allocation pools, overlaps. Nothing here asks the database."""
+
+from collections.abc import Iterable, Sequence
+from itertools import pairwise
+from typing import Any
+
+import netaddr
+
+from skywright import ipam
+from skywright.http import BadRequest, Conflict
+from skywright.services.network.schemas import Pool
+
+
+def invalid(text: str) -> BadRequest:
+    """Neutron's InvalidInput."""
+    return BadRequest(f"Invalid input for operation: {text}", kind="InvalidInput")
+
+
+def check_cidr(cidr: str, version: int, *, dhcp: bool) -> None:
+    """Refuse what cannot be a subnet."""
+    network = netaddr.IPNetwork(cidr)
+    if network.version != version:
+        raise invalid(f"cidr '{cidr}' does not match the ip_version '{version}'.")
+    if network.prefixlen == 0:
+        raise invalid("0 is not allowed as CIDR prefix length.")
+    if network.ip.is_multicast():
+        raise invalid("multicast IP subnet is not supported.")
+    if network.ip.is_loopback():
+        raise invalid("loopback IP subnet is not supported.")
+    if dhcp and version == 4 and network.prefixlen > 30:
+        raise invalid("Subnet has a prefix length that is incompatible with DHCP service enabled.")
+
+
+def check_overlap(cidr: str, network_id: str, others: Iterable[str]) -> None:
+    """Refuse a subnet that shares addresses with another one of its network."""
+    wanted = netaddr.IPNetwork(cidr)
+    for other in map(netaddr.IPNetwork, others):
+        if other.version == wanted.version and (other in wanted or wanted in other):
+            text = f"Requested subnet with cidr: {cidr} for network: {network_id} overlaps with another subnet."
+            raise invalid(text)
+
+
+def default_gateway(cidr: str) -> str | None:
+    """The first address that a port may have."""
+    network = netaddr.IPNetwork(cidr)
+    if network.size == 1:
+        return None
+    return str(netaddr.IPAddress(network.first + (1 if network.size > 2 else 0), network.version))
+
+
+def check_gateway(gateway: str | None, cidr: str, version: int) -> None:
+    """Refuse a gateway that no host can have."""
+    if gateway is None:
+        return
+    if netaddr.IPAddress(gateway).version != version:
+        raise invalid(f"gateway_ip '{gateway}' does not match the ip_version '{version}'.")
+    if netaddr.IPAddress(gateway) in netaddr.IPNetwork(cidr) and not ipam.usable(gateway, cidr):
+        raise invalid("Gateway is not valid on subnet.")
+
+
+def check_versions(version: int, what: str, addresses: Iterable[str]) -> None:
+    """Refuse addresses of the other IP version."""
+    for address in addresses:
+        if netaddr.IPNetwork(address).version != version:
+            raise invalid(f"{what} '{address}' does not match the ip_version '{version}'.")
+
+
+def default_pools(cidr: str, gateway: str | None) -> list[dict[str, str]]:
+    """Every address that a port may have, except the gateway."""
+    network = netaddr.IPNetwork(cidr)
+    first, last = network.first, network.last
+    if network.size > 2:
+        first, last = first + 1, last - (1 if network.version == 4 else 0)
+    number = int(netaddr.IPAddress(gateway)) if gateway and netaddr.IPAddress(gateway) in network else None
+    spans = [(first, last)]
+    if number is not None and first <= number <= last:
+        spans = [(first, number - 1), (number + 1, last)]
+    version = network.version
+    return [
+        {"start": str(netaddr.IPAddress(start, version)), "end": str(netaddr.IPAddress(end, version))}
+        for start, end in spans
+        if start <= end
+    ]
+
+
+def checked_pools(pools: Sequence[Pool], cidr: str) -> list[dict[str, str]]:
+    """*pools* if they lie within *cidr* and apart from each other."""
+    spans = []
+    for pool in pools:
+        start, end = netaddr.IPAddress(pool.start), netaddr.IPAddress(pool.end)
+        if start.version != end.version or start > end:
+            text = f"The allocation pool {pool.start}-{pool.end} is not valid."
+            raise BadRequest(text, kind="InvalidAllocationPool")
+        if not (ipam.usable(pool.start, cidr) and ipam.usable(pool.end, cidr)):
+            text = f"The allocation pool {pool.start}-{pool.end} spans beyond the subnet cidr {cidr}."
+            raise BadRequest(text, kind="OutOfBoundsAllocationPool")
+        spans.append((start, end))
+    spans.sort()
+    for (_, end), (start, _) in pairwise(spans):
+        if start <= end:
+            raise Conflict(f"Found overlapping allocation pools for subnet {cidr}.", kind="OverlappingAllocationPools")
+    return [{"start": str(start), "end": str(end)} for start, end in spans]
+
+
+def check_gateway_and_pools(gateway: str | None, pools: Iterable[dict[str, Any]]) -> None:
+    """Refuse a gateway that a pool would give to a port."""
+    if gateway is None:
+        return
+    address = netaddr.IPAddress(gateway)
+    for pool in pools:
+        if netaddr.IPAddress(pool["start"]) <= address <= netaddr.IPAddress(pool["end"]):
+            text = f"Gateway ip {gateway} conflicts with allocation pool {pool['start']}-{pool['end']}."
+            raise Conflict(text, kind="GatewayConflictWithAllocationPools")

@@ -1,0 +1,75 @@
+"""How many addresses of each network are in use."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import netaddr
+from sqlalchemy import func, select
+
+from skywright.db.network import Address, Network, Subnet
+from skywright.http import Context, NotFound, Router
+
+router = Router()
+LARGEST = 2**63 - 1
+RULE = "network:ip_availability:read"
+
+
+@router.operation("GET", "/v2.0/network-ip-availabilities", policy=RULE)
+def list_availabilities(context: Context) -> dict[str, Any]:
+    query = select(Network).where(Network.deleted_at.is_(None)).order_by(Network.created_at)
+    params = context.request.query_params
+    for name, column in (
+        ("network_id", Network.id),
+        ("network_name", Network.name),
+        ("project_id", Network.project_id),
+    ):
+        if params.getlist(name):
+            query = query.where(column.in_(params.getlist(name)))
+    networks = list(context.db.scalars(query))
+    return {"network_ip_availabilities": _views(context, networks)}
+
+
+@router.operation("GET", "/v2.0/network-ip-availabilities/{network_id}", policy=RULE)
+def show_availability(context: Context, network_id: str) -> dict[str, Any]:
+    network = context.db.get(Network, network_id)
+    if network is None or network.deleted_at is not None:
+        raise NotFound.of("Network", network_id)
+    return {"network_ip_availability": _views(context, [network])[0]}
+
+
+def _views(context: Context, networks: Sequence[Network]) -> list[dict[str, Any]]:
+    ids = [network.id for network in networks]
+    counts = select(Address.subnet_id, func.count()).join(Subnet, Subnet.id == Address.subnet_id)
+    counted = context.db.execute(counts.where(Subnet.network_id.in_(ids)).group_by(Address.subnet_id))
+    used: dict[str, int] = {row[0]: row[1] for row in counted}
+    subnets: dict[str, list[dict[str, Any]]] = {}
+    for subnet in context.db.scalars(select(Subnet).where(Subnet.network_id.in_(ids)).order_by(Subnet.created_at)):
+        subnets.setdefault(subnet.network_id, []).append(
+            {
+                "subnet_id": subnet.id,
+                "subnet_name": subnet.name,
+                "ip_version": subnet.ip_version,
+                "cidr": subnet.cidr,
+                "used_ips": used.get(subnet.id, 0),
+                "total_ips": _size(subnet.allocation_pools),
+            }
+        )
+    return [_view(network, subnets.get(network.id, [])) for network in networks]
+
+
+def _view(network: Network, subnets: list[dict[str, Any]]) -> dict[str, Any]:
+    return {
+        "network_id": network.id,
+        "network_name": network.name,
+        "project_id": network.project_id,
+        "tenant_id": network.project_id,
+        "used_ips": sum(subnet["used_ips"] for subnet in subnets),
+        "total_ips": min(sum(subnet["total_ips"] for subnet in subnets), LARGEST),
+        "subnet_ip_availability": subnets,
+    }
+
+
+def _size(pools: Sequence[dict[str, str]]) -> int:
+    """How many addresses; IPv6 has more than a JSON reader's integers."""
+    sizes = (int(netaddr.IPAddress(pool["end"])) - int(netaddr.IPAddress(pool["start"])) + 1 for pool in pools)
+    return min(sum(sizes), LARGEST)

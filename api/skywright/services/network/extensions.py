@@ -1,0 +1,48 @@
+"""Extensions of the API: those that are there, and no others."""
+
+from typing import Any
+
+from skywright.http import Context, NotFound, Router
+
+router = Router()
+EXTENSIONS = {
+    "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
+    "default-subnetpools": ("Default Subnetpools", "Provides ability to mark and use a subnetpool as the default."),
+    "ip-substring-filtering": ("IP address substring filtering", "Provides IP address substring filtering of ports"),
+    "net-mtu": ("Network MTU", "Provides MTU attribute for a network resource."),
+    "net-mtu-writable": ("Network MTU (writable)", "Provides a writable MTU attribute for a network resource."),
+    "network-ip-availability": (
+        "Network IP Availability",
+        "Provides IP availability data for each network and subnet.",
+    ),
+    "pagination": ("Pagination support", "Extension that indicates that pagination is enabled."),
+    "project-id": ("project_id field enabled", "Extension that indicates that project_id field is enabled."),
+    "provider": ("Provider Network", "Expose mapping of virtual networks to physical networks"),
+    "quota_details": ("Quota details management support", "Expose functions for quotas usage statistics per project"),
+    "quotas": ("Quota management support", "Expose functions for quotas management per project"),
+    "revision-if-match": ("If-Match constraints based on revision_number", "Constraints of updates by revision number"),
+    "sorting": ("Sorting support", "Extension that indicates that sorting is enabled."),
+    "standard-attr-description": ("standard-attr-description", "Adds descriptions to standard attributes"),
+    "standard-attr-revisions": ("Resource revision numbers", "Displays the revision number of resources."),
+    "standard-attr-tag": ("Tag support for resources with standard attribute", "Enables to set tag on resources."),
+    "standard-attr-timestamp": ("Resource timestamps", "Adds created_at and updated_at fields to resources."),
+    "subnet_allocation": ("Subnet Allocation", "Enables allocation of subnets from a subnet pool"),
+}
+
+
+def _view(alias: str) -> dict[str, Any]:
+    name, description = EXTENSIONS[alias]
+    updated = "2026-11-20T00:00:00-00:00"
+    return {"alias": alias, "name": name, "description": description, "updated": updated, "links": []}
+
+
+@router.operation("GET", "/v2.0/extensions", policy="network:extensions:read")
+def list_extensions(context: Context) -> dict[str, Any]:
+    return {"extensions": [_view(alias) for alias in EXTENSIONS]}
+
+
+@router.operation("GET", "/v2.0/extensions/{alias}", policy="network:extensions:read")
+def show_extension(context: Context, alias: str) -> dict[str, Any]:
+    if alias not in EXTENSIONS:
+        raise NotFound(f"Extension with alias {alias} does not exist", kind="ExtensionNotFound")
+    return {"extension": _view(alias)}

@@ -1,0 +1,212 @@
+"""Networks."""
+
+import random
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import delete, or_, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from skywright import ipam
+from skywright.db import utcnow
+from skywright.db.jobs import Host
+from skywright.db.network import Network, NetworkTag, Port, Subnet
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.jobs.submit import submit
+from skywright.services.network import listing, schemas
+from skywright.services.network.presence import hosts_of
+from skywright.services.network.resource import Resource, standard_columns
+
+router = Router()
+# The hosts' data network; a tunnel's header takes 50 bytes of it.
+PHYSICAL_MTU, TUNNEL_HEADER = 1500, 50
+SEGMENTS = {"vxlan": (1, (1 << 24) - 1), "vlan": (1, 4094)}
+ATTEMPTS = 20
+
+
+class Networks(Resource[Network]):
+    name, collection, label, model = "network", "networks", "Network", Network
+    create_schema, update_schema = schemas.NetworkCreate, schemas.NetworkUpdate
+    filters = listing.Listing(
+        Network,
+        columns={
+            **standard_columns(Network),
+            "status": Network.status,
+            "admin_state_up": Network.admin_state_up,
+            "shared": Network.shared,
+            "mtu": Network.mtu,
+            "provider:network_type": Network.type,
+            "provider:physical_network": Network.physical_network,
+            "provider:segmentation_id": Network.segmentation_id,
+        },
+        constants={"router:external": False, "is_default": False},
+    )
+
+    def visible(self, context: Context) -> listing.Clause:
+        return or_(Network.project_id == context.who.project_id, Network.shared)
+
+    def hidden(self) -> listing.Clause:
+        return Network.deleted_at.is_not(None)
+
+    def views(self, context: Context, rows: Sequence[Network]) -> list[dict[str, Any]]:
+        query = select(Subnet.network_id, Subnet.id).where(Subnet.network_id.in_([row.id for row in rows]))
+        subnets: dict[str, list[str]] = {}
+        for network_id, subnet_id in context.db.execute(query.order_by(Subnet.created_at)):
+            subnets.setdefault(network_id, []).append(subnet_id)
+        provider = context.allows("network:networks:provider")
+        return [_view(row, subnets.get(row.id, []), provider=provider) for row in rows]
+
+    def create(self, context: Context, item: schemas.NetworkCreate, project_id: str) -> Network:
+        _authorize(context, item)
+        ipam.check_quota(context.db, project_id, "network")
+        values = item.given("name", "description", "admin_state_up", "shared")
+        network = Network(project_id=project_id, type=item.type or "vxlan", **values)
+        network.mtu = _mtu(network.type, item.mtu)
+        _place(context.db, network, item)
+        return network
+
+    def update(self, context: Context, row: Network, item: schemas.NetworkUpdate) -> None:
+        _authorize(context, item)
+        if row.shared and "shared" in item.model_fields_set and not item.shared:
+            _unshare(context.db, row)
+        for name, value in item.given("name", "description", "admin_state_up", "shared").items():
+            setattr(row, name, value)
+        if item.mtu is not None and item.mtu != row.mtu:
+            row.mtu = _mtu(row.type, item.mtu)
+            refresh_dhcp(context, row)
+
+    def delete(self, context: Context, row: Network) -> None:
+        ports = list(context.db.scalars(select(Port).where(Port.network_id == row.id)))
+        users = [port.id for port in ports if port.device_owner != ipam.DHCP_OWNER]
+        if users:
+            text = f"Unable to complete operation on network {row.id}. There are one or more ports still in use on "
+            raise Conflict(f"{text}the network, id for these ports is {','.join(users[:20])}.", kind="NetworkInUse")
+        dhcp_host = next((port.host for port in ports), "")
+        for port in ports:
+            ipam.delete_port(context.db, port)
+        subnets = select(Subnet.id).where(Subnet.network_id == row.id).scalar_subquery()
+        context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id.in_(subnets)))
+        context.db.execute(delete(Subnet).where(Subnet.network_id == row.id))
+        if not hosts_of(context.db, row.id):
+            context.db.delete(row)
+            return
+        row.deleted_at = utcnow()
+        submit(context, "network", "delete", [("network", row.id)], {"network_id": row.id, "dhcp_host": dhcp_host})
+
+
+def visible_network(context: Context, network_id: str) -> Network:
+    """A network that the caller may use, his own or a shared one; else NotFound."""
+    return NETWORKS.find(context, network_id)
+
+
+def refresh_dhcp(context: Context, network: Network) -> None:
+    """Queue a job that brings the network's DHCP server up to date, if the network is on any host."""
+    if hosts_of(context.db, network.id):
+        submit(context, "network", "update", [("network", network.id)], {"network_id": network.id})
+
+
+def _view(row: Network, subnets: list[str], *, provider: bool) -> dict[str, Any]:
+    view = {
+        "status": row.status,
+        "admin_state_up": row.admin_state_up,
+        "shared": row.shared,
+        "mtu": row.mtu,
+        "subnets": subnets,
+        "router:external": False,
+    }
+    if provider:
+        view["provider:network_type"] = row.type
+        view["provider:physical_network"] = row.physical_network or None
+        view["provider:segmentation_id"] = row.segmentation_id or None
+    return view
+
+
+def _authorize(context: Context, item: schemas.NetworkUpdate) -> None:
+    if item.shared and not context.allows("network:networks:share"):
+        raise Forbidden("Policy doesn't allow network:networks:share to be performed.")
+    provider = {"type", "physical_network", "segmentation_id"} & item.model_fields_set
+    if provider and not context.allows("network:networks:provider"):
+        raise Forbidden("Policy doesn't allow network:networks:provider to be performed.")
+
+
+def _mtu(kind: str, wanted: int | None) -> int:
+    largest = PHYSICAL_MTU - (TUNNEL_HEADER if kind == "vxlan" else 0)
+    if not wanted:
+        return largest
+    if not 68 <= wanted <= largest:
+        text = f"Invalid input for operation: Requested MTU is out of range, it may be 68 to {largest}."
+        raise BadRequest(text, kind="InvalidInput")
+    return wanted
+
+
+def _place(session: Session, network: Network, item: schemas.NetworkCreate) -> None:
+    """Give the network its segment: the wanted one, or a free one."""
+    network.physical_network = _physical_network(session, network.type, item.physical_network)
+    low, high = SEGMENTS.get(network.type, (0, 0))
+    wanted = item.segmentation_id
+    if wanted is not None and not low <= wanted <= high:
+        text = f"Invalid input for operation: segmentation_id is out of range for a {network.type} network."
+        raise BadRequest(text, kind="InvalidInput")
+    for _ in range(ATTEMPTS):
+        network.segmentation_id = wanted or _free_segment(session, network, low, high)
+        try:
+            with session.begin_nested():
+                session.add(network)
+                session.flush()
+        except IntegrityError as error:
+            # Taken: by another request since we looked, or it is the very one that was asked for.
+            if wanted is not None or network.type == "flat":
+                raise _in_use(network) from error
+        else:
+            return
+    raise Conflict("Unable to create the network. No tenant network is available.", kind="NoNetworkAvailable")
+
+
+def _in_use(network: Network) -> Conflict:
+    where = f"on physical network {network.physical_network}" if network.physical_network else ""
+    text = (
+        f"Unable to create the network. The {network.type} segment {network.segmentation_id or ''} {where} is in use."
+    )
+    kind = {"vxlan": "TunnelIdInUse", "vlan": "VlanIdInUse", "flat": "FlatNetworkInUse"}[network.type]
+    return Conflict(" ".join(text.split()), kind=kind)
+
+
+def _free_segment(session: Session, network: Network, low: int, high: int) -> int:
+    """A segment at random: it is nearly always free, and the table's constraint says so."""
+    if network.type != "vlan":
+        return random.SystemRandom().randint(low, high) if high else 0
+    query = select(Network.segmentation_id).where(
+        Network.type == network.type, Network.physical_network == network.physical_network
+    )
+    taken = set(session.scalars(query))
+    free = next((number for number in range(low, high + 1) if number not in taken), None)
+    if free is None:
+        raise Conflict("Unable to create the network. No VLAN is available.", kind="NoNetworkAvailable")
+    return free
+
+
+def _physical_network(session: Session, kind: str, wanted: str | None) -> str:
+    if kind == "vxlan":
+        if wanted:
+            text = "Invalid input for operation: provider:physical_network specified for vxlan network."
+            raise BadRequest(text, kind="InvalidInput")
+        return ""
+    known = {
+        name for host in session.scalars(select(Host)) for name in host.variables.get("vswitch_physical_networks", {})
+    }
+    if not wanted or wanted not in known:
+        text = f"Invalid input for operation: physical_network '{wanted or ''}' unknown for {kind} provider network."
+        raise BadRequest(text, kind="InvalidInput")
+    return wanted
+
+
+def _unshare(session: Session, network: Network) -> None:
+    query = select(Port.id).where(Port.network_id == network.id, Port.project_id != network.project_id)
+    if session.scalar(query.limit(1)) is not None:
+        text = f"Unable to reconfigure sharing settings for network {network.name}. Multiple tenants are using it."
+        raise Conflict(text, kind="InvalidSharedSetting")
+
+
+NETWORKS = Networks()
+NETWORKS.register(router)

@@ -1,0 +1,170 @@
+"""Ports."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, false, or_, select
+
+from skywright import ipam
+from skywright.db.compute import Server
+from skywright.db.network import Address, Network, Port
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.services.network import listing, schemas
+from skywright.services.network.networks import refresh_dhcp, visible_network
+from skywright.services.network.resource import Resource, standard_columns
+
+router = Router()
+SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")
+BINDING = {"host", "binding_profile"}
+
+
+def _by_fixed_ips(values: Sequence[str]) -> listing.Clause:
+    """`fixed_ips=ip_address=10.0.0.5`, `subnet_id=`, `ip_address_substr=`; those of one name are alternatives."""
+    wanted: dict[str, list[listing.Clause]] = {}
+    for value in values:
+        name, _, operand = value.partition("=")
+        if name == "ip_address":
+            clause = Address.ip_address == operand
+        elif name == "subnet_id":
+            clause = Address.subnet_id == operand
+        elif name == "ip_address_substr":
+            clause = Address.ip_address.contains(operand, autoescape=True)
+        else:
+            raise BadRequest(f"Invalid input for operation: '{name}' is no part of fixed_ips.", kind="InvalidInput")
+        wanted.setdefault(name, []).append(clause)
+    clauses = [Port.id.in_(select(Address.port_id).where(or_(*found))) for found in wanted.values()]
+    return and_(*clauses)
+
+
+class Ports(Resource[Port]):
+    name, collection, label, model = "port", "ports", "Port", Port
+    create_schema, update_schema = schemas.PortCreate, schemas.PortUpdate
+    filters = listing.Listing(
+        Port,
+        columns={
+            **standard_columns(Port),
+            "network_id": Port.network_id,
+            "mac_address": Port.mac_address,
+            "admin_state_up": Port.admin_state_up,
+            "status": Port.status,
+            "device_id": Port.device_id,
+            "device_owner": Port.device_owner,
+            "binding:host_id": Port.host,
+            "binding:vnic_type": Port.vnic_type,
+        },
+        specials={
+            "fixed_ips": _by_fixed_ips,
+            # Ports have no security groups yet: none belongs to the wanted one.
+            "security_groups": lambda values: or_(false()),
+        },
+    )
+
+    def visible(self, context: Context) -> listing.Clause:
+        mine = context.who.project_id
+        return or_(Port.project_id == mine, Port.network_id.in_(select(Network.id).where(Network.project_id == mine)))
+
+    def views(self, context: Context, rows: Sequence[Port]) -> list[dict[str, Any]]:
+        binding = context.allows("network:ports:binding")
+        return [_view(row, binding=binding) for row in rows]
+
+    def may_delete(self, context: Context, row: Port) -> bool:
+        owners = (row.project_id, row.network.project_id)
+        return any(context.allows("network:ports:delete", {"project_id": owner}) for owner in owners)
+
+    def create(self, context: Context, item: schemas.PortCreate, project_id: str) -> Port:
+        network = visible_network(context, item.network_id)
+        _authorize(context, item, network)
+        _check_device(context, item)
+        ipam.check_quota(context.db, project_id, "port")
+        return ipam.create_port(
+            context.db,
+            network,
+            project_id,
+            fixed_ips=_fixed_ips(item),
+            mac_address=item.mac_address,
+            host=item.host or "",
+            binding_profile=item.binding_profile or {},
+            **item.given(*SIMPLE),
+        )
+
+    def update(self, context: Context, row: Port, item: schemas.PortUpdate) -> None:
+        _authorize(context, item, row.network)
+        used = {"device_id", "device_owner", "host"} & item.model_fields_set
+        if used and any(getattr(row, name) != getattr(item, name) for name in used):
+            _check_unused(context, row)
+            _check_device(context, item)
+        for name, value in item.given(*SIMPLE).items():
+            setattr(row, name, value)
+        if "host" in item.model_fields_set:
+            row.host = item.host or ""
+        if "binding_profile" in item.model_fields_set:
+            row.binding_profile = item.binding_profile or {}
+        if item.mac_address is not None and item.mac_address != row.mac_address:
+            _check_unbound(row)
+            row.mac_address = ipam.claim_mac(context.db, row.network_id, item.mac_address)
+        fixed_ips = _fixed_ips(item)
+        if fixed_ips is not None:
+            ipam.set_addresses(context.db, row, row.network, fixed_ips)
+            if row.host:
+                refresh_dhcp(context, row.network)
+
+    def delete(self, context: Context, row: Port) -> None:
+        _check_unused(context, row)
+        ipam.delete_port(context.db, row)
+
+
+def _view(row: Port, *, binding: bool) -> dict[str, Any]:
+    view = {
+        "network_id": row.network_id,
+        "mac_address": row.mac_address,
+        "admin_state_up": row.admin_state_up,
+        "status": row.status,
+        "device_id": row.device_id,
+        "device_owner": row.device_owner,
+        "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in row.addresses],
+        "binding:vnic_type": row.vnic_type,
+    }
+    if binding:
+        view["binding:host_id"] = row.host
+        view["binding:profile"] = row.binding_profile
+        view["binding:vif_type"] = "ovs" if row.host else "unbound"
+        view["binding:vif_details"] = {"port_filter": False, "bridge_name": "br-int"} if row.host else {}
+    return view
+
+
+def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:
+    return None if item.fixed_ips is None else [entry.model_dump() for entry in item.fixed_ips]
+
+
+def _authorize(context: Context, item: schemas.PortUpdate, network: Network) -> None:
+    if BINDING & item.model_fields_set and not context.allows("network:ports:binding"):
+        raise Forbidden("Policy doesn't allow network:ports:binding to be performed.")
+    chosen = item.mac_address or any(entry.ip_address for entry in item.fixed_ips or [])
+    if chosen and not context.allows("network:ports:choose_address", {"project_id": network.project_id}):
+        raise Forbidden("Policy doesn't allow network:ports:choose_address to be performed.")
+
+
+def _check_device(context: Context, item: schemas.PortUpdate) -> None:
+    """Ports of servers and of the network itself are made by those: a user may not pass one off as such."""
+    if item.device_owner.startswith("network:"):
+        raise Forbidden("Policy doesn't allow ports with a device_owner of the network to be made.")
+    if item.device_id and context.db.get(Server, item.device_id) is not None:
+        raise Conflict("Ports are attached to servers by the compute service.", kind="PortInUse")
+
+
+def _check_unused(context: Context, port: Port) -> None:
+    """Refuse to change a port that a server or the DHCP server is using."""
+    server = context.db.get(Server, port.device_id) if port.device_id else None
+    if (server is not None and server.deleted_at is None) or port.device_owner == ipam.DHCP_OWNER:
+        text = f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an "
+        raise Conflict(f"{text}attached device {port.device_id}.", kind="PortInUse")
+
+
+def _check_unbound(port: Port) -> None:
+    if port.host or port.device_owner == ipam.DHCP_OWNER:
+        text = f"Unable to complete operation on port {port.id}, port is already bound to host {port.host}."
+        raise Conflict(text, kind="PortBound")
+
+
+PORTS = Ports()
+PORTS.register(router)

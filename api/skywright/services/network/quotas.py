@@ -1,0 +1,74 @@
+"""Quotas of projects."""
+
+from typing import Any
+
+from sqlalchemy import delete, select
+
+from skywright import ipam
+from skywright.db.network import NetworkQuota
+from skywright.http import Context, Router
+from skywright.services.network import schemas
+
+router = Router()
+READ, CHANGE = "network:quotas:read", "network:quotas:change"
+
+
+@router.operation("GET", "/v2.0/quotas", policy=CHANGE)
+def list_quotas(context: Context) -> dict[str, Any]:
+    """The projects whose quotas differ from the defaults."""
+    projects = context.db.scalars(select(NetworkQuota.project_id).distinct().order_by(NetworkQuota.project_id))
+    return {
+        "quotas": [
+            {**ipam.limits(context.db, project), "project_id": project, "tenant_id": project}
+            for project in list(projects)
+        ]
+    }
+
+
+@router.operation("GET", "/v2.0/quotas/{project_id}", policy=READ)
+def show_quota(context: Context, project_id: str) -> dict[str, Any]:
+    context.enforce(READ, {"project_id": project_id})
+    return {"quota": ipam.limits(context.db, project_id)}
+
+
+@router.operation("GET", "/v2.0/quotas/{project_id}/default", policy=READ)
+def show_default(context: Context, project_id: str) -> dict[str, Any]:
+    context.enforce(READ, {"project_id": project_id})
+    return {"quota": ipam.QUOTAS}
+
+
+@router.operation("GET", "/v2.0/quotas/{project_id}/details", policy=READ)
+def show_details(context: Context, project_id: str) -> dict[str, Any]:
+    return _details(context, project_id)
+
+
+@router.operation("GET", "/v2.0/quotas/{project_id}/details.json", policy=READ)
+def show_details_json(context: Context, project_id: str) -> dict[str, Any]:
+    """Neutron's old clients say it with a suffix."""
+    return _details(context, project_id)
+
+
+@router.operation("PUT", "/v2.0/quotas/{project_id}", policy=CHANGE)
+def update_quota(context: Context, project_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    wanted = schemas.one(schemas.Quota, body, "quota")
+    schemas.parse(schemas.Owned, {"project_id": project_id})
+    for name, limit in wanted.given(*ipam.QUOTAS).items():
+        if limit is not None:
+            context.db.merge(NetworkQuota(project_id=project_id, resource=name, limit=limit))
+    context.db.flush()
+    return {"quota": ipam.limits(context.db, project_id)}
+
+
+@router.operation("DELETE", "/v2.0/quotas/{project_id}", policy=CHANGE, status=204)
+def delete_quota(context: Context, project_id: str) -> None:
+    context.db.execute(delete(NetworkQuota).where(NetworkQuota.project_id == project_id))
+
+
+def _details(context: Context, project_id: str) -> dict[str, Any]:
+    context.enforce(READ, {"project_id": project_id})
+    return {
+        "quota": {
+            name: {"limit": limit, "used": ipam.used(context.db, project_id, name), "reserved": 0}
+            for name, limit in ipam.limits(context.db, project_id).items()
+        }
+    }

@@ -1,0 +1,203 @@
+"""The operations that networks, subnets, ports and subnet pools share."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Generic, TypeVar
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from skywright.db import isoformat, utcnow
+from skywright.db.network import Network, NetworkTag, Port, Subnet, SubnetPool
+from skywright.http import ApiError, BadRequest, Context, Forbidden, NotFound, Router
+from skywright.services.network import listing, schemas
+
+Row = TypeVar("Row", Network, Subnet, Port, SubnetPool)
+STANDARD = ("id", "project_id", "name", "description", "revision_number", "created_at", "updated_at")
+
+
+class Resource(ABC, Generic[Row]):
+    """A kind of resource: what is special about it, and from that its routes."""
+
+    name: ClassVar[str]  # network
+    collection: ClassVar[str]  # networks
+    label: ClassVar[str]  # Network, as in NetworkNotFound
+    model: type[Row]
+    create_schema: ClassVar[type[schemas.Owned]]
+    update_schema: ClassVar[type[schemas.Strict]]
+    filters: ClassVar[listing.Listing]
+
+    @abstractmethod
+    def visible(self, context: Context) -> listing.Clause:
+        """The rows that the caller may see, if he is no administrator."""
+
+    @abstractmethod
+    def views(self, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """The attributes of *rows*, without those of `standard_view`."""
+
+    @abstractmethod
+    def create(self, context: Context, item: Any, project_id: str) -> Row: ...
+
+    @abstractmethod
+    def update(self, context: Context, row: Row, item: Any) -> None: ...
+
+    @abstractmethod
+    def delete(self, context: Context, row: Row) -> None: ...
+
+    def may_delete(self, context: Context, row: Row) -> bool:
+        return context.allows(f"network:{self.collection}:delete", {"project_id": row.project_id})
+
+    def hidden(self) -> listing.Clause | None:
+        """Rows that nobody sees any more."""
+        return None
+
+    def query(self, context: Context) -> Any:
+        query = select(self.model)
+        hidden = self.hidden()
+        if hidden is not None:
+            query = query.where(~hidden)
+        return query if context.is_admin else query.where(self.visible(context))
+
+    def find(self, context: Context, identifier: str) -> Row:
+        """The row if the caller may see it, else NotFound."""
+        row: Row | None = context.db.scalar(self.query(context).where(self.model.id == identifier))
+        if row is None:
+            raise NotFound.of(self.label, identifier)
+        return row
+
+    def changeable(self, context: Context, identifier: str, action: str = "update") -> Row:
+        """The row if the caller may change it and his If-Match header allows it."""
+        row = self.find(context, identifier)
+        context.enforce(f"network:{self.collection}:{action}", {"project_id": row.project_id})
+        check_revision(context, row)
+        return row
+
+    def render(self, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        context.db.flush()
+        tags = tags_of(context.db, [row.id for row in rows])
+        views = self.views(context, rows)
+        return [
+            {**standard_view(row), **view, "tags": tags.get(row.id, [])} for row, view in zip(rows, views, strict=True)
+        ]
+
+    def register(self, router: Router) -> None:
+        """Add the routes."""
+        rule, path = f"network:{self.collection}", f"/v2.0/{self.collection}"
+        router.operation("GET", path, policy=f"{rule}:read")(self.list_all)
+        router.operation("POST", path, policy=f"{rule}:create", status=201)(self.post)
+        router.operation("GET", path + "/{identifier}", policy=f"{rule}:read")(self.show)
+        router.operation("PUT", path + "/{identifier}", policy=f"{rule}:update")(self.put)
+        router.operation("DELETE", path + "/{identifier}", policy=f"{rule}:delete", status=204)(self.remove)
+
+    def list_all(self, context: Context) -> dict[str, Any]:
+        params = query_of(context)
+        query = self.query(context)
+        for name, values in params.items():
+            clause = None if name in listing.PAGE else self.filters.clause(name, values)
+            if clause is not None:
+                query = query.where(clause)
+        page = listing.Page.of(self.filters, params)
+        try:
+            rows = list(context.db.scalars(page.apply(context.db, query, self.model)))
+        except KeyError as error:
+            raise NotFound.of(self.label, error.args[0]) from error
+        if page.reverse:
+            rows.reverse()
+        body: dict[str, Any] = {self.collection: chosen(self.render(context, rows), params)}
+        url = f"{context.base_url}/v2.0/{self.collection}"
+        found = listing.links(url, params, page, [row.id for row in rows])
+        if found:
+            body[f"{self.collection}_links"] = found
+        return body
+
+    def show(self, context: Context, identifier: str) -> dict[str, Any]:
+        views = self.render(context, [self.find(context, identifier)])
+        return {self.name: chosen(views, query_of(context))[0]}
+
+    def post(self, context: Context, body: dict[str, Any]) -> dict[str, Any]:
+        items, bulk = schemas.one_or_many(self.create_schema, body, self.name, self.collection)
+        views = self.render(context, [self.create(context, item, owner(context, item)) for item in items])
+        return {self.collection: views} if bulk else {self.name: views[0]}
+
+    def put(self, context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
+        row = self.changeable(context, identifier)
+        self.update(context, row, schemas.one(self.update_schema, body, self.name))
+        touch(row)
+        return {self.name: self.render(context, [row])[0]}
+
+    def remove(self, context: Context, identifier: str) -> None:
+        row = self.find(context, identifier)
+        if not self.may_delete(context, row):
+            raise Forbidden()
+        check_revision(context, row)
+        context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
+        self.delete(context, row)
+
+
+def query_of(context: Context) -> dict[str, list[str]]:
+    """The query string, every value of every name; `tenant_id` becomes `project_id`."""
+    params: dict[str, list[str]] = {}
+    for name, value in context.request.query_params.multi_items():
+        params.setdefault("project_id" if name == "tenant_id" else name, []).append(value)
+    return params
+
+
+def chosen(views: list[dict[str, Any]], params: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
+    """*views* with only the attributes that `fields=` names."""
+    names = [name for name in params.get("fields", ()) if name]
+    if not names:
+        return views
+    return [{name: view[name] for name in names if name in view} for view in views]
+
+
+def owner(context: Context, item: schemas.Owned) -> str:
+    """The project that a new resource is for."""
+    wanted = item.project_id or context.who.project_id
+    if wanted is None:
+        raise BadRequest("The request must be scoped to a project, or name one as project_id.")
+    if wanted != context.who.project_id and not context.allows("network:other_projects"):
+        text = "Specifying 'project_id' or 'tenant_id' other than the authenticated project requires admin privileges"
+        raise BadRequest(text)
+    return wanted
+
+
+def check_revision(context: Context, row: Row) -> None:
+    """Refuse the change unless `If-Match: revision_number=<n>`, if there, names the current revision."""
+    header = context.request.headers.get("if-match", "")
+    _, found, wanted = header.partition("revision_number=")
+    if found and wanted.strip() != str(row.revision_number):
+        text = f"Constrained to {wanted.strip()[:20]}, but current revision is {row.revision_number}"
+        raise ApiError(text, status=412, kind="RevisionNumberConstraintFailed")
+
+
+def touch(row: Row) -> None:
+    """Note that *row* was changed."""
+    row.revision_number += 1
+    row.updated_at = utcnow()
+
+
+def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
+    """The tags of each of *ids* that has any."""
+    query = select(NetworkTag).where(NetworkTag.resource_id.in_(ids)).order_by(NetworkTag.tag)
+    found: dict[str, list[str]] = {}
+    for row in session.scalars(query):
+        found.setdefault(row.resource_id, []).append(row.tag)
+    return found
+
+
+def standard_view(row: Row) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "name": row.name,
+        "tenant_id": row.project_id,
+        "project_id": row.project_id,
+        "description": row.description,
+        "created_at": isoformat(row.created_at),
+        "updated_at": isoformat(row.updated_at),
+        "revision_number": row.revision_number,
+    }
+
+
+def standard_columns(model: Any) -> dict[str, Any]:
+    """The columns that all kinds can be filtered and sorted by."""
+    return {name: getattr(model, name) for name in STANDARD}

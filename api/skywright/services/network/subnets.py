@@ -1,0 +1,163 @@
+"""Subnets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from skywright import ipam
+from skywright.db.network import Address, Network, Port, Subnet
+from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.services.network import addressing, listing, schemas
+from skywright.services.network.networks import refresh_dhcp, visible_network
+from skywright.services.network.resource import Resource, standard_columns, touch
+from skywright.services.network.subnetpools import POOLS, cut
+
+router = Router()
+SIMPLE = ("name", "description", "enable_dhcp", "dns_nameservers")
+DHCP_SETTINGS = {"gateway_ip", "enable_dhcp", "dns_nameservers", "host_routes"}
+
+
+class Subnets(Resource[Subnet]):
+    name, collection, label, model = "subnet", "subnets", "Subnet", Subnet
+    create_schema, update_schema = schemas.SubnetCreate, schemas.SubnetUpdate
+    filters = listing.Listing(
+        Subnet,
+        columns={
+            **standard_columns(Subnet),
+            "network_id": Subnet.network_id,
+            "subnetpool_id": Subnet.subnetpool_id,
+            "ip_version": Subnet.ip_version,
+            "cidr": Subnet.cidr,
+            "gateway_ip": Subnet.gateway_ip,
+            "enable_dhcp": Subnet.enable_dhcp,
+        },
+        specials={
+            "shared": lambda values: or_(
+                Subnet.network_id.in_(
+                    select(Network.id).where(Network.shared.in_([listing.boolean(v) for v in values]))
+                )
+            ),
+        },
+    )
+
+    def visible(self, context: Context) -> listing.Clause:
+        mine = context.who.project_id
+        usable = select(Network.id).where(or_(Network.shared, Network.project_id == mine))
+        return or_(Subnet.project_id == mine, Subnet.network_id.in_(usable))
+
+    def views(self, context: Context, rows: Sequence[Subnet]) -> list[dict[str, Any]]:
+        return [_view(row) for row in rows]
+
+    def create(self, context: Context, item: schemas.SubnetCreate, project_id: str) -> Subnet:
+        network = visible_network(context, item.network_id)
+        context.enforce("network:subnets:create", {"project_id": network.project_id})
+        ipam.check_quota(context.db, project_id, "subnet")
+        subnet = Subnet(project_id=project_id, network_id=network.id, **item.given(*SIMPLE))
+        subnet.enable_dhcp = item.enable_dhcp
+        subnet.cidr, subnet.ip_version, subnet.subnetpool_id = _prefix(context, item, project_id)
+        others = context.db.scalars(select(Subnet.cidr).where(Subnet.network_id == network.id))
+        addressing.check_overlap(subnet.cidr, network.id, others)
+        _set_addresses(subnet, item)
+        _set_routes(subnet, item)
+        context.db.add(subnet)
+        context.db.flush()
+        touch(network)
+        return subnet
+
+    def update(self, context: Context, row: Subnet, item: schemas.SubnetUpdate) -> None:
+        for name, value in item.given(*SIMPLE).items():
+            setattr(row, name, value)
+        if item.model_fields_set & {"gateway_ip", "allocation_pools"}:
+            _update_addresses(row, item)
+        addressing.check_cidr(row.cidr, row.ip_version, dhcp=row.enable_dhcp)
+        _set_routes(row, item)
+        network = context.db.get_one(Network, row.network_id)
+        touch(network)
+        if item.model_fields_set & DHCP_SETTINGS:
+            refresh_dhcp(context, network)
+
+    def delete(self, context: Context, row: Subnet) -> None:
+        held = list(context.db.scalars(select(Port).join(Address).where(Address.subnet_id == row.id)))
+        if any(port.device_owner != ipam.DHCP_OWNER for port in held):
+            text = (
+                f"Unable to complete operation on subnet {row.id}: One or more ports have an IP allocation from this "
+            )
+            raise Conflict(f"{text}subnet.", kind="SubnetInUse")
+        for port in held:
+            port.addresses = [address for address in port.addresses if address.subnet_id != row.id]
+        network = context.db.get_one(Network, row.network_id)
+        context.db.flush()
+        context.db.delete(row)
+        touch(network)
+        if row.enable_dhcp:
+            refresh_dhcp(context, network)
+
+
+def _view(row: Subnet) -> dict[str, Any]:
+    return {
+        "network_id": row.network_id,
+        "subnetpool_id": row.subnetpool_id,
+        "ip_version": row.ip_version,
+        "cidr": row.cidr,
+        "gateway_ip": row.gateway_ip,
+        "enable_dhcp": row.enable_dhcp,
+        "dns_nameservers": row.dns_nameservers,
+        "allocation_pools": row.allocation_pools,
+        "host_routes": row.host_routes,
+        "ipv6_ra_mode": None,
+        "ipv6_address_mode": None,
+    }
+
+
+def _prefix(context: Context, item: schemas.SubnetCreate, project_id: str) -> tuple[str, int, str | None]:
+    """The new subnet's cidr, its IP version, and the pool that it is cut from."""
+    if item.subnetpool_id or item.use_default_subnetpool:
+        if item.subnetpool_id:
+            pool = POOLS.find(context, item.subnetpool_id)
+        else:
+            pool = POOLS.default(context, item.ip_version or 4)
+        if item.ip_version not in (None, pool.ip_version):
+            raise addressing.invalid(f"ip_version '{item.ip_version}' does not match the subnetpool's.")
+        return cut(context.db, pool, project_id, item.cidr, item.prefixlen), pool.ip_version, pool.id
+    if item.cidr is None:
+        raise BadRequest("Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
+    if item.ip_version is None:
+        raise BadRequest("Failed to parse request. Required attribute 'ip_version' not specified.")
+    if item.prefixlen is not None:
+        raise BadRequest("Bad subnets request: cidr and prefixlen must not be supplied together.")
+    return item.cidr, item.ip_version, None
+
+
+def _set_addresses(subnet: Subnet, item: schemas.SubnetCreate) -> None:
+    addressing.check_cidr(subnet.cidr, subnet.ip_version, dhcp=subnet.enable_dhcp)
+    wished = "gateway_ip" in item.model_fields_set
+    subnet.gateway_ip = item.gateway_ip if wished else addressing.default_gateway(subnet.cidr)
+    addressing.check_gateway(subnet.gateway_ip, subnet.cidr, subnet.ip_version)
+    if item.allocation_pools is None:
+        subnet.allocation_pools = addressing.default_pools(subnet.cidr, subnet.gateway_ip)
+        return
+    subnet.allocation_pools = addressing.checked_pools(item.allocation_pools, subnet.cidr)
+    addressing.check_gateway_and_pools(subnet.gateway_ip, subnet.allocation_pools)
+
+
+def _update_addresses(subnet: Subnet, item: schemas.SubnetUpdate) -> None:
+    if item.allocation_pools is not None:
+        subnet.allocation_pools = addressing.checked_pools(item.allocation_pools, subnet.cidr)
+        subnet.cursor = None
+    if "gateway_ip" in item.model_fields_set:
+        addressing.check_gateway(item.gateway_ip, subnet.cidr, subnet.ip_version)
+        subnet.gateway_ip = item.gateway_ip
+    addressing.check_gateway_and_pools(subnet.gateway_ip, subnet.allocation_pools)
+
+
+def _set_routes(subnet: Subnet, item: schemas.SubnetUpdate) -> None:
+    addressing.check_versions(subnet.ip_version, "dns_nameserver", subnet.dns_nameservers or [])
+    if "host_routes" in item.model_fields_set:
+        for route in item.host_routes:
+            addressing.check_versions(subnet.ip_version, "host_route", (route.destination, route.nexthop))
+        subnet.host_routes = [route.model_dump() for route in item.host_routes]
+
+
+SUBNETS = Subnets()
+SUBNETS.register(router)

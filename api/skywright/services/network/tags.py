@@ -1,0 +1,72 @@
+"""Tags of resources."""
+
+from typing import Any
+
+from sqlalchemy import delete
+
+from skywright.db.network import NetworkTag
+from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.services.network import schemas
+from skywright.services.network.networks import NETWORKS
+from skywright.services.network.ports import PORTS
+from skywright.services.network.resource import Resource, tags_of, touch
+from skywright.services.network.subnetpools import POOLS
+from skywright.services.network.subnets import SUBNETS
+
+router = Router()
+RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS)
+
+
+def register(resource: Resource[Any]) -> None:
+    """The routes of one kind's tags."""
+    rule, path = f"network:{resource.collection}", f"/v2.0/{resource.collection}/{{identifier}}/tags"
+
+    @router.operation("GET", path, policy=f"{rule}:read")
+    def list_tags(context: Context, identifier: str) -> dict[str, Any]:
+        row = resource.find(context, identifier)
+        return {"tags": tags_of(context.db, [row.id]).get(row.id, [])}
+
+    @router.operation("PUT", path, policy=f"{rule}:update")
+    def replace_tags(context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
+        row = resource.changeable(context, identifier)
+        tags = sorted(set(schemas.parse(schemas.Tags, body).tags))
+        context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
+        context.db.add_all(NetworkTag(resource_id=row.id, tag=tag) for tag in tags)
+        touch(row)
+        return {"tags": tags}
+
+    @router.operation("DELETE", path, policy=f"{rule}:update", status=204)
+    def remove_tags(context: Context, identifier: str) -> None:
+        row = resource.changeable(context, identifier)
+        context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
+        touch(row)
+
+    @router.operation("GET", path + "/{tag}", policy=f"{rule}:read", status=204)
+    def show_tag(context: Context, identifier: str, tag: str) -> None:
+        _tag(context, resource.find(context, identifier).id, tag)
+
+    @router.operation("PUT", path + "/{tag}", policy=f"{rule}:update", status=201)
+    def add_tag(context: Context, identifier: str, tag: str) -> None:
+        row = resource.changeable(context, identifier)
+        schemas.parse(schemas.Tags, {"tags": [tag]})
+        if len(tags_of(context.db, [row.id]).get(row.id, [])) >= schemas.MAX_TAGS:
+            raise BadRequest("Too many tags.", kind="InvalidInput")
+        context.db.merge(NetworkTag(resource_id=row.id, tag=tag))
+        touch(row)
+
+    @router.operation("DELETE", path + "/{tag}", policy=f"{rule}:update", status=204)
+    def remove_tag(context: Context, identifier: str, tag: str) -> None:
+        row = resource.changeable(context, identifier)
+        context.db.delete(_tag(context, row.id, tag))
+        touch(row)
+
+
+def _tag(context: Context, identifier: str, tag: str) -> NetworkTag:
+    row = context.db.get(NetworkTag, (identifier, tag))
+    if row is None:
+        raise NotFound(f"Tag {tag} could not be found.", kind="TagNotFound")
+    return row
+
+
+for each in RESOURCES:
+    register(each)
