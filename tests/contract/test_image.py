@@ -221,3 +221,9 @@ def test_the_sdk_finds_images_by_name(demo: Connection) -> None:
     assert demo.image.find_image("by name").id == image["id"]
     with pytest.raises(exceptions.NotFoundException):
         demo.image.get_image(str(uuid.uuid4()))
+
+
+def test_an_empty_id_is_no_image(demo: Connection) -> None:
+    assert demo.image.get("/images/").status_code == 404
+    assert demo.image.delete("/images/").status_code == 404
+    assert demo.image.delete("/images").status_code == 405

@@ -7,7 +7,7 @@ from sqlalchemy.exc import IntegrityError
 
 from skywright.db import after_commit, utcnow
 from skywright.db.image import Image, ImageTag
-from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http import ApiError, BadRequest, Conflict, Context, Forbidden, NotFound, Router
 from skywright.http.router import json_response
 from skywright.jobs.submit import submit
 from skywright.services.image import attributes, listing, patch, schemas, views
@@ -21,7 +21,20 @@ router = Router()
 
 @router.operation("GET", "/v2/images", policy="image:images:list")
 def list_images(context: Context) -> dict[str, Any]:
+    _refuse_empty_id(context)
     return listing.page(context)
+
+
+@router.operation("DELETE", "/v2/images", policy="image:images:delete")
+def delete_images(context: Context) -> None:
+    _refuse_empty_id(context)
+    raise ApiError("Images are deleted one by one.", status=405)
+
+
+def _refuse_empty_id(context: Context) -> None:
+    """`/v2/images/` is an image whose id is empty, not the list of images."""
+    if context.request.scope["raw_path"].endswith(b"/"):
+        raise NotFound("Failed to find an image without an id")
 
 
 @router.operation("POST", "/v2/images", policy="image:images:create", status=201)
