@@ -22,6 +22,13 @@ class Settings(BaseSettings):
     token_seconds: int = 3600 * 6
     max_body_bytes: int = Field(1 << 20, description="Largest request body, image data excepted.")
     max_image_bytes: int = Field(64 << 30, description="Largest image that an upload may store.")
+    overcommit_vcpus: float = Field(16.0, gt=0, description="How many times its vCPUs a host offers to servers.")
+    overcommit_memory: float = Field(1.0, gt=0, description="How many times its memory a host offers to servers.")
+    overcommit_disk: float = Field(1.0, gt=0, description="How many times its disk a host offers, by virtual size.")
+    project_dir: Path = Field(
+        Path(__file__).parents[2], description="The checkout: where ansible.cfg, playbooks and roles are."
+    )
+    observe_seconds: int = Field(60, ge=0, description="How often the worker looks at the hosts; 0: never.")
     workers_sweep_seconds: float = Field(5.0, description="How often a worker looks without being told.")
 
     @cached_property

@@ -1,4 +1,4 @@
-"""Flavors, keypairs, servers."""
+"""Flavors, keypairs, servers, quotas."""
 
 from datetime import datetime
 from typing import Any
@@ -56,14 +56,24 @@ class Server(Base):
     description: Mapped[str | None] = mapped_column(String(255))
     # The flavor as it was when the server was made: {id, name, vcpus, ram, disk, ephemeral, swap, extra_specs}.
     flavor: Mapped[dict[str, Any]]
+    # What the server takes from its host; `disk_gib` is the image's size where the flavor says 0.
+    vcpus: Mapped[int]
+    ram_mib: Mapped[int]
+    disk_gib: Mapped[int]
     image_id: Mapped[str | None] = mapped_column(String(36))
     key_name: Mapped[str | None] = mapped_column(String(255))
     public_key: Mapped[str | None] = mapped_column(Text)
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the API's "metadata"
     tags: Mapped[list[str]] = mapped_column(default=list)
     user_data: Mapped[str | None] = mapped_column(Text)
+    admin_pass: Mapped[str | None] = mapped_column(String(255))  # given by the user, for the config drive
     config_drive: Mapped[bool] = mapped_column(default=True)
     hostname: Mapped[str] = mapped_column(String(255), default="")
+    access_ipv4: Mapped[str] = mapped_column(String(64), default="")
+    access_ipv6: Mapped[str] = mapped_column(String(64), default="")
+    disk_config: Mapped[str] = mapped_column(String(8), default="MANUAL")
+    reservation_id: Mapped[str] = mapped_column(String(16), default="")
+    launch_index: Mapped[int] = mapped_column(default=0)
     availability_zone: Mapped[str | None] = mapped_column(String(255))
     wanted_host: Mapped[str | None] = mapped_column(String(255))  # an administrator's az:host or `host`
     host: Mapped[str | None] = mapped_column(String(255), index=True)
@@ -76,8 +86,19 @@ class Server(Base):
     task_state: Mapped[str | None] = mapped_column(String(32), default="scheduling")
     power_state: Mapped[int] = mapped_column(default=0)  # Nova's numbers: 0 none, 1 running, 4 shut down
     fault: Mapped[dict[str, Any] | None]
-    locked: Mapped[bool] = mapped_column(default=False)
+    kept_ports: Mapped[list[str]] = mapped_column(default=list)  # ports that the user brought: they outlive the server
+    locked_by: Mapped[str | None] = mapped_column(String(8))  # owner or admin; NULL: not locked
+    locked_reason: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
-    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow, onupdate=utcnow)
     launched_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None] = mapped_column(index=True)
+
+
+class QuotaLimit(Base):
+    """A limit that an administrator set for a project; the project "" holds the defaults of all others."""
+
+    __tablename__ = "quota_limit"
+    project_id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    resource: Mapped[str] = mapped_column(String(64), primary_key=True)
+    limit: Mapped[int]

@@ -1,0 +1,44 @@
+"""Reading servers' console logs, for requests that wait for them."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.db.compute import Server
+from skywright.db.jobs import Job
+from skywright.jobs.playbooks import Outcome, Work
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+
+class ConsolePlaybook:
+    """Jobs `read` of one server each, with the number of lines that are wanted (None: as many as there are)."""
+
+    name = "console"
+
+    def render(self, session: Session, jobs: Sequence[Job], cloud: "Cloud") -> Work:
+        work = Work()
+        ids = {job.arguments["server_id"] for job in jobs}
+        query = select(Server.id, Server.host).where(Server.id.in_(ids), Server.deleted_at.is_(None))
+        hosts = {row.id: row.host for row in session.execute(query)}
+        for job in jobs:
+            server_id = job.arguments["server_id"]
+            host = hosts.get(server_id)
+            if host is None:
+                work.refused[job.id] = f"Instance {server_id} is on no host."
+                continue
+            item = {"id": server_id, "length": job.arguments["length"]}
+            # One job of a server at a time: they share a resource.
+            work.items.setdefault(host, {}).setdefault("servers", []).append(item)
+            work.depends[job.id] = {(host, server_id)}
+        return work
+
+    def settle(self, session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None:
+        if outcome.ok:
+            job.result = {"output": "".join(str(result.get("output", "")) for result in outcome.results)}
+
+
+PLAYBOOK = ConsolePlaybook()

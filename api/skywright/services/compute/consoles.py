@@ -1,0 +1,55 @@
+"""A server's console log: read from its host by a job that the request waits for."""
+
+import time
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import select
+
+from skywright.db.jobs import Job
+from skywright.http import ApiError, BadRequest, Context
+from skywright.jobs.submit import submit
+from skywright.services.compute.server_states import find_server, require
+
+WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.02
+BOOTED = ("ACTIVE", "SHUTOFF", "ERROR")
+
+
+def output(context: Context, server_id: str, argument: Any) -> str:
+    """The end of the console log of the server; *argument* is `{"length": lines}` or nothing."""
+    length = _length(argument)
+    require(find_server(context, server_id), "get_console_output", BOOTED, None)
+    with context.cloud.database.write() as session:
+        inner = replace(context, db=session)
+        # Its own resource: reading does not wait for jobs that change the server.
+        job = submit(inner, "console", "read", [("console", server_id)], {"server_id": server_id, "length": length})
+        session.flush()
+    return _result(context, job.id)
+
+
+def _length(argument: Any) -> int | None:
+    if argument is None:
+        return None
+    if not isinstance(argument, dict) or not set(argument) <= {"length"}:
+        raise BadRequest("Invalid input for os-getConsoleOutput: it takes a length.")
+    text = argument.get("length")
+    if text is None or str(text) == "-1":
+        return None
+    if isinstance(text, bool) or not str(text).isascii() or not str(text).isdigit() or len(str(text)) > 9:
+        raise BadRequest("Invalid input for os-getConsoleOutput.length: it must be a number of lines, or -1.")
+    return int(text)
+
+
+def _result(context: Context, job_id: str) -> str:
+    deadline = time.monotonic() + WAIT_SECONDS
+    query = select(Job.state, Job.result, Job.error).where(Job.id == job_id)
+    while time.monotonic() < deadline:
+        with context.cloud.database.read() as session:
+            state, result, error = session.execute(query).one()
+        if state == "successful":
+            return str((result or {}).get("output", ""))
+        if state not in ("queued", "running"):
+            raise ApiError(f"The console log cannot be read: {error or state}", status=500)
+        time.sleep(POLL_SECONDS)
+    raise ApiError("The console log could not be read in time; the job goes on, try again.", status=503)

@@ -1,0 +1,120 @@
+"""Flavors' extra specs and the projects that private flavors were given to."""
+
+import re
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy import select
+
+from skywright.db.compute import Flavor, FlavorAccess
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.services.compute.flavors import find_flavor
+from skywright.services.compute.microversions import version_of
+from skywright.services.compute.validation import Identifier, Strict
+
+router = Router()
+SPEC_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}", re.ASCII)
+
+
+class ExtraSpecs(Strict):
+    extra_specs: dict[str, str | int | float]
+
+
+class Tenant(Strict):
+    tenant: Identifier
+
+
+class AccessAction(Strict):
+    addTenantAccess: Tenant | None = None
+    removeTenantAccess: Tenant | None = None
+
+
+@router.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs", policy="compute:flavors:read")
+def list_specs(context: Context, flavor_id: str) -> dict[str, Any]:
+    return {"extra_specs": find_flavor(context, flavor_id).extra_specs}
+
+
+@router.operation("POST", "/v2.1/flavors/{flavor_id}/os-extra_specs", policy="compute:flavors:manage")
+def add_specs(context: Context, flavor_id: str, body: ExtraSpecs) -> dict[str, Any]:
+    specs = _checked(body.extra_specs)
+    row = find_flavor(context, flavor_id)
+    row.extra_specs = row.extra_specs | specs
+    return {"extra_specs": specs}
+
+
+@router.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="compute:flavors:read")
+def show_spec(context: Context, flavor_id: str, key: str) -> dict[str, Any]:
+    return {key: _value(find_flavor(context, flavor_id), key)}
+
+
+@router.operation("PUT", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="compute:flavors:manage")
+def set_spec(context: Context, flavor_id: str, key: str, body: dict[str, str | int | float]) -> dict[str, Any]:
+    if list(body) != [key]:
+        raise BadRequest("Request body and URI mismatch")
+    specs = _checked(body)
+    row = find_flavor(context, flavor_id)
+    row.extra_specs = row.extra_specs | specs
+    return specs
+
+
+@router.operation("DELETE", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="compute:flavors:manage")
+def delete_spec(context: Context, flavor_id: str, key: str) -> Response:
+    row = find_flavor(context, flavor_id)
+    _value(row, key)
+    row.extra_specs = {name: value for name, value in row.extra_specs.items() if name != key}
+    return Response(status_code=200)
+
+
+@router.operation("GET", "/v2.1/flavors/{flavor_id}/os-flavor-access", policy="compute:flavors:manage")
+def list_access(context: Context, flavor_id: str) -> dict[str, Any]:
+    row = find_flavor(context, flavor_id)
+    if row.is_public:
+        raise NotFound("Access list not available for public flavors.")
+    return _access(context, row)
+
+
+@router.operation("POST", "/v2.1/flavors/{flavor_id}/action", policy="compute:flavors:manage")
+def change_access(context: Context, flavor_id: str, body: AccessAction) -> dict[str, Any]:
+    add, remove = body.addTenantAccess, body.removeTenantAccess
+    if (add is None) == (remove is None):
+        raise BadRequest("There must be exactly one of addTenantAccess and removeTenantAccess.")
+    row = find_flavor(context, flavor_id)
+    if add:
+        _grant(context, row, add.tenant)
+    elif remove:
+        _revoke(context, row, remove.tenant)
+    context.db.flush()
+    return _access(context, row)
+
+
+def _grant(context: Context, row: Flavor, project: str) -> None:
+    if row.is_public and version_of(context) >= 7:
+        raise Conflict("Can not add access to a public flavor.")
+    if context.db.get(FlavorAccess, (row.id, project)):
+        raise Conflict(f"Flavor access already exists for flavor {row.id} and project {project} combination.")
+    context.db.add(FlavorAccess(flavor_id=row.id, project_id=project))
+
+
+def _revoke(context: Context, row: Flavor, project: str) -> None:
+    access = context.db.get(FlavorAccess, (row.id, project))
+    if access is None:
+        raise NotFound(f"Flavor access not found for {row.id} / {project} combination.")
+    context.db.delete(access)
+
+
+def _access(context: Context, row: Flavor) -> dict[str, Any]:
+    query = select(FlavorAccess.project_id).where(FlavorAccess.flavor_id == row.id).order_by(FlavorAccess.project_id)
+    return {"flavor_access": [{"flavor_id": row.id, "tenant_id": project} for project in context.db.scalars(query)]}
+
+
+def _value(row: Flavor, key: str) -> Any:
+    if key not in row.extra_specs:
+        raise NotFound(f"Flavor {row.id} has no extra specs with key {key}.")
+    return row.extra_specs[key]
+
+
+def _checked(specs: dict[str, str | int | float]) -> dict[str, str]:
+    for key, value in specs.items():
+        if not SPEC_KEY.fullmatch(key) or len(str(value)) > 255:
+            raise BadRequest(f"Invalid extra spec {key[:255]}: keys and values are at most 255 characters.")
+    return {key: str(value) for key, value in specs.items()}

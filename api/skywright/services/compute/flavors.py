@@ -1,0 +1,249 @@
+"""Flavors. https://docs.openstack.org/api-ref/compute/#flavors"""
+
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal
+from urllib.parse import urlencode
+
+from fastapi import Response
+from pydantic import AfterValidator, Field
+from sqlalchemy import and_, asc, desc, or_, select
+from sqlalchemy.orm import Session
+from sqlalchemy.sql import ColumnElement, Select
+
+from skywright.db import new_uuid
+from skywright.db.compute import Flavor, FlavorAccess
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.services.compute.microversions import since, version_of
+from skywright.services.compute.validation import (
+    Boolean,
+    LongDescription,
+    Name,
+    Natural,
+    Positive,
+    Strict,
+    boolean_parameter,
+    page_limit,
+    printable,
+)
+
+router = Router()
+
+SORT_KEYS = {
+    "flavorid": Flavor.id,
+    "name": Flavor.name,
+    "memory_mb": Flavor.ram_mib,
+    "vcpus": Flavor.vcpus,
+    "root_gb": Flavor.disk_gib,
+    "ephemeral_gb": Flavor.ephemeral_gib,
+    "swap": Flavor.swap_mib,
+    "rxtx_factor": Flavor.rxtx_factor,
+    "is_public": Flavor.is_public,
+    "disabled": Flavor.disabled,
+    "created_at": Flavor.created_at,
+    "updated_at": Flavor.created_at,
+    "id": Flavor.id,
+    "vcpu_weight": Flavor.vcpus,
+}
+
+
+def _trimmed(text: str) -> str:
+    if text != text.strip():
+        raise ValueError("it must not begin or end with white space")
+    return printable(text)
+
+
+FlavorId = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9. _\-]{1,255}\z"), AfterValidator(_trimmed)]
+
+
+class NewFlavor(Strict):
+    name: Name
+    id: FlavorId | int | None = None
+    ram: Positive
+    vcpus: Positive
+    disk: Natural
+    ephemeral: Natural = Field(0, alias="OS-FLV-EXT-DATA:ephemeral")
+    swap: Natural | Literal[""] = 0
+    rxtx_factor: Annotated[float, Field(gt=0, le=1e30)] = 1.0
+    is_public: Boolean = Field(True, alias="os-flavor-access:is_public")
+    description: LongDescription | None = None
+
+
+class CreateFlavor(Strict):
+    flavor: NewFlavor
+
+
+class FlavorChange(Strict):
+    description: LongDescription | None
+
+
+class UpdateFlavor(Strict):
+    flavor: FlavorChange
+
+
+@router.operation("GET", "/v2.1/flavors", policy="compute:flavors:read")
+def list_flavors(context: Context) -> dict[str, Any]:
+    rows, links = _page(context, "/flavors")
+    brief = [_brief(context, row) for row in rows]
+    return {"flavors": brief} | links
+
+
+@router.operation("GET", "/v2.1/flavors/detail", policy="compute:flavors:read")
+def list_flavors_detail(context: Context) -> dict[str, Any]:
+    rows, links = _page(context, "/flavors/detail")
+    return {"flavors": [flavor_view(context, row) for row in rows]} | links
+
+
+@router.operation("GET", "/v2.1/flavors/{flavor_id}", policy="compute:flavors:read")
+def show_flavor(context: Context, flavor_id: str) -> dict[str, Any]:
+    return {"flavor": flavor_view(context, find_flavor(context, flavor_id))}
+
+
+@router.operation("POST", "/v2.1/flavors", policy="compute:flavors:manage")
+def create_flavor(context: Context, body: CreateFlavor) -> dict[str, Any]:
+    wanted = body.flavor
+    if wanted.description is not None and version_of(context) < 55:
+        raise BadRequest("Additional properties are not allowed ('description' was unexpected)")
+    identifier = new_uuid() if wanted.id in (None, "auto") else str(wanted.id)
+    if context.db.get(Flavor, identifier):
+        raise Conflict(f"Flavor with ID {identifier} already exists.")
+    if context.db.scalar(select(Flavor.id).where(Flavor.name == wanted.name)):
+        raise Conflict(f"Flavor with name {wanted.name} already exists.")
+    row = Flavor(
+        id=identifier,
+        name=wanted.name,
+        description=wanted.description,
+        vcpus=wanted.vcpus,
+        ram_mib=wanted.ram,
+        disk_gib=wanted.disk,
+        ephemeral_gib=wanted.ephemeral,
+        swap_mib=wanted.swap or 0,
+        rxtx_factor=wanted.rxtx_factor,
+        is_public=wanted.is_public,
+    )
+    context.db.add(row)
+    context.db.flush()
+    return {"flavor": flavor_view(context, row)}
+
+
+@router.operation("PUT", "/v2.1/flavors/{flavor_id}", policy="compute:flavors:manage")
+def update_flavor(context: Context, flavor_id: str, body: UpdateFlavor) -> dict[str, Any]:
+    since(context, 55)
+    row = find_flavor(context, flavor_id)
+    row.description = body.flavor.description
+    return {"flavor": flavor_view(context, row)}
+
+
+@router.operation("DELETE", "/v2.1/flavors/{flavor_id}", policy="compute:flavors:manage", status=202)
+def delete_flavor(context: Context, flavor_id: str) -> Response:
+    context.db.delete(find_flavor(context, flavor_id))
+    return Response(status_code=202)
+
+
+def accessible(context: Context) -> ColumnElement[bool]:
+    """The flavors that the caller's project may use: public ones and those it was given."""
+    given = select(FlavorAccess.flavor_id).where(FlavorAccess.project_id == (context.who.project_id or ""))
+    return or_(Flavor.is_public, Flavor.id.in_(given))
+
+
+def find_flavor(context: Context, flavor_id: str) -> Flavor:
+    """The flavor *flavor_id* if the caller may see it."""
+    query = select(Flavor).where(Flavor.id == flavor_id)
+    if not context.is_admin:
+        query = query.where(accessible(context))
+    row = context.db.scalar(query)
+    if row is None:
+        raise NotFound(f"Flavor {flavor_id} could not be found.")
+    return row
+
+
+def _page(context: Context, path: str) -> tuple[Iterable[Flavor], dict[str, Any]]:
+    """The wanted page of flavors and the link to the next."""
+    parameters = context.request.query_params
+    query = _filtered(context, select(Flavor))
+    key = parameters.get("sort_key", "flavorid")
+    direction = parameters.get("sort_dir", "asc")
+    if key not in SORT_KEYS or direction not in ("asc", "desc"):
+        raise BadRequest(f"Invalid input for query parameters sort_key, sort_dir. Values: {key}, {direction}.")
+    column, order = SORT_KEYS[key], asc if direction == "asc" else desc
+    if marker := parameters.get("marker"):
+        query = query.where(_after(context.db, marker, column, direction == "asc"))
+    limit = page_limit(parameters)
+    query = query.order_by(order(column), order(Flavor.id)).limit(limit + 1)
+    rows: list[Flavor] = list(context.db.scalars(query))
+    if len(rows) <= limit and not (parameters.get("limit") and len(rows) == limit):
+        return rows, {}
+    rows = rows[:limit]
+    following = dict(parameters) | {"marker": rows[-1].id}
+    href = f"{context.base_url}/v2.1{path}?{urlencode(following)}"
+    return rows, {"flavors_links": [{"rel": "next", "href": href}]}
+
+
+def _after(session: Session, marker: str, column: Any, ascending: bool) -> ColumnElement[bool]:
+    row = session.get(Flavor, marker)
+    if row is None:
+        raise BadRequest(f"marker [{marker}] not found")
+    value = getattr(row, column.key)
+    beyond = (column > value, Flavor.id > row.id) if ascending else (column < value, Flavor.id < row.id)
+    return or_(beyond[0], and_(column == value, beyond[1]))
+
+
+def _filtered(context: Context, query: Select[Any]) -> Select[Any]:
+    parameters = context.request.query_params
+    public = _public(context, parameters.get("is_public"))
+    if public:
+        query = query.where(accessible(context))
+    elif public is False:
+        query = query.where(Flavor.is_public.is_(False))
+    if not context.is_admin:
+        query = query.where(Flavor.disabled.is_(False))
+    for name, column in (("minDisk", Flavor.disk_gib), ("minRam", Flavor.ram_mib)):
+        if name in parameters:
+            text = parameters[name]
+            if not text.isascii() or not text.isdigit() or len(text) > 10:
+                raise BadRequest(f"Invalid {name} filter [{text}]")
+            query = query.where(column >= int(text))
+    return query
+
+
+def _public(context: Context, text: str | None) -> bool | None:
+    """Which flavors to list: True public and accessible ones, False private ones, None all."""
+    if text is None or not context.is_admin:
+        return True
+    if text.lower() == "none":
+        return None
+    return boolean_parameter(text, "is_public")
+
+
+def _links(context: Context, identifier: str) -> list[dict[str, str]]:
+    return [
+        {"rel": "self", "href": f"{context.base_url}/v2.1/flavors/{identifier}"},
+        {"rel": "bookmark", "href": f"{context.base_url}/flavors/{identifier}"},
+    ]
+
+
+def _brief(context: Context, row: Flavor) -> dict[str, Any]:
+    view: dict[str, Any] = {"id": row.id, "name": row.name, "links": _links(context, row.id)}
+    return view | ({"description": row.description} if version_of(context) >= 55 else {})
+
+
+def flavor_view(context: Context, row: Flavor) -> dict[str, Any]:
+    """The flavor *row* as the request's microversion shows it."""
+    version = version_of(context)
+    view = {
+        "id": row.id,
+        "name": row.name,
+        "ram": row.ram_mib,
+        "disk": row.disk_gib,
+        "vcpus": row.vcpus,
+        "swap": row.swap_mib or (0 if version >= 75 else ""),
+        "OS-FLV-EXT-DATA:ephemeral": row.ephemeral_gib,
+        "OS-FLV-DISABLED:disabled": row.disabled,
+        "os-flavor-access:is_public": row.is_public,
+        "rxtx_factor": row.rxtx_factor,
+        "links": _links(context, row.id),
+    }
+    if version >= 55:
+        view["description"] = row.description
+    if version >= 61:
+        view["extra_specs"] = row.extra_specs
+    return view

@@ -1,0 +1,97 @@
+"""Compute services: one a compute host; disabling it keeps new servers away.
+
+https://docs.openstack.org/api-ref/compute/#compute-services-os-services
+"""
+
+from typing import Any, Literal
+
+from pydantic import Field
+from sqlalchemy import select
+
+from skywright.db.jobs import Host
+from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.jobs.scheduler import is_compute, zone_of
+from skywright.services.compute.hypervisors import host_number
+from skywright.services.compute.microversions import since, until, version_of
+from skywright.services.compute.validation import Identifier, Strict
+
+router = Router()
+BINARY = "nova-compute"
+
+
+class OldChange(Strict):
+    host: Identifier
+    binary: Identifier
+    disabled_reason: str | None = Field(None, min_length=1, max_length=255)
+
+
+class Change(Strict):
+    status: Literal["enabled", "disabled"] | None = None
+    disabled_reason: str | None = Field(None, min_length=1, max_length=255)
+
+
+@router.operation("GET", "/v2.1/os-services", policy="compute:services")
+def list_services(context: Context) -> dict[str, Any]:
+    parameters = context.request.query_params
+    hosts = _hosts(context) if parameters.get("binary", BINARY) == BINARY else []
+    wanted = parameters.get("host")
+    return {"services": [_view(context, host) for host in hosts if wanted in (None, host.name)]}
+
+
+@router.operation("PUT", "/v2.1/os-services/enable", policy="compute:services")
+def enable(context: Context, body: OldChange) -> dict[str, Any]:
+    return {"service": _old(context, body, "enabled", None)}
+
+
+@router.operation("PUT", "/v2.1/os-services/disable", policy="compute:services")
+def disable(context: Context, body: OldChange) -> dict[str, Any]:
+    return {"service": _old(context, body, "disabled", None)}
+
+
+@router.operation("PUT", "/v2.1/os-services/disable-log-reason", policy="compute:services")
+def disable_with_reason(context: Context, body: OldChange) -> dict[str, Any]:
+    if body.disabled_reason is None:
+        raise BadRequest("Missing disabled reason field")
+    return {"service": _old(context, body, "disabled", body.disabled_reason)}
+
+
+@router.operation("PUT", "/v2.1/os-services/{service_id}", policy="compute:services")
+def update_service(context: Context, service_id: str, body: Change) -> dict[str, Any]:
+    since(context, 53)
+    host = next((host for host in _hosts(context) if host.id == service_id), None)
+    if host is None:
+        raise NotFound(f"Service {service_id} could not be found.")
+    if body.status is None or (body.disabled_reason and body.status != "disabled"):
+        raise BadRequest("Specifying disabled_reason requires that status is disabled.")
+    host.state, host.disabled_reason = body.status, body.disabled_reason
+    return {"service": _view(context, host)}
+
+
+def _old(context: Context, body: OldChange, state: str, reason: str | None) -> dict[str, Any]:
+    until(context, 52)
+    host = next((host for host in _hosts(context) if host.name == body.host), None)
+    if host is None or body.binary != BINARY:
+        raise NotFound(f"Could not find binary {body.binary} on host {body.host}.")
+    host.state, host.disabled_reason = state, reason
+    view = {"host": host.name, "binary": BINARY, "status": state}
+    return view | ({"disabled_reason": reason} if reason else {})
+
+
+def _hosts(context: Context) -> list[Host]:
+    return [host for host in context.db.scalars(select(Host).order_by(Host.name)) if is_compute(host)]
+
+
+def _view(context: Context, host: Host) -> dict[str, Any]:
+    version = version_of(context)
+    seen = host.observed_at or host.created_at
+    view = {
+        "id": host.id if version >= 53 else host_number(host),
+        "binary": BINARY,
+        "host": host.name,
+        "zone": zone_of(host),
+        "status": host.state,
+        "state": "up" if host.up else "down",
+        "updated_at": seen.isoformat(timespec="microseconds"),
+        "disabled_reason": host.disabled_reason,
+    }
+    return view | ({"forced_down": False} if version >= 11 else {})

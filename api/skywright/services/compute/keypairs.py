@@ -1,0 +1,140 @@
+"""Key pairs: SSH public keys of users. https://docs.openstack.org/api-ref/compute/#keypairs-keypairs"""
+
+import re
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+from fastapi import Response
+from pydantic import Field
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skywright.db import isoformat
+from skywright.db.compute import Keypair
+from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.router import json_response
+from skywright.services.compute import quotas, ssh_keys
+from skywright.services.compute.microversions import version_of
+from skywright.services.compute.validation import Identifier, Name, Strict, page_limit
+
+router = Router()
+
+
+class NewKeypair(Strict):
+    name: Name
+    public_key: Annotated[str, Field(min_length=1, max_length=16384)] | None = None
+    type: str | None = None
+    user_id: Identifier | None = None
+
+
+class CreateKeypair(Strict):
+    keypair: NewKeypair
+
+
+@router.operation("GET", "/v2.1/os-keypairs", policy="compute:keypairs:read")
+def list_keypairs(context: Context) -> dict[str, Any]:
+    version = version_of(context)
+    query = select(Keypair).where(Keypair.user_id == _user(context)).order_by(Keypair.name)
+    if version < 35:
+        return {"keypairs": [{"keypair": _view(row, version)} for row in context.db.scalars(query)]}
+    parameters = context.request.query_params
+    if marker := parameters.get("marker"):
+        _find(context, marker, BadRequest(f"marker [{marker}] not found"))
+        query = query.where(Keypair.name > marker)
+    limit = page_limit(parameters)
+    rows = list(context.db.scalars(query.limit(limit + 1)))
+    body: dict[str, Any] = {"keypairs": [{"keypair": _view(row, version)} for row in rows[:limit]]}
+    if len(rows) > limit or (parameters.get("limit") and len(rows) == limit):
+        following = dict(parameters) | {"marker": rows[limit - 1].name}
+        href = f"{context.base_url}/v2.1/os-keypairs?{urlencode(following)}"
+        body["keypairs_links"] = [{"rel": "next", "href": href}]
+    return body
+
+
+@router.operation("GET", "/v2.1/os-keypairs/{name}", policy="compute:keypairs:read")
+def show_keypair(context: Context, name: str) -> dict[str, Any]:
+    row = _find(context, name)
+    more = {
+        "id": row.id,
+        "user_id": row.user_id,
+        "created_at": isoformat(row.created_at),
+        "deleted": False,
+        "deleted_at": None,
+        "updated_at": None,
+    }
+    return {"keypair": _view(row, version_of(context)) | more}
+
+
+# Making a key takes long: it is made before the transaction that stores it.
+@router.operation("POST", "/v2.1/os-keypairs", policy="compute:keypairs:write", write=False)
+def create_keypair(context: Context, body: CreateKeypair) -> Response:
+    wanted, version = body.keypair, version_of(context)
+    _check(wanted, version)
+    user = _user(context, wanted.user_id)
+    private, public = None, wanted.public_key
+    if public is None:
+        private, public = ssh_keys.generate()
+    try:
+        mark = ssh_keys.fingerprint(public)
+    except ValueError as error:
+        raise BadRequest(str(error)) from None
+    row = Keypair(user_id=user, name=wanted.name, public_key=public.strip(), fingerprint=mark, type="ssh")
+    with context.cloud.database.write() as session:
+        _store(session, context, row)
+    view = _view(row, version) | {"user_id": user} | ({"private_key": private} if private else {})
+    return json_response({"keypair": view}, 201 if version >= 2 else 200)
+
+
+@router.operation("DELETE", "/v2.1/os-keypairs/{name}", policy="compute:keypairs:write")
+def delete_keypair(context: Context, name: str) -> Response:
+    context.db.delete(_find(context, name))
+    return Response(status_code=204 if version_of(context) >= 2 else 202)
+
+
+def _check(wanted: NewKeypair, version: int) -> None:
+    if version < 2 and wanted.type is not None:
+        raise BadRequest("Additional properties are not allowed ('type' was unexpected)")
+    if wanted.type not in (None, "ssh"):
+        raise BadRequest("Only keypairs of type ssh are supported.")
+    if wanted.public_key is None and version >= 92:
+        raise BadRequest("'public_key' is a required property: keys are made by their users.")
+    extra = "@." if version >= 92 else ""
+    if not re.fullmatch(rf"[a-zA-Z0-9_\- {extra}]+", wanted.name, re.ASCII):
+        raise BadRequest(f"Keypair data is invalid: Only expected characters: [a-zA-Z0-9_- {extra}]")
+
+
+def _store(session: Session, context: Context, row: Keypair) -> None:
+    query = select(func.count()).where(Keypair.user_id == row.user_id)
+    limit = quotas.limits(session, context.who.project_id)["key_pairs"]
+    if 0 <= limit <= (session.scalar(query) or 0):
+        raise Forbidden("Quota exceeded, too many key pairs.")
+    if find_keypair(session, row.user_id, row.name):
+        raise Conflict(f"Key pair '{row.name}' already exists.")
+    session.add(row)
+
+
+def find_keypair(session: Session, user_id: str, name: str) -> Keypair | None:
+    """The key pair *name* of the user."""
+    return session.scalar(select(Keypair).where(Keypair.user_id == user_id, Keypair.name == name))
+
+
+def _find(context: Context, name: str, error: Exception | None = None) -> Keypair:
+    user = _user(context)
+    row = find_keypair(context.db, user, name)
+    if row is None:
+        raise error or NotFound(f"Keypair {name} not found for user {user}")
+    return row
+
+
+def _user(context: Context, wanted: str | None = None) -> str:
+    """Whose key pairs the request is about; only administrators may name another user (since 2.10)."""
+    wanted = wanted or context.request.query_params.get("user_id")
+    if not wanted or version_of(context) < 10 or wanted == context.who.user_id:
+        return context.who.user_id
+    context.enforce("compute:keypairs:any_user")
+    return wanted
+
+
+def _view(row: Keypair, version: int) -> dict[str, Any]:
+    view = {"name": row.name, "public_key": row.public_key, "fingerprint": row.fingerprint}
+    return view | ({"type": row.type} if version >= 2 else {})

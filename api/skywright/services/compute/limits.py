@@ -1,0 +1,40 @@
+"""What a project may use and uses. https://docs.openstack.org/api-ref/compute/#limits-limits"""
+
+from typing import Any
+
+from skywright.http import Context, Router
+from skywright.services.compute import quotas
+from skywright.services.compute.microversions import version_of
+
+router = Router()
+
+
+@router.operation("GET", "/v2.1/limits", policy="compute:limits")
+def show_limits(context: Context) -> dict[str, Any]:
+    version = version_of(context)
+    parameters = context.request.query_params
+    project = parameters.get("tenant_id") or context.project_id
+    if project != context.who.project_id:
+        context.enforce("compute:limits:any_project")
+    allowed, used = quotas.limits(context.db, project), quotas.usage(context.db, project)
+    absolute = {
+        "maxTotalInstances": allowed["instances"],
+        "maxTotalCores": allowed["cores"],
+        "maxTotalRAMSize": allowed["ram"],
+        "maxTotalKeypairs": allowed["key_pairs"],
+        "maxServerMeta": allowed["metadata_items"],
+        "maxServerGroups": allowed["server_groups"],
+        "maxServerGroupMembers": allowed["server_group_members"],
+        "totalInstancesUsed": used["instances"],
+        "totalCoresUsed": used["cores"],
+        "totalRAMUsed": used["ram"],
+        "totalServerGroupsUsed": 0,
+    }
+    if version < 57:
+        absolute |= {"maxPersonality": 0, "maxPersonalitySize": 0}
+    if version < 39:
+        absolute["maxImageMeta"] = allowed["metadata_items"]
+    if version < 36:
+        absolute |= {"maxTotalFloatingIps": -1, "maxSecurityGroups": -1, "maxSecurityGroupRules": -1}
+        absolute |= {"totalFloatingIpsUsed": 0, "totalSecurityGroupsUsed": 0}
+    return {"limits": {"rate": [], "absolute": absolute}}

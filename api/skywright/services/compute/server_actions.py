@@ -1,0 +1,156 @@
+"""`POST /servers/{id}/action`. https://docs.openstack.org/api-ref/compute/#servers-run-an-action-servers-action"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+from fastapi import Response
+
+from skywright.db import new_uuid
+from skywright.db.compute import Server
+from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http.router import json_response
+from skywright.jobs.submit import submit
+from skywright.services.compute import consoles
+from skywright.services.compute.microversions import version_of
+from skywright.services.compute.server_delete import delete
+from skywright.services.compute.server_states import find_server, own_server, require
+
+router = Router()
+Action = Callable[[Context, str, Any], None]
+
+# Of Nova's actions, those that this cloud does not offer: they are known, and refused.
+ABSENT = frozenset(
+    (
+        "addFixedIp",
+        "addFloatingIp",
+        "addSecurityGroup",
+        "changePassword",
+        "confirmResize",
+        "createBackup",
+        "createImage",
+        "evacuate",
+        "injectNetworkInfo",
+        "migrate",
+        "os-getRDPConsole",
+        "os-getSerialConsole",
+        "os-getSPICEConsole",
+        "os-getVNCConsole",
+        "os-migrateLive",
+        "pause",
+        "rebuild",
+        "removeFixedIp",
+        "removeFloatingIp",
+        "removeSecurityGroup",
+        "rescue",
+        "resetNetwork",
+        "resize",
+        "restore",
+        "resume",
+        "revertResize",
+        "shelve",
+        "shelveOffload",
+        "suspend",
+        "trigger_crash_dump",
+        "unpause",
+        "unrescue",
+        "unshelve",
+    )
+)
+
+
+# Actions open their own transactions: the console's waits for a job, which none may do.
+@router.operation("POST", "/v2.1/servers/{server_id}/action", policy="compute:servers:write", status=202, write=False)
+def act(context: Context, server_id: str, body: dict[str, Any]) -> Response:
+    if len(body) != 1:
+        raise BadRequest("There must be exactly one action in the body.")
+    [(name, argument)] = body.items()
+    if name == "os-getConsoleOutput":
+        return json_response({"output": consoles.output(context, server_id, argument)}, 200)
+    action = ACTIONS.get(name)
+    if action is None:
+        offered = (
+            f"The action {name} is not offered by this cloud."
+            if name in ABSENT
+            else f"There is no such action: {name[:255]}"
+        )
+        raise BadRequest(offered)
+    with context.cloud.database.write() as session:
+        action(replace(context, db=session), server_id, argument)
+    return Response(status_code=202)
+
+
+def _start(context: Context, server_id: str, _argument: Any) -> None:
+    server = own_server(context, server_id)
+    require(server, "start", ("SHUTOFF",))
+    server.power, server.task_state = "running", "powering-on"
+    _submit(context, server, "start")
+
+
+def _stop(context: Context, server_id: str, _argument: Any) -> None:
+    server = own_server(context, server_id)
+    require(server, "stop", ("ACTIVE", "ERROR"))
+    server.power, server.task_state = "shutoff", "powering-off"
+    _submit(context, server, "stop")
+
+
+def _reboot(context: Context, server_id: str, argument: Any) -> None:
+    kind = str(argument.get("type") if isinstance(argument, dict) and set(argument) == {"type"} else None).upper()
+    if kind not in ("SOFT", "HARD"):
+        raise BadRequest("Invalid input for reboot.type: it must be SOFT or HARD.")
+    server = own_server(context, server_id)
+    if kind == "SOFT":
+        require(server, "reboot", ("ACTIVE",))
+    else:
+        require(server, "reboot", ("ACTIVE", "SHUTOFF", "ERROR"), (None, "rebooting"))
+    server.power, server.boot_id, server.reboot = "running", new_uuid(), kind.lower()
+    server.task_state = "rebooting" if kind == "SOFT" else "rebooting_hard"
+    _submit(context, server, "reboot")
+
+
+def _lock(context: Context, server_id: str, argument: Any) -> None:
+    server = find_server(context, server_id)
+    reason = None
+    if argument is not None:
+        reason = argument.get("locked_reason") if isinstance(argument, dict) else ""
+        if version_of(context) < 73 or not isinstance(reason, str) or not 1 <= len(reason) <= 255:
+            raise BadRequest("Invalid input for lock: it takes a locked_reason of 1 to 255 characters, since 2.73.")
+    server.locked_by = "admin" if context.is_admin and server.project_id != context.who.project_id else "owner"
+    server.locked_reason = reason
+
+
+def _unlock(context: Context, server_id: str, _argument: Any) -> None:
+    server = find_server(context, server_id)
+    if server.locked_by == "admin":
+        context.enforce("compute:servers:unlock_override")
+    server.locked_by = server.locked_reason = None
+
+
+def _reset_state(context: Context, server_id: str, argument: Any) -> None:
+    context.enforce("compute:servers:reset_state")
+    state = argument.get("state") if isinstance(argument, dict) else None
+    if state not in ("active", "error"):
+        raise BadRequest("Invalid input for os-resetState.state: it must be active or error.")
+    server = find_server(context, server_id)
+    if server.task_state == "deleting":
+        raise Conflict(f"Cannot 'reset_state' instance {server.id} while it is in task_state deleting")
+    server.status, server.task_state = state.upper(), None
+
+
+def _delete(context: Context, server_id: str, _argument: Any) -> None:
+    delete(context, own_server(context, server_id))
+
+
+def _submit(context: Context, server: Server, action: str) -> None:
+    submit(context, "server", action, [("server", server.id)])
+
+
+ACTIONS: Mapping[str, Action] = {
+    "os-start": _start,
+    "os-stop": _stop,
+    "reboot": _reboot,
+    "lock": _lock,
+    "unlock": _unlock,
+    "os-resetState": _reset_state,
+    "forceDelete": _delete,
+}

@@ -1,0 +1,239 @@
+"""`POST /servers`: the checks, and in the same transaction the rows, their ports and their jobs."""
+
+import re
+import secrets
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import Response
+from sqlalchemy import select
+
+from skywright.db import new_uuid
+from skywright.db.compute import Flavor, Keypair, Server
+from skywright.db.image import Image
+from skywright.db.jobs import Host
+from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.router import json_response
+from skywright.jobs.scheduler import is_compute, zone_of
+from skywright.jobs.submit import submit
+from skywright.services.compute import quotas
+from skywright.services.compute.flavors import find_flavor
+from skywright.services.compute.keypairs import find_keypair
+from skywright.services.compute.microversions import version_of
+from skywright.services.compute.server_bodies import CreateServer, NewServer
+from skywright.services.compute.server_networks import (
+    Interface,
+    attach,
+    check_copies,
+    check_port_quota,
+    wanted_interfaces,
+)
+from skywright.services.compute.server_views import links_of
+from skywright.services.image.access import visible_image
+
+router = Router()
+
+GIB = 1 << 30
+MAX_SERVERS = 1000  # one request
+# Fields of the body and the microversion that brought them.
+SINCE = {"description": 19, "tags": 52, "host": 74, "hypervisor_hostname": 74, "hostname": 90}
+SINCE |= {"trusted_image_certificates": 63}
+UNTIL = {"personality": 56}
+
+
+@dataclass(frozen=True)
+class Order:
+    """A checked request for servers."""
+
+    wanted: NewServer
+    flavor: Flavor
+    image: Image
+    keypair: Keypair | None
+    interfaces: list[Interface]
+    zone: str | None
+    host: str | None
+    count: int
+
+
+@router.operation("POST", "/v2.1/servers", policy="compute:servers:write", status=202)
+def create_server(context: Context, body: CreateServer) -> Response:
+    order = _order(context, body.server)
+    reservation = f"r-{secrets.token_hex(4)}"
+    servers = list(_build(context, order, reservation))
+    if order.wanted.return_reservation_id:
+        return json_response({"reservation_id": reservation}, 202)
+    links = links_of(context.base_url, servers[0].id)
+    view = {"id": servers[0].id, "links": links, "OS-DCF:diskConfig": servers[0].disk_config}
+    response = json_response({"server": view}, 202)
+    response.headers["Location"] = links[0]["href"]
+    return response
+
+
+def _order(context: Context, wanted: NewServer) -> Order:
+    _check_version(wanted, version_of(context))
+    count = wanted.max_count or wanted.min_count
+    if count < wanted.min_count:
+        raise BadRequest("min_count must be <= max_count")
+    if count > MAX_SERVERS:
+        raise BadRequest(f"At most {MAX_SERVERS} servers can be made at once.")
+    flavor = _flavor(context, str(wanted.flavorRef))
+    image = _image(context, wanted, flavor)
+    keypair = _keypair(context, wanted)
+    allowed = quotas.limits(context.db, context.project_id)
+    quotas.check_metadata(allowed, wanted.metadata)
+    more = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.ram_mib}
+    quotas.check_servers(context.db, context.project_id, allowed, more)
+    zone, host = _placement(context, wanted)
+    interfaces = wanted_interfaces(context, wanted.networks)
+    check_copies(interfaces, count)
+    check_port_quota(context, interfaces, count)
+    return Order(wanted, flavor, image, keypair, interfaces, zone, host, count)
+
+
+def _check_version(wanted: NewServer, version: int) -> None:
+    given = wanted.model_fields_set
+    foreign = [name for name, first in SINCE.items() if name in given and version < first]
+    foreign += [name for name, last in UNTIL.items() if name in given and version > last]
+    if foreign:
+        raise BadRequest(f"Additional properties are not allowed ({', '.join(foreign)} was unexpected)")
+    if wanted.hostname and version < 94 and (len(wanted.hostname) > 63 or "." in wanted.hostname):
+        raise BadRequest("Invalid input for server.hostname: it must be a host name without a domain.")
+
+
+def _flavor(context: Context, reference: str) -> Flavor:
+    identifier = reference.rsplit("/", 1)[-1]
+    try:
+        flavor = find_flavor(context, identifier)
+    except NotFound as error:
+        raise BadRequest(error.message) from None
+    if flavor.disabled:
+        raise BadRequest(f"Flavor {identifier} could not be found.")
+    if flavor.swap_mib or flavor.ephemeral_gib:
+        raise BadRequest("Flavors with swap or ephemeral disks cannot be used: servers have one disk.")
+    return flavor
+
+
+def _image(context: Context, wanted: NewServer, flavor: Flavor) -> Image:
+    reference = wanted.imageRef or (wanted.block_device_mapping_v2 and wanted.block_device_mapping_v2[0].uuid)
+    if not reference:
+        raise BadRequest("Invalid imageRef provided.")
+    identifier = reference.rsplit("/", 1)[-1]
+    if wanted.block_device_mapping_v2 and wanted.block_device_mapping_v2[0].uuid != identifier:
+        raise BadRequest("Block Device Mapping is Invalid: the image that it boots from is not imageRef.")
+    try:
+        image = visible_image(context, identifier)
+    except NotFound:
+        raise BadRequest("Can not find requested image") from None
+    if image.status != "active":
+        raise BadRequest(f"Image {identifier} is not active.")
+    if flavor.ram_mib < image.min_ram:
+        raise BadRequest("Flavor's memory is too small for requested image.")
+    virtual = image.virtual_size or image.size or 0
+    if flavor.disk_gib and (flavor.disk_gib < image.min_disk or flavor.disk_gib * GIB < virtual):
+        raise BadRequest(
+            f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk_gib * GIB} bytes, "
+            f"image is {virtual} bytes, minimum is {image.min_disk} GiB."
+        )
+    return image
+
+
+def _keypair(context: Context, wanted: NewServer) -> Keypair | None:
+    if wanted.key_name is None:
+        return None
+    keypair = find_keypair(context.db, context.who.user_id, wanted.key_name)
+    if keypair is None:
+        raise BadRequest("Invalid key_name provided.")
+    return keypair
+
+
+def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | None]:
+    """(zone, host) that the request asks for; `zone:host[:node]` and `host` are for administrators."""
+    zone, _, forced = (wanted.availability_zone or "").partition(":")
+    forced = forced.partition(":")[0] or wanted.host or wanted.hypervisor_hostname or ""
+    if wanted.availability_zone and wanted.availability_zone.count(":") > 2:
+        raise BadRequest("Unable to parse availability_zone")
+    if not zone and not forced:
+        return None, None
+    hosts = {host.name: host for host in context.db.scalars(select(Host)) if is_compute(host)}
+    if zone and zone not in {zone_of(host) for host in hosts.values()}:
+        raise BadRequest("The requested availability zone is not available")
+    if forced:
+        if not context.allows("compute:servers:forced_host"):
+            raise Forbidden("Policy doesn't allow compute:servers:forced_host to be performed.")
+        if forced not in hosts:
+            raise BadRequest(f"Compute host {forced} could not be found.")
+    return zone or None, forced or None
+
+
+def _build(context: Context, order: Order, reservation: str) -> Iterator[Server]:
+    """The servers of *order* with their ports and jobs."""
+    wanted, flavor = order.wanted, order.flavor
+    frozen = {
+        "id": flavor.id,
+        "name": flavor.name,
+        "vcpus": flavor.vcpus,
+        "ram": flavor.ram_mib,
+        "disk": flavor.disk_gib,
+        "ephemeral": flavor.ephemeral_gib,
+        "swap": flavor.swap_mib,
+        "extra_specs": dict(flavor.extra_specs),
+    }
+    for index in range(order.count):
+        name = wanted.name if order.count == 1 else f"{wanted.name[:250]}-{index + 1}"
+        identifier = new_uuid()
+        server = Server(
+            id=identifier,
+            name=name,
+            hostname=_hostname(wanted, name, identifier, index, order.count),
+            reservation_id=reservation,
+            launch_index=index,
+            **_columns(context, order, frozen),
+        )
+        context.db.add(server)
+        attach(context, server, order.interfaces)
+        submit(context, "server", "create", [("server", server.id)])
+        yield server
+
+
+def _columns(context: Context, order: Order, flavor: Mapping[str, Any]) -> dict[str, Any]:
+    """What all servers of *order* have in common."""
+    wanted, image = order.wanted, order.image
+    size = image.virtual_size or image.size or 0
+    return {
+        "project_id": context.project_id,
+        "user_id": context.who.user_id,
+        "description": wanted.description if "description" in wanted.model_fields_set else _old(context, wanted),
+        "flavor": flavor,
+        "vcpus": flavor["vcpus"],
+        "ram_mib": flavor["ram"],
+        "disk_gib": flavor["disk"] or max(-(-size // GIB), image.min_disk),
+        "image_id": image.id,
+        "key_name": order.keypair.name if order.keypair else None,
+        "public_key": order.keypair.public_key if order.keypair else None,
+        "properties": wanted.metadata,
+        "tags": wanted.tags,
+        "user_data": wanted.user_data,
+        "admin_pass": wanted.adminPass,
+        # Without a word of the user's there is one: it is how a guest learns who it is.
+        "config_drive": wanted.config_drive is not False,
+        "access_ipv4": wanted.accessIPv4,
+        "access_ipv6": wanted.accessIPv6,
+        "disk_config": wanted.disk_config,
+        "availability_zone": order.zone,
+        "wanted_host": order.host,
+    }
+
+
+def _old(context: Context, wanted: NewServer) -> str | None:
+    """Before descriptions could be given, a server's was its name."""
+    return wanted.name if version_of(context) < 19 else None
+
+
+def _hostname(wanted: NewServer, name: str, identifier: str, index: int, count: int) -> str:
+    """What the guest calls itself: letters, digits and hyphens of the name."""
+    if wanted.hostname:
+        return wanted.hostname if count == 1 else f"{wanted.hostname[:58]}-{index + 1}"
+    text = re.sub(r"[\s_.]+", "-", name.lower())
+    text = re.sub(r"[^a-z0-9-]", "", text)[:63].strip("-")
+    return text or f"server-{identifier}"

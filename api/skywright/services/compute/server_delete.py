@@ -1,0 +1,47 @@
+"""Deleting servers: in every status, and at once where nothing was built yet."""
+
+from sqlalchemy import select, update
+
+from skywright.db import utcnow
+from skywright.db.compute import Server
+from skywright.db.jobs import Job, JobResource
+from skywright.http import Context
+from skywright.jobs.playbooks.server import mark_deleted
+from skywright.jobs.submit import submit
+
+UNFINISHED = ("queued", "running")
+
+
+def delete(context: Context, server: Server) -> None:
+    """Delete *server*: by a job, or at once if no host has anything of it. Asking again changes nothing."""
+    jobs = _unfinished(context, server)
+    if any(job.action == "delete" for job in jobs):
+        return
+    if server.host is None and _cancel(context, jobs):
+        mark_deleted(context.db, server)
+        job = submit(context, "server", "delete", [("server", server.id)])
+        job.state, job.started_at, job.finished_at, job.waiting_since = "successful", utcnow(), utcnow(), None
+        return
+    server.task_state = "deleting"
+    submit(context, "server", "delete", [("server", server.id)])
+
+
+def _unfinished(context: Context, server: Server) -> list[Job]:
+    query = (
+        select(Job)
+        .join(JobResource, JobResource.job_sequence == Job.sequence)
+        .where(JobResource.resource_type == "server", JobResource.resource_id == server.id)
+        .where(Job.playbook == "server", Job.state.in_(UNFINISHED))
+    )
+    return list(context.db.scalars(query))
+
+
+def _cancel(context: Context, jobs: list[Job]) -> bool:
+    """Cancel the jobs that did not start yet; whether none is left."""
+    for job in jobs:
+        # A worker may claim the job at this moment: the state decides, in one statement.
+        query = update(Job).where(Job.sequence == job.sequence, Job.state == "queued")
+        done = context.db.execute(query.values(state="canceled", finished_at=utcnow(), waiting_since=None))
+        if done.rowcount != 1:  # type: ignore[attr-defined]
+            return False
+    return True

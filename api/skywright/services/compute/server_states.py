@@ -1,0 +1,41 @@
+"""What a server allows at the moment: Nova's conflicts."""
+
+from collections.abc import Collection
+
+from skywright.db.compute import Server
+from skywright.http import Conflict, Context
+from skywright.services.compute.server_views import VM_STATES
+
+
+def find_server(context: Context, server_id: str) -> Server:
+    """The server if the caller may see it."""
+    return context.visible(Server, server_id, "Instance")
+
+
+def own_server(context: Context, server_id: str) -> Server:
+    """The server if the caller may change it, which needs it not to be locked."""
+    server = find_server(context, server_id)
+    if server.locked_by is not None and not context.is_admin:
+        raise Conflict(f"Instance {server.id} is locked")
+    return server
+
+
+def require(
+    server: Server,
+    action: str,
+    statuses: Collection[str],
+    tasks: Collection[str | None] | None = (None,),
+    *,
+    launched: bool = True,
+) -> None:
+    """Conflict unless the server is in one of *statuses* and *tasks* (None: any task)."""
+    if server.status not in statuses:
+        raise _conflict(server, action, "vm_state", VM_STATES[server.status])
+    if tasks is not None and server.task_state not in tasks:
+        raise _conflict(server, action, "task_state", str(server.task_state))
+    if launched and server.host is None:
+        raise Conflict(f"Instance {server.id} is not ready")
+
+
+def _conflict(server: Server, action: str, attribute: str, value: str) -> Conflict:
+    return Conflict(f"Cannot '{action}' instance {server.id} while it is in {attribute} {value}")

@@ -1,0 +1,82 @@
+"""Servers: list, show, update, delete. https://docs.openstack.org/api-ref/compute/#servers-servers"""
+
+from typing import Any
+from urllib.parse import urlencode
+
+from fastapi import Response
+from sqlalchemy import select
+
+from skywright.db.compute import Server
+from skywright.http import BadRequest, Context, Router
+from skywright.services.compute.microversions import version_of
+from skywright.services.compute.server_bodies import UpdateServer
+from skywright.services.compute.server_delete import delete
+from skywright.services.compute.server_queries import list_rows
+from skywright.services.compute.server_states import find_server, own_server
+from skywright.services.compute.server_views import COLUMNS, ServerViews, links_of
+
+router = Router()
+FIELDS = {
+    "name": "name",
+    "description": "description",
+    "hostname": "hostname",
+    "accessIPv4": "access_ipv4",
+    "accessIPv6": "access_ipv6",
+    "disk_config": "disk_config",
+}
+
+
+@router.operation("GET", "/v2.1/servers", policy="compute:servers:read")
+def list_servers(context: Context) -> dict[str, Any]:
+    rows, following = list_rows(context, (Server.id, Server.name))
+    base = context.base_url
+    views = [{"id": row.id, "name": row.name, "links": links_of(base, row.id)} for row in rows]
+    return {"servers": views} | _next(context, "/servers", following)
+
+
+@router.operation("GET", "/v2.1/servers/detail", policy="compute:servers:read")
+def list_servers_detail(context: Context) -> dict[str, Any]:
+    rows, following = list_rows(context, COLUMNS)
+    views = ServerViews(context, listing=True).render(rows)
+    return {"servers": views} | _next(context, "/servers/detail", following)
+
+
+@router.operation("GET", "/v2.1/servers/{server_id}", policy="compute:servers:read")
+def show_server(context: Context, server_id: str) -> dict[str, Any]:
+    find_server(context, server_id)
+    return {"server": view(context, server_id)}
+
+
+@router.operation("PUT", "/v2.1/servers/{server_id}", policy="compute:servers:write")
+def update_server(context: Context, server_id: str, body: UpdateServer) -> dict[str, Any]:
+    server, version = find_server(context, server_id), version_of(context)
+    given = body.server.model_fields_set
+    if ("description" in given and version < 19) or ("hostname" in given and version < 90):
+        raise BadRequest("Additional properties are not allowed (description needs 2.19, hostname 2.90)")
+    for name in given:
+        value = getattr(body.server, name)
+        if value is None and name != "description":
+            raise BadRequest(f"Invalid input for server.{name}: it must not be null.")
+        setattr(server, FIELDS[name], value)
+    context.db.flush()
+    return {"server": view(context, server_id, full=version >= 75)}
+
+
+@router.operation("DELETE", "/v2.1/servers/{server_id}", policy="compute:servers:write", status=204)
+def delete_server(context: Context, server_id: str) -> Response:
+    delete(context, own_server(context, server_id))
+    return Response(status_code=204)
+
+
+def view(context: Context, server_id: str, *, full: bool = True) -> dict[str, Any]:
+    """One server as GET shows it."""
+    rows = context.db.execute(select(*COLUMNS).where(Server.id == server_id)).all()
+    return ServerViews(context, listing=False, full=full).render(rows)[0]
+
+
+def _next(context: Context, path: str, marker: str | None) -> dict[str, Any]:
+    if marker is None:
+        return {}
+    parameters = [item for item in context.request.query_params.multi_items() if item[0] != "marker"]
+    href = f"{context.base_url}/v2.1{path}?{urlencode([*parameters, ('marker', marker)])}"
+    return {"servers_links": [{"rel": "next", "href": href}]}

@@ -1,0 +1,115 @@
+"""Types of Nova's request fields, for the pydantic models of the routes."""
+
+import re
+import unicodedata
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+
+from skywright.http import BadRequest
+
+MAX_INTEGER = 0x7FFFFFFF
+METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}", re.ASCII)
+PAGE = 1000
+
+
+class Strict(BaseModel):
+    """A body in which unknown fields are mistakes, as in Nova's schemas."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+def printable(text: str) -> str:
+    """*text* if no control, unassigned or line-breaking character is in it."""
+    for character in text:
+        category = unicodedata.category(character)
+        if category[0] == "C" or category in ("Zl", "Zp"):
+            raise ValueError("only printable characters are allowed")
+    return text
+
+
+def _name(text: str) -> str:
+    text = printable(text.strip())
+    if not text:
+        raise ValueError("it must not be empty")
+    return text
+
+
+def _multiline(text: str) -> str:
+    """Text that may have line ends and tabs, but no other control characters."""
+    printable(re.sub(r"[\r\n\t]", "", text))
+    return text
+
+
+def _boolean(value: Any) -> Any:
+    """Nova's spellings of booleans."""
+    if isinstance(value, str) and value.strip().lower() in ("true", "1", "on", "yes", "t", "y"):
+        return True
+    if isinstance(value, str) and value.strip().lower() in ("false", "0", "off", "no", "f", "n"):
+        return False
+    if isinstance(value, bool):
+        return value
+    raise ValueError("it must be a boolean")
+
+
+def _integer(value: Any) -> Any:
+    """Nova takes numbers in strings, but neither booleans nor fractions."""
+    if isinstance(value, bool) or not isinstance(value, int | str):
+        raise ValueError("it must be an integer")
+    if isinstance(value, str) and not re.fullmatch(r"-?\d{1,10}", value, re.ASCII):
+        raise ValueError("it must be an integer")
+    return int(value)
+
+
+def _metadata(value: dict[str, str]) -> dict[str, str]:
+    for key, text in value.items():
+        if not METADATA_KEY.fullmatch(key):
+            raise ValueError("keys are 1 to 255 of the characters a-z A-Z 0-9 - _ : . and space")
+        if len(text) > 255:
+            raise ValueError("values are at most 255 characters long")
+        if "\0" in text:
+            raise ValueError("values must not have NUL characters")
+    return value
+
+
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_name)]
+Description = Annotated[str, Field(max_length=255), AfterValidator(_multiline)]
+LongDescription = Annotated[str, Field(max_length=65535), AfterValidator(_multiline)]
+Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Integer = Annotated[int, BeforeValidator(_integer), Field(le=MAX_INTEGER)]
+Natural = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=MAX_INTEGER)]
+Positive = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER)]
+Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+Identifier = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
+
+
+def boolean_parameter(value: str, name: str) -> bool:
+    """A query parameter that is a boolean."""
+    try:
+        return bool(_boolean(value))
+    except ValueError:
+        raise BadRequest(f"Invalid input for query parameters {name}. Value: {value}.") from None
+
+
+def page_limit(parameters: Mapping[str, str]) -> int:
+    """The page size that `limit` asks for, at most PAGE, which is also the default."""
+    text = parameters.get("limit")
+    if text is None:
+        return PAGE
+    if not re.fullmatch(r"\d{1,10}", text, re.ASCII):
+        raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. It must be a natural number.")
+    return min(int(text) or PAGE, PAGE)
+
+
+def moment_parameter(value: str, name: str) -> datetime:
+    """A query parameter that is a moment, as naive UTC."""
+    try:
+        moment = datetime.fromisoformat(value.strip())
+    except ValueError:
+        raise BadRequest(
+            f"Invalid input for query parameters {name}. Value: {value}. It must be a date-time."
+        ) from None
+    offset = moment.utcoffset()
+    return moment.replace(tzinfo=None) - offset if offset else moment.replace(tzinfo=None)

@@ -1,0 +1,51 @@
+"""Availability zones: a host is in the one that its variable `skywright_availability_zone` names, else in `nova`."""
+
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.db import isoformat
+from skywright.db.jobs import Host
+from skywright.http import Context, Router
+from skywright.jobs.scheduler import is_compute, zone_of
+
+router = Router()
+
+
+@router.operation("GET", "/v2.1/os-availability-zone", policy="compute:zones")
+def list_zones(context: Context) -> dict[str, Any]:
+    return {"availabilityZoneInfo": [_zone(name, hosts) for name, hosts in zones(context.db).items()]}
+
+
+@router.operation("GET", "/v2.1/os-availability-zone/detail", policy="compute:zones:detail")
+def list_zones_detail(context: Context) -> dict[str, Any]:
+    details = []
+    for name, hosts in zones(context.db).items():
+        zone = _zone(name, hosts)
+        zone["hosts"] = {
+            host.name: {
+                "nova-compute": {
+                    "available": host.up,
+                    "active": host.state == "enabled",
+                    "updated_at": isoformat(host.observed_at or host.created_at),
+                }
+            }
+            for host in hosts
+        }
+        details.append(zone)
+    return {"availabilityZoneInfo": details}
+
+
+def zones(session: Session) -> dict[str, list[Host]]:
+    """The compute hosts by zone; the default zone is there even without a host."""
+    found: dict[str, list[Host]] = {}
+    for host in session.scalars(select(Host).order_by(Host.name)):
+        if is_compute(host):
+            found.setdefault(zone_of(host), []).append(host)
+    return found or {"nova": []}
+
+
+def _zone(name: str, hosts: list[Host]) -> dict[str, Any]:
+    available = any(host.up and host.state == "enabled" for host in hosts)
+    return {"zoneName": name, "zoneState": {"available": available}, "hosts": None}
