@@ -1,5 +1,6 @@
 """The ASGI application: every service under its path on the one port, and alone on its classic port."""
 
+import re
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import orjson
 
 from skywright.cloud import Cloud
+from skywright.http.body_limit import limited
 from skywright.http.service import Service
 from skywright.services import SERVICES
 from skywright.settings import Settings
@@ -14,6 +16,9 @@ from skywright.settings import Settings
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+# Image data is streamed to disk and has a limit of its own.
+_STREAMED = re.compile(r"/v2/images/[^/]+/(file|stage)")
 
 
 class Gateway:
@@ -45,12 +50,15 @@ class Gateway:
             scope["root_path"] = prefix
         # Clients ask with and without a slash at the end; routes are written without, the root is "/".
         root = scope.get("root_path", "")
-        scope["path"] = root + (scope["path"].removeprefix(root).rstrip("/") or "/")
+        path = scope["path"].removeprefix(root).rstrip("/") or "/"
+        scope["path"] = root + path
         application = self._applications.get(prefix)
         if application is None:
             await self._index(scope, tagged)
-        else:
-            await application(scope, receive, tagged)
+            return
+        if not (prefix == "/image" and _STREAMED.fullmatch(path)):
+            receive = limited(scope, receive, self.cloud.settings.max_body_bytes)
+        await application(scope, receive, tagged)
 
     async def _index(self, scope: Scope, send: Send) -> None:
         """`/` lists the services; anything else that belongs to none is not found."""

@@ -11,6 +11,7 @@ from skywright.jobs.queue import LocalQueue, Queue
 from skywright.settings import Settings
 
 if TYPE_CHECKING:
+    from skywright.auth.keyring import Keyring
     from skywright.auth.tokens import Tokens
     from skywright.http.context import Credentials
     from skywright.http.policy import Policy
@@ -33,6 +34,13 @@ class Cloud:
         from skywright.auth.tokens import Tokens
 
         return Tokens(self.settings.key_dir / "tokens")
+
+    @cached_property
+    def secrets(self) -> "Keyring":
+        """What encrypts the secrets that users keep in the database."""
+        from skywright.auth.keyring import Keyring
+
+        return Keyring(self.settings.key_dir / "credentials")
 
     @cached_property
     def policy(self) -> "Policy":

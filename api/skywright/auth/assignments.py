@@ -1,44 +1,77 @@
 """Which roles a user holds where."""
 
-from sqlalchemy import and_, or_, select
+from collections.abc import Iterable
+
+from sqlalchemy import ColumnElement, and_, false, or_, select
 from sqlalchemy.orm import Session
 
-from skywright.db.identity import Role, RoleAssignment
-
-# OpenStack's default implications: who has the first has the second too.
-IMPLIED = {"admin": "manager", "manager": "member", "member": "reader"}
+from skywright.auth.directory import Directory
+from skywright.db.identity import GroupMember, Project, RoleAssignment
 
 
 def effective_roles(
-    session: Session, user_id: str, *, project_id: str | None, domain_id: str | None, system: bool
-) -> list[Role]:
-    """The roles of *user_id* on one scope (none for an unscoped request), implied ones included, by name."""
-    target = _target(project_id, domain_id, system)
-    if target is None:
+    session: Session,
+    directory: Directory,
+    user_id: str,
+    *,
+    project: tuple[str, str, str | None] | None = None,
+    domain_id: str | None = None,
+    system: bool = False,
+) -> list[str]:
+    """The ids of the roles of *user_id* on one scope, by name: direct, by groups, inherited and implied ones.
+
+    *project* is (id, domain id, parent id). Without any scope there are none.
+    """
+    if project:
+        where = _on_project(session, *project)
+    elif domain_id:
+        where = _on("domain", domain_id, inherited=False)
+    elif system:
+        where = _on("system", "all", inherited=False)
+    else:
         return []
-    actor = and_(RoleAssignment.actor_type == "user", RoleAssignment.actor_id == user_id)
-    direct = and_(
-        actor,
-        RoleAssignment.target_type == target[0],
-        RoleAssignment.target_id == target[1],
-        RoleAssignment.inherited.is_(False),
+    found = session.execute(select(RoleAssignment.role_id).where(held_by(user_id), where)).scalars()
+    return directory.with_implied(found)
+
+
+def held_by(user_id: str) -> ColumnElement[bool]:
+    """The assignments of *user_id* and of his groups."""
+    groups = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
+    return or_(
+        and_(RoleAssignment.actor_type == "user", RoleAssignment.actor_id == user_id),
+        and_(RoleAssignment.actor_type == "group", RoleAssignment.actor_id.in_(groups)),
     )
-    query = select(Role).join(RoleAssignment, RoleAssignment.role_id == Role.id).where(or_(direct))
-    roles = {role.id: role for role in session.scalars(query)}
-    wanted = set()
-    for role in roles.values():
-        name = role.name
-        while name in IMPLIED:
-            name = IMPLIED[name]
-            wanted.add(name)
-    implied = select(Role).where(Role.name_key.in_(wanted), Role.domain_id == "")
-    roles |= {role.id: role for role in session.scalars(implied)} if wanted else {}
-    return sorted(roles.values(), key=lambda role: role.name)
 
 
-def _target(project_id: str | None, domain_id: str | None, system: bool) -> tuple[str, str] | None:
-    if project_id:
-        return "project", project_id
-    if domain_id:
-        return "domain", domain_id
-    return ("system", "all") if system else None
+def ancestors(session: Session, domain_id: str, parent_id: str | None) -> list[str]:
+    """The ids of the projects above one, from its parent upwards; the domain is not one of them."""
+    above: list[str] = []
+    while parent_id and parent_id != domain_id:
+        above.append(parent_id)
+        parent_id = session.execute(select(Project.parent_id).where(Project.id == parent_id)).scalar()
+    return above
+
+
+def _on_project(session: Session, project_id: str, domain_id: str, parent_id: str | None) -> ColumnElement[bool]:
+    above = ancestors(session, domain_id, parent_id)
+    return or_(
+        _on("project", project_id, inherited=False),
+        _on("domain", domain_id, inherited=True),
+        _any_inherited(above) if above else false(),
+    )
+
+
+def _on(target_type: str, target_id: str, *, inherited: bool) -> ColumnElement[bool]:
+    return and_(
+        RoleAssignment.target_type == target_type,
+        RoleAssignment.target_id == target_id,
+        RoleAssignment.inherited.is_(inherited),
+    )
+
+
+def _any_inherited(projects: Iterable[str]) -> ColumnElement[bool]:
+    return and_(
+        RoleAssignment.target_type == "project",
+        RoleAssignment.target_id.in_(projects),
+        RoleAssignment.inherited.is_(True),
+    )

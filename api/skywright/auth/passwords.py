@@ -20,8 +20,8 @@ _decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt(ROUNDS)).decode()
 
 
 def hash_password(password: str) -> str:
-    """The bcrypt hash of *password*."""
-    return bcrypt.hashpw(password.encode()[:MAX_BYTES], bcrypt.gensalt(ROUNDS)).decode()
+    """The bcrypt hash of *password*, which must not be longer than MAX_BYTES."""
+    return bcrypt.hashpw(password.encode(), bcrypt.gensalt(ROUNDS)).decode()
 
 
 def check_password(password: str, stored: str | None) -> bool:
@@ -30,15 +30,17 @@ def check_password(password: str, stored: str | None) -> bool:
     A right pair is remembered as a keyed digest in memory, so that a client that asks for many tokens pays
     for bcrypt once. A changed password has another stored hash and is therefore not remembered.
     """
-    key = hmac.digest(_secret, (stored or "").encode() + b"\0" + password.encode(), hashlib.sha256)
+    given = password.encode()
+    key = hmac.digest(_secret, (stored or "").encode() + b"\0" + given, hashlib.sha256)
     with _lock:
         if key in _right:
             _right.move_to_end(key)
             return True
-    right = bcrypt.checkpw(password.encode()[:MAX_BYTES], (stored or _decoy).encode()) and stored is not None
-    if right:
-        with _lock:
-            _right[key] = None
-            if len(_right) > REMEMBERED:
-                _right.popitem(last=False)
-    return right
+    right = bcrypt.checkpw(given[:MAX_BYTES], (stored or _decoy).encode())
+    if not right or stored is None or len(given) > MAX_BYTES:
+        return False
+    with _lock:
+        _right[key] = None
+        if len(_right) > REMEMBERED:
+            _right.popitem(last=False)
+    return True

@@ -1,137 +1,119 @@
-"""Fernet tokens: a token carries who and where; what that allows is read from the database at each use."""
+"""Fernet tokens: a token carries who and where; what that allows is read from the database at each use.
+
+What was read is remembered for as long as identity's revision (see `revision`) stays the same, so that most requests
+pay one small query for it, and a change by any process is seen by all of them in their next transaction.
+"""
 
 import json
-import os
-import secrets
+import threading
+from collections import OrderedDict
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
-from cryptography.fernet import Fernet, InvalidToken, MultiFernet
-from sqlalchemy import select
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
-from skywright.auth import assignments
-from skywright.db import utcnow
-from skywright.db.identity import Domain, Project, RevokedToken, User
+from skywright.auth.directory import Directory, read_directory
+from skywright.auth.keyring import Keyring
+from skywright.auth.subject import Claims, Subject, subject_of
+from skywright.db import revision, utcnow
+from skywright.db.identity import RevokedToken
 from skywright.http.context import Credentials
+
+REMEMBERED = 20_000
+LONGEST = 2048
 
 
 class Tokens:
     """Issues and validates tokens with the keys in *directory* (newest first; made when there are none)."""
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        if not any(directory.glob("*.key")):
-            _write_key(directory / "0001.key")
-        keys = [Fernet(path.read_bytes()) for path in sorted(directory.glob("*.key"), reverse=True)]
-        self._fernet = MultiFernet(keys)
+        self._keys = Keyring(directory)
+        self._lock = threading.Lock()
+        self._directory: tuple[int, Directory] | None = None
+        self._subjects: OrderedDict[str, tuple[int, Subject]] = OrderedDict()
 
-    def issue(self, credentials: Credentials) -> str:
-        """The token of *credentials*; roles are not in it, they are looked up when it is used."""
-        payload = {
-            "u": credentials.user_id,
-            "p": credentials.project_id,
-            "d": credentials.domain_id,
-            "s": credentials.system,
-            "m": list(credentials.methods),
-            "a": credentials.audit_id,
-            "i": credentials.issued_at.replace(tzinfo=UTC).timestamp(),
-            "e": credentials.expires_at.replace(tzinfo=UTC).timestamp(),
-            "x": dict(credentials.extra),
-        }
-        return self._fernet.encrypt(json.dumps(payload, separators=(",", ":")).encode()).decode().rstrip("=")
+    def directory(self, session: Session) -> Directory:
+        """Roles, their implications and the catalog as *session* sees them."""
+        return self._directory_at(session, revision.current(session))
+
+    def subject(self, session: Session, claims: Claims) -> Subject | None:
+        """What *claims* are worth now; None if nothing."""
+        return subject_of(session, self.directory(session), claims)
+
+    def issue(self, claims: Claims) -> str:
+        """The token of *claims*."""
+        scope = [claims.project_id, claims.domain_id, int(claims.system)]
+        times = [claims.issued_at.replace(tzinfo=UTC).timestamp(), claims.expires_at.replace(tzinfo=UTC).timestamp()]
+        delegation = [claims.trust_id, claims.application_credential_id]
+        content = [claims.user_id, scope, claims.methods, claims.audit_ids, times, delegation]
+        return self._keys.seal(json.dumps(content, separators=(",", ":")).encode())
+
+    def inspect(self, session: Session, token: str | None) -> Subject | None:
+        """The subject of *token*; None if it is forged, expired, revoked or what it names is disabled or gone."""
+        if not token or len(token) > LONGEST:
+            return None
+        number = revision.current(session)
+        known = self._recall(token, number)
+        if known is not None:
+            return known if known.claims.expires_at > utcnow() else None
+        claims = self._claims(token)
+        subject = subject_of(session, self._directory_at(session, number), claims) if claims else None
+        if subject is not None and number is not None and not _ends_by_itself(subject):
+            with self._lock:
+                self._subjects[token] = (number, subject)
+                if len(self._subjects) > REMEMBERED:
+                    self._subjects.popitem(last=False)
+        return subject
 
     def validate(self, session: Session, token: str | None) -> Credentials | None:
-        """The credentials of *token*; None if it is forged, expired, revoked or its user or scope is disabled."""
-        payload = self._open(token)
-        if payload is None:
+        """The credentials of *token*; None if it is not valid."""
+        subject = self.inspect(session, token)
+        return subject.credentials if subject else None
+
+    def _recall(self, token: str, number: int | None) -> Subject | None:
+        with self._lock:
+            at, subject = self._subjects.get(token, (None, None))
+            if subject is not None and at != number:
+                del self._subjects[token]
+            return subject if number is not None and at == number else None
+
+    def _directory_at(self, session: Session, number: int | None) -> Directory:
+        if number is not None and self._directory is not None and self._directory[0] == number:
+            return self._directory[1]
+        directory = read_directory(session)
+        if number is not None:
+            self._directory = (number, directory)
+        return directory
+
+    def _claims(self, token: str) -> Claims | None:
+        data = self._keys.open(token)
+        if data is None:
             return None
-        expires = datetime.fromtimestamp(payload["e"], UTC).replace(tzinfo=None)
-        issued = datetime.fromtimestamp(payload["i"], UTC).replace(tzinfo=None)
-        if expires <= utcnow() or session.get(RevokedToken, payload["a"]) is not None:
-            return None
-        user = session.get(User, payload["u"])
-        if user is None or not user.enabled or issued < user.tokens_valid_after:
-            return None
-        domain = session.get(Domain, user.domain_id)
-        if domain is None or not domain.enabled:
-            return None
-        return scoped(
-            session,
-            user,
-            project_id=payload["p"],
-            domain_id=payload["d"],
-            system=payload["s"],
-            methods=tuple(payload["m"]),
-            audit_id=payload["a"],
+        user, scope, methods, audit_ids, times, delegation = json.loads(data)
+        issued, expires = (datetime.fromtimestamp(moment, UTC).replace(tzinfo=None) for moment in times)
+        project_id, domain_id, system = scope
+        trust_id, application_credential_id = delegation
+        return Claims(
+            user_id=user,
+            audit_ids=tuple(audit_ids),
             issued_at=issued,
             expires_at=expires,
-            extra=payload["x"],
+            methods=tuple(methods),
+            project_id=project_id,
+            domain_id=domain_id,
+            system=bool(system),
+            trust_id=trust_id,
+            application_credential_id=application_credential_id,
         )
 
-    def _open(self, token: str | None) -> dict[str, Any] | None:
-        if not token or len(token) > 4096:
-            return None
-        try:
-            data = self._fernet.decrypt((token + "=" * (-len(token) % 4)).encode())
-        except (InvalidToken, UnicodeEncodeError):
-            return None
-        payload: dict[str, Any] = json.loads(data)
-        return payload
 
-
-def scoped(
-    session: Session,
-    user: User,
-    *,
-    project_id: str | None,
-    domain_id: str | None,
-    system: bool,
-    methods: tuple[str, ...],
-    issued_at: datetime,
-    expires_at: datetime,
-    audit_id: str | None = None,
-    extra: dict[str, Any] | None = None,
-) -> Credentials | None:
-    """Credentials of *user* on a scope with the roles held there now; None without any role or if it is disabled."""
-    project = session.get(Project, project_id) if project_id else None
-    owner = project.domain_id if project else domain_id
-    if (project_id and (project is None or not project.enabled)) or (owner and not _enabled(session, owner)):
-        return None
-    roles = assignments.effective_roles(session, user.id, project_id=project_id, domain_id=domain_id, system=system)
-    if (project_id or domain_id or system) and not roles:
-        return None
-    return Credentials(
-        user_id=user.id,
-        user_name=user.name,
-        user_domain_id=user.domain_id,
-        audit_id=audit_id or secrets.token_urlsafe(16),
-        issued_at=issued_at,
-        expires_at=expires_at,
-        methods=methods,
-        project_id=project_id,
-        project_domain_id=project.domain_id if project else None,
-        domain_id=domain_id,
-        system=system,
-        roles=tuple(role.name for role in roles),
-        extra=extra or {},
-    )
+def _ends_by_itself(subject: Subject) -> bool:
+    """Trusts and application credentials may expire, which is no change of a row: they are read each time."""
+    return bool(subject.claims.trust_id or subject.claims.application_credential_id)
 
 
 def revoke(session: Session, credentials: Credentials) -> None:
     """Make the token of *credentials* invalid for ever; forget revocations of tokens that expired."""
-    for old in session.scalars(select(RevokedToken).where(RevokedToken.expires_at < utcnow())):
-        session.delete(old)
+    session.execute(delete(RevokedToken).where(RevokedToken.expires_at < utcnow()))
     session.merge(RevokedToken(audit_id=credentials.audit_id, expires_at=credentials.expires_at))
-
-
-def _enabled(session: Session, domain_id: str) -> bool:
-    domain = session.get(Domain, domain_id)
-    return domain is not None and domain.enabled
-
-
-def _write_key(path: Path) -> None:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(Fernet.generate_key())

@@ -1,7 +1,7 @@
 """The context of one request: who asks, under which transaction, with which rights."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -32,7 +32,12 @@ class Credentials:
     domain_id: str | None = None
     system: bool = False
     roles: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    trust_id: str | None = None
+    application_credential_id: str | None = None
+    # (service type, method, path pattern) that an application credential is limited to; None: no such limit.
+    access_rules: tuple[tuple[str, str, str], ...] | None = None
+    # Whether the token may make further credentials and trusts: those of restricted application credentials may not.
+    unrestricted: bool = True
 
     @property
     def is_admin(self) -> bool:

@@ -33,4 +33,6 @@ class Policy:
         """Whether *credentials* pass *rule* on *target*; an unknown rule is a KeyError, a programming mistake."""
         if rule not in self._enforcer.registered_rules:
             raise KeyError(rule)
-        return bool(self._enforcer.enforce(rule, dict(target), dict(credentials)))
+        # What a target lacks must not equal what the credentials lack (a token without a project has project_id None).
+        present = {name: value for name, value in target.items() if value is not None}
+        return bool(self._enforcer.enforce(rule, present, dict(credentials)))

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from skywright.http.access import permitted
 from skywright.http.context import Context
+from skywright.http.errors import Unauthorized
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -32,6 +34,8 @@ def request_context(request: Request, policy: str | None, *, write: bool) -> Ite
     database = cloud.database
     with database.write() if write else database.read() as session:
         token = cloud.authenticate(session, request.headers.get("x-auth-token"))
+        if token is not None and not permitted(request, token.access_rules):
+            raise Unauthorized("The application credential's access rules do not allow this request.")
         context = Context(cloud, request, session, request.state.request_id, token)
         if policy is not None:
             context.enforce(policy)
@@ -41,8 +45,8 @@ def request_context(request: Request, policy: str | None, *, write: bool) -> Ite
 class Router(APIRouter):
     """An APIRouter whose handlers take a Context first and return what becomes the JSON body.
 
-    `@router.operation("GET", "/flavors/{flavor_id}", policy="compute:flavors:show")`: *policy* names the rule, None means that no
-    token is needed; *status* is the success code. A handler may return a Response to say more.
+    `@router.operation("GET", "/flavors/{flavor_id}", policy="compute:flavors:show")`: *policy* names the rule, None
+    means that no token is needed; *status* is the success code. A handler may return a Response to say more.
     Handlers are synchronous and run in a thread; a transaction spans the handler, read-only for GET and HEAD.
     """
 
@@ -65,6 +69,7 @@ class Router(APIRouter):
                     result = handler(context, **values)
                     return result if isinstance(result, Response) else json_response(result, status)
 
+            endpoint.anonymous = policy is None  # type: ignore[attr-defined]
             endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
                 parameters=[request, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters)],
                 return_annotation=Response,

@@ -6,10 +6,11 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from skywright.http.errors import ApiError, BadRequest, NotFound
+from skywright.http.errors import ApiError, BadRequest, NotFound, Unauthorized
 from skywright.http.router import Router, json_response
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ class Service:
         """The ASGI application of the service."""
         app = FastAPI(title=self.name, openapi_url="/openapi.json", docs_url=None, redoc_url=None)
         app.state.cloud = cloud
+        app.state.service = self
         app.router.redirect_slashes = False
         for router in self.routers:
             app.include_router(router)
@@ -57,7 +59,14 @@ class Service:
             return answer(error)
 
         @app.exception_handler(RequestValidationError)
-        async def invalid(_request: Request, error: RequestValidationError) -> Response:
+        async def invalid(request: Request, error: RequestValidationError) -> Response:
+            # Bodies are read before handlers run, but who has no token is told that first.
+            route = request.scope.get("route")
+            if not getattr(getattr(route, "endpoint", None), "anonymous", True):
+                try:
+                    await run_in_threadpool(_authenticate, cloud, request)
+                except Unauthorized as refused:
+                    return answer(refused)
             return answer(BadRequest(_explain(error)))
 
         @app.exception_handler(HTTPException)
@@ -72,6 +81,12 @@ class Service:
             return answer(ApiError("An unexpected error happened; the log has it under this request id."))
 
         return app
+
+
+def _authenticate(cloud: "Cloud", request: Request) -> None:
+    with cloud.database.read() as session:
+        if cloud.authenticate(session, request.headers.get("x-auth-token")) is None:
+            raise Unauthorized()
 
 
 def _explain(error: RequestValidationError) -> str:

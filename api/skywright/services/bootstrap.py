@@ -4,10 +4,13 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.auth.passwords import check_password, hash_password
-from skywright.db.identity import Domain, Endpoint, Project, Region, Role, RoleAssignment, Service, User
+from skywright.db import utcnow
+from skywright.db.identity import Domain, Endpoint, ImpliedRole, Project, Region, Role, RoleAssignment, Service, User
 from skywright.services import SERVICES
 from skywright.settings import Settings
 
+# Who has the first has the second too.
+IMPLIED = {"admin": "manager", "manager": "member", "member": "reader"}
 ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
 
 
@@ -15,10 +18,7 @@ def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> N
     """Make or update the default domain, the roles, user and project `admin`, and the catalog."""
     session.merge(Domain(id="default", name="Default", name_key="default", description="The default domain"))
     session.flush()
-    for name in ROLES:
-        if role_named(session, name) is None:
-            session.add(Role(name=name, name_key=name.casefold()))
-    session.flush()
+    _roles(session)
     project = ensure_project(session, "admin")
     user = ensure_user(session, "admin", admin_password, project)
     grant(session, user, "admin", "project", project.id)
@@ -26,9 +26,25 @@ def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> N
     _catalog(session, settings)
 
 
+def _roles(session: Session) -> None:
+    """The default roles, which cannot be changed or deleted, and what they imply."""
+    for name in ROLES:
+        if role_named(session, name) is None:
+            session.add(Role(name=name, name_key=name.casefold(), options={"immutable": True}))
+    session.flush()
+    for prior, implied in IMPLIED.items():
+        session.merge(ImpliedRole(prior_id=_role(session, prior).id, implied_id=_role(session, implied).id))
+
+
 def role_named(session: Session, name: str) -> Role | None:
     """The global role *name*."""
     return session.scalar(select(Role).where(Role.name_key == name.casefold(), Role.domain_id == ""))
+
+
+def _role(session: Session, name: str) -> Role:
+    role = role_named(session, name)
+    assert role is not None, name
+    return role
 
 
 def ensure_project(session: Session, name: str) -> Project:
@@ -51,21 +67,20 @@ def ensure_user(session: Session, name: str, password: str, project: Project) ->
         session.add(user)
     if not check_password(password, user.password_hash):
         user.password_hash = hash_password(password)
+        user.tokens_valid_after = utcnow()
     session.flush()
     return user
 
 
 def grant(session: Session, user: User, role: str, target_type: str, target_id: str) -> None:
     """Give *user* the global *role* on a target."""
-    row = role_named(session, role)
-    assert row is not None, role
     session.merge(
         RoleAssignment(
             actor_type="user",
             actor_id=user.id,
             target_type=target_type,
             target_id=target_id,
-            role_id=row.id,
+            role_id=_role(session, role).id,
             inherited=False,
         )
     )

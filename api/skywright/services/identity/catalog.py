@@ -1,36 +1,43 @@
-"""The service catalog."""
+"""What a token's owner may reach: the catalog, and the projects and domains he could get a token for."""
 
 from typing import Any
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
-from skywright.db.identity import Endpoint, Service
+from skywright.auth.assignments import held_by
+from skywright.db.identity import Domain, RoleAssignment
+from skywright.http import Context, Forbidden, Router
+from skywright.services.identity import domains, projects
+from skywright.services.identity.common import link, listing, reads
 
-
-def catalog(session: Session, project_id: str | None) -> list[dict[str, Any]]:
-    """The `catalog` of a token of *project_id*: enabled services with their enabled endpoints."""
-    services: dict[str, dict[str, Any]] = {
-        service.id: {"id": service.id, "type": service.type, "name": service.name or "", "endpoints": []}
-        for service in session.scalars(select(Service).where(Service.enabled))
-    }
-    for endpoint in session.scalars(select(Endpoint).where(Endpoint.enabled).order_by(Endpoint.interface)):
-        if endpoint.service_id in services:
-            services[endpoint.service_id]["endpoints"].append(
-                {
-                    "id": endpoint.id,
-                    "interface": endpoint.interface,
-                    "region": endpoint.region_id,
-                    "region_id": endpoint.region_id,
-                    "url": _fill(endpoint.url, project_id),
-                }
-            )
-    return list(services.values())
+router = Router()
 
 
-def _fill(url: str, project_id: str | None) -> str:
-    """*url* with Keystone's `$(project_id)s` placeholders replaced."""
-    for name in ("project_id", "tenant_id"):
-        for form in (f"$({name})s", f"%({name})s"):
-            url = url.replace(form, project_id or "")
-    return url
+@reads(router, "/v3/auth/catalog")
+def show_catalog(context: Context) -> dict[str, Any]:
+    who = context.who
+    if not (who.project_id or who.domain_id or who.system):
+        raise Forbidden("An unscoped token has no catalog.")
+    entries = context.cloud.tokens.directory(context.db).catalog(who.project_id)
+    return {"catalog": entries, "links": link(context, "auth/catalog")}
+
+
+@reads(router, "/v3/auth/projects")
+def list_own_projects(context: Context) -> dict[str, Any]:
+    rows = [row for row in projects.of_user(context.db, context.who.user_id) if row.enabled]
+    return listing(context, "projects", [projects.view(context, row) for row in rows])
+
+
+@reads(router, "/v3/auth/domains")
+def list_own_domains(context: Context) -> dict[str, Any]:
+    held = select(RoleAssignment.target_id).where(
+        held_by(context.who.user_id), RoleAssignment.target_type == "domain", RoleAssignment.inherited.is_(False)
+    )
+    rows = context.db.scalars(select(Domain).where(Domain.id.in_(held), Domain.enabled).order_by(Domain.name_key))
+    return listing(context, "domains", [domains.view(context, row) for row in rows])
+
+
+@reads(router, "/v3/auth/system")
+def list_own_system(context: Context) -> dict[str, Any]:
+    held = select(RoleAssignment.role_id).where(held_by(context.who.user_id), RoleAssignment.target_type == "system")
+    return listing(context, "system", [{"all": True}] if context.db.execute(held).first() else [])

@@ -1,0 +1,97 @@
+"""What of identity changes rarely and is asked for all the time: roles, their implications, the catalog."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.db.identity import Endpoint, ImpliedRole, Role, Service
+
+
+@dataclass(frozen=True)
+class Directory:
+    """Roles, implications and catalog as one transaction saw them."""
+
+    role_names: dict[str, str]
+    role_domains: dict[str, str]
+    implied: dict[str, frozenset[str]]  # all that a role implies, in any number of steps
+    services: tuple[dict[str, Any], ...]  # the catalog with its placeholders
+
+    def with_implied(self, role_ids: Iterable[str]) -> list[str]:
+        """*role_ids* with what they imply, each once, by name; a domain's own role counts only for what it implies."""
+        held = {role for given in role_ids for role in (given, *self.implied.get(given, ()))}
+        return sorted((role for role in held if not self.role_domains.get(role, "-")), key=self.role_names.__getitem__)
+
+    def catalog(self, project_id: str | None) -> list[dict[str, Any]]:
+        """The `catalog` of a token of *project_id*; endpoints that need a project are left out without one."""
+        return [
+            {
+                **service,
+                "endpoints": [
+                    {**endpoint, "url": _fill(endpoint["url"], project_id)}
+                    for endpoint in service["endpoints"]
+                    if project_id or not _needs_project(endpoint["url"])
+                ],
+            }
+            for service in self.services
+        ]
+
+
+def read_directory(session: Session) -> Directory:
+    """The directory as *session* sees it."""
+    roles = session.execute(select(Role.id, Role.name, Role.domain_id)).all()
+    steps: dict[str, set[str]] = {}
+    for prior, implied in session.execute(select(ImpliedRole.prior_id, ImpliedRole.implied_id)):
+        steps.setdefault(prior, set()).add(implied)
+    return Directory(
+        {role.id: role.name for role in roles},
+        {role.id: role.domain_id for role in roles},
+        {role: frozenset(_closure(role, steps)) for role in steps},
+        tuple(_services(session)),
+    )
+
+
+def _closure(start: str, steps: dict[str, set[str]]) -> set[str]:
+    reached: set[str] = set()
+    waiting = [start]
+    while waiting:
+        for role in steps.get(waiting.pop(), ()):
+            if role not in reached:
+                reached.add(role)
+                waiting.append(role)
+    return reached
+
+
+def _services(session: Session) -> list[dict[str, Any]]:
+    query = select(Service.id, Service.type, Service.name).where(Service.enabled).order_by(Service.type, Service.id)
+    services: dict[str, dict[str, Any]] = {
+        row.id: {"id": row.id, "type": row.type, "name": row.name or "", "endpoints": []}
+        for row in session.execute(query)
+    }
+    columns = (Endpoint.id, Endpoint.interface, Endpoint.region_id, Endpoint.url, Endpoint.service_id)
+    for row in session.execute(select(*columns).where(Endpoint.enabled).order_by(Endpoint.interface, Endpoint.id)):
+        if row.service_id in services:
+            endpoint = {
+                "id": row.id,
+                "interface": row.interface,
+                "region": row.region_id,
+                "region_id": row.region_id,
+                "url": row.url,
+            }
+            services[row.service_id]["endpoints"].append(endpoint)
+    return list(services.values())
+
+
+PLACEHOLDERS = tuple(form.format(name) for name in ("project_id", "tenant_id") for form in ("$({})s", "%({})s"))
+
+
+def _needs_project(url: str) -> bool:
+    return any(placeholder in url for placeholder in PLACEHOLDERS)
+
+
+def _fill(url: str, project_id: str | None) -> str:
+    for placeholder in PLACEHOLDERS:
+        url = url.replace(placeholder, project_id or "")
+    return url

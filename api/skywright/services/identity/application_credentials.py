@@ -1,0 +1,212 @@
+"""Application credentials and their access rules. https://docs.openstack.org/api-ref/identity/v3/#application-credentials"""
+
+import secrets
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, StringConstraints
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.auth.passwords import hash_password
+from skywright.db.identity import AccessRule, ApplicationCredential, Role, User
+from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.services.identity.common import (
+    AUTHENTICATED,
+    Body,
+    Description,
+    Name,
+    Text,
+    exact_filters,
+    exists,
+    flush,
+    key_of,
+    link,
+    listing,
+    name_filters,
+    reads,
+    target,
+)
+from skywright.services.identity.delegation import RoleReference, chosen_roles
+from skywright.services.identity.moments import future
+from skywright.services.identity.users import Password
+
+router = Router()
+Path = Annotated[str, StringConstraints(max_length=128, pattern=r"^/[^\x00]*$")]
+
+
+class NewAccessRule(BaseModel):
+    id: Text | None = None
+    service: Annotated[Text, StringConstraints(min_length=1, max_length=64)] | None = None
+    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] | None = None
+    path: Path | None = None
+
+
+class NewApplicationCredential(Body):
+    name: Name
+    description: Description | None = None
+    secret: Annotated[Password, StringConstraints(min_length=1)] | None = None
+    expires_at: str | None = None
+    roles: list[RoleReference] | None = None
+    unrestricted: bool = False
+    access_rules: Annotated[list[NewAccessRule], Field(max_length=100)] | None = None
+
+
+class CreateApplicationCredential(BaseModel):
+    application_credential: NewApplicationCredential
+
+
+def _view(context: Context, row: ApplicationCredential, secret: str | None = None) -> dict[str, Any]:
+    roles = context.db.scalars(select(Role).where(Role.id.in_(row.role_ids)).order_by(Role.name_key))
+    shown = {
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "user_id": row.user_id,
+        "project_id": row.project_id,
+        "system": None,
+        "roles": [{"id": role.id, "name": role.name, "domain_id": None} for role in roles],
+        "unrestricted": row.unrestricted,
+        # Keystone's form of this one moment has no Z.
+        "expires_at": row.expires_at.isoformat(timespec="microseconds") if row.expires_at else None,
+        "links": link(context, f"users/{row.user_id}/application_credentials/{row.id}"),
+    }
+    if row.access_rule_ids is not None:
+        rules = context.db.scalars(select(AccessRule).where(AccessRule.id.in_(row.access_rule_ids)))
+        shown["access_rules"] = [_view_rule(rule) for rule in rules]
+    return shown | ({"secret": secret} if secret is not None else {})
+
+
+def _view_rule(rule: AccessRule) -> dict[str, Any]:
+    return {"id": rule.id, "service": rule.service, "method": rule.method, "path": rule.path}
+
+
+@reads(router, "/v3/users/{user_id}/application_credentials")
+def list_application_credentials(context: Context, user_id: str) -> dict[str, Any]:
+    _user(context, user_id, "identity:get_application_credential")
+    query = select(ApplicationCredential).where(ApplicationCredential.user_id == user_id)
+    query = name_filters(query.order_by(ApplicationCredential.name_key), context, ApplicationCredential.name_key)
+    return listing(context, "application_credentials", [_view(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/users/{user_id}/application_credentials", policy=AUTHENTICATED, status=201, write=False)
+def create_application_credential(context: Context, user_id: str, body: CreateApplicationCredential) -> dict[str, Any]:
+    wanted, who = body.application_credential, context.who
+    _user(context, user_id, "identity:create_application_credential")
+    _allowed(context)
+    if who.project_id is None:
+        raise BadRequest("An application credential is made with a token scoped to a project.")
+    secret = wanted.secret if wanted.secret is not None else secrets.token_urlsafe(48)
+    row = ApplicationCredential(
+        user_id=user_id,
+        project_id=who.project_id,
+        name=wanted.name,
+        name_key=key_of(wanted.name),
+        description=wanted.description,
+        secret_hash=hash_password(secret),
+        role_ids=_roles(context, wanted.roles),
+        unrestricted=wanted.unrestricted,
+        expires_at=future(wanted.expires_at),
+    )
+    with context.cloud.database.write() as session:
+        if wanted.access_rules is not None:
+            row.access_rule_ids = [_rule(session, user_id, rule).id for rule in wanted.access_rules]
+        session.add(row)
+        flush(session, "application credential")
+    with context.cloud.database.read() as session:
+        context.db = session
+        return {"application_credential": _view(context, row, secret)}
+
+
+@reads(router, "/v3/users/{user_id}/application_credentials/{credential_id}")
+def show_application_credential(context: Context, user_id: str, credential_id: str) -> dict[str, Any]:
+    row = _fetch(context, user_id, credential_id, "identity:get_application_credential")
+    return {"application_credential": _view(context, row)}
+
+
+@router.operation(
+    "DELETE", "/v3/users/{user_id}/application_credentials/{credential_id}", policy=AUTHENTICATED, status=204
+)
+def delete_application_credential(context: Context, user_id: str, credential_id: str) -> None:
+    row = _fetch(context, user_id, credential_id, "identity:delete_application_credential")
+    _allowed(context)
+    context.db.delete(row)
+
+
+@reads(router, "/v3/users/{user_id}/access_rules")
+def list_access_rules(context: Context, user_id: str) -> dict[str, Any]:
+    _user(context, user_id, "identity:get_application_credential")
+    columns = {"service": AccessRule.service, "method": AccessRule.method, "path": AccessRule.path}
+    query = exact_filters(select(AccessRule).where(AccessRule.user_id == user_id), context, **columns)
+    return listing(context, "access_rules", [_view_rule(rule) for rule in context.db.scalars(query)])
+
+
+@reads(router, "/v3/users/{user_id}/access_rules/{rule_id}")
+def show_access_rule(context: Context, user_id: str, rule_id: str) -> dict[str, Any]:
+    _user(context, user_id, "identity:get_application_credential")
+    return {"access_rule": _view_rule(_own_rule(context.db, user_id, rule_id))}
+
+
+@router.operation("DELETE", "/v3/users/{user_id}/access_rules/{rule_id}", policy=AUTHENTICATED, status=204)
+def delete_access_rule(context: Context, user_id: str, rule_id: str) -> None:
+    _user(context, user_id, "identity:delete_application_credential")
+    rule = _own_rule(context.db, user_id, rule_id)
+    query = select(ApplicationCredential).where(ApplicationCredential.user_id == user_id)
+    if any(rule_id in (row.access_rule_ids or ()) for row in context.db.scalars(query)):
+        raise Forbidden(f"The access rule {rule_id} is used by an application credential.")
+    context.db.delete(rule)
+
+
+def _user(context: Context, user_id: str, rule: str) -> None:
+    user = context.db.get(User, user_id)
+    context.enforce(rule, target(user_id=user_id))
+    exists(user, "user", user_id)
+
+
+def _allowed(context: Context) -> None:
+    """What a program was given must not multiply by itself."""
+    if context.who.trust_id or not context.who.unrestricted:
+        raise Forbidden("Using this method with a restricted application credential or a trust is not allowed.")
+
+
+def _roles(context: Context, wanted: list[RoleReference] | None) -> list[str]:
+    """The wanted roles, all of the token's without a list; a token has no more to give than it holds itself."""
+    who = context.who
+    assert who.project_id
+    chosen = chosen_roles(context, who.user_id, who.project_id, wanted)
+    names = context.cloud.tokens.directory(context.db).role_names
+    held = [role for role in chosen if names[role] in who.roles]
+    if wanted is not None and held != chosen:
+        raise Forbidden("Some of the roles are not among the token's.")
+    if not held:
+        raise BadRequest("An application credential has at least one role.")
+    return held
+
+
+def _fetch(context: Context, user_id: str, credential_id: str, rule: str) -> ApplicationCredential:
+    _user(context, user_id, rule)
+    row = context.db.get(ApplicationCredential, credential_id)
+    if row is None or row.user_id != user_id:
+        raise NotFound(f"Could not find application credential: {credential_id}.")
+    return row
+
+
+def _own_rule(session: Session, user_id: str, rule_id: str) -> AccessRule:
+    rule = session.get(AccessRule, rule_id)
+    if rule is None or rule.user_id != user_id:
+        raise NotFound(f"Could not find access rule: {rule_id}.")
+    return rule
+
+
+def _rule(session: Session, user_id: str, wanted: NewAccessRule) -> AccessRule:
+    """An access rule of the user: an earlier one by id, or the one that says the same, else a new one."""
+    if wanted.id:
+        return _own_rule(session, user_id, wanted.id)
+    if not (wanted.service and wanted.method and wanted.path):
+        raise BadRequest("An access rule has a service, a method and a path.")
+    said = {"user_id": user_id, "service": wanted.service, "method": wanted.method, "path": wanted.path}
+    rule = session.scalar(select(AccessRule).filter_by(**said))
+    if rule is None:
+        rule = AccessRule(**said)
+        session.add(rule)
+        flush(session, "access rule")
+    return rule

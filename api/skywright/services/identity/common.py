@@ -1,0 +1,209 @@
+"""What identity's resources share: links, lists, filters, name rules, targets of policy rules."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import orjson
+from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
+from sqlalchemy import ColumnElement, Select, func
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import InstrumentedAttribute, Session
+
+from skywright.db import utcnow
+from skywright.db.identity import Domain, Project, Role, User
+from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+
+AUTHENTICATED = "identity:authenticated"
+RESERVED = frozenset({"id", "links"})
+Row = TypeVar("Row")
+Handler = Callable[..., Any]
+
+
+def _plain(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("must not contain NUL")
+    return text
+
+
+Text = Annotated[str, AfterValidator(_plain)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"\S"), AfterValidator(_plain)]
+ShortName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"\S"), AfterValidator(_plain)]
+Description = Annotated[str, StringConstraints(max_length=65_000), AfterValidator(_plain)]
+
+
+class Body(BaseModel):
+    """A resource in a request; what it says beyond its fields is kept as it is."""
+
+    model_config = ConfigDict(extra="allow", strict=True)
+
+    @model_validator(mode="after")
+    def _storable(self) -> "Body":
+        try:
+            orjson.dumps(self.model_extra)
+        except TypeError as error:
+            raise ValueError(f"not representable as JSON: {error}") from None
+        return self
+
+    @property
+    def unknown(self) -> dict[str, Any]:
+        """What was said beyond the fields, without what only we may say."""
+        return {name: value for name, value in (self.model_extra or {}).items() if name not in RESERVED}
+
+    def given(self) -> dict[str, Any]:
+        """The fields that the request names."""
+        return {name: getattr(self, name) for name in self.model_fields_set if name in type(self).model_fields}
+
+
+def merge_extra(old: Mapping[str, Any], body: Body) -> dict[str, Any]:
+    """Extras after an update: new ones added, those set to null removed."""
+    return {name: value for name, value in {**old, **body.unknown}.items() if value is not None}
+
+
+def reads(
+    router: Router, path: str, policy: str | None = AUTHENTICATED, status: int = 200
+) -> Callable[[Handler], Handler]:
+    """Register a handler for GET and HEAD, as Keystone answers both."""
+
+    def register(handler: Handler) -> Handler:
+        for method in ("GET", "HEAD"):
+            router.operation(method, path, policy=policy, status=status)(handler)
+        return handler
+
+    return register
+
+
+def link(context: Context, path: str) -> dict[str, str]:
+    """`links` of one resource."""
+    return {"self": f"{context.base_url}/v3/{path}"}
+
+
+def listing(context: Context, key: str, items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
+    """A list as Keystone answers it, all on one page."""
+    path = context.request.url.path.removeprefix(context.request.scope.get("root_path", ""))
+    query = f"?{context.request.url.query}" if context.request.url.query else ""
+    return {
+        key: items,
+        "links": {"self": f"{context.base_url}{path}{query}", "previous": None, "next": None},
+        **more,
+    }
+
+
+def target(row: Any = None, **more: Any) -> dict[str, Any]:
+    """A policy target: `target.domain_id`, `target.user_id` of what *row* is, and *more* under `target.`."""
+    values: dict[str, Any] = dict(more)
+    if row is not None:
+        values.setdefault("domain_id", row.id if isinstance(row, Domain) else getattr(row, "domain_id", None))
+        values.setdefault("user_id", row.id if isinstance(row, User) else getattr(row, "user_id", None))
+        if isinstance(row, Project):
+            values["project.id"] = row.id
+    return {f"target.{name}": value for name, value in values.items() if value}
+
+
+def fetch(context: Context, kind: type[Row], identifier: str, rule: str, label: str) -> Row:
+    """The row *identifier* after *rule* was enforced on it: who may not see it learns nothing about its existence."""
+    row = context.db.get(kind, identifier)
+    context.enforce(rule, target(row))
+    return exists(row, label, identifier)
+
+
+def exists(row: Row | None, label: str, identifier: str) -> Row:
+    """*row*, or NotFound."""
+    if row is None:
+        raise NotFound(f"Could not find {label}: {identifier}.")
+    return row
+
+
+def caller_domain(context: Context, given: str | None) -> str:
+    """The domain that something new is made in: the given one, else that of the caller's scope."""
+    if given:
+        return given
+    if context.who.domain_id:
+        return context.who.domain_id
+    if context.who.project_domain_id:
+        return context.who.project_domain_id
+    if context.who.system:
+        raise BadRequest("You have tried to create a resource using a system token; say in which domain_id.")
+    raise BadRequest("Say in which domain_id.")
+
+
+def key_of(name: str) -> str:
+    """What a name is compared by; folding may lengthen it, the column has 255 characters."""
+    return name.casefold()[:255]
+
+
+def flush(session: Session, what: str) -> None:
+    """Write what is pending; Conflict if a name is taken."""
+    try:
+        session.flush()
+    except IntegrityError as error:
+        raise Conflict(f"Conflict occurred attempting to store {what} - Duplicate entry found.") from error
+
+
+def changeable(row: Domain | Project | Role, label: str) -> None:
+    """Forbidden if *row* was made immutable (a resource option)."""
+    if row.options.get("immutable"):
+        raise Forbidden(f"Cannot modify or delete {label} {row.id}: it is immutable.")
+
+
+def truth(value: str) -> bool:
+    """A query's boolean, as oslo's bool_from_string reads it."""
+    return value.strip().lower() not in ("0", "false", "f", "no", "n", "off")
+
+
+def end_tokens(row: Domain | Project | User) -> None:
+    """Make all tokens of *row* that were issued until now invalid for ever."""
+    row.tokens_valid_after = utcnow()
+
+
+_INEXACT: Mapping[str, str] = {
+    "contains": "%{}%",
+    "icontains": "%{}%",
+    "startswith": "{}%",
+    "istartswith": "{}%",
+    "endswith": "%{}",
+    "iendswith": "%{}",
+}
+
+
+def name_filters(query: Select[Any], context: Context, name_key: InstrumentedAttribute[str]) -> Select[Any]:
+    """*query* with the request's `name` and `name__contains` etc. applied, without regard to case."""
+    parameters = context.request.query_params
+    if "name" in parameters:
+        query = query.where(name_key == key_of(parameters["name"]))
+    for suffix, form in _INEXACT.items():
+        text = parameters.get(f"name__{suffix}")
+        if text is not None:
+            escaped = key_of(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+            query = query.where(name_key.like(form.format(escaped), escape="\\"))
+    return query
+
+
+def exact_filters(query: Select[Any], context: Context, **columns: InstrumentedAttribute[Any]) -> Select[Any]:
+    """*query* with the request's exact filters on *columns* applied; `enabled` is a boolean."""
+    for name, column in columns.items():
+        value = context.request.query_params.get(name)
+        if value is not None:
+            query = query.where(column.is_(truth(value)) if name == "enabled" else column == value)
+    return query
+
+
+def tag_matches(context: Context, tags: Iterable[str]) -> bool:
+    """The `tags`, `tags-any`, `not-tags` and `not-tags-any` filters of a request, applied to one row's *tags*."""
+    have = set(tags)
+    parameters = context.request.query_params
+    wanted = {
+        name: set(parameters[name].split(","))
+        for name in ("tags", "tags-any", "not-tags", "not-tags-any")
+        if name in parameters
+    }
+    return (
+        wanted.get("tags", set()) <= have
+        and ("tags-any" not in wanted or bool(wanted["tags-any"] & have))
+        and ("not-tags" not in wanted or not wanted["not-tags"] <= have)
+        and not wanted.get("not-tags-any", set()) & have
+    )
+
+
+def ignoring_case(column: InstrumentedAttribute[Any], value: str) -> ColumnElement[bool]:
+    """*column* equals *value* without regard to (ASCII) case."""
+    return func.lower(column) == value.lower()

@@ -1,0 +1,245 @@
+"""`/v3/credentials` and EC2 key pairs: secrets that users keep here, encrypted in the database.
+
+https://docs.openstack.org/api-ref/identity/v3/#credentials
+"""
+
+import hashlib
+import secrets
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Response
+from pydantic import BaseModel, StringConstraints
+from sqlalchemy import select
+
+from skywright.db import new_hex
+from skywright.db.identity import Credential, Project, User
+from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.router import json_response
+from skywright.services.identity.common import (
+    AUTHENTICATED,
+    Body,
+    Name,
+    Text,
+    exact_filters,
+    exists,
+    fetch,
+    flush,
+    link,
+    listing,
+    merge_extra,
+    reads,
+    target,
+)
+
+router = Router()
+Blob = Annotated[Text, StringConstraints(max_length=65_000)]
+
+
+class NewCredential(Body):
+    blob: Blob
+    type: Name
+    user_id: Text | None = None
+    project_id: Text | None = None
+
+
+class CredentialChange(Body):
+    blob: Blob | None = None
+    type: Name | None = None
+    user_id: Text | None = None
+    project_id: Text | None = None
+
+
+class NewEc2(BaseModel):
+    tenant_id: Text
+
+
+class CreateCredential(BaseModel):
+    credential: NewCredential
+
+
+class UpdateCredential(BaseModel):
+    credential: CredentialChange
+
+
+def view(context: Context, row: Credential) -> dict[str, Any]:
+    """A credential as the API shows it, its blob in the clear."""
+    return {
+        **row.extra,
+        "id": row.id,
+        "type": row.type,
+        "blob": _open(context, row),
+        "user_id": row.user_id,
+        "project_id": row.project_id,
+        "links": link(context, f"credentials/{row.id}"),
+    }
+
+
+def _open(context: Context, row: Credential) -> str:
+    blob = context.cloud.secrets.open(row.sealed)
+    if blob is None:
+        raise RuntimeError(f"no key opens credential {row.id}")
+    return blob.decode()
+
+
+@reads(router, "/v3/credentials")
+def list_credentials(context: Context) -> dict[str, Any]:
+    columns = {"user_id": Credential.user_id, "type": Credential.type}
+    rows = context.db.scalars(exact_filters(select(Credential).order_by(Credential.id), context, **columns))
+    visible = [row for row in rows if context.allows("identity:list_credentials", target(row))]
+    return listing(context, "credentials", [view(context, row) for row in visible])
+
+
+@router.operation("POST", "/v3/credentials", policy=AUTHENTICATED, status=201)
+def create_credential(context: Context, body: CreateCredential) -> dict[str, Any]:
+    wanted = body.credential
+    row = Credential(
+        id=_identifier(wanted.type, wanted.blob),
+        user_id=wanted.user_id or context.who.user_id,
+        project_id=wanted.project_id,
+        type=wanted.type,
+        sealed=context.cloud.secrets.seal(wanted.blob.encode()),
+        extra=wanted.unknown,
+    )
+    _may_create(context, row)
+    _add(context, row)
+    return {"credential": view(context, row)}
+
+
+@reads(router, "/v3/credentials/{credential_id}")
+def show_credential(context: Context, credential_id: str) -> dict[str, Any]:
+    return {"credential": view(context, fetch(context, Credential, credential_id, *_rule("get")))}
+
+
+@router.operation("PATCH", "/v3/credentials/{credential_id}", policy=AUTHENTICATED)
+def update_credential(context: Context, credential_id: str, body: UpdateCredential) -> dict[str, Any]:
+    row, wanted = fetch(context, Credential, credential_id, *_rule("update")), body.credential
+    _not_delegated(context)
+    for name in ("type", "user_id", "project_id"):
+        value = getattr(wanted, name)
+        if value is not None and value != getattr(row, name):
+            raise BadRequest(f"The {name} of a credential cannot be changed.")
+    if wanted.blob is not None:
+        if row.type == "ec2" and _identifier(row.type, wanted.blob) != row.id and _ec2(wanted.blob) is None:
+            raise BadRequest("The blob of an EC2 credential is a JSON object with `access` and `secret`.")
+        row.sealed = context.cloud.secrets.seal(wanted.blob.encode())
+    row.extra = merge_extra(row.extra, wanted)
+    return {"credential": view(context, row)}
+
+
+@router.operation("DELETE", "/v3/credentials/{credential_id}", policy=AUTHENTICATED, status=204)
+def delete_credential(context: Context, credential_id: str) -> None:
+    context.db.delete(fetch(context, Credential, credential_id, *_rule("delete")))
+
+
+@reads(router, "/v3/users/{user_id}/credentials/OS-EC2")
+def list_ec2(context: Context, user_id: str) -> dict[str, Any]:
+    _owner(context, user_id, "list_credentials")
+    query = select(Credential).where(Credential.user_id == user_id, Credential.type == "ec2").order_by(Credential.id)
+    return listing(context, "credentials", [_view_ec2(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/users/{user_id}/credentials/OS-EC2", policy=AUTHENTICATED)
+def create_ec2(context: Context, user_id: str, body: NewEc2) -> Response:
+    _owner(context, user_id, "create_credential")
+    access = new_hex()
+    blob = orjson.dumps({"access": access, "secret": secrets.token_hex(16), "trust_id": None})
+    row = Credential(
+        id=_identifier("ec2", blob.decode()),
+        user_id=user_id,
+        project_id=body.tenant_id,
+        type="ec2",
+        sealed=context.cloud.secrets.seal(blob),
+    )
+    _may_create(context, row)
+    _add(context, row)
+    return json_response({"credential": _view_ec2(context, row)}, 201)
+
+
+@reads(router, "/v3/users/{user_id}/credentials/OS-EC2/{access}")
+def show_ec2(context: Context, user_id: str, access: str) -> dict[str, Any]:
+    return {"credential": _view_ec2(context, _find_ec2(context, user_id, access, "get_credential"))}
+
+
+@router.operation("DELETE", "/v3/users/{user_id}/credentials/OS-EC2/{access}", policy=AUTHENTICATED, status=204)
+def delete_ec2(context: Context, user_id: str, access: str) -> None:
+    context.db.delete(_find_ec2(context, user_id, access, "delete_credential"))
+
+
+def _rule(verb: str) -> tuple[str, str]:
+    return f"identity:{verb}_credential", "credential"
+
+
+def _owner(context: Context, user_id: str, rule: str) -> None:
+    user = context.db.get(User, user_id)
+    context.enforce(f"identity:{rule}", target(user_id=user_id))
+    exists(user, "user", user_id)
+
+
+def _identifier(kind: str, blob: str) -> str:
+    """An EC2 credential is found by the digest of its access key, others have random ids."""
+    if kind != "ec2":
+        return new_hex()
+    parsed = _ec2(blob)
+    if parsed is None:
+        raise BadRequest("The blob of an EC2 credential is a JSON object with `access` and `secret`.")
+    return _ec2_id(parsed["access"])
+
+
+def _ec2_id(access: str) -> str:
+    return hashlib.sha256(access.encode(errors="replace")).hexdigest()
+
+
+def _ec2(blob: str) -> dict[str, Any] | None:
+    try:
+        parsed = orjson.loads(blob)
+    except orjson.JSONDecodeError:
+        return None
+    fine = isinstance(parsed, dict) and isinstance(parsed.get("access"), str) and isinstance(parsed.get("secret"), str)
+    return parsed if fine else None
+
+
+def _may_create(context: Context, row: Credential) -> None:
+    """For oneself, or as an administrator; a project is the token's own unless an administrator asks."""
+    context.enforce("identity:create_credential", target(row))
+    _not_delegated(context)
+    if row.type == "ec2" and not row.project_id:
+        raise BadRequest("An EC2 credential needs a project_id.")
+    if row.project_id and not context.is_admin and row.project_id != context.who.project_id:
+        raise Forbidden("A credential is made for the project of the token.")
+    exists(context.db.get(User, row.user_id), "user", row.user_id)
+    if row.project_id:
+        exists(context.db.get(Project, row.project_id), "project", row.project_id)
+
+
+def _not_delegated(context: Context) -> None:
+    """What somebody was lent must not be turned into something lasting."""
+    if context.who.trust_id or not context.who.unrestricted:
+        raise Forbidden("A token of a trust or of a restricted application credential cannot make credentials.")
+
+
+def _add(context: Context, row: Credential) -> None:
+    if context.db.get(Credential, row.id):
+        raise Conflict("Conflict occurred attempting to store credential - Duplicate entry.")
+    context.db.add(row)
+    flush(context.db, "credential")
+
+
+def _find_ec2(context: Context, user_id: str, access: str, rule: str) -> Credential:
+    _owner(context, user_id, rule)
+    row = context.db.get(Credential, _ec2_id(access))
+    if row is None or row.user_id != user_id or row.type != "ec2":
+        raise NotFound(f"Could not find credential: {access}.")
+    return row
+
+
+def _view_ec2(context: Context, row: Credential) -> dict[str, Any]:
+    blob = orjson.loads(_open(context, row))
+    return {
+        "access": blob["access"],
+        "secret": blob["secret"],
+        "user_id": row.user_id,
+        "tenant_id": row.project_id,
+        "trust_id": None,
+        "links": link(context, f"users/{row.user_id}/credentials/OS-EC2/{blob['access']}"),
+    }

@@ -1,0 +1,148 @@
+"""`/v3/domains`. https://docs.openstack.org/api-ref/identity/v3/#domains"""
+
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.db.identity import Domain
+from skywright.http import Context, Forbidden, Router
+from skywright.services.identity import cascade
+from skywright.services.identity.common import (
+    Body,
+    Description,
+    ShortName,
+    changeable,
+    end_tokens,
+    exact_filters,
+    exists,
+    fetch,
+    flush,
+    key_of,
+    link,
+    listing,
+    merge_extra,
+    name_filters,
+    reads,
+    target,
+)
+from skywright.services.identity.tags import Tags
+
+router = Router()
+DEFAULT = "default"
+
+
+class NewDomain(Body):
+    name: ShortName
+    description: Description | None = None
+    enabled: bool = True
+    tags: Tags = []
+    options: dict[str, Any] = {}
+
+
+class DomainChange(Body):
+    name: ShortName | None = None
+    description: Description | None = None
+    enabled: bool | None = None
+    tags: Tags | None = None
+    options: dict[str, Any] | None = None
+
+
+class CreateDomain(BaseModel):
+    domain: NewDomain
+
+
+class UpdateDomain(BaseModel):
+    domain: DomainChange
+
+
+def view(context: Context, row: Domain) -> dict[str, Any]:
+    """A domain as the API shows it."""
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "description": row.description,
+        "enabled": row.enabled,
+        "tags": row.tags,
+        "options": row.options,
+        "links": link(context, f"domains/{row.id}"),
+    }
+
+
+@reads(router, "/v3/domains")
+def list_domains(context: Context) -> dict[str, Any]:
+    query = name_filters(select(Domain).order_by(Domain.name_key), context, Domain.name_key)
+    query = exact_filters(query, context, enabled=Domain.enabled, id=Domain.id)
+    if not context.allows("identity:list_domains", target()):
+        # Who may not see all sees the one of his token.
+        context.enforce("identity:list_domains", target(domain_id=context.who.domain_id))
+        query = query.where(Domain.id == context.who.domain_id)
+    return listing(context, "domains", [view(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/domains", policy="identity:create_domain", status=201)
+def create_domain(context: Context, body: CreateDomain) -> dict[str, Any]:
+    return {"domain": view(context, add(context.db, body.domain))}
+
+
+@reads(router, "/v3/domains/{domain_id}")
+def show_domain(context: Context, domain_id: str) -> dict[str, Any]:
+    return {"domain": view(context, fetch(context, Domain, domain_id, "identity:get_domain", "domain"))}
+
+
+@router.operation("PATCH", "/v3/domains/{domain_id}", policy="identity:update_domain")
+def update_domain(context: Context, domain_id: str, body: UpdateDomain) -> dict[str, Any]:
+    row = exists(context.db.get(Domain, domain_id), "domain", domain_id)
+    change(context.db, row, body.domain)
+    return {"domain": view(context, row)}
+
+
+@router.operation("DELETE", "/v3/domains/{domain_id}", policy="identity:delete_domain", status=204)
+def delete_domain(context: Context, domain_id: str) -> None:
+    remove(context.db, exists(context.db.get(Domain, domain_id), "domain", domain_id))
+
+
+def add(session: Session, new: NewDomain) -> Domain:
+    """A new domain."""
+    row = Domain(
+        name=new.name,
+        name_key=key_of(new.name),
+        description=new.description or "",
+        enabled=new.enabled,
+        tags=new.tags,
+        options=new.options,
+        extra=new.unknown,
+    )
+    session.add(row)
+    flush(session, "domain")
+    return row
+
+
+def change(session: Session, row: Domain, wanted: DomainChange) -> None:
+    """Apply *wanted*; tokens of a domain that is disabled end for ever."""
+    if wanted.options is None or wanted.options.get("immutable", True):
+        changeable(row, "domain")
+    given = wanted.given()
+    if given.get("enabled") is False:
+        if row.id == DEFAULT:
+            raise Forbidden("The default domain cannot be disabled.")
+        end_tokens(row)
+    for name in ("description", "enabled", "tags"):
+        if given.get(name) is not None:
+            setattr(row, name, given[name])
+    if wanted.name is not None:
+        row.name, row.name_key = wanted.name, key_of(wanted.name)
+    if wanted.options is not None:
+        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    row.extra = merge_extra(row.extra, wanted)
+    flush(session, "domain")
+
+
+def remove(session: Session, row: Domain) -> None:
+    """Delete a disabled domain with everything in it."""
+    changeable(row, "domain")
+    if row.enabled or row.id == DEFAULT:
+        raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")
+    cascade.domain(session, row)

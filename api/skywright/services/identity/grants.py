@@ -1,0 +1,102 @@
+"""Grants: a role for a user or group on a project, a domain or the system; OS-INHERIT ones hold below the target.
+
+https://docs.openstack.org/api-ref/identity/v3/#assign-role-to-user-on-domain
+"""
+
+from typing import Any
+
+from sqlalchemy import select
+
+from skywright.db.identity import Domain, Group, Project, Role, RoleAssignment, User
+from skywright.http import Context, NotFound, Router
+from skywright.services.identity import roles
+from skywright.services.identity.common import AUTHENTICATED, exists, listing, reads, target
+
+router = Router()
+ACTORS: dict[str, Any] = {"user": User, "group": Group}
+TARGETS: dict[str, Any] = {"project": Project, "domain": Domain}
+
+
+def _register(target_type: str, actor_type: str, inherited: bool) -> None:
+    """The routes of one kind of grant."""
+    prefix = "/v3/OS-INHERIT" if inherited else "/v3"
+    suffix = "/inherited_to_projects" if inherited else ""
+    where = "system" if target_type == "system" else f"{target_type}s/{{target_id}}"
+    path = f"{prefix}/{where}/{actor_type}s/{{actor_id}}/roles"
+    grant = _Grant(target_type, actor_type, inherited)
+
+    @reads(router, path + suffix)
+    def list_grants(context: Context, actor_id: str, target_id: str = "all") -> dict[str, Any]:
+        grant.check(context, "check", actor_id, target_id, None)
+        held = select(RoleAssignment.role_id).where(*grant.columns(actor_id, target_id))
+        rows = context.db.scalars(select(Role).where(Role.id.in_(held)).order_by(Role.name_key))
+        return listing(context, "roles", [roles.view(context, row) for row in rows])
+
+    @reads(router, f"{path}/{{role_id}}{suffix}", status=204)
+    def check_grant(context: Context, actor_id: str, role_id: str, target_id: str = "all") -> None:
+        grant.check(context, "check", actor_id, target_id, role_id)
+        grant.find(context, actor_id, target_id, role_id)
+
+    @router.operation("PUT", f"{path}/{{role_id}}{suffix}", policy=AUTHENTICATED, status=204)
+    def create_grant(context: Context, actor_id: str, role_id: str, target_id: str = "all") -> None:
+        grant.check(context, "create", actor_id, target_id, role_id)
+        context.db.merge(RoleAssignment(**grant.key(actor_id, target_id, role_id)))
+
+    @router.operation("DELETE", f"{path}/{{role_id}}{suffix}", policy=AUTHENTICATED, status=204)
+    def revoke_grant(context: Context, actor_id: str, role_id: str, target_id: str = "all") -> None:
+        grant.check(context, "revoke", actor_id, target_id, role_id)
+        context.db.delete(grant.find(context, actor_id, target_id, role_id))
+
+
+class _Grant:
+    """One kind of grant."""
+
+    def __init__(self, target_type: str, actor_type: str, inherited: bool) -> None:
+        self.target_type, self.actor_type, self.inherited = target_type, actor_type, inherited
+
+    def check(self, context: Context, verb: str, actor_id: str, target_id: str, role_id: str | None) -> None:
+        """Enforce the policy, then see that actor, target and role exist."""
+        actor = context.db.get(ACTORS[self.actor_type], actor_id)
+        role = context.db.get(Role, role_id) if role_id else None
+        system = self.target_type == "system"
+        place = None if system else context.db.get(TARGETS[self.target_type], target_id)
+        more = {
+            "actor.domain_id": actor.domain_id if actor else None,
+            "role.name": role.name if role and not role.domain_id else None,
+        }
+        context.enforce(f"identity:{verb}_{'system_grant' if system else 'grant'}", target(place, **more))
+        exists(actor, self.actor_type, actor_id)
+        if not system:
+            exists(place, self.target_type, target_id)
+        if role_id:
+            exists(role, "role", role_id)
+
+    def key(self, actor_id: str, target_id: str, role_id: str) -> dict[str, Any]:
+        """The columns of one assignment."""
+        return {
+            "actor_type": self.actor_type,
+            "actor_id": actor_id,
+            "target_type": self.target_type,
+            "target_id": target_id,
+            "role_id": role_id,
+            "inherited": self.inherited,
+        }
+
+    def columns(self, actor_id: str, target_id: str) -> list[Any]:
+        """The condition of all roles of one actor on one target."""
+        values = self.key(actor_id, target_id, "")
+        return [getattr(RoleAssignment, name) == value for name, value in values.items() if name != "role_id"]
+
+    def find(self, context: Context, actor_id: str, target_id: str, role_id: str) -> RoleAssignment:
+        query = select(RoleAssignment).where(*self.columns(actor_id, target_id), RoleAssignment.role_id == role_id)
+        row = context.db.scalar(query)
+        if row is None:
+            raise NotFound(f"Could not find role assignment with role: {role_id}, {self.actor_type}: {actor_id}.")
+        return row
+
+
+for _actor in ACTORS:
+    _register("system", _actor, inherited=False)
+    for _target in TARGETS:
+        for _inherited in (False, True):
+            _register(_target, _actor, _inherited)

@@ -1,0 +1,159 @@
+"""`/v3/groups` and their members. https://docs.openstack.org/api-ref/identity/v3/#groups"""
+
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from skywright.db.identity import Domain, Group, GroupMember, User
+from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.services.identity import cascade, users
+from skywright.services.identity.common import (
+    AUTHENTICATED,
+    Body,
+    Description,
+    ShortName,
+    Text,
+    caller_domain,
+    exact_filters,
+    exists,
+    fetch,
+    flush,
+    key_of,
+    link,
+    listing,
+    merge_extra,
+    name_filters,
+    reads,
+    target,
+)
+
+router = Router()
+
+
+class NewGroup(Body):
+    name: ShortName
+    domain_id: Text | None = None
+    description: Description | None = None
+
+
+class GroupChange(Body):
+    name: ShortName | None = None
+    domain_id: Text | None = None
+    description: Description | None = None
+
+
+class CreateGroup(BaseModel):
+    group: NewGroup
+
+
+class UpdateGroup(BaseModel):
+    group: GroupChange
+
+
+def view(context: Context, row: Group) -> dict[str, Any]:
+    """A group as the API shows it."""
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id,
+        "description": row.description,
+        "links": link(context, f"groups/{row.id}"),
+    }
+
+
+@reads(router, "/v3/groups")
+def list_groups(context: Context) -> dict[str, Any]:
+    query = name_filters(select(Group).order_by(Group.name_key, Group.id), context, Group.name_key)
+    query = exact_filters(query, context, domain_id=Group.domain_id, id=Group.id)
+    if not context.allows("identity:list_groups", target()):
+        context.enforce("identity:list_groups", target(domain_id=context.who.domain_id))
+        query = query.where(Group.domain_id == context.who.domain_id)
+    return listing(context, "groups", [view(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/groups", policy=AUTHENTICATED, status=201)
+def create_group(context: Context, body: CreateGroup) -> dict[str, Any]:
+    wanted = body.group
+    domain_id = caller_domain(context, wanted.domain_id)
+    context.enforce("identity:create_group", target(domain_id=domain_id))
+    exists(context.db.get(Domain, domain_id), "domain", domain_id)
+    row = Group(
+        name=wanted.name,
+        name_key=key_of(wanted.name),
+        domain_id=domain_id,
+        description=wanted.description or "",
+        extra=wanted.unknown,
+    )
+    context.db.add(row)
+    flush(context.db, "group")
+    return {"group": view(context, row)}
+
+
+@reads(router, "/v3/groups/{group_id}")
+def show_group(context: Context, group_id: str) -> dict[str, Any]:
+    return {"group": view(context, fetch(context, Group, group_id, "identity:get_group", "group"))}
+
+
+@router.operation("PATCH", "/v3/groups/{group_id}", policy=AUTHENTICATED)
+def update_group(context: Context, group_id: str, body: UpdateGroup) -> dict[str, Any]:
+    row, wanted = fetch(context, Group, group_id, "identity:update_group", "group"), body.group
+    if wanted.domain_id not in (None, row.domain_id):
+        raise BadRequest("A group stays in its domain.")
+    if wanted.name is not None:
+        row.name, row.name_key = wanted.name, key_of(wanted.name)
+    if "description" in wanted.model_fields_set:
+        row.description = wanted.description or ""
+    row.extra = merge_extra(row.extra, wanted)
+    flush(context.db, "group")
+    return {"group": view(context, row)}
+
+
+@router.operation("DELETE", "/v3/groups/{group_id}", policy=AUTHENTICATED, status=204)
+def delete_group(context: Context, group_id: str) -> None:
+    cascade.group(context.db, fetch(context, Group, group_id, "identity:delete_group", "group"))
+
+
+@reads(router, "/v3/users/{user_id}/groups")
+def list_user_groups(context: Context, user_id: str) -> dict[str, Any]:
+    fetch(context, User, user_id, "identity:list_groups_for_user", "user")
+    query = select(Group).join(GroupMember, GroupMember.group_id == Group.id).where(GroupMember.user_id == user_id)
+    rows = context.db.scalars(name_filters(query.order_by(Group.name_key), context, Group.name_key))
+    return listing(context, "groups", [view(context, row) for row in rows])
+
+
+@reads(router, "/v3/groups/{group_id}/users")
+def list_members(context: Context, group_id: str) -> dict[str, Any]:
+    fetch(context, Group, group_id, "identity:list_users_in_group", "group")
+    query = select(User).join(GroupMember, GroupMember.user_id == User.id).where(GroupMember.group_id == group_id)
+    rows = context.db.scalars(name_filters(query.order_by(User.name_key, User.id), context, User.name_key))
+    return listing(context, "users", [users.view(context, row) for row in rows])
+
+
+@reads(router, "/v3/groups/{group_id}/users/{user_id}", status=204)
+def check_member(context: Context, group_id: str, user_id: str) -> None:
+    _both(context, group_id, user_id, "identity:list_users_in_group")
+    if context.db.get(GroupMember, (group_id, user_id)) is None:
+        raise NotFound(f"User {user_id} is not found in group {group_id}.")
+
+
+@router.operation("PUT", "/v3/groups/{group_id}/users/{user_id}", policy=AUTHENTICATED, status=204)
+def add_member(context: Context, group_id: str, user_id: str) -> None:
+    _both(context, group_id, user_id, "identity:add_user_to_group")
+    context.db.merge(GroupMember(group_id=group_id, user_id=user_id))
+
+
+@router.operation("DELETE", "/v3/groups/{group_id}/users/{user_id}", policy=AUTHENTICATED, status=204)
+def remove_member(context: Context, group_id: str, user_id: str) -> None:
+    _both(context, group_id, user_id, "identity:remove_user_from_group")
+    row = context.db.get(GroupMember, (group_id, user_id))
+    if row is None:
+        raise NotFound(f"User {user_id} is not found in group {group_id}.")
+    context.db.delete(row)
+
+
+def _both(context: Context, group_id: str, user_id: str, rule: str) -> None:
+    """Both exist, and the caller may do *rule* with both: a manager of a domain only adds that domain's users."""
+    fetch(context, Group, group_id, rule, "group")
+    fetch(context, User, user_id, rule, "user")

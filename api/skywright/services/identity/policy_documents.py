@@ -1,0 +1,90 @@
+"""`/v3/policies`: policy documents kept for other programs. https://docs.openstack.org/api-ref/identity/v3/#policies"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, StringConstraints
+from sqlalchemy import select
+
+from skywright.db.identity import Policy
+from skywright.http import Context, Router
+from skywright.services.identity.common import (
+    Body,
+    Name,
+    Text,
+    exact_filters,
+    exists,
+    flush,
+    link,
+    listing,
+    merge_extra,
+    reads,
+)
+
+router = Router()
+Blob = Annotated[Text, StringConstraints(max_length=500_000)]
+
+
+class NewPolicy(Body):
+    blob: Blob
+    type: Name
+
+
+class PolicyChange(Body):
+    blob: Blob | None = None
+    type: Name | None = None
+
+
+class CreatePolicy(BaseModel):
+    policy: NewPolicy
+
+
+class UpdatePolicy(BaseModel):
+    policy: PolicyChange
+
+
+def _view(context: Context, row: Policy) -> dict[str, Any]:
+    return {
+        **row.extra,
+        "id": row.id,
+        "type": row.type,
+        "blob": row.blob,
+        "links": link(context, f"policies/{row.id}"),
+    }
+
+
+@reads(router, "/v3/policies", "identity:list_policies")
+def list_policies(context: Context) -> dict[str, Any]:
+    query = exact_filters(select(Policy).order_by(Policy.id), context, type=Policy.type)
+    return listing(context, "policies", [_view(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/policies", policy="identity:create_policy", status=201)
+def create_policy(context: Context, body: CreatePolicy) -> dict[str, Any]:
+    row = Policy(type=body.policy.type, blob=body.policy.blob, extra=body.policy.unknown)
+    context.db.add(row)
+    flush(context.db, "policy")
+    return {"policy": _view(context, row)}
+
+
+@reads(router, "/v3/policies/{policy_id}", "identity:get_policy")
+def show_policy(context: Context, policy_id: str) -> dict[str, Any]:
+    return {"policy": _view(context, _get(context, policy_id))}
+
+
+@router.operation("PATCH", "/v3/policies/{policy_id}", policy="identity:update_policy")
+def update_policy(context: Context, policy_id: str, body: UpdatePolicy) -> dict[str, Any]:
+    row, wanted = _get(context, policy_id), body.policy
+    for name, value in wanted.given().items():
+        if value is not None:
+            setattr(row, name, value)
+    row.extra = merge_extra(row.extra, wanted)
+    return {"policy": _view(context, row)}
+
+
+@router.operation("DELETE", "/v3/policies/{policy_id}", policy="identity:delete_policy", status=204)
+def delete_policy(context: Context, policy_id: str) -> None:
+    context.db.delete(_get(context, policy_id))
+
+
+def _get(context: Context, policy_id: str) -> Policy:
+    return exists(context.db.get(Policy, policy_id), "policy", policy_id)

@@ -1,0 +1,216 @@
+"""`/v3/projects`. A domain can be seen here as a project that acts as one. https://docs.openstack.org/api-ref/identity/v3/#projects"""
+
+from typing import Any
+
+from pydantic import BaseModel
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from skywright.auth.assignments import held_by
+from skywright.db.identity import Domain, Project, RoleAssignment
+from skywright.http import BadRequest, Context, Forbidden, Router
+from skywright.services.identity import cascade, domains, hierarchy
+from skywright.services.identity.common import (
+    AUTHENTICATED,
+    Body,
+    Description,
+    ShortName,
+    Text,
+    caller_domain,
+    changeable,
+    end_tokens,
+    exact_filters,
+    exists,
+    flush,
+    key_of,
+    link,
+    listing,
+    merge_extra,
+    name_filters,
+    reads,
+    tag_matches,
+    target,
+    truth,
+)
+from skywright.services.identity.tags import Tags
+
+router = Router()
+
+
+class NewProject(Body):
+    name: ShortName
+    domain_id: Text | None = None
+    parent_id: Text | None = None
+    description: Description | None = None
+    enabled: bool = True
+    is_domain: bool = False
+    tags: Tags = []
+    options: dict[str, Any] = {}
+
+
+class ProjectChange(Body):
+    name: ShortName | None = None
+    domain_id: Text | None = None
+    parent_id: Text | None = None
+    description: Description | None = None
+    enabled: bool | None = None
+    is_domain: bool | None = None
+    tags: Tags | None = None
+    options: dict[str, Any] | None = None
+
+
+class CreateProject(BaseModel):
+    project: NewProject
+
+
+class UpdateProject(BaseModel):
+    project: ProjectChange
+
+
+def view(context: Context, row: Project | Domain) -> dict[str, Any]:
+    """A project, or a domain as a project."""
+    own = isinstance(row, Project)
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id if isinstance(row, Project) else None,
+        "parent_id": row.parent_id if isinstance(row, Project) else None,
+        "is_domain": not own,
+        "description": row.description,
+        "enabled": row.enabled,
+        "tags": row.tags,
+        "options": row.options,
+        "links": link(context, f"projects/{row.id}"),
+    }
+
+
+@reads(router, "/v3/projects")
+def list_projects(context: Context) -> dict[str, Any]:
+    parameters = context.request.query_params
+    kind: type[Project] | type[Domain] = Domain if truth(parameters.get("is_domain", "0")) else Project
+    query = name_filters(select(kind).order_by(kind.name_key, kind.id), context, kind.name_key)
+    query = exact_filters(query, context, enabled=kind.enabled, id=kind.id)
+    if kind is Project:
+        query = exact_filters(query, context, domain_id=Project.domain_id, parent_id=Project.parent_id)
+    if not context.allows("identity:list_projects", target()):
+        context.enforce("identity:list_projects", target(domain_id=context.who.domain_id))
+        query = query.where((Project.domain_id if kind is Project else Domain.id) == context.who.domain_id)
+    rows: list[Project | Domain] = [row for row in context.db.scalars(query) if tag_matches(context, row.tags)]
+    return listing(context, "projects", [view(context, row) for row in rows])
+
+
+@router.operation("POST", "/v3/projects", policy=AUTHENTICATED, status=201)
+def create_project(context: Context, body: CreateProject) -> dict[str, Any]:
+    wanted = body.project
+    if wanted.is_domain:
+        context.enforce("identity:create_domain")
+        if wanted.parent_id or wanted.domain_id:
+            raise BadRequest("A project that acts as a domain has neither a domain nor a parent.")
+        fields = wanted.model_dump(exclude={"domain_id", "parent_id", "is_domain"})
+        return {"project": view(context, domains.add(context.db, domains.NewDomain(**fields)))}
+    parent = context.db.get(Project, wanted.parent_id) if wanted.parent_id else None
+    domain_id = wanted.domain_id or (parent.domain_id if parent else caller_domain(context, wanted.parent_id))
+    context.enforce("identity:create_project", target(domain_id=domain_id))
+    exists(context.db.get(Domain, domain_id), "domain", domain_id)
+    if wanted.parent_id and wanted.parent_id != domain_id:
+        hierarchy.check_parent(context.db, exists(parent, "project", wanted.parent_id), domain_id, wanted.enabled)
+    row = Project(
+        name=wanted.name,
+        name_key=key_of(wanted.name),
+        domain_id=domain_id,
+        parent_id=wanted.parent_id or domain_id,
+        description=wanted.description or "",
+        enabled=wanted.enabled,
+        tags=wanted.tags,
+        options=wanted.options,
+        extra=wanted.unknown,
+    )
+    context.db.add(row)
+    flush(context.db, "project")
+    return {"project": view(context, row)}
+
+
+@reads(router, "/v3/projects/{project_id}")
+def show_project(context: Context, project_id: str) -> dict[str, Any]:
+    row = _fetch(context, project_id, "identity:get_project", "identity:get_domain")
+    shown = view(context, row)
+    if isinstance(row, Project):
+        shown |= hierarchy.family(context, row, lambda relative: view(context, relative))
+    return {"project": shown}
+
+
+@router.operation("PATCH", "/v3/projects/{project_id}", policy=AUTHENTICATED)
+def update_project(context: Context, project_id: str, body: UpdateProject) -> dict[str, Any]:
+    wanted = body.project
+    row = _fetch(context, project_id, "identity:update_project", "identity:update_domain")
+    if isinstance(row, Domain):
+        fields = wanted.model_dump(exclude_unset=True, exclude={"domain_id", "parent_id", "is_domain"})
+        domains.change(context.db, row, domains.DomainChange(**fields))
+        return {"project": view(context, row)}
+    if wanted.domain_id not in (None, row.domain_id) or wanted.is_domain:
+        raise BadRequest("A project stays in its domain.")
+    if wanted.parent_id not in (None, row.parent_id):
+        raise Forbidden("Update of `parent_id` is not allowed.")
+    _change(context.db, row, wanted)
+    return {"project": view(context, row)}
+
+
+@router.operation("DELETE", "/v3/projects/{project_id}", policy=AUTHENTICATED, status=204)
+def delete_project(context: Context, project_id: str) -> None:
+    row = _fetch(context, project_id, "identity:delete_project", "identity:delete_domain")
+    if isinstance(row, Domain):
+        domains.remove(context.db, row)
+        return
+    changeable(row, "project")
+    if context.db.execute(select(Project.id).where(Project.parent_id == row.id)).first():
+        raise Forbidden(f"Cannot delete the project {row.id} since it is not a leaf in the hierarchy.")
+    cascade.project(context.db, row)
+
+
+def of_user(session: Session, user_id: str) -> list[Project]:
+    """The projects where a user holds a role: direct, through groups, inherited from a domain or a project above."""
+    held = select(RoleAssignment.target_type, RoleAssignment.target_id, RoleAssignment.inherited).where(
+        held_by(user_id)
+    )
+    direct: set[str] = set()
+    heirs: set[str] = set()
+    below: set[str] = set()
+    for kind, identifier, inherited in session.execute(held):
+        if kind == "domain" and inherited:
+            below.add(identifier)
+        elif kind == "project":
+            (heirs if inherited else direct).add(identifier)
+    direct |= hierarchy.descendants(session, heirs)
+    query = select(Project).where(or_(Project.id.in_(direct), Project.domain_id.in_(below)))
+    return list(session.scalars(query.order_by(Project.name_key, Project.id)))
+
+
+def _fetch(context: Context, identifier: str, rule: str, domain_rule: str) -> Project | Domain:
+    """The project *identifier*, or the domain; each after its own rule was enforced."""
+    domain = context.db.get(Domain, identifier)
+    if domain is not None:
+        context.enforce(domain_rule, target(domain))
+        return domain
+    row = context.db.get(Project, identifier)
+    context.enforce(rule, target(row))
+    return exists(row, "project", identifier)
+
+
+def _change(session: Session, row: Project, wanted: ProjectChange) -> None:
+    if wanted.options is None or wanted.options.get("immutable", True):
+        changeable(row, "project")
+    if wanted.enabled is not None and wanted.enabled != row.enabled:
+        hierarchy.check_switch(session, row, wanted.enabled)
+    if wanted.enabled is False:
+        end_tokens(row)
+    given = wanted.given()
+    for name in ("description", "enabled", "tags"):
+        if given.get(name) is not None:
+            setattr(row, name, given[name])
+    if wanted.name is not None:
+        row.name, row.name_key = wanted.name, key_of(wanted.name)
+    if wanted.options is not None:
+        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    row.extra = merge_extra(row.extra, wanted)
+    flush(session, "project")

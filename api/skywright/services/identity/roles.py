@@ -1,0 +1,197 @@
+"""`/v3/roles` and what they imply. https://docs.openstack.org/api-ref/identity/v3/#roles"""
+
+from typing import Any
+
+from fastapi import Response
+from pydantic import BaseModel
+from sqlalchemy import select
+
+from skywright.db.identity import Domain, ImpliedRole, Role
+from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.router import json_response
+from skywright.services.identity.common import (
+    Body,
+    Description,
+    Name,
+    Text,
+    changeable,
+    exact_filters,
+    exists,
+    flush,
+    key_of,
+    link,
+    listing,
+    merge_extra,
+    name_filters,
+    reads,
+)
+
+router = Router()
+
+
+class NewRole(Body):
+    name: Name
+    domain_id: Text | None = None
+    description: Description | None = None
+    options: dict[str, Any] = {}
+
+
+class RoleChange(Body):
+    name: Name | None = None
+    domain_id: Text | None = None
+    description: Description | None = None
+    options: dict[str, Any] | None = None
+
+
+class CreateRole(BaseModel):
+    role: NewRole
+
+
+class UpdateRole(BaseModel):
+    role: RoleChange
+
+
+def view(context: Context, row: Role) -> dict[str, Any]:
+    """A role as the API shows it."""
+    return {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id or None,
+        "description": row.description,
+        "options": row.options,
+        "links": link(context, f"roles/{row.id}"),
+    }
+
+
+@reads(router, "/v3/roles", "identity:list_roles")
+def list_roles(context: Context) -> dict[str, Any]:
+    query = name_filters(select(Role).order_by(Role.name_key, Role.id), context, Role.name_key)
+    query = query.where(Role.domain_id == (context.request.query_params.get("domain_id") or ""))
+    query = exact_filters(query, context, id=Role.id)
+    return listing(context, "roles", [view(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/roles", policy="identity:create_role", status=201)
+def create_role(context: Context, body: CreateRole) -> dict[str, Any]:
+    wanted = body.role
+    if wanted.domain_id:
+        exists(context.db.get(Domain, wanted.domain_id), "domain", wanted.domain_id)
+    row = Role(
+        name=wanted.name,
+        name_key=key_of(wanted.name),
+        domain_id=wanted.domain_id or "",
+        description=wanted.description,
+        options=wanted.options,
+        extra=wanted.unknown,
+    )
+    context.db.add(row)
+    flush(context.db, "role")
+    return {"role": view(context, row)}
+
+
+@reads(router, "/v3/roles/{role_id}", "identity:get_role")
+def show_role(context: Context, role_id: str) -> dict[str, Any]:
+    return {"role": view(context, get(context, role_id))}
+
+
+@router.operation("PATCH", "/v3/roles/{role_id}", policy="identity:update_role")
+def update_role(context: Context, role_id: str, body: UpdateRole) -> dict[str, Any]:
+    row, wanted = get(context, role_id), body.role
+    if wanted.options is None or wanted.options.get("immutable", True):
+        changeable(row, "role")
+    if wanted.domain_id not in (None, row.domain_id):
+        raise BadRequest("A role stays in its domain.")
+    if wanted.name is not None:
+        row.name, row.name_key = wanted.name, key_of(wanted.name)
+    if "description" in wanted.model_fields_set:
+        row.description = wanted.description
+    if wanted.options is not None:
+        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    row.extra = merge_extra(row.extra, wanted)
+    flush(context.db, "role")
+    return {"role": view(context, row)}
+
+
+@router.operation("DELETE", "/v3/roles/{role_id}", policy="identity:delete_role", status=204)
+def delete_role(context: Context, role_id: str) -> None:
+    row = get(context, role_id)
+    changeable(row, "role")
+    context.db.delete(row)
+
+
+def get(context: Context, role_id: str) -> Role:
+    """The role, or NotFound."""
+    return exists(context.db.get(Role, role_id), "role", role_id)
+
+
+@reads(router, "/v3/roles/{prior_id}/implies", "identity:list_implied_roles")
+def list_implied(context: Context, prior_id: str) -> dict[str, Any]:
+    prior = get(context, prior_id)
+    query = select(Role).join(ImpliedRole, ImpliedRole.implied_id == Role.id).where(ImpliedRole.prior_id == prior_id)
+    implied = [_brief(context, row) for row in context.db.scalars(query.order_by(Role.name_key))]
+    inference = {"prior_role": _brief(context, prior), "implies": implied}
+    return {"role_inference": inference, "links": link(context, f"roles/{prior_id}/implies")}
+
+
+@router.operation("GET", "/v3/roles/{prior_id}/implies/{implied_id}", policy="identity:get_implied_role")
+def show_implied(context: Context, prior_id: str, implied_id: str) -> dict[str, Any]:
+    _rule(context, prior_id, implied_id)
+    return _inference(context, prior_id, implied_id)
+
+
+@router.operation("HEAD", "/v3/roles/{prior_id}/implies/{implied_id}", policy="identity:get_implied_role", status=204)
+def check_implied(context: Context, prior_id: str, implied_id: str) -> None:
+    _rule(context, prior_id, implied_id)
+
+
+@router.operation("PUT", "/v3/roles/{prior_id}/implies/{implied_id}", policy="identity:create_implied_role")
+def create_implied(context: Context, prior_id: str, implied_id: str) -> Response:
+    prior, implied = get(context, prior_id), get(context, implied_id)
+    if implied.name_key == "admin" and not implied.domain_id:
+        raise Forbidden("The role admin cannot be implied by another role.")
+    if implied.domain_id:
+        raise Forbidden("A domain's own role cannot be implied by another role.")
+    closure = context.cloud.tokens.directory(context.db).implied.get(implied.id, frozenset())
+    if prior.id == implied.id or prior.id in closure:
+        raise BadRequest("A role cannot imply itself, in one or more steps.")
+    context.db.merge(ImpliedRole(prior_id=prior.id, implied_id=implied.id))
+    return json_response(_inference(context, prior_id, implied_id), 201)
+
+
+@router.operation(
+    "DELETE", "/v3/roles/{prior_id}/implies/{implied_id}", policy="identity:delete_implied_role", status=204
+)
+def delete_implied(context: Context, prior_id: str, implied_id: str) -> None:
+    context.db.delete(_rule(context, prior_id, implied_id))
+
+
+@reads(router, "/v3/role_inferences", "identity:list_implied_roles")
+def list_inferences(context: Context) -> dict[str, Any]:
+    roles = {row.id: row for row in context.db.scalars(select(Role))}
+    implied: dict[str, list[dict[str, Any]]] = {}
+    for rule in context.db.scalars(select(ImpliedRole)):
+        implied.setdefault(rule.prior_id, []).append(_brief(context, roles[rule.implied_id]))
+    items = [{"prior_role": _brief(context, roles[prior]), "implies": found} for prior, found in implied.items()]
+    return listing(context, "role_inferences", items)
+
+
+def _brief(context: Context, row: Role) -> dict[str, Any]:
+    return {"id": row.id, "name": row.name, "links": link(context, f"roles/{row.id}")}
+
+
+def _inference(context: Context, prior_id: str, implied_id: str) -> dict[str, Any]:
+    prior, implied = get(context, prior_id), get(context, implied_id)
+    return {
+        "role_inference": {"prior_role": _brief(context, prior), "implies": _brief(context, implied)},
+        "links": link(context, f"roles/{prior_id}/implies/{implied_id}"),
+    }
+
+
+def _rule(context: Context, prior_id: str, implied_id: str) -> ImpliedRole:
+    get(context, prior_id)
+    get(context, implied_id)
+    row = context.db.get(ImpliedRole, (prior_id, implied_id))
+    if row is None:
+        raise NotFound(f"Could not find a rule that {prior_id} implies {implied_id}.")
+    return row

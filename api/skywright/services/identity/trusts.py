@@ -1,0 +1,138 @@
+"""`/v3/OS-TRUST/trusts`: users lending roles to users. https://docs.openstack.org/api-ref/identity/v3-ext/#os-trust-api"""
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, Field
+from sqlalchemy import select
+
+from skywright.db import isoformat, utcnow
+from skywright.db.identity import Project, Role, Trust, User
+from skywright.http import Context, Forbidden, NotFound, Router
+from skywright.services.identity import roles
+from skywright.services.identity.common import AUTHENTICATED, Body, Text, exists, flush, link, listing, reads, target
+from skywright.services.identity.delegation import RoleReference, chosen_roles
+from skywright.services.identity.moments import future
+
+router = Router()
+
+
+class NewTrust(Body):
+    trustor_user_id: Text
+    trustee_user_id: Text
+    impersonation: bool
+    project_id: Text | None = None
+    roles: list[RoleReference] = []
+    expires_at: str | None = None
+    remaining_uses: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+
+
+class CreateTrust(BaseModel):
+    trust: NewTrust
+
+
+def view(context: Context, row: Trust) -> dict[str, Any]:
+    """A trust as a list shows it, without its roles."""
+    return {
+        "id": row.id,
+        "trustor_user_id": row.trustor_user_id,
+        "trustee_user_id": row.trustee_user_id,
+        "project_id": row.project_id,
+        "impersonation": row.impersonation,
+        "expires_at": isoformat(row.expires_at, micro=True),
+        "remaining_uses": row.remaining_uses,
+        "redelegation_count": 0,
+        "redelegated_trust_id": None,
+        "deleted_at": None,
+        "links": link(context, f"OS-TRUST/trusts/{row.id}"),
+    }
+
+
+def _full(context: Context, row: Trust) -> dict[str, Any]:
+    return view(context, row) | {
+        "roles": [roles.view(context, role) for role in _roles(context, row)],
+        "roles_links": {
+            "self": f"{context.base_url}/v3/OS-TRUST/trusts/{row.id}/roles",
+            "next": None,
+            "previous": None,
+        },
+    }
+
+
+@reads(router, "/v3/OS-TRUST/trusts")
+def list_trusts(context: Context) -> dict[str, Any]:
+    query = select(Trust).where((Trust.expires_at.is_(None)) | (Trust.expires_at > utcnow())).order_by(Trust.id)
+    asked = {
+        name: context.request.query_params[name]
+        for name in ("trustor_user_id", "trustee_user_id")
+        if name in context.request.query_params
+    }
+    context.enforce(
+        "identity:list_own_trusts" if asked else "identity:list_trusts",
+        target(**{f"trust.{name}": value for name, value in asked.items()}),
+    )
+    for name, value in asked.items():
+        query = query.where(getattr(Trust, name) == value)
+    return listing(context, "trusts", [view(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/OS-TRUST/trusts", policy=AUTHENTICATED, status=201)
+def create_trust(context: Context, body: CreateTrust) -> dict[str, Any]:
+    wanted = body.trust
+    context.enforce("identity:create_trust", target(**{"trust.trustor_user_id": wanted.trustor_user_id}))
+    if context.who.trust_id or not context.who.unrestricted:
+        raise Forbidden("A token of a trust or of a restricted application credential cannot make trusts.")
+    if wanted.project_id is None or not wanted.roles:
+        raise Forbidden("At least one role should be specified, on a project.")
+    expires = future(wanted.expires_at)
+    exists(context.db.get(User, wanted.trustee_user_id), "user", wanted.trustee_user_id)
+    exists(context.db.get(Project, wanted.project_id), "project", wanted.project_id)
+    row = Trust(
+        trustor_user_id=wanted.trustor_user_id,
+        trustee_user_id=wanted.trustee_user_id,
+        project_id=wanted.project_id,
+        impersonation=wanted.impersonation,
+        role_ids=chosen_roles(context, wanted.trustor_user_id, wanted.project_id, wanted.roles),
+        expires_at=expires,
+        remaining_uses=wanted.remaining_uses,
+    )
+    context.db.add(row)
+    flush(context.db, "trust")
+    return {"trust": _full(context, row)}
+
+
+@reads(router, "/v3/OS-TRUST/trusts/{trust_id}")
+def show_trust(context: Context, trust_id: str) -> dict[str, Any]:
+    return {"trust": _full(context, _fetch(context, trust_id, "identity:get_trust"))}
+
+
+@router.operation("DELETE", "/v3/OS-TRUST/trusts/{trust_id}", policy=AUTHENTICATED, status=204)
+def delete_trust(context: Context, trust_id: str) -> None:
+    if context.who.trust_id:
+        raise Forbidden("A token of a trust cannot delete trusts.")
+    context.db.delete(_fetch(context, trust_id, "identity:delete_trust"))
+
+
+@reads(router, "/v3/OS-TRUST/trusts/{trust_id}/roles")
+def list_trust_roles(context: Context, trust_id: str) -> dict[str, Any]:
+    row = _fetch(context, trust_id, "identity:get_trust")
+    return listing(context, "roles", [roles.view(context, role) for role in _roles(context, row)])
+
+
+@reads(router, "/v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}")
+def show_trust_role(context: Context, trust_id: str, role_id: str) -> dict[str, Any]:
+    row = _fetch(context, trust_id, "identity:get_trust")
+    if role_id not in row.role_ids:
+        raise NotFound(f"Could not find role: {role_id}.")
+    return {"role": roles.view(context, roles.get(context, role_id))}
+
+
+def _fetch(context: Context, trust_id: str, rule: str) -> Trust:
+    """The trust, while it lasts; to all but its parties and administrators there is none."""
+    row = context.db.get(Trust, trust_id)
+    parties = {f"trust.{name}": getattr(row, name, None) for name in ("trustor_user_id", "trustee_user_id")}
+    over = row is not None and row.expires_at is not None and row.expires_at <= utcnow()
+    return exists(row if context.allows(rule, target(**parties)) and not over else None, "trust", trust_id)
+
+
+def _roles(context: Context, row: Trust) -> list[Role]:
+    return list(context.db.scalars(select(Role).where(Role.id.in_(row.role_ids)).order_by(Role.name_key)))

@@ -1,0 +1,201 @@
+"""`/v3/users`. Passwords are hashed before the transaction begins: bcrypt takes a while.
+
+https://docs.openstack.org/api-ref/identity/v3/#users
+"""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.auth.passwords import MAX_BYTES, check_password, hash_password
+from skywright.db.identity import Domain, User
+from skywright.http import BadRequest, Context, Router, Unauthorized
+from skywright.services.identity import cascade, projects
+from skywright.services.identity.common import (
+    AUTHENTICATED,
+    Body,
+    Name,
+    Text,
+    caller_domain,
+    end_tokens,
+    exact_filters,
+    exists,
+    fetch,
+    flush,
+    key_of,
+    link,
+    listing,
+    merge_extra,
+    name_filters,
+    reads,
+    target,
+)
+
+router = Router()
+
+
+def _short_enough(password: str) -> str:
+    if len(password.encode()) > MAX_BYTES:
+        raise ValueError(f"passwords have at most {MAX_BYTES} bytes")
+    return password
+
+
+Password = Annotated[Text, AfterValidator(_short_enough)]
+
+
+class NewUser(Body):
+    name: Name
+    domain_id: Text | None = None
+    default_project_id: Text | None = None
+    enabled: bool = True
+    password: Password | None = None
+    options: dict[str, Any] = {}
+
+
+class UserChange(Body):
+    name: Name | None = None
+    domain_id: Text | None = None
+    default_project_id: Text | None = None
+    enabled: bool | None = None
+    password: Password | None = None
+    options: dict[str, Any] | None = None
+
+
+class PasswordChange(BaseModel):
+    original_password: str
+    password: Password
+
+
+class CreateUser(BaseModel):
+    user: NewUser
+
+
+class UpdateUser(BaseModel):
+    user: UserChange
+
+
+class ChangePassword(BaseModel):
+    user: PasswordChange
+
+
+def view(context: Context, row: User) -> dict[str, Any]:
+    """A user as the API shows him."""
+    shown = {
+        **row.extra,
+        "id": row.id,
+        "name": row.name,
+        "domain_id": row.domain_id,
+        "enabled": row.enabled,
+        "options": row.options,
+        "password_expires_at": None,
+        "links": link(context, f"users/{row.id}"),
+    }
+    if row.default_project_id:
+        shown["default_project_id"] = row.default_project_id
+    return shown
+
+
+@reads(router, "/v3/users")
+def list_users(context: Context) -> dict[str, Any]:
+    query = name_filters(select(User).order_by(User.name_key, User.id), context, User.name_key)
+    query = exact_filters(query, context, enabled=User.enabled, domain_id=User.domain_id, id=User.id)
+    query = exact_filters(query, context, default_project_id=User.default_project_id)
+    if not context.allows("identity:list_users", target()):
+        # A reader or manager of a domain sees that domain's users and no others.
+        context.enforce("identity:list_users", target(domain_id=context.who.domain_id))
+        query = query.where(User.domain_id == context.who.domain_id)
+    return listing(context, "users", [view(context, row) for row in context.db.scalars(query)])
+
+
+@router.operation("POST", "/v3/users", policy=AUTHENTICATED, status=201, write=False)
+def create_user(context: Context, body: CreateUser) -> dict[str, Any]:
+    wanted = body.user
+    domain_id = caller_domain(context, wanted.domain_id)
+    context.enforce("identity:create_user", target(domain_id=domain_id))
+    hashed = hash_password(wanted.password) if wanted.password is not None else None
+    with context.cloud.database.write() as session:
+        exists(session.get(Domain, domain_id), "domain", domain_id)
+        row = User(
+            name=wanted.name,
+            name_key=key_of(wanted.name),
+            domain_id=domain_id,
+            default_project_id=wanted.default_project_id,
+            enabled=wanted.enabled,
+            password_hash=hashed,
+            options=wanted.options,
+            extra=wanted.unknown,
+        )
+        session.add(row)
+        flush(session, "user")
+        return {"user": view(context, row)}
+
+
+@reads(router, "/v3/users/{user_id}")
+def show_user(context: Context, user_id: str) -> dict[str, Any]:
+    return {"user": view(context, fetch(context, User, user_id, "identity:get_user", "user"))}
+
+
+@router.operation("PATCH", "/v3/users/{user_id}", policy=AUTHENTICATED, write=False)
+def update_user(context: Context, user_id: str, body: UpdateUser) -> dict[str, Any]:
+    wanted = body.user
+    current = fetch(context, User, user_id, "identity:update_user", "user")
+    if wanted.domain_id not in (None, current.domain_id):
+        raise BadRequest("A user stays in his domain.")
+    hashed = hash_password(wanted.password) if wanted.password is not None else None
+    with context.cloud.database.write() as session:
+        row = exists(session.get(User, user_id), "user", user_id)
+        _change(session, row, wanted, hashed)
+        return {"user": view(context, row)}
+
+
+@router.operation("DELETE", "/v3/users/{user_id}", policy=AUTHENTICATED, status=204)
+def delete_user(context: Context, user_id: str) -> None:
+    cascade.user(context.db, fetch(context, User, user_id, "identity:delete_user", "user"))
+
+
+@router.operation("POST", "/v3/users/{user_id}/password", policy=None, status=204, write=False)
+def change_password(context: Context, user_id: str, body: ChangePassword) -> None:
+    """The original password is the proof: as with Keystone, no token is asked for."""
+    change = body.user
+    row = context.db.get(User, user_id)
+    domain = context.db.get(Domain, row.domain_id) if row else None
+    right = check_password(change.original_password, row.password_hash if row else None)
+    if not right or row is None or not row.enabled or domain is None or not domain.enabled:
+        raise Unauthorized()
+    if change.password == change.original_password:
+        raise BadRequest("The new password cannot be identical to the original one.")
+    hashed = hash_password(change.password)
+    with context.cloud.database.write() as session:
+        current = session.get(User, user_id)
+        # Somebody else's change in the meantime wins: the proof was about the old password.
+        if current is None or current.password_hash != row.password_hash:
+            raise Unauthorized()
+        current.password_hash = hashed
+        end_tokens(current)
+
+
+@reads(router, "/v3/users/{user_id}/projects")
+def list_user_projects(context: Context, user_id: str) -> dict[str, Any]:
+    fetch(context, User, user_id, "identity:list_user_projects", "user")
+    rows = projects.of_user(context.db, user_id)
+    return listing(context, "projects", [projects.view(context, row) for row in rows])
+
+
+def _change(session: Session, row: User, wanted: UserChange, hashed: str | None) -> None:
+    """Apply *wanted*; a new password and being disabled end all tokens of the user."""
+    if wanted.name is not None:
+        row.name, row.name_key = wanted.name, key_of(wanted.name)
+    if "default_project_id" in wanted.model_fields_set:
+        row.default_project_id = wanted.default_project_id
+    if wanted.enabled is not None:
+        row.enabled = wanted.enabled
+    if wanted.options is not None:
+        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    if hashed is not None:
+        row.password_hash = hashed
+    if hashed is not None or wanted.enabled is False:
+        end_tokens(row)
+    row.extra = merge_extra(row.extra, wanted)
+    flush(session, "user")
