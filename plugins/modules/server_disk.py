@@ -127,7 +127,7 @@ class Disks:
         self.runner = runner
         self.directory = directory
         self.image_directory = image_directory
-        self.unmet = unmet
+        self.unmet = dict(unmet)
 
     @property
     def actions(self):

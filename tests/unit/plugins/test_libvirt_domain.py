@@ -1,0 +1,223 @@
+"""libvirt_domain and host_info against libvirt's own test driver, which lives as long as its connection."""
+
+import itertools
+
+import libvirt
+import pytest
+from ansible_collections.skywright.cloud.plugins.module_utils import domain_xml, hypervisor
+from ansible_collections.skywright.cloud.plugins.modules import host_info, libvirt_domain
+
+from .conftest import predicted
+
+SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
+OTHER = "0a0b0c0d-0000-4000-8000-000000000005"
+PORT = "1a0b0c0d-0000-4000-8000-000000000003"
+BOOT, BOOT2 = "2a0b0c0d-0000-4000-8000-000000000001", "2a0b0c0d-0000-4000-8000-000000000002"
+
+
+@pytest.fixture
+def libvirtd(monkeypatch, tmp_path):
+    """One connection for all runs of a test, as a real libvirtd keeps its domains."""
+    connection = libvirt.open("test:///default")
+    monkeypatch.setattr(hypervisor.libvirt, "open", lambda uri: connection)
+    monkeypatch.setattr(hypervisor, "time", Clock())
+    yield connection
+    connection.close()
+
+
+class Clock:
+    """Waits end at once."""
+
+    def __init__(self):
+        self.ticks = itertools.count()
+
+    def monotonic(self):
+        return next(self.ticks)
+
+    def sleep(self, _seconds):
+        pass
+
+
+def server(**changes):
+    item = {
+        "id": SERVER,
+        "name": 'web <1> & "co"',
+        "memory_mib": 64,
+        "boot_id": BOOT,
+        "ports": [{"id": PORT, "mac": "FA:16:3e:00:00:01", "mtu": 1400}],
+        "config_drive": {"meta_data": {}},
+    }
+    return {**item, **changes}
+
+
+def args(*servers, **options):
+    return {"servers": list(servers), "uri": "test:///default", "directory": "/nonexistent", **options}
+
+
+def domain(connection):
+    return connection.lookupByUUIDString(SERVER)
+
+
+def test_creates_and_starts(run_module, libvirtd):
+    answer = run_module(libvirt_domain.main, args(server()))
+    assert answer["by_id"][SERVER]["action"] == "create"
+    assert answer["by_id"][SERVER]["status"] == "running"
+    assert answer["commands"] == [["define", SERVER], ["start", SERVER]]
+    assert domain(libvirtd).isActive()
+    assert domain(libvirtd).name() == "instance-" + SERVER
+
+
+def test_second_run_changes_nothing(run_module, libvirtd):
+    run_module(libvirt_domain.main, args(server()))
+    answer = run_module(libvirt_domain.main, args(server()))
+    assert not answer["changed"]
+    assert answer["commands"] == []
+
+
+def test_check_mode(run_module, libvirtd):
+    foretold = run_module(libvirt_domain.main, args(server()), check=True)
+    assert libvirtd.numOfDefinedDomains() == 0
+    assert predicted(foretold) == predicted(run_module(libvirt_domain.main, args(server())))
+
+
+def test_absent_takes_the_directory_along(run_module, libvirtd, tmp_path):
+    paths = {"directory": str(tmp_path)}
+    run_module(libvirt_domain.main, args(server(), **paths))
+    (tmp_path / SERVER).mkdir()
+    gone = {"id": SERVER, "state": "absent"}
+    answer = run_module(libvirt_domain.main, args(gone, **paths))
+    assert answer["commands"] == [["destroy", SERVER], ["undefine", SERVER]]
+    assert not (tmp_path / SERVER).exists()
+    assert not run_module(libvirt_domain.main, args(gone, **paths))["changed"]
+    (tmp_path / SERVER).mkdir()
+    assert run_module(libvirt_domain.main, args(gone, **paths))["by_id"][SERVER]["action"] == "delete"
+    assert not (tmp_path / SERVER).exists()
+
+
+def test_power(run_module, libvirtd):
+    stopped = server(power="shutoff")
+    answer = run_module(libvirt_domain.main, args(stopped))
+    assert answer["commands"] == [["define", SERVER]]
+    assert run_module(libvirt_domain.main, args(server()))["commands"] == [["start", SERVER]]
+    answer = run_module(libvirt_domain.main, args(stopped))
+    assert answer["commands"][0] == ["shutdown", SERVER]
+    assert answer["by_id"][SERVER]["status"] == "shutoff"
+    assert not domain(libvirtd).isActive()
+    assert not run_module(libvirt_domain.main, args(server(power="shutoff", boot_id=BOOT2)))["changed"]
+
+
+def test_a_paused_server_goes_on(run_module, libvirtd):
+    run_module(libvirt_domain.main, args(server()))
+    domain(libvirtd).suspend()
+    assert run_module(libvirt_domain.main, args(server()))["commands"] == [["resume", SERVER]]
+
+
+@pytest.mark.parametrize(("how", "first"), [("hard", "destroy"), ("soft", "shutdown")])
+def test_a_new_boot_id_reboots_once(run_module, libvirtd, how, first):
+    run_module(libvirt_domain.main, args(server()))
+    again = server(boot_id=BOOT2, reboot=how)
+    answer = run_module(libvirt_domain.main, args(again))
+    assert answer["commands"] == [[first, SERVER], ["define", SERVER], ["start", SERVER]]
+    assert not run_module(libvirt_domain.main, args(again))["changed"]
+
+
+def test_a_guest_that_does_not_listen_is_destroyed(run_module, libvirtd, monkeypatch):
+    run_module(libvirt_domain.main, args(server()))
+    monkeypatch.setattr(libvirt.virDomain, "shutdown", lambda self: 0)
+    answer = run_module(libvirt_domain.main, args(server(power="shutoff")))
+    assert answer["commands"] == [["shutdown", SERVER], ["destroy", SERVER]]
+    assert not domain(libvirtd).isActive()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"memory_mib": 65}, {"vcpus": 2}, {"name": "other"}, {"ports": []}, {"config_drive": None}],
+)
+def test_a_changed_definition_is_stored(run_module, libvirtd, changes):
+    run_module(libvirt_domain.main, args(server()))
+    answer = run_module(libvirt_domain.main, args(server(**changes)))
+    assert answer["commands"] == [["define", SERVER]]
+    assert not run_module(libvirt_domain.main, args(server(**changes)))["changed"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "word"),
+    [
+        ({"ports": [{"id": PORT, "mac": "x"}]}, "MAC"),
+        ({"ports": [{"id": "x", "mac": "fa:16:3e:00:00:01"}]}, "UUID"),
+        ({"vcpus": 0}, "cannot define"),
+    ],
+)
+def test_one_bad_item_does_not_stop_the_rest(run_module, libvirtd, changes, word):
+    other = server(id=OTHER, ports=[])
+    answer = run_module(libvirt_domain.main, args(server(**changes), other))
+    assert answer["failed"]
+    assert word in answer["by_id"][SERVER]["error"]
+    assert answer["by_id"][OTHER]["status"] == "running"
+
+
+def test_unmet_needs_leave_the_server_alone(run_module, libvirtd):
+    answer = run_module(libvirt_domain.main, args(server(), unmet={PORT: "the switch is down"}))
+    assert answer["by_id"][SERVER]["error"] == "the switch is down"
+    assert libvirtd.numOfDomains() == 1  # the test driver's own
+
+
+def test_many_servers_start_at_once(run_module, libvirtd):
+    ids = [f"0a0b0c0d-0000-4000-8000-{number:012d}" for number in range(40)]
+    answer = run_module(libvirt_domain.main, args(*[server(id=i, ports=[]) for i in ids]))
+    assert {result["status"] for result in answer["results"]} == {"running"}
+    assert libvirtd.numOfDomains() == 41
+
+
+def test_libvirt_that_is_down_is_the_error_of_every_item(run_module, monkeypatch):
+    def refuse(_uri):
+        raise libvirt.libvirtError("no connection")
+
+    monkeypatch.setattr(hypervisor.libvirt, "open", refuse)
+    answer = run_module(libvirt_domain.main, args(server()))
+    assert "cannot reach libvirt" in answer["by_id"][SERVER]["error"]
+
+
+@pytest.mark.parametrize(("virt_type", "cpu"), [("qemu", "maximum"), ("kvm", "host-passthrough")])
+def test_definition_for_real_guests(virt_type, cpu):
+    item = {**server(), "vcpus": 1, "power": "running"}
+    text = domain_xml.Definition(item, virt_type=virt_type, directory="/servers").xml()
+    assert domain_xml.summary(text)["cpu"] == cpu
+    for part in ('csum="off"', 'managed="yes"', f'dev="tap{PORT[:11]}"', f"/servers/{SERVER}/console.log"):
+        assert part in text
+
+
+def test_names_cannot_break_out_of_the_definition():
+    item = {**server(name="</skywright:name><x>\x00\x1b"), "vcpus": 1}
+    text = domain_xml.Definition(item, virt_type="qemu", directory="/servers").xml()
+    assert domain_xml.summary(text)["name"] == "</skywright:name><x>??"
+    assert "<x>" not in text
+
+
+def test_host_info(run_module, libvirtd, programs, tmp_path, monkeypatch):
+    programs["ovs-vsctl"] = lambda argv: "ovs-vsctl (Open vSwitch) 3.1.0\nDB Schema 8.3.1\n"
+    run_module(libvirt_domain.main, args(server()))
+    answer = run_module(host_info.main, {"uri": "test:///default", "directory": str(tmp_path / "later")})
+    assert answer["host"]["ovs_version"] == "3.1.0"
+    assert answer["host"]["libvirt_version"] == "9.0.0"
+    assert answer["host"]["domains"] is None, "a null host forgets its domains"
+    monkeypatch.setattr(hypervisor.Hypervisor, "__init__", init_as_real)
+    answer = run_module(host_info.main, {"directory": str(tmp_path)})
+    assert answer["host"]["domains"] == [{"id": SERVER, "power": "running"}]
+    assert answer["host"]["vcpus"] > 0
+
+
+def init_as_real(self, uri):
+    self.uri, self.null, self.connection, self.commands = uri, False, None, []
+
+
+def test_host_info_never_fails(run_module, programs, monkeypatch):
+    def down(_argv):
+        raise hypervisor.ItemError("ovs-vsctl is not installed on this host")
+
+    programs["ovs-vsctl"] = down
+    monkeypatch.setattr(hypervisor, "libvirt", None)
+    answer = run_module(host_info.main, {})
+    assert answer["host"]["vcpus"] is None
+    assert len(answer["host"]["errors"]) == 2
+    assert answer["host"]["disk_gib"] > 0

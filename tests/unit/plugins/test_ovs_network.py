@@ -1,0 +1,152 @@
+import pytest
+from ansible_collections.skywright.cloud.plugins.modules import ovs_network
+
+from .conftest import predicted
+from .fake_ovs import FakeOvs
+
+NET = "0a0b0c0d-0000-4000-8000-000000000001"
+NET2 = "0a0b0c0e-0000-4000-8000-000000000002"
+PORT = "1a0b0c0d-0000-4000-8000-000000000003"
+TAP, DHCP = "tap1a0b0c0d-00", "dh0a0b0c0d-00"
+
+
+@pytest.fixture
+def ovs(programs):
+    programs["ovs-vsctl"] = FakeOvs(["br-int", "br-phy"])
+    return programs["ovs-vsctl"]
+
+
+def vxlan(**changes):
+    item = {
+        "id": NET,
+        "segmentation_id": 1001,
+        "peers": ["172.20.1.12"],
+        "ports": [{"id": PORT, "mac": "fa:16:3e:00:00:01"}],
+        "dhcp": {"mac": "fa:16:3e:00:00:02", "subnets": []},
+    }
+    return {**item, **changes}
+
+
+def args(*networks):
+    return {"networks": list(networks), "physical_networks": {"physnet1": "br-phy"}}
+
+
+def test_creates_ports_and_a_protected_tunnel_with_one_local_tag(run_module, ovs):
+    answer = run_module(ovs_network.main, args(vxlan()))
+    tunnel = ovs_network.tunnel_name(NET, "172.20.1.12")
+    assert answer["by_id"][NET]["action"] == "create"
+    assert len(answer["commands"]) == 1
+    assert set(ovs.bridges["br-int"]) == {TAP, DHCP, tunnel}
+    assert {port["tag"] for port in ovs.ports.values()} == {1}
+    assert ovs.ports[tunnel]["protected"]
+    assert ovs.ports[tunnel]["options"] == {"key": "1001", "remote_ip": "172.20.1.12"}
+    assert not ovs.ports[TAP]["protected"]
+    assert ovs.ports[TAP]["external_ids"] == {"skywright-network": NET, "skywright-port": PORT}
+    assert all(len(name) <= 15 for name in ovs.ports)
+
+
+def test_second_run_changes_nothing(run_module, ovs):
+    run_module(ovs_network.main, args(vxlan()))
+    answer = run_module(ovs_network.main, args(vxlan()))
+    assert not answer["changed"]
+    assert answer["commands"] == []
+
+
+def test_check_mode_predicts_and_writes_nothing(run_module, ovs):
+    foretold = run_module(ovs_network.main, args(vxlan()), check=True)
+    assert ovs.ports == {}
+    assert foretold["commands"] == []
+    assert predicted(foretold) == predicted(run_module(ovs_network.main, args(vxlan())))
+
+
+def test_absent_removes_all_of_one_network(run_module, ovs):
+    other = vxlan(id=NET2, segmentation_id=7, ports=[], dhcp=None)
+    run_module(ovs_network.main, args(vxlan(), other))
+    answer = run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
+    assert answer["by_id"][NET]["action"] == "delete"
+    assert set(ovs.ports) == {ovs_network.tunnel_name(NET2, "172.20.1.12")}
+    assert not run_module(ovs_network.main, args({"id": NET, "state": "absent"}))["changed"]
+
+
+def test_items_that_are_not_listed_stay(run_module, ovs):
+    run_module(ovs_network.main, args(vxlan()))
+    answer = run_module(ovs_network.main, args(vxlan(ports=[], dhcp=None, peers=[])))
+    assert not answer["changed"]
+    assert len(ovs.ports) == 3
+
+
+def test_an_absent_port_leaves(run_module, ovs):
+    run_module(ovs_network.main, args(vxlan()))
+    run_module(ovs_network.main, args(vxlan(ports=[{"id": PORT, "state": "absent"}])))
+    assert TAP not in ovs.ports
+    assert DHCP in ovs.ports
+
+
+def test_networks_get_different_tags_and_keep_them(run_module, ovs):
+    run_module(ovs_network.main, args(vxlan(), vxlan(id=NET2, ports=[], dhcp=None)))
+    first = ovs.ports[TAP]["tag"]
+    assert first != ovs.ports[ovs_network.tunnel_name(NET2, "172.20.1.12")]["tag"]
+    del ovs.ports[TAP]
+    ovs.bridges["br-int"].remove(TAP)
+    run_module(ovs_network.main, args(vxlan()))
+    assert ovs.ports[TAP]["tag"] == first
+
+
+def test_a_changed_tunnel_is_made_again(run_module, ovs):
+    run_module(ovs_network.main, args(vxlan()))
+    tunnel = ovs_network.tunnel_name(NET, "172.20.1.12")
+    ovs.ports[tunnel]["options"]["key"] = "9"
+    assert run_module(ovs_network.main, args(vxlan()))["by_id"][NET]["action"] == "update"
+    assert ovs.ports[tunnel]["options"]["key"] == "1001"
+
+
+@pytest.mark.parametrize(("kind", "segment", "outer"), [("vlan", 77, 77), ("flat", None, 0)])
+def test_physical_networks_are_joined_by_a_patch(run_module, ovs, kind, segment, outer):
+    network = vxlan(type=kind, segmentation_id=segment, physical_network="physnet1", peers=[])
+    run_module(ovs_network.main, args(network))
+    inside, outside = "pi0a0b0c0d-00", "pp0a0b0c0d-00"
+    assert ovs.bridges["br-phy"] == [outside]
+    assert (ovs.ports[inside]["tag"], ovs.ports[outside]["tag"]) == (1, outer)
+    assert ovs.ports[inside]["options"] == {"peer": outside}
+    assert ovs.ports[outside]["options"] == {"peer": inside}
+    assert not run_module(ovs_network.main, args(network))["changed"]
+    run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
+    assert ovs.ports == {}
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"segmentation_id": None},
+        {"type": "vlan", "physical_network": "nowhere"},
+        {"peers": ["not an address"]},
+        {"ports": [{"id": "; reboot"}]},
+    ],
+)
+def test_one_bad_item_does_not_stop_the_rest(run_module, ovs, bad):
+    good = vxlan(id=NET2, segmentation_id=7, ports=[], dhcp=None)
+    answer = run_module(ovs_network.main, args(vxlan(**bad), good))
+    assert answer["failed"]
+    assert "error" in answer["by_id"][NET]
+    assert answer["by_id"][NET2]["status"] == "present"
+    assert set(ovs.ports) == {ovs_network.tunnel_name(NET2, "172.20.1.12")}
+
+
+def test_a_refused_transaction_fails_only_its_network(run_module, ovs, monkeypatch):
+    change = ovs._change
+
+    def refuse(command):
+        if TAP in command:
+            raise ovs_network.ItemError("ovs-vsctl failed (1): no")
+        change(command)
+
+    monkeypatch.setattr(ovs, "_change", refuse)
+    answer = run_module(ovs_network.main, args(vxlan(), vxlan(id=NET2, ports=[], dhcp=None)))
+    assert "no" in answer["by_id"][NET]["error"]
+    assert "error" not in answer["by_id"][NET2]
+
+
+def test_a_switch_that_is_down_is_the_error_of_every_item(run_module, ovs):
+    ovs.broken = True
+    answer = run_module(ovs_network.main, args(vxlan()))
+    assert "database connection failed" in answer["by_id"][NET]["error"]
