@@ -1,0 +1,166 @@
+import base64
+
+import pytest
+from ansible.errors import AnsibleFilterError
+from ansible_collections.skywright.cloud.plugins.filter import cloud, results
+
+TUNNELS = {"host1": "172.20.1.11", "host2": "172.20.1.12", "host3": "172.20.1.13"}
+
+
+def declared(**changes):
+    return {
+        "networks": [{"name": "private", "segmentation_id": 1001, "cidr": "10.20.0.0/24"}],
+        "images": [{"name": "guest", "path": "/guest.qcow2"}],
+        "servers": [
+            {
+                "name": "web-1",
+                "host": "host1",
+                "image": "guest",
+                "networks": ["private"],
+                "ssh_keys": ["ssh-ed25519 A"],
+            },
+            {
+                "name": "web-2",
+                "host": "host2",
+                "image": "guest",
+                "networks": [{"name": "private", "address": "10.20.0.12"}],
+                "user_data": "#!/bin/sh\n",
+            },
+        ],
+        **changes,
+    }
+
+
+def items(**changes):
+    return cloud.cloud_items(declared(**changes), TUNNELS, "host1")
+
+
+def network(wanted, host):
+    return wanted[host]["networks"][0]
+
+
+def test_same_declaration_gives_same_items():
+    assert items() == items()
+
+
+def test_servers_and_images_go_to_their_hosts():
+    wanted = items()
+    assert [server["name"] for server in wanted["host1"]["servers"]] == ["web-1"]
+    assert wanted["host3"] == {"networks": wanted["host3"]["networks"], "images": [], "servers": []}
+    assert wanted["host1"]["images"] == wanted["host2"]["images"]
+    assert wanted["host2"]["servers"][0]["image_id"] == wanted["host2"]["images"][0]["id"]
+
+
+def test_networks_join_their_members_only():
+    wanted = items()
+    assert network(wanted, "host1")["peers"] == ["172.20.1.12"]
+    assert network(wanted, "host2")["peers"] == ["172.20.1.11"]
+    assert network(wanted, "host3")["state"] == "absent"
+
+
+def test_ports_addresses_and_macs_agree():
+    wanted = items()
+    port = wanted["host2"]["servers"][0]["ports"][0]
+    assert network(wanted, "host2")["ports"] == [{"id": port["id"], "mac": port["mac"], "state": "present"}]
+    assert network(wanted, "host2")["dhcp"] is None
+    dhcp = network(wanted, "host1")["dhcp"]
+    entry = next(host for host in dhcp["hosts"] if host["id"] == port["id"])
+    assert entry["mac"] == port["mac"]
+    assert entry["addresses"] == ["10.20.0.12"]
+    assert dhcp["subnets"][0]["address"] == "10.20.0.2"
+    addresses = [host["addresses"][0] for host in dhcp["hosts"]]
+    assert len(set(addresses)) == 2
+
+
+def test_a_full_network_gives_every_port_another_address():
+    servers = [{"name": f"s{n}", "host": "host1", "image": "guest", "networks": ["private"]} for n in range(12)]
+    networks = [{"name": "private", "segmentation_id": 1, "cidr": "10.0.0.0/28"}]
+    wanted = items(servers=servers, networks=networks)
+    addresses = {host["addresses"][0] for host in network(wanted, "host1")["dhcp"]["hosts"]}
+    assert len(addresses) == 12
+    assert not addresses & {"10.0.0.0", "10.0.0.1", "10.0.0.2", "10.0.0.15"}
+    servers.append({**servers[0], "name": "one too many"})
+    with pytest.raises(AnsibleFilterError, match="no free address"):
+        items(servers=[*servers, {**servers[0], "name": "two"}], networks=networks)
+
+
+def test_an_absent_server_leaves_everywhere_and_others_keep_their_addresses():
+    before = network(items(), "host1")["dhcp"]["hosts"]
+    servers = declared()["servers"]
+    servers[0]["state"] = "absent"
+    wanted = items(servers=servers)
+    assert wanted["host1"]["servers"] == [{"id": items()["host1"]["servers"][0]["id"], "state": "absent"}]
+    assert network(wanted, "host1")["ports"][0]["state"] == "absent"
+    after = network(wanted, "host1")["dhcp"]["hosts"]
+    assert after[0] == {"id": before[0]["id"], "state": "absent"}
+    assert after[1] == before[1]
+
+
+def test_everything_absent():
+    gone = {kind: [{**thing, "state": "absent"} for thing in things] for kind, things in declared().items()}
+    wanted = items(**gone)
+    for host in TUNNELS.values():
+        assert host
+    states = {item["state"] for host in wanted.values() for kind in host.values() for item in kind}
+    assert states == {"absent"}
+    assert len(wanted["host3"]["images"]) == 1
+
+
+def test_config_drive():
+    wanted = items()
+    first, second = wanted["host1"]["servers"][0], wanted["host2"]["servers"][0]
+    assert first["config_drive"]["meta_data"]["public_keys"] == {"key-0": "ssh-ed25519 A"}
+    assert first["config_drive"]["user_data"] is None
+    assert base64.b64decode(second["config_drive"]["user_data"]) == b"#!/bin/sh\n"
+    link = second["config_drive"]["network_data"]["links"][0]
+    assert link["ethernet_mac_address"] == second["ports"][0]["mac"]
+
+
+@pytest.mark.parametrize(
+    ("server", "message"),
+    [
+        ({"host": "nowhere"}, "no host of the cloud"),
+        ({"image": "other"}, "image that is not declared"),
+        ({"networks": ["other"]}, "not declared"),
+        ({"networks": [{"name": "private", "address": "10.20.0.2"}]}, "taken"),
+        ({"networks": [{"name": "private", "address": "10.99.0.9"}]}, "not of"),
+    ],
+)
+def test_mistakes_are_named(server, message):
+    base = {"name": "web", "host": "host1", "image": "guest", "networks": ["private"]}
+    with pytest.raises(AnsibleFilterError, match=message):
+        items(servers=[{**base, **server}])
+
+
+def test_a_server_in_an_absent_network_is_a_mistake():
+    networks = [{**declared()["networks"][0], "state": "absent"}]
+    with pytest.raises(AnsibleFilterError, match="which is absent"):
+        items(networks=networks)
+
+
+def test_local_images_become_urls_on_the_host():
+    images = [{"id": "a", "path": "/x"}, {"id": "b", "url": "http://y"}, {"id": "c", "state": "absent"}]
+    assert cloud.uploaded(images, "/incoming") == [
+        {"id": "a", "url": "file:///incoming/a"},
+        {"id": "b", "url": "http://y"},
+        {"id": "c", "state": "absent"},
+    ]
+
+
+def test_failures():
+    failed = {"failed": True, "results": [{"id": "a", "error": "no"}, {"id": "b"}]}
+    assert results.failures([failed, {"skipped": True}], [{"id": "a"}, {"id": "b"}]) == {"a": "no"}
+    assert results.failures([{"changed": True, "results": [{"id": "a"}]}], []) == {}
+    crashed = {"failed": True, "msg": "timed out"}
+    assert results.failures([crashed], [{"id": "a"}, {"id": "b"}]) == {"a": "timed out", "b": "timed out"}
+
+
+def test_ports_of_failed_networks():
+    networks = [{"id": "n", "ports": [{"id": "p"}]}, {"id": "m", "ports": [{"id": "q"}]}]
+    assert results.with_ports({"n": "no"}, networks) == {"n": "no", "p": "network n: no"}
+
+
+def test_served_and_with_state():
+    networks = [{"id": 1, "dhcp": {"mac": "x"}}, {"id": 2, "dhcp": None}, {"id": 3, "state": "absent"}]
+    assert [item["id"] for item in results.served(networks)] == [1, 3]
+    assert results.with_state([{"state": "absent"}, {}], "present") == [{}]
