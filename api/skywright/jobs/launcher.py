@@ -32,7 +32,6 @@ from typing import Any, NoReturn
 log = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 1 << 18
-READY = b"ready"
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 # What a run imports only when it gets there; one that a later Ansible lacks is not worth an error.
@@ -52,7 +51,12 @@ LAZY = (
 )
 # Ansible loads all plugins of these kinds in every run and parses their documentation for their options.
 ALL_PLUGINS = ("become", "callback", "connection", "shell")
-PLUGINS = {"action": "normal", "cache": "memory", "inventory": "yaml", "strategy": "linear"}
+PLUGINS = {
+    "action": ("normal",),
+    "cache": ("memory",),
+    "inventory": ("yaml",),
+    "strategy": ("free", "linear"),
+}
 DISPLAY = "ansible.plugins.callback.awx_display"
 
 
@@ -64,7 +68,6 @@ def main() -> None:
     warm_up()
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are not waited for
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the worker, which then ends us
-    control.send(READY)
     parent = os.getpid()
     modules = Modules()
     while True:
@@ -93,8 +96,9 @@ def warm_up() -> None:
     for kind in ALL_PLUGINS:
         for _ in getattr(loaders, f"{kind}_loader").all(class_only=True):
             pass
-    for kind, name in PLUGINS.items():
-        getattr(loaders, f"{kind}_loader").get(name, class_only=True)
+    for kind, names in PLUGINS.items():
+        for name in names:
+            getattr(loaders, f"{kind}_loader").get(name, class_only=True)
     gc.collect()
     gc.freeze()
 

@@ -1,0 +1,79 @@
+"""Bringing a database to the newest schema. `python -m skywright.db.migrate MESSAGE` writes the next revision."""
+
+import fcntl
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from sqlalchemy import inspect, make_url, text
+
+from skywright.db.base import Database
+
+SCRIPTS = Path(__file__).parent / "migrations"
+VERSIONS = SCRIPTS / "versions"
+
+
+def head() -> str:
+    """The newest revision; revisions are numbered, and their files named after them."""
+    return max(path.stem for path in VERSIONS.glob("[0-9]*.py")).split("_")[0]
+
+
+def upgrade(url: str) -> None:
+    """Bring the database to the newest revision; whoever comes second waits for the first."""
+    database = Database(url)
+    with _lock(url):
+        if current(database) == head():
+            return
+        from alembic import command  # noqa: PLC0415 - a worker whose database is up to date must stay small
+
+        command.upgrade(_config(url), "head")
+    database.engine.dispose()
+
+
+def current(database: Database) -> str | None:
+    """The database's revision; None if it has no tables."""
+    with database.engine.connect() as connection:
+        if not inspect(connection).has_table("alembic_version"):
+            return None
+        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+
+
+def revise(message: str) -> None:
+    """Write the revision that leads from the newest one to the tables as they are declared."""
+    from alembic import command  # noqa: PLC0415
+
+    with tempfile.TemporaryDirectory() as directory:
+        url = f"sqlite:///{directory}/scratch.db"
+        if any(VERSIONS.glob("[0-9]*.py")):
+            upgrade(url)
+            number = int(head()) + 1
+        else:
+            number = 1
+        command.revision(_config(url), message, autogenerate=True, rev_id=f"{number:04}")
+
+
+def _config(url: str):  # type: ignore[no-untyped-def]
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(SCRIPTS).replace("%", "%%"))
+    config.attributes["url"] = url
+    return config
+
+
+@contextmanager
+def _lock(url: str) -> Iterator[None]:
+    """One at a time on this machine."""
+    path = make_url(url).database if url.startswith("sqlite") else None
+    if path is None:
+        yield
+        return
+    with Path(f"{path}.lock").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        yield
+
+
+if __name__ == "__main__":
+    revise(" ".join(sys.argv[1:]))

@@ -1,0 +1,11 @@
+"""Alembic's environment: the tables of skywright.db, in one transaction."""
+
+from alembic import context
+
+from skywright.db import Base, Database
+
+connectable = Database(context.config.attributes["url"]).engine.execution_options(write=True)
+with connectable.connect() as connection:
+    context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
+    with context.begin_transaction():
+        context.run_migrations()

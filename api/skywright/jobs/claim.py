@@ -1,0 +1,151 @@
+"""Claiming: which queued jobs run next, decided in one write transaction.
+
+Jobs of one resource run in the order of their submission; of different resources in parallel. All jobs of one
+playbook that may run are taken at once: their run costs little more than one job's.
+"""
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.db.base import utcnow
+from skywright.db.jobs import Host, Job, JobResource, Run
+from skywright.jobs.playbooks import Outcome, Work, registry
+from skywright.jobs.settle import canceled, settle
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+BATCH = 50
+LOOK_AHEAD = 1000
+LEASE = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Claim:
+    """Jobs that are this worker's now, and the run that they need; no hosts: nothing is left to run."""
+
+    run_id: str
+    playbook: str
+    attempts: dict[str, int]  # by job id: what proves later that the job is still ours
+    work: Work
+    hosts: list[tuple[str, list[str], dict[str, Any]]]
+
+
+def claim(session: Session, cloud: "Cloud", worker: str, run_id: str) -> Claim | None:
+    """Take the next jobs; None when there are none that may run."""
+    jobs = _choose(session, cloud)
+    if not jobs:
+        return None
+    now = utcnow()
+    playbook = jobs[0].playbook
+    run = Run(id=run_id, playbook=playbook, worker=worker)
+    run.steps_total = session.scalar(_last_steps(playbook)) or 0
+    session.add(run)
+    session.flush()
+    for job in jobs:
+        job.state, job.worker, job.run_id = "running", worker, run_id
+        job.attempts += 1
+        job.lease_until, job.started_at = now + LEASE, job.started_at or now
+        job.waiting_for = job.waiting_since = job.not_before = None
+    session.flush()
+    work = _render(session, cloud, jobs)
+    attempts = _settle_unrunnable(session, cloud, jobs, work)
+    hosts = [(host.name, host.groups, host.variables) for host in _hosts(session, work)] if attempts else []
+    run.hosts = [name for name, _, _ in hosts]
+    if not hosts:
+        run.state, run.finished_at = "successful", now
+    return Claim(run_id, playbook, attempts, work, hosts)
+
+
+def _choose(session: Session, cloud: "Cloud") -> list[Job]:
+    """The first job that may run, and with it all others of its playbook; the waiting ones are told what for."""
+    taken = _resources_of_running(session)
+    now, chosen = utcnow(), []
+    for job in session.scalars(select(Job).where(Job.state == "queued").order_by(Job.sequence).limit(LOOK_AHEAD)).all():
+        if job.cancel_requested_at is not None:
+            settle(session, cloud, job, canceled(), "canceled")
+            continue
+        keys = {(resource.resource_type, resource.resource_id) for resource in job.resources}
+        blocker = next((taken[key] for key in keys if key in taken), None)
+        for key in keys:
+            taken.setdefault(key, job)
+        if blocker is not None:
+            _wait(job, f"job {blocker.id} ({blocker.playbook} {blocker.action})", now)
+        elif (job.not_before is None or job.not_before <= now) and (not chosen or chosen[0].playbook == job.playbook):
+            chosen.append(job)
+            if len(chosen) == BATCH:
+                break
+    return chosen
+
+
+def _resources_of_running(session: Session) -> dict[tuple[str, str], Job]:
+    running = select(JobResource, Job).join(Job, Job.sequence == JobResource.job_sequence).where(Job.state == "running")
+    return {(resource.resource_type, resource.resource_id): job for resource, job in session.execute(running)}
+
+
+def _wait(job: Job, reason: str, now: datetime) -> None:
+    if job.waiting_for != reason:
+        job.waiting_for, job.waiting_since = reason, now
+
+
+def _last_steps(playbook: str) -> Any:
+    last = Run.state.in_(("successful", "failed"))
+    return select(Run.steps_done).where(Run.playbook == playbook, last).order_by(Run.started_at.desc()).limit(1)
+
+
+def _render(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
+    """The work of *jobs*; one that cannot be rendered must not keep the others from running."""
+    try:
+        return _render_together(session, cloud, jobs)
+    except Exception:
+        log.exception("rendering %d jobs together failed: each alone", len(jobs))
+    broken = {}
+    for job in jobs:
+        try:
+            with session.begin_nested() as savepoint:
+                registry()[job.playbook].render(session, [job], cloud)
+                savepoint.rollback()
+        except Exception as error:
+            log.exception("job %s cannot be rendered", job.id)
+            broken[job.id] = f"The job cannot be prepared: {error}"
+    rest = [job for job in jobs if job.id not in broken]
+    work = _render_together(session, cloud, rest) if rest else Work()
+    work.refused.update(broken)
+    return work
+
+
+def _render_together(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
+    with session.begin_nested():
+        return registry()[jobs[0].playbook].render(session, jobs, cloud)
+
+
+def _settle_unrunnable(session: Session, cloud: "Cloud", jobs: Sequence[Job], work: Work) -> dict[str, int]:
+    """End the jobs that need no run or cannot have one; the attempts of the others."""
+    attempts = {}
+    for job in jobs:
+        job.items = sorted(map(list, work.depends.get(job.id, ())))
+        if job.id in work.refused:
+            settle(session, cloud, job, Outcome(ok=False, error=work.refused[job.id]))
+        elif not job.items:
+            settle(session, cloud, job, Outcome(ok=True))
+        else:
+            attempts[job.id] = job.attempts
+    return attempts
+
+
+def _hosts(session: Session, work: Work) -> Sequence[Host]:
+    return session.scalars(select(Host).where(Host.name.in_(work.items)).order_by(Host.name)).all()
+
+
+def jobs_of(session: Session, attempts: dict[str, int]) -> list[Job]:
+    """Those of the claimed jobs that are still ours: nobody took them over since."""
+    found = session.scalars(select(Job).where(Job.id.in_(attempts), Job.state == "running"))
+    return [job for job in found if job.attempts == attempts[job.id]]

@@ -1,0 +1,77 @@
+"""A run's events in the database: small, in order, written in batches."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skywright.db.base import utcnow
+from skywright.db.jobs import Event, Run
+from skywright.jobs.results import item_results
+
+TASK_START = "playbook_on_task_start"
+KEPT = frozenset(
+    {TASK_START, "playbook_on_stats", "runner_on_ok", "runner_on_failed", "runner_on_unreachable", "error", "warning"}
+)
+# Of an item's result: what is told to the user. Logs, commands, diffs and whatever else a module says stay out.
+ITEM_KEYS = ("id", "changed", "action", "status", "error")
+TEXT_LIMIT = 1000
+ITEMS_LIMIT = 200
+
+
+def store(session: Session, run_id: str, events: list[dict[str, Any]]) -> None:
+    """Append *events* of ansible-runner to the run, and count its steps."""
+    kept = [event for event in events if event.get("event") in KEPT]
+    if not kept:
+        return
+    last = session.scalar(select(func.max(Event.counter)).where(Event.run_id == run_id)) or 0
+    session.add_all(_row(run_id, number, event) for number, event in enumerate(kept, last + 1))
+    run = session.get_one(Run, run_id)
+    run.steps_done += sum(event["event"] == TASK_START for event in kept)
+    run.steps_total = max(run.steps_total, run.steps_done)
+
+
+def _row(run_id: str, counter: int, event: dict[str, Any]) -> Event:
+    data = event.get("event_data") or {}
+    return Event(
+        run_id=run_id,
+        counter=counter,
+        kind=event["event"],
+        host=data.get("host"),
+        task=str(data["task"])[:255] if data.get("task") else None,
+        data=dict(_summary(event, data)),
+        created_at=_moment(event.get("created")),
+    )
+
+
+def _summary(event: dict[str, Any], data: dict[str, Any]) -> Iterator[tuple[str, Any]]:
+    result = data.get("res") or {}
+    if event["event"].startswith("runner_on"):
+        yield "changed", bool(result.get("changed"))
+        items = list(item_results(data, data.get("host", ""), result))[:ITEMS_LIMIT]
+        if items:
+            yield "items", [{key: _short(item[key]) for key in ITEM_KEYS if key in item} for item in items]
+    if event["event"] in ("runner_on_failed", "runner_on_unreachable"):
+        yield "ignored", bool(data.get("ignore_errors"))
+        yield "message", _short(result.get("msg"))
+    if event["event"] == "playbook_on_stats":
+        yield from ((key, data.get(key) or {}) for key in ("ok", "changed", "failures", "dark", "skipped"))
+    if event["event"] in ("error", "warning"):
+        yield "message", _short(event.get("stdout"))
+    if isinstance(data.get("duration"), int | float):
+        yield "seconds", round(data["duration"], 3)
+
+
+def _short(value: Any) -> Any:
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    return str(value)[:TEXT_LIMIT]
+
+
+def _moment(created: str | None) -> datetime:
+    """The event's own time, which ansible-runner tells in UTC."""
+    if not created:
+        return utcnow()
+    return datetime.fromisoformat(created).replace(tzinfo=None)

@@ -1,0 +1,116 @@
+"""What came of a run, per host and item: events, exit code and missing answers reconciled."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from skywright.jobs.playbooks import Outcome
+
+SHOWN_TEXT = 2000
+
+
+class Results:
+    """Collects a run's events; then says how each item fared."""
+
+    def __init__(self) -> None:
+        self.rc: int | None = None
+        self.canceled = False
+        self.timed_out = False
+        self._items: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        self._unreachable: dict[str, str] = {}
+        self._fatal: dict[str, str] = {}  # what ended a host's part of the run early
+        self._stats = False
+        self._text: deque[str] = deque(maxlen=20)
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Take in one event of ansible-runner's."""
+        kind, data = event.get("event", ""), event.get("event_data") or {}
+        host, result = data.get("host", ""), data.get("res") or {}
+        if kind in ("runner_on_ok", "runner_on_failed"):
+            items = list(item_results(data, host, result))
+            for item in items:
+                self._items[host, item["id"]].append(item)
+            if kind == "runner_on_failed" and not items and not data.get("ignore_errors"):
+                self._fatal[host] = f"{data.get('task')}: {_message(result)}"
+        elif kind == "runner_on_unreachable":
+            self._unreachable[host] = _message(result)
+        elif kind == "playbook_on_stats":
+            self._stats = True
+        elif kind in ("verbose", "error", "warning") and event.get("stdout"):
+            self._text.append(event["stdout"])
+
+    @property
+    def lost(self) -> bool:
+        """The run was killed by something outside of it: running it again may help."""
+        return not (self.canceled or self.timed_out) and (self.rc is None or self.rc < 0)
+
+    @property
+    def broken(self) -> str | None:
+        """Why the run as a whole came to no end, or None if it did."""
+        if self.timed_out:
+            return "The run took too long and was ended"
+        if self.canceled:
+            return "The run was canceled"
+        if self.lost:
+            return "The run was killed"
+        if self.rc != 0 and not self._stats:
+            return f"Ansible ended with {self.rc}: {' '.join(self._text)[-SHOWN_TEXT:] or 'no output'}"
+        return None
+
+    @property
+    def state(self) -> str:
+        """The state of the run."""
+        if self.canceled:
+            return "canceled"
+        if self.broken:
+            return "error"
+        return "successful" if self.rc == 0 else "failed"
+
+    def outcome(self, depends: Iterable[tuple[str, str]]) -> Outcome:
+        """The outcome of a job that depends on the items *depends* [(host, item id)]."""
+        wanted = sorted(depends)
+        results = [result for key in wanted for result in self._items.get(key, ())]
+        errors = [error for key in wanted if (error := self._error(key))]
+        return Outcome(ok=not errors, error="; ".join(dict.fromkeys(errors)) or None, results=results)
+
+    def _error(self, key: tuple[str, str]) -> str | None:
+        host, item = key
+        results = self._items.get(key, ())
+        for result in results:
+            if result.get("error"):
+                return f"{host}: {result['error']}"
+        if host in self._unreachable:
+            return f"{host} is unreachable: {self._unreachable[host]}"
+        if self.broken:
+            return self.broken
+        if host in self._fatal:
+            return f"{host}: {self._fatal[host]}"
+        if not results:
+            return f"{host} said nothing about {item}"
+        return None
+
+
+def item_results(data: dict[str, Any], host: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The per-item results in the result of one task on one host, looped tasks included."""
+    module = (data.get("resolved_action") or data.get("task_action") or "").rsplit(".", 1)[-1]
+    if module == "fail" and isinstance(result.get("msg"), dict):  # {id: error}, a playbook's last word
+        for item, error in result["msg"].items():
+            yield {"host": host, "module": module, "id": item, "changed": False, "error": str(error)}
+    if isinstance(result.get("host"), dict):  # host_info: the host itself is the item
+        yield {"host": host, "module": module, "id": host, "changed": False, **result["host"]}
+    yield from _listed(result.get("results"), host, module)
+
+
+def _listed(results: Any, host: str, module: str) -> Iterator[dict[str, Any]]:
+    for entry in results if isinstance(results, list) else ():
+        if not isinstance(entry, dict):
+            continue
+        if "id" in entry:
+            yield {**entry, "host": host, "module": module}
+        else:
+            yield from _listed(entry.get("results"), host, module)
+
+
+def _message(result: dict[str, Any]) -> str:
+    text = result.get("msg") or result.get("module_stderr") or result.get("stderr") or "no reason was given"
+    return str(text).strip()[:SHOWN_TEXT]

@@ -1,0 +1,75 @@
+"""Run directories: private, short-lived, and locked as long as any process of the run lives.
+
+The lock's descriptor is shared with every process of the run that could still change a host. Whoever gets the lock
+of a directory that he did not make has the proof that the run is over, whatever became of its worker.
+"""
+
+import fcntl
+import os
+import shutil
+from pathlib import Path
+from types import TracebackType
+
+
+class RunDirectory:
+    """`<runs>/<run id>`, made 0700 and locked; removed at the end."""
+
+    def __init__(self, runs: Path, run_id: str) -> None:
+        self.path = runs / run_id
+        self.path.mkdir(parents=True, mode=0o700)
+        self.lock = _open_lock(self.path)
+        fcntl.flock(self.lock, fcntl.LOCK_EX)
+
+    def __enter__(self) -> "RunDirectory":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Remove the directory and let go of it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        os.close(self.lock)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write the private file *name*."""
+        path = self.path / name
+        path.parent.mkdir(exist_ok=True, mode=0o700)
+        with open(path, "w", encoding="utf-8", opener=_private) as file:
+            file.write(text)
+        return path
+
+
+def abandoned(runs: Path, run_id: str) -> bool:
+    """Whether the run has a directory here and no process of it lives any more, its worker included."""
+    try:
+        lock = _open_lock(runs / run_id)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def alive(runs: Path, run_id: str) -> bool:
+    """Whether some process of the run lives on this machine."""
+    return (runs / run_id).exists() and not abandoned(runs, run_id)
+
+
+def remove(runs: Path, run_id: str) -> None:
+    """Remove what an abandoned run left."""
+    shutil.rmtree(runs / run_id, ignore_errors=True)
+
+
+def _open_lock(path: Path) -> int:
+    return os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)

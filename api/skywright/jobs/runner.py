@@ -1,0 +1,186 @@
+"""One run: ansible-runner with a warm process. The only module that knows ansible_runner."""
+
+import codecs
+import io
+import json
+import logging
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible_runner import Runner, RunnerConfig
+from ansible_runner.utils import OutputEventFilter, get_callback_dir
+
+from skywright.jobs.results import Results
+from skywright.jobs.rundir import RunDirectory
+from skywright.jobs.variables import Plain, dump
+from skywright.jobs.warm import Launcher
+
+log = logging.getLogger(__name__)
+
+RunEvent = dict[str, Any]
+Sink = Callable[[list[RunEvent]], None]
+
+LIMIT_SECONDS = 2 * 3600.0  # tasks have limits of their own; this one is for Ansible itself
+FLUSH_SECONDS = 0.5
+
+
+def environment(project: Path) -> dict[str, str]:
+    """The environment of the launcher and of its runs: Ansible reads most settings when it is imported."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SKYWRIGHT_", "OS_"))}
+    return {
+        **kept,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+        "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_FORKS": "20",
+        "ANSIBLE_NOCOLOR": "1",
+        "MAX_EVENT_RES": str(64 << 20),  # ansible-runner drops larger results; a host's console logs come in one
+    }
+
+
+class Run:
+    """One execution of `playbooks/cloud/<playbook>.yml`; `cancel` may be called from another thread."""
+
+    def __init__(self, directory: RunDirectory, project: Path, playbook: str, launcher: Launcher) -> None:
+        self._directory, self._project, self._launcher = directory, project, launcher
+        self._playbook = f"playbooks/cloud/{playbook}.yml"
+        self._canceled = threading.Event()
+        self._runner: WarmRunner | None = None
+
+    def cancel(self) -> None:
+        """End the run and everything below it."""
+        self._canceled.set()
+        if self._runner is not None:
+            self._runner.end()
+
+    def execute(self, inventory: dict[Plain, Any], variables: dict[Plain, Any], sink: Sink) -> Results:
+        """Run, giving events to *sink* in batches; what came of it."""
+        hosts = self._directory.write("inventory/hosts.yml", dump(inventory))
+        self._directory.write("env/extravars", dump(variables))
+        config = RunnerConfig(
+            private_data_dir=str(self._directory.path),
+            project_dir=str(self._project),
+            playbook=self._playbook,
+            inventory=str(hosts),
+            envvars=environment(self._project),
+            fact_cache_type="memory",
+            ident="artifacts",
+            quiet=True,
+        )
+        config.prepare()
+        # RunnerConfig starts from our own environment: its secrets are not for runs.
+        wanted = environment(self._project)
+        config.env = {
+            **wanted,
+            **{name: config.env[name] for name in config.env if name.startswith(("AWX_", "RUNNER_"))},
+        }
+        results = Results()
+        self._runner = WarmRunner(config, self._launcher, self._directory.lock, results, sink)
+        if self._canceled.is_set():
+            self._runner.end()
+        self._runner.run()
+        results.canceled = self._canceled.is_set()
+        results.timed_out = self._runner.timed_out
+        results.rc = self._runner.rc
+        return results
+
+
+class WarmRunner(Runner):  # type: ignore[misc]
+    """ansible-runner, reading a pipe of a process that the launcher forked in place of a terminal of its own child.
+
+    That saves starting Ansible, and the terminal's polling and its fixed delays at the end.
+    """
+
+    def __init__(self, config: RunnerConfig, launcher: Launcher, lock: int, results: Results, sink: Sink) -> None:
+        super().__init__(config, event_handler=self._keep)
+        self._launcher, self._lock, self._results, self._sink = launcher, lock, results, sink
+        self.timed_out = False
+        self._process: Any = None
+        self._ended = False
+        self._batch: list[RunEvent] = []
+        self._flushed_at = time.monotonic()
+
+    def end(self) -> None:
+        """End the run, now or as soon as it begins."""
+        self._ended = True
+        if self._process is not None:
+            self._process.end()
+
+    def run(self) -> tuple[str, int | None]:
+        events = Path(self.config.artifact_dir, "job_events")
+        events.mkdir(mode=0o700, parents=True)
+        source, sink = os.pipe()
+        try:
+            command = self.config.command
+            self._process = self._launcher.launch(command, Path(self.config.cwd), self.config.env, sink, self._lock)
+        finally:
+            os.close(sink)
+        if self._ended:
+            self._process.end()
+        with os.fdopen(source, "rb", buffering=0) as output:
+            self._pump(output)
+        self.rc = self._process.wait()
+        self._fill_gaps(events)
+        self._flush()
+        self.status = "successful" if self.rc == 0 else "failed"
+        return self.status, self.rc
+
+    def _pump(self, output: io.FileIO) -> None:
+        """Read the output until the process has ended, however long something else keeps the pipe open."""
+        os.set_blocking(output.fileno(), False)
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        text = OutputEventFilter(None, self.event_callback, suppress_ansible_output=True)
+        deadline = time.monotonic() + LIMIT_SECONDS
+        over = False
+        while not over:
+            ready, _, _ = select.select([output, self._process], [], [], FLUSH_SECONDS)
+            over = self._process in ready
+            while data := output.read(1 << 18):
+                text.write(decode(data))
+            over = over or data == b""
+            if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+                self._flush()
+            if time.monotonic() > deadline and not self.timed_out:
+                self.timed_out = True
+                self._process.end()
+        text.close()
+
+    def _keep(self, event: RunEvent) -> bool:
+        self._results.add(event)
+        self._batch.append(event)
+        return False  # no file
+
+    def _fill_gaps(self, events: Path) -> None:
+        """Take in events whose announcement got lost in the output: their data lie in the run's directory still."""
+        for path in sorted(events.glob("*-partial.json"), key=lambda path: path.stat().st_mtime_ns):
+            try:
+                event = json.loads(path.read_text())
+            except (OSError, ValueError):
+                continue  # half-written: its process was killed
+            self._keep({**event, "counter": None})
+
+    def _flush(self) -> None:
+        self._flushed_at = time.monotonic()
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._sink(batch)
+
+
+def inventory(hosts: Iterable[tuple[str, list[str], dict[str, Any]]]) -> dict[Plain, Any]:
+    """An inventory of *hosts* [(name, groups, variables)]."""
+    names: dict[Plain, Any] = {}
+    groups: dict[Plain, Any] = {}
+    for name, memberships, variables in hosts:
+        names[Plain(name)] = {Plain(key): value for key, value in variables.items()}
+        for group in memberships:
+            groups.setdefault(Plain(group), {Plain("hosts"): {}})[Plain("hosts")][Plain(name)] = {}
+    return {Plain("all"): {Plain("hosts"): names, Plain("children"): groups}}

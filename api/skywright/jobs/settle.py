@@ -1,0 +1,64 @@
+"""Ending jobs: the job's state and its resources' status change in one transaction, once per attempt."""
+
+import logging
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy.orm import Session
+
+from skywright.db.base import utcnow
+from skywright.db.jobs import Job
+from skywright.jobs.playbooks import Outcome, registry
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+MAX_ATTEMPTS = 3
+BACK_OFF = timedelta(seconds=2)
+UNFINISHED = ("queued", "running")
+
+
+def settle(session: Session, cloud: "Cloud", job: Job, outcome: Outcome, state: str | None = None) -> None:
+    """End *job* with *outcome*; *state* when it is neither successful nor failed."""
+    job.state = state or ("successful" if outcome.ok else "failed")
+    job.error = outcome.error
+    job.finished_at = utcnow()
+    job.waiting_for = job.waiting_since = job.lease_until = job.not_before = None
+    try:
+        with session.begin_nested():
+            registry()[job.playbook].settle(session, job, outcome, cloud)
+    except Exception as error:
+        log.exception("job %s: its outcome cannot be applied", job.id)
+        job.state, job.error = "error", f"{outcome.error or 'The run ended well'}; applying that failed: {error}"
+    log.info(
+        "job %s %s %s: %s",
+        job.id,
+        job.playbook,
+        job.action,
+        job.state,
+        extra={"job": job.id, "request": job.request_id},
+    )
+
+
+def requeue(session: Session, cloud: "Cloud", job: Job, reason: str, *, counted: bool = True) -> None:
+    """Let *job* run again, or give up with *reason* after too many attempts; *counted*: the attempt was its own."""
+    if job.cancel_requested_at is not None:
+        settle(session, cloud, job, canceled(), "canceled")
+        return
+    if counted and job.attempts >= MAX_ATTEMPTS:
+        error = f"{reason}; given up after {job.attempts} attempts"
+        settle(session, cloud, job, Outcome(ok=False, error=error), "error")
+        return
+    log.warning("job %s is queued again: %s", job.id, reason)
+    job.state, job.worker, job.lease_until, job.run_id = "queued", None, None, None
+    job.waiting_since, job.waiting_for = utcnow(), None
+    if counted and job.attempts > 1:
+        job.not_before = utcnow() + BACK_OFF * job.attempts
+        job.waiting_for = f"another attempt: {reason}"
+
+
+def canceled() -> Outcome:
+    """The outcome of a job that someone canceled."""
+    return Outcome(ok=False, error="The job was canceled", canceled=True)

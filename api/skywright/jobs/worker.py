@@ -1,0 +1,228 @@
+"""The worker: claims jobs, runs them, settles them. It keeps nothing: whatever it knows is in the database.
+
+`python -m skywright.jobs.worker` is one worker with the settings of the environment.
+"""
+
+import logging
+import os
+import signal
+import socket
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from sqlalchemy import select, update
+
+from skywright.cloud import Cloud
+from skywright.db import new_uuid, utcnow
+from skywright.db.jobs import Job, Run
+from skywright.jobs import events, observe, recover, runner
+from skywright.jobs.claim import LEASE, Claim, claim, jobs_of
+from skywright.jobs.playbooks import registry
+from skywright.jobs.results import Results
+from skywright.jobs.rundir import RunDirectory
+from skywright.jobs.settle import canceled, requeue, settle
+from skywright.jobs.variables import Plain
+from skywright.jobs.warm import Launcher
+from skywright.log import configure
+from skywright.settings import Settings
+
+log = logging.getLogger(__name__)
+
+# A run keeps a core busy while it starts, then it waits for hosts: so few may be young, and more may run.
+YOUNG_SECONDS = 3.0
+YOUNG_RUNS = 2
+RUNS = 8
+# While a run has only just begun, the jobs that arrive are probably one burst: they share the next run.
+GATHER_SECONDS = 0.1
+STOP_SECONDS = 20.0
+
+
+@dataclass
+class Active:
+    """A run of this worker's."""
+
+    claim: Claim
+    run: runner.Run
+    started: float = field(default_factory=time.monotonic)
+
+
+class Worker:
+    """One worker process."""
+
+    def __init__(self, cloud: Cloud) -> None:
+        self.cloud = cloud
+        self.name = f"{socket.gethostname()}:{os.getpid()}"
+        self._project = cloud.settings.project_dir.resolve()
+        self._launcher = Launcher(runner.environment(self._project), self._project)
+        self._pool = ThreadPoolExecutor(RUNS, thread_name_prefix="run")
+        self._active: dict[str, Active] = {}
+        self._changed = threading.Lock()
+        self._stopping = threading.Event()
+        self._next_sweep = 0.0
+
+    def stop(self) -> None:
+        """Take no more jobs; `run` returns when the runs have ended."""
+        self._stopping.set()
+        self.cloud.queue.notify()
+
+    def run(self) -> None:
+        """Work until `stop`."""
+        registry()
+        self._launcher.start()
+        self.cloud.queue.wait(0)  # from now on we are told
+        log.info("worker %s is ready", self.name)
+        while not self._stopping.is_set():
+            try:
+                pause = self._turn()
+            except Exception:
+                log.exception("the worker's turn failed; the next one comes")
+                pause = self.cloud.settings.workers_sweep_seconds
+            self.cloud.queue.wait(pause)
+        self._finish()
+
+    def _turn(self) -> float:
+        """Do what is to be done now; how long to wait for more."""
+        sweep = self.cloud.settings.workers_sweep_seconds
+        if time.monotonic() >= self._next_sweep:
+            self._next_sweep = time.monotonic() + sweep
+            recover.recover(self.cloud)
+            self._renew_leases()
+            observe.submit_if_due(self.cloud)
+        self._cancel_requested()
+        pause = self._gathering()
+        while pause == 0 and self._has_room() and self._start_next():
+            pause = self._gathering()
+        return pause or sweep
+
+    def _has_room(self) -> bool:
+        with self._changed:
+            young = [run for run in self._active.values() if time.monotonic() - run.started < YOUNG_SECONDS]
+            return len(young) < YOUNG_RUNS and len(self._active) < RUNS
+
+    def _gathering(self) -> float:
+        """How long jobs that arrive now are still gathered for the next run."""
+        with self._changed:
+            newest = max((run.started for run in self._active.values()), default=0.0)
+        return max(0.0, newest + GATHER_SECONDS - time.monotonic())
+
+    def _start_next(self) -> bool:
+        """Claim the next jobs and start their run; False when nothing may run."""
+        with self.cloud.database.read() as session:
+            if session.scalar(select(Job.sequence).where(Job.state == "queued").limit(1)) is None:
+                return False
+        run_id = new_uuid()
+        with ExitStack() as until_taken:
+            directory = until_taken.enter_context(RunDirectory(self.cloud.settings.run_dir, run_id))
+            with self.cloud.database.write() as session:
+                claimed = claim(session, self.cloud, self.name, run_id)
+            if claimed is None or not claimed.hosts:
+                return claimed is not None
+            active = Active(claimed, runner.Run(directory, self._project, claimed.playbook, self._launcher))
+            with self._changed:
+                self._active[run_id] = active
+            self._pool.submit(self._execute, active, directory)
+            until_taken.pop_all()  # the directory is the run's now
+        return True
+
+    def _execute(self, active: Active, directory: RunDirectory) -> None:
+        """Run and settle; in a thread of the pool."""
+        claimed = active.claim
+        pending: list[list[runner.RunEvent]] = []
+
+        def sink(batch: list[runner.RunEvent]) -> None:
+            pending.append(batch)
+            if time.monotonic() - active.started > runner.FLUSH_SECONDS:
+                self._store(claimed.run_id, pending)
+
+        try:
+            with directory:
+                names = [name for name, _, _ in claimed.hosts]
+                items = {Plain("skywright_items"): {name: claimed.work.items.get(name, {}) for name in names}}
+                results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
+                self._settle(active, results, pending)
+        except Exception as error:
+            log.exception("run %s failed", claimed.run_id)
+            self._give_back(active, f"The run failed: {error}")
+        finally:
+            with self._changed:
+                del self._active[claimed.run_id]
+            self.cloud.queue.notify()
+
+    def _store(self, run_id: str, pending: list[list[runner.RunEvent]]) -> None:
+        with self.cloud.database.write() as session:
+            events.store(session, run_id, [event for batch in pending for event in batch])
+        pending.clear()
+
+    def _settle(self, active: Active, results: Results, pending: list[list[runner.RunEvent]]) -> None:
+        claimed = active.claim
+        with self.cloud.database.write() as session:
+            events.store(session, claimed.run_id, [event for batch in pending for event in batch])
+            for job in jobs_of(session, claimed.attempts):
+                outcome = results.outcome(claimed.work.depends[job.id])
+                if results.canceled and job.cancel_requested_at is None:
+                    requeue(session, self.cloud, job, "Its run was ended for another reason", counted=False)
+                elif results.canceled:
+                    settle(session, self.cloud, job, canceled(), "canceled")
+                elif results.lost and not outcome.ok:
+                    requeue(session, self.cloud, job, outcome.error or "The run was killed")
+                else:
+                    settle(session, self.cloud, job, outcome)
+            row = session.get_one(Run, claimed.run_id)
+            row.state, row.rc, row.finished_at = results.state, results.rc, utcnow()
+        log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state, extra={"run": claimed.run_id})
+
+    def _give_back(self, active: Active, reason: str) -> None:
+        with self.cloud.database.write() as session:
+            for job in jobs_of(session, active.claim.attempts):
+                requeue(session, self.cloud, job, reason)
+            row = session.get_one(Run, active.claim.run_id)
+            row.state, row.finished_at = "error", utcnow()
+
+    def _renew_leases(self) -> None:
+        with self._changed:
+            mine = list(self._active)
+        if mine:
+            with self.cloud.database.write() as session:
+                session.execute(
+                    update(Job)
+                    .where(Job.run_id.in_(mine), Job.state == "running", Job.worker == self.name)
+                    .values(lease_until=utcnow() + LEASE)
+                )
+
+    def _cancel_requested(self) -> None:
+        with self._changed:
+            mine = dict(self._active)
+        if mine:
+            with self.cloud.database.read() as session:
+                wanted = Job.cancel_requested_at.is_not(None) & (Job.state == "running")
+                found = session.scalars(select(Job.run_id).where(Job.run_id.in_(mine), wanted).distinct()).all()
+            for run_id in found:
+                mine[run_id or ""].run.cancel()
+
+    def _finish(self) -> None:
+        """Let the runs end within bounds; then end them and give their jobs to the next worker."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while self._active and time.monotonic() < deadline:
+            self.cloud.queue.wait(0.2)
+        with self._changed:
+            for active in self._active.values():
+                active.run.cancel()
+        self._pool.shutdown(wait=True)
+        self._launcher.close()
+        log.info("worker %s has stopped", self.name)
+
+
+def main() -> None:
+    """One worker, until SIGTERM or SIGINT."""
+    configure()
+    worker = Worker(Cloud(Settings()))
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda _number, _frame: worker.stop())
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,84 @@
+"""A worker whose playbook is a test's: it writes files on this machine in place of servers on hosts.
+
+`python fake.py STATE PROJECT` is such a worker, for tests that kill it.
+"""
+
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from skywright.cloud import Cloud
+from skywright.db.jobs import Host, Job
+from skywright.jobs.playbooks import Outcome, Work, registry
+from skywright.jobs.submit import enqueue
+from skywright.jobs.worker import Worker
+from skywright.settings import Settings
+
+HERE = Path(__file__).parent
+
+
+class FakePlaybook:
+    """`playbooks/cloud/fake.yml`: an item is a file to write; how each job ended is appended to `settled`."""
+
+    name = "fake"
+
+    def render(self, session: Session, jobs: Sequence[Job], cloud: Cloud) -> Work:
+        work = Work()
+        for job in jobs:
+            arguments = job.arguments
+            if "raise" in arguments:
+                raise RuntimeError(arguments["raise"])
+            if "refuse" in arguments:
+                work.refused[job.id] = arguments["refuse"]
+                continue
+            host = arguments.get("host", "here")
+            item = {"id": job.id, "directory": str(cloud.settings.root), **arguments.get("item", {})}
+            work.items.setdefault(host, {}).setdefault("files", []).append(item)
+            work.depends[job.id] = {(host, job.id)}
+        return work
+
+    def settle(self, session: Session, job: Job, outcome: Outcome, cloud: Cloud) -> None:
+        if "settle" in job.arguments:
+            raise RuntimeError(job.arguments["settle"])
+        with (cloud.settings.root / "settled").open("a") as file:
+            file.write(f"{job.id} {outcome.ok}\n")
+
+
+def make_cloud(state: Path, *, create: bool = True) -> Cloud:
+    """A cloud in *state* with the hosts `here` (this machine) and `gone` (nowhere), running the tests' playbooks."""
+    registry()["fake"] = FakePlaybook()  # type: ignore[index]
+    cloud = Cloud(Settings(state_dir=state, project_dir=HERE / "project", observe_seconds=0, workers_sweep_seconds=0.5))
+    if create:
+        cloud.database.create_all()
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        gone = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_python_interpreter": "/usr/bin/python3"}
+        with cloud.database.write() as session:
+            session.add_all([Host(name="here", groups=["computes"], variables=local), Host(name="gone", variables=gone)])
+    return cloud
+
+
+def submit(cloud: Cloud, *resources: str, **arguments: object) -> str:
+    """Queue a fake job on *resources*; its id."""
+    with cloud.database.write() as session:
+        job = enqueue(session, cloud.queue, "fake", "write", [("file", name) for name in resources], arguments)
+        session.flush()
+        return job.id
+
+
+def job(cloud: Cloud, job_id: str) -> Job:
+    """The job as it is now."""
+    with cloud.database.read() as session:
+        return session.query(Job).filter_by(id=job_id).one()
+
+
+def main() -> None:
+    worker = Worker(make_cloud(Path(sys.argv[1]), create=False))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop())
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()
