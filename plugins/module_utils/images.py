@@ -20,11 +20,12 @@ CHUNK = 1024 * 1024
 class Cache:
     """The directory of base images."""
 
-    def __init__(self, runner, *, directory, servers, timeout):
+    def __init__(self, runner, *, directory, servers, timeout, leaving=()):
         self.runner = runner
         self.directory = directory
         self.servers = servers
         self.timeout = timeout
+        self.leaving = set(leaving)
 
     def path(self, image_id):
         """Name an image's file."""
@@ -51,7 +52,7 @@ class Cache:
     def _in_use(self):
         records = []
         if os.path.isdir(self.servers):
-            for server in os.listdir(self.servers):
+            for server in set(os.listdir(self.servers)) - self.leaving:
                 records.append(read_text(os.path.join(self.servers, server, "skywright.json")))
         return {json.loads(record).get("image_id") for record in records if record}
 

@@ -21,6 +21,11 @@ options:
     description: Directory of the servers' disks, which are based on images.
     type: path
     default: /var/lib/skywright/servers
+  leaving:
+    description: Servers that leave in the same run; the images that only they use may go.
+    type: list
+    elements: str
+    default: []
   timeout:
     description: Seconds that one image's download, and its conversion, may take.
     type: int
@@ -64,6 +69,7 @@ SPEC = {
     "images": items.IMAGES,
     "directory": {"type": "path", "default": "/var/lib/skywright/images"},
     "servers": {"type": "path", "default": "/var/lib/skywright/servers"},
+    "leaving": {"type": "list", "elements": "str", "default": []},
     "timeout": {"type": "int", "default": 1800},
 }
 
@@ -72,7 +78,7 @@ def main():
     """Converge the images."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     runner = Runner()
-    settings = {key: module.params[key] for key in ("directory", "servers", "timeout")}
+    settings = {key: module.params[key] for key in ("directory", "servers", "leaving", "timeout")}
     cache = Cache(runner, **settings)
     converge(
         module,
