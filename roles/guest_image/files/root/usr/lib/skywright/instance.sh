@@ -48,10 +48,11 @@ field() {
 	sed -n "s/^$1 //p" $fields
 }
 
-# The first label, of the characters that a host name may have.
+# The first label, of the characters that a host name may have; nothing may be left of it.
 set_hostname() {
 	name=$(printf '%s' "${1%%.*}" | tr -c 'A-Za-z0-9-' '-' | cut -c 1-63 | sed 's/^-*//; s/-*$//')
-	[ -n "$name" ] && [ "$name" != "$(cat /etc/hostname)" ] || return
+	name=${name:-skywright}
+	[ "$name" = "$(cat /etc/hostname)" ] && return
 	hostname "$name"
 	echo "$name" >/etc/hostname
 	printf '127.0.0.1 localhost\n127.0.1.1 %s\n' "$name" >/etc/hosts
