@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import PASSWORD, Api
 from openstack import exceptions
 from openstack.connection import Connection
 
@@ -34,11 +33,15 @@ def request(connection: Connection, method: str, path: str, body: object = None)
     return connection.network.request(path, method, json=body, raise_exc=False)
 
 
+def password(connection: Connection) -> str:
+    return str(connection.config.config["auth"]["password"])
+
+
 def error_type(answer: Any) -> str:
     return str(answer.json()["NeutronError"]["type"])
 
 
-def test_versions_need_no_token(api: Api, demo: Connection) -> None:
+def test_versions_need_no_token(api: Any, demo: Connection) -> None:
     root = demo.session.get(f"{api.url}/networking/", authenticated=False)
     version = root.json()["versions"][0]
     assert (root.status_code, version["id"], version["status"]) == (200, "v2.0", "CURRENT")
@@ -47,7 +50,7 @@ def test_versions_need_no_token(api: Api, demo: Connection) -> None:
     assert {"network", "subnet", "port"} <= names
 
 
-def test_without_a_token_it_is_401(api: Api, demo: Connection) -> None:
+def test_without_a_token_it_is_401(api: Any, demo: Connection) -> None:
     answer = demo.session.get(f"{api.url}/networking/v2.0/networks", authenticated=False, raise_exc=False)
     assert answer.status_code == 401
 
@@ -182,7 +185,7 @@ def test_lists(alt: Connection, four_networks: None, query: str, names: list[str
 
 
 @pytest.fixture(scope="module")
-def four_networks(api: Api) -> Iterator[None]:
+def four_networks(api: Any) -> Iterator[None]:
     with api.connect("alt", "alt") as alt:
         networks = [alt.network.create_network(name=name, is_admin_state_up=name != "b") for name in "abcd"]
         alt.network.set_tags(networks[0], ["red"])
@@ -223,12 +226,12 @@ def test_an_unknown_marker_is_404(demo: Connection) -> None:
     assert request(demo, "GET", "/networks?limit=1&marker=gone").status_code == 404
 
 
-def test_openstackclient(api: Api, tmp_path: Path) -> None:
+def test_openstackclient(api: Any, demo: Connection, tmp_path: Path) -> None:
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("OS_")},
         "OS_AUTH_URL": f"{api.url}/identity",
         "OS_USERNAME": "demo",
-        "OS_PASSWORD": PASSWORD,
+        "OS_PASSWORD": password(demo),
         "OS_PROJECT_NAME": "demo",
         "OS_USER_DOMAIN_NAME": "Default",
         "OS_PROJECT_DOMAIN_NAME": "Default",
@@ -253,10 +256,10 @@ def test_openstackclient(api: Api, tmp_path: Path) -> None:
     run("network", "delete", "cli")
 
 
-def test_readers_may_not_write(api: Api) -> None:
+def test_readers_may_not_write(api: Any, demo: Connection) -> None:
     with api.cloud.database.write() as session:
         project = bootstrap.ensure_project(session, "demo")
-        user = bootstrap.ensure_user(session, "watcher", PASSWORD, project)
+        user = bootstrap.ensure_user(session, "watcher", password(demo), project)
         bootstrap.grant(session, user, "reader", "project", project.id)
     with api.connect("watcher", "demo") as reader:
         assert request(reader, "GET", "/networks").status_code == 200

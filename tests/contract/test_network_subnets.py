@@ -5,7 +5,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from conftest import Api
 from openstack.connection import Connection
 
 
@@ -171,7 +170,7 @@ def test_the_network_owners_ports_are_his_own_making(demo: Connection, network: 
     assert answer.status_code == 403
 
 
-def test_concurrent_ports_have_different_addresses(api: Api, demo: Connection, network: Any) -> None:
+def test_concurrent_ports_have_different_addresses(api: Any, demo: Connection, network: Any) -> None:
     make(demo, "subnet", network_id=network.id, ip_version=4, cidr="10.0.0.0/26")
     with ThreadPoolExecutor(8) as pool:
         ports = list(pool.map(lambda _: make(demo, "port", network_id=network.id), range(40)))

@@ -45,7 +45,7 @@ def _address(value: str) -> str:
 
 def _cidr(value: str) -> str:
     try:
-        if "/" not in value:
+        if "/" not in value or value != "".join(value.split()):
             raise ValueError
         return str(netaddr.IPNetwork(value).cidr)
     except (netaddr.AddrFormatError, ValueError) as error:

@@ -1,0 +1,176 @@
+"""Hostile input to the network API: it works as plain text or is refused, and nothing leaks."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+NAMES = [
+    "{{ lookup('pipe','touch /tmp/skywright-pwned-network') }}",
+    "$(touch /tmp/skywright-pwned-network)",
+    '"><x>',
+    "-rf",
+    "../../../etc/passwd",
+    "a\nb",
+    "' OR 1=1 --",
+    "ü" * 255,
+    "😀" * 255,
+    "",
+]
+KINDS = {
+    "network": {},
+    "subnetpool": {"prefixes": ["10.0.0.0/8"]},
+}
+
+
+def request(connection: Connection, method: str, path: str, body: object = None, **options: Any) -> Any:
+    return connection.network.request(path, method, json=body, raise_exc=False, **options)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_text(demo: Connection, name: str) -> None:
+    for kind, values in KINDS.items():
+        body = {kind: {**values, "name": name, "description": name}}
+        made = request(demo, "POST", f"/{kind}s", body).json()[kind]
+        shown = request(demo, "GET", f"/{kind}s/{made['id']}").json()[kind]
+        assert shown["name"] == shown["description"] == name
+        found = request(demo, "GET", f"/{kind}s", params={"name": name}).json()[f"{kind}s"]
+        assert made["id"] in {each["id"] for each in found}
+        assert request(demo, "DELETE", f"/{kind}s/{made['id']}").status_code == 204
+    assert not Path("/tmp/skywright-pwned-network").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 256, "nul\0", "\ud800", 5, ["x"], {"a": 1}, None, True])
+def test_what_is_no_name_is_400(demo: Connection, name: object) -> None:
+    for kind, values in KINDS.items():
+        assert request(demo, "POST", f"/{kind}s", {kind: {**values, "name": name}}).status_code == 400
+
+
+@pytest.mark.parametrize("identifier", ["..%2f..", "%00", "'", "{{7*7}}", "x" * 300, "%ff%fe", "-1", "💥"])
+def test_ids_that_are_none_are_404(demo: Connection, identifier: str) -> None:
+    for kind in ("network", "subnet", "port", "subnetpool"):
+        assert request(demo, "GET", f"/{kind}s/{identifier}").status_code == 404
+        assert request(demo, "DELETE", f"/{kind}s/{identifier}").status_code == 404
+        assert request(demo, "PUT", f"/{kind}s/{identifier}", {kind: {"name": "x"}}).status_code == 404
+
+
+@pytest.fixture
+def network(demo: Connection) -> Iterator[Any]:
+    network = demo.network.create_network(name="private")
+    yield network
+    demo.network.delete_network(network)
+
+
+HUGE = 10**40
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"cidr": "$(reboot)"},
+        {"cidr": "10.0.0.0/24\n"},
+        {"cidr": "10.0.0.0/999"},
+        {"cidr": "1.2.3.4/0.0.0.256"},
+        {"cidr": "::/0"},
+        {"cidr": 10},
+        {"cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.1; reboot"},
+        {"cidr": "10.0.0.0/24", "gateway_ip": "{{ 1 }}"},
+        {"cidr": "10.0.0.0/24", "dns_nameservers": ["8.8.8.8\ndhcp-script=/bin/sh"]},
+        {"cidr": "10.0.0.0/24", "dns_nameservers": ["8.8.8.8"] * 1000},
+        {"cidr": "10.0.0.0/24", "dns_nameservers": "8.8.8.8"},
+        {"cidr": "10.0.0.0/24", "host_routes": [{"destination": "x", "nexthop": "y"}]},
+        {"cidr": "10.0.0.0/24", "host_routes": [{"destination": "10.0.0.0/8", "nexthop": "10.0.0.1", "x": 1}]},
+        {"cidr": "10.0.0.0/24", "allocation_pools": [{"start": "10.0.0.2"}]},
+        {"cidr": "10.0.0.0/24", "allocation_pools": [{"start": "::", "end": "10.0.0.9"}]},
+        {"cidr": "10.0.0.0/24", "ip_version": HUGE},
+        {"prefixlen": HUGE},
+        {"subnetpool_id": "../x"},
+    ],
+)
+def test_what_is_no_subnet_is_400(demo: Connection, network: Any, values: dict[str, Any]) -> None:
+    body = {"subnet": {"network_id": network.id, "ip_version": 4, **values}}
+    answer = request(demo, "POST", "/subnets", body)
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"mac_address": "fa:16:3e:00:00:0g"},
+        {"mac_address": "fa:16:3e:00:00:01\n"},
+        {"mac_address": "fa:16:3e:00:00:01,set:x"},
+        {"fixed_ips": [{"ip_address": "10.0.0.1,10.0.0.2"}]},
+        {"fixed_ips": [{"ip_address": "0x0a000001"}]},
+        {"fixed_ips": [{}]},
+        {"fixed_ips": "10.0.0.1"},
+        {"fixed_ips": [{"subnet_id": "6b5f3a3e-0000-4000-8000-000000000000"}]},
+        {"network_id": "x"},
+        {"network_id": HUGE},
+        {"device_id": "x" * 256},
+        {"security_groups": ["default"]},
+        {"port_security_enabled": True},
+        {"binding:vnic_type": "direct"},
+    ],
+)
+def test_what_is_no_port_is_400(demo: Connection, network: Any, values: dict[str, Any]) -> None:
+    answer = request(demo, "POST", "/ports", {"port": {"network_id": network.id, **values}})
+    assert answer.status_code == 400, answer.text
+
+
+@pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"network": {"name": "\\ud800"}}', "[" * 5000, '"x"'])
+def test_what_is_no_json_object_is_400(demo: Connection, body: str) -> None:
+    headers = {"Content-Type": "application/json"}
+    answer = demo.network.request("/networks", "POST", data=body, headers=headers, raise_exc=False)
+    assert answer.status_code == 400
+    assert "NeutronError" in answer.json()
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "limit=" + "9" * 100,
+        "changed_since=x",
+        "sort_key=__class__",
+        "sort_key=deleted_at",
+        "page_reverse=maybe",
+        "fixed_ips=x",
+        "status=%00",
+        "tags=%00",
+        "fields=__dict__",
+        "name=" + "x" * 5000,
+    ],
+)
+def test_queries_never_crash(demo: Connection, query: str) -> None:
+    for kind in ("networks", "ports"):
+        assert request(demo, "GET", f"/{kind}?{query}").status_code in (200, 400)
+
+
+@pytest.mark.parametrize("tag", ["a,b", "x" * 256])
+def test_bad_tags_are_400(demo: Connection, network: Any, tag: str) -> None:
+    assert request(demo, "PUT", f"/networks/{network.id}/tags/{tag}").status_code == 400
+    assert request(demo, "PUT", f"/networks/{network.id}/tags", {"tags": [tag]}).status_code == 400
+
+
+def test_tokens_of_nobody_are_401(demo: Connection) -> None:
+    for token in ("x", "gAAAAAB" + "A" * 200):
+        answer = demo.network.request(
+            "/networks", "GET", headers={"X-Auth-Token": token}, authenticated=False, raise_exc=False
+        )
+        assert answer.status_code == 401
+
+
+def test_others_things_do_not_leak(admin: Connection, demo: Connection, alt: Connection, network: Any) -> None:
+    subnet = demo.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
+    project = demo.current_project_id
+    mine = alt.network.create_network(name="mine")
+    for path in (f"/networks?project_id={project}", f"/subnets?tenant_id={project}", f"/ports?network_id={network.id}"):
+        (found,) = request(alt, "GET", path).json().values()
+        assert found == []
+    assert request(alt, "GET", f"/networks?limit=1&marker={network.id}").json().get("networks") != [network.id]
+    taken = {"port": {"network_id": mine.id, "fixed_ips": [{"subnet_id": subnet.id}]}}
+    assert request(alt, "POST", "/ports", taken).status_code == 400
+    assert request(alt, "PUT", f"/networks/{network.id}/tags/x").status_code == 404
+    assert request(alt, "GET", f"/quotas/{project}").status_code == 403
+    alt.network.delete_network(mine)
