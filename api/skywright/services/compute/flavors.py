@@ -170,7 +170,7 @@ def _page(context: Context, path: str) -> tuple[Iterable[Flavor], dict[str, Any]
     limit = page_limit(parameters)
     query = query.order_by(order(column), order(Flavor.id)).limit(limit + 1)
     rows: list[Flavor] = list(context.db.scalars(query))
-    if len(rows) <= limit and not (parameters.get("limit") and len(rows) == limit):
+    if len(rows) <= limit:
         return rows, {}
     rows = rows[:limit]
     following = dict(parameters) | {"marker": rows[-1].id}

@@ -118,9 +118,9 @@ def list_rows(context: Context, columns: Sequence[Any]) -> tuple[Sequence[Row[An
     if marker := parameters.get("marker"):
         query = query.where(_after(context, base, marker, order))
     query = query.order_by(*(_directed(column, descending) for column, descending in order)).limit(limit + 1)
-    rows = context.db.execute(query).all()
-    more = len(rows) > limit or (parameters.get("limit") is not None and len(rows) == limit)
-    return rows[:limit], rows[limit - 1].id if more else None
+    # Past the session: its rows of columns cost twice as much.
+    rows = context.db.connection().execute(query).all()
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
 
 
 def _scope(context: Context, parameters: QueryParams) -> ColumnElement[bool]:

@@ -1,6 +1,7 @@
 """How servers look, at every microversion. Lists read plain columns: no object per row, no query per server."""
 
 import hashlib
+from collections import namedtuple
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any
@@ -29,7 +30,24 @@ def _raw(column: Any) -> ColumnElement[Any]:
     return type_coerce(column, String).label(column.key) if isinstance(column.type, DateTime) else column
 
 
-COLUMNS = [_raw(column) for column in Server.__table__.columns if column.key not in ("public_key", "admin_pass")]
+UNSEEN = frozenset(
+    {
+        "public_key",
+        "admin_pass",
+        "kept_ports",
+        "vcpus",
+        "ram_mib",
+        "disk_gib",
+        "wanted_host",
+        "power",
+        "boot_id",
+        "reboot",
+    }
+)
+COLUMNS = [_raw(column) for column in Server.__table__.columns if column.key not in UNSEEN]
+# A database row takes ten times as long to give an attribute as a named tuple does.
+_record = namedtuple("Record", [column.key for column in COLUMNS])  # type: ignore[misc]
+Record: Any = _record
 
 
 def moment(value: Any) -> str | None:
@@ -74,7 +92,7 @@ def addresses_of(session: Session, server_ids: Sequence[str], *, types: bool) ->
         .order_by(Port.created_at, Port.id, Address.ip_address)
     )
     found: dict[str, dict[str, list[Any]]] = {}
-    for server_id, network, ip, mac in session.execute(query):
+    for server_id, network, ip, mac in session.connection().execute(query).all():
         entry = {"version": 6 if ":" in ip else 4, "addr": ip}
         if types:
             entry["OS-EXT-IPS:type"] = "fixed"
@@ -105,15 +123,15 @@ class ServerViews:
 
     def render(self, rows: Iterable[Row[Any]]) -> list[dict[str, Any]]:
         """The views of *rows*, which have COLUMNS."""
-        rows = list(rows)
-        addresses = addresses_of(self.session, [row.id for row in rows], types=self.full) if rows else {}
+        records = [Record._make(row) for row in rows]
+        addresses = addresses_of(self.session, [record.id for record in records], types=self.full)
         for host in self.session.scalars(select(Host)):
             self._zones[host.name] = zone_of(host)
             disabled = host.state != "enabled"
             self._host_status[host.name] = "MAINTENANCE" if disabled else "UP" if host.up else "DOWN"
-        return [self._view(row, addresses.get(row.id, {})) for row in rows]
+        return [self._view(record, addresses.get(record.id, {})) for record in records]
 
-    def _view(self, row: Row[Any], addresses: dict[str, list[Any]]) -> dict[str, Any]:
+    def _view(self, row: Any, addresses: dict[str, list[Any]]) -> dict[str, Any]:
         status = public_status(row.status, row.task_state)
         view = {
             "id": row.id,
@@ -152,7 +170,7 @@ class ServerViews:
             fault.pop("details", None)
         return fault
 
-    def _versioned(self, view: dict[str, Any], row: Row[Any]) -> None:
+    def _versioned(self, view: dict[str, Any], row: Any) -> None:
         """Fields that came with later microversions and that every form of a server has."""
         version = self.version
         if version >= 9:
@@ -170,7 +188,7 @@ class ServerViews:
         if version >= 96:
             view["pinned_availability_zone"] = row.availability_zone
 
-    def _extended(self, view: dict[str, Any], row: Row[Any]) -> None:
+    def _extended(self, view: dict[str, Any], row: Any) -> None:
         view["config_drive"] = "True" if row.config_drive else ""
         view["key_name"] = row.key_name
         view["OS-SRV-USG:launched_at"] = _usage_moment(row.launched_at)
@@ -185,7 +203,7 @@ class ServerViews:
         if self.admin:
             self._administrative(view, row)
 
-    def _administrative(self, view: dict[str, Any], row: Row[Any]) -> None:
+    def _administrative(self, view: dict[str, Any], row: Any) -> None:
         view["OS-EXT-SRV-ATTR:host"] = row.host
         view["OS-EXT-SRV-ATTR:hypervisor_hostname"] = row.host
         view["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{row.id}"
