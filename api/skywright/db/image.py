@@ -80,3 +80,31 @@ class ImageTask(Base):
     status: Mapped[str] = mapped_column(String(16))  # success, failure
     message: Mapped[str] = mapped_column(String(1024), default="")
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class MetadefNamespace(Base):
+    """A catalog of metadata that images and other resources may carry."""
+
+    __tablename__ = "metadef_namespace"
+    namespace: Mapped[str] = mapped_column(String(80), primary_key=True)
+    project_id: Mapped[str | None] = mapped_column(String(255))
+    display_name: Mapped[str | None] = mapped_column(String(80))
+    description: Mapped[str | None] = mapped_column(String(500))
+    visibility: Mapped[str] = mapped_column(String(10), default="private")
+    protected: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class MetadefItem(Base):
+    """What a namespace holds: objects, properties, tags, and the resource types that it is for."""
+
+    __tablename__ = "metadef_item"
+    namespace: Mapped[str] = mapped_column(
+        ForeignKey("metadef_namespace.namespace", ondelete="CASCADE"), primary_key=True
+    )
+    kind: Mapped[str] = mapped_column(String(16), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    body: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -1,7 +1,17 @@
 """Image v2, what Glance is in OpenStack."""
 
 from skywright.http.service import Service
-from skywright.services.image import downloads, images, imports, members, schemas, uploads, versions
+from skywright.services.image import (
+    downloads,
+    images,
+    imports,
+    members,
+    metadef_routes,
+    metadefs,
+    schemas,
+    uploads,
+    versions,
+)
 from skywright.services.image.errors import render_error
 from skywright.services.image.policies import POLICIES
 
@@ -19,6 +29,8 @@ SERVICE = Service(
         imports.router,
         members.router,
         schemas.router,
+        metadefs.router,
+        metadef_routes.router,
     ],
     policies=POLICIES,
     render_error=render_error,

@@ -6,7 +6,7 @@ from fastapi import Response
 from sqlalchemy import select
 
 from skywright.db.image import ImageTask
-from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.services.image import views
 from skywright.services.image.access import own_image, visible_image
 from skywright.services.image.bodies import JsonObject
@@ -15,6 +15,7 @@ from skywright.services.image.uploads import become_active
 
 router = Router()
 METHODS = ["glance-direct"]
+TASK_LIMIT = 1000
 
 
 @router.operation("GET", "/v2/info/import", policy="image:info")
@@ -65,6 +66,26 @@ def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
         query = select(ImageTask).where(ImageTask.image_id == row.id).order_by(ImageTask.created_at)
         tasks = list(context.db.scalars(query))
     return {"tasks": [views.task(task) for task in tasks]}
+
+
+@router.operation("GET", "/v2/tasks", policy="image:tasks:list_all")
+def list_tasks(context: Context) -> dict[str, Any]:
+    """The newest tasks of all images."""
+    rows = context.db.scalars(select(ImageTask).order_by(ImageTask.created_at.desc()).limit(TASK_LIMIT))
+    return {"tasks": [views.task(row) for row in rows], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}
+
+
+@router.operation("GET", "/v2/tasks/{task_id}", policy="image:tasks:list_all")
+def show_task(context: Context, task_id: str) -> dict[str, Any]:
+    row = context.db.get(ImageTask, task_id)
+    if row is None:
+        raise NotFound(f"Task not found with id {task_id}")
+    return views.task(row)
+
+
+@router.operation("POST", "/v2/tasks", policy="image:tasks:create")
+def create_task(context: Context) -> None:
+    raise BadRequest("Tasks import from URLs, which this service does not fetch. Upload the data, or stage it.")
 
 
 def _check_stores(body: dict[str, Any]) -> None:

@@ -24,6 +24,10 @@ POLICIES = {
     "image:members:update": MEMBER,
     "image:members:delete": MEMBER,
     "image:tasks:list": READER,
+    "image:tasks:list_all": ADMIN,
+    "image:tasks:create": ADMIN,
+    "image:metadefs:read": READER,
+    "image:metadefs:write": ADMIN,
     "image:info": READER,
     "image:schemas": READER,
 }

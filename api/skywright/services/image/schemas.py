@@ -16,7 +16,8 @@ TEXT = "^[^\\u0000]*$"
 MAX_INTEGER = 2**31 - 1
 
 
-def _read_only(kind: Any, description: str, **more: Any) -> dict[str, Any]:
+def read_only(kind: Any, description: str, **more: Any) -> dict[str, Any]:
+    """The schema of what only the service sets."""
     return {"type": kind, "readOnly": True, "description": f"{description} (READ-ONLY)", **more}
 
 
@@ -32,7 +33,7 @@ TAGS = {
 IMAGE_PROPERTIES: dict[str, Any] = {
     "id": {"type": "string", "pattern": UUID, "maxLength": 36, "description": "An identifier for the image"},
     "name": _text("Descriptive name for the image", ["null", "string"]),
-    "status": _read_only(
+    "status": read_only(
         "string",
         "Status of the image",
         enum=["queued", "saving", "active", "killed", "deleted", "uploading", "importing", "deactivated"],
@@ -44,20 +45,20 @@ IMAGE_PROPERTIES: dict[str, Any] = {
     },
     "protected": {"type": "boolean", "description": "If true, image will not be deletable."},
     "os_hidden": {"type": "boolean", "description": "If true, image will not appear in default image list response."},
-    "checksum": _read_only(["null", "string"], "md5 hash of image contents."),
-    "os_hash_algo": _read_only(["null", "string"], "Algorithm to calculate the os_hash_value"),
-    "os_hash_value": _read_only(["null", "string"], "Hexdigest of the image contents using os_hash_algo"),
+    "checksum": read_only(["null", "string"], "md5 hash of image contents."),
+    "os_hash_algo": read_only(["null", "string"], "Algorithm to calculate the os_hash_value"),
+    "os_hash_value": read_only(["null", "string"], "Hexdigest of the image contents using os_hash_algo"),
     "owner": _text("Owner of the image", ["null", "string"]),
-    "size": _read_only(["null", "integer"], "Size of image file in bytes"),
-    "virtual_size": _read_only(["null", "integer"], "Virtual size of image in bytes"),
+    "size": read_only(["null", "integer"], "Size of image file in bytes"),
+    "virtual_size": read_only(["null", "integer"], "Virtual size of image in bytes"),
     "container_format": {
         "type": ["null", "string"],
         "enum": [None, *CONTAINER_FORMATS],
         "description": "Format of the container",
     },
     "disk_format": {"type": ["null", "string"], "enum": [None, *DISK_FORMATS], "description": "Format of the disk"},
-    "created_at": _read_only("string", "Date and time of image registration"),
-    "updated_at": _read_only("string", "Date and time of the last image modification"),
+    "created_at": read_only("string", "Date and time of image registration"),
+    "updated_at": read_only("string", "Date and time of the last image modification"),
     "tags": TAGS,
     "min_ram": {
         "type": "integer",
@@ -71,10 +72,10 @@ IMAGE_PROPERTIES: dict[str, Any] = {
         "maximum": MAX_INTEGER,
         "description": "Amount of disk space (in GB) required to boot image.",
     },
-    "self": _read_only("string", "An image self url"),
-    "file": _read_only("string", "An image file url"),
-    "schema": _read_only("string", "An image schema url"),
-    "stores": _read_only("string", "Stores in which the image data resides"),
+    "self": read_only("string", "An image self url"),
+    "file": read_only("string", "An image file url"),
+    "schema": read_only("string", "An image schema url"),
+    "stores": read_only("string", "Stores in which the image data resides"),
 }
 READ_ONLY = frozenset(name for name, schema in IMAGE_PROPERTIES.items() if schema.get("readOnly")) | {
     "direct_url",
@@ -95,7 +96,7 @@ IMAGE = {
 MEMBER: dict[str, Any] = {
     "name": "member",
     "properties": {
-        "created_at": _read_only("string", "Date and time of image member creation"),
+        "created_at": read_only("string", "Date and time of image member creation"),
         "image_id": {"type": "string", "pattern": UUID, "description": "An identifier for the image"},
         "member_id": _text("An identifier for the image member (tenantId)"),
         "status": {
@@ -103,13 +104,14 @@ MEMBER: dict[str, Any] = {
             "enum": ["pending", "accepted", "rejected"],
             "description": "The status of this image member",
         },
-        "updated_at": _read_only("string", "Date and time of last modification of image member"),
-        "schema": _read_only("string", "The schema of the image member"),
+        "updated_at": read_only("string", "Date and time of last modification of image member"),
+        "schema": read_only("string", "The schema of the image member"),
     },
 }
 
 
-def _collection(name: str, item: dict[str, Any]) -> dict[str, Any]:
+def collection(name: str, item: dict[str, Any]) -> dict[str, Any]:
+    """The schema of a list of *item*s."""
     links = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}]
     return {
         "name": name,
@@ -125,9 +127,9 @@ def _collection(name: str, item: dict[str, Any]) -> dict[str, Any]:
 
 DOCUMENTS = {
     "image": IMAGE,
-    "images": _collection("images", IMAGE),
+    "images": collection("images", IMAGE),
     "member": MEMBER,
-    "members": _collection("members", MEMBER),
+    "members": collection("members", MEMBER),
 }
 _image = Draft202012Validator({"type": "object", **IMAGE})
 _member_status = Draft202012Validator(MEMBER["properties"]["status"])
@@ -135,7 +137,7 @@ _member_status = Draft202012Validator(MEMBER["properties"]["status"])
 
 def check_image(body: dict[str, Any]) -> None:
     """BadRequest unless *body*'s attributes and properties are what the image schema allows."""
-    _check(_image, body)
+    check(_image, body)
     for name in body:
         if not name or len(name) > 255 or "\0" in name:
             raise BadRequest(f"Provided property name {name[:40]!r} is empty, too long or holds a NUL.")
@@ -143,10 +145,11 @@ def check_image(body: dict[str, Any]) -> None:
 
 def check_member_status(status: Any) -> None:
     """BadRequest unless *status* is one that a member may have."""
-    _check(_member_status, status)
+    check(_member_status, status)
 
 
-def _check(validator: Draft202012Validator, value: Any) -> None:
+def check(validator: Draft202012Validator, value: Any) -> None:
+    """BadRequest unless *value* is what *validator*'s schema allows."""
     for error in validator.iter_errors(value):
         where = f" for '{error.path[0]}'" if error.path else ""
         raise BadRequest(f"Provided object does not match schema{where}: {error.message[:500]}")

@@ -1,0 +1,81 @@
+"""What a namespace of metadata definitions holds; all kinds of items behave alike."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from jsonschema import Draft202012Validator
+
+from skywright.db import isoformat
+from skywright.db.image import MetadefItem, MetadefNamespace
+from skywright.http import Conflict, Context, NotFound
+from skywright.services.image import metadef_schemas
+from skywright.services.image.schemas import check
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of items: its name in paths and lists, how one is checked, whether lists are keyed by name."""
+
+    plural: str
+    label: str
+    validator: Draft202012Validator
+    keyed: bool = False
+    dated: bool = True
+
+
+OBJECTS = Kind("objects", "object", Draft202012Validator(metadef_schemas.OBJECT))
+PROPERTIES = Kind("properties", "property", Draft202012Validator(metadef_schemas.PROPERTY), keyed=True, dated=False)
+TAGS = Kind("tags", "tag", Draft202012Validator(metadef_schemas.TAG))
+RESOURCE_TYPES = Kind(
+    "resource_type_associations", "resource type association", Draft202012Validator(metadef_schemas.RESOURCE_TYPE)
+)
+KINDS = {kind.plural: kind for kind in (OBJECTS, PROPERTIES, TAGS)}
+
+
+def kind_named(plural: str) -> Kind:
+    """The kind of a path; NotFound for a path that there is not."""
+    if plural not in KINDS:
+        raise NotFound("The resource could not be found.")
+    return KINDS[plural]
+
+
+def get_item(context: Context, namespace: MetadefNamespace, kind: Kind, name: str) -> MetadefItem:
+    """The item *name*, or NotFound."""
+    row = context.db.get(MetadefItem, (namespace.namespace, kind.plural, name))
+    if row is None:
+        raise NotFound(f"The metadata definition {kind.label} {name} was not found in {namespace.namespace}.")
+    return row
+
+
+def checked(kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
+    """*body* without what only the service sets, if it is a valid item."""
+    check(kind.validator, body)
+    return {key: value for key, value in body.items() if key not in ("name", *metadef_schemas.DATES)}
+
+
+def add_item(context: Context, namespace: MetadefNamespace, kind: Kind, body: dict[str, Any]) -> MetadefItem:
+    """Add *body* to *namespace*; Conflict if there is one of its name."""
+    content = checked(kind, body)
+    key = (namespace.namespace, kind.plural, body["name"])
+    if context.db.get(MetadefItem, key) is not None:
+        raise Conflict(f"A metadata definition {kind.label} {body['name']} exists already in {namespace.namespace}.")
+    row = MetadefItem(namespace=namespace.namespace, kind=kind.plural, name=body["name"], body=content)
+    context.db.add(row)
+    context.db.flush()
+    return row
+
+
+def item_view(kind: Kind, row: MetadefItem) -> dict[str, Any]:
+    """One item."""
+    view = {"name": row.name, **row.body}
+    if kind.dated:
+        view |= {"created_at": isoformat(row.created_at), "updated_at": isoformat(row.updated_at)}
+    return view
+
+
+def item_views(kind: Kind, rows: Sequence[MetadefItem]) -> Any:
+    """Many items: a list, or for properties a mapping by name."""
+    if kind.keyed:
+        return {row.name: dict(row.body) for row in rows}
+    return [item_view(kind, row) for row in rows]

@@ -1,0 +1,127 @@
+"""Metadata definitions: namespaces, which everyone reads and administrators write."""
+
+from typing import Any
+
+from jsonschema import Draft202012Validator
+from sqlalchemy import or_, select
+
+from skywright.db import isoformat, utcnow
+from skywright.db.image import MetadefItem, MetadefNamespace
+from skywright.http import Conflict, Context, Forbidden, NotFound, Router
+from skywright.services.image import metadef_schemas
+from skywright.services.image.bodies import JsonObject
+from skywright.services.image.metadef_items import KINDS, RESOURCE_TYPES, add_item, item_views
+from skywright.services.image.schemas import check
+
+router = Router()
+_namespace = Draft202012Validator(metadef_schemas.NAMESPACE)
+SETTABLE = ("display_name", "description", "visibility", "protected")
+# What OpenStack's services call their resources, as namespaces say what they are for.
+RESOURCES = ("OS::Glance::Image", "OS::Nova::Flavor", "OS::Nova::Server", "OS::Cinder::Volume")
+
+
+@router.operation("GET", "/v2/schemas/metadefs/{name}", policy="image:schemas")
+def show_metadef_schema(context: Context, name: str) -> dict[str, Any]:
+    if name not in metadef_schemas.DOCUMENTS:
+        raise NotFound(f"There is no schema metadefs/{name}.")
+    return metadef_schemas.DOCUMENTS[name]
+
+
+@router.operation("GET", "/v2/metadefs/resource_types", policy="image:metadefs:read")
+def list_resource_types(context: Context) -> dict[str, Any]:
+    return {"resource_types": [{"name": name} for name in RESOURCES]}
+
+
+@router.operation("GET", "/v2/metadefs/namespaces", policy="image:metadefs:read")
+def list_namespaces(context: Context) -> dict[str, Any]:
+    query = select(MetadefNamespace).order_by(MetadefNamespace.namespace)
+    if not context.is_admin:
+        own = MetadefNamespace.project_id == context.who.project_id
+        query = query.where(or_(MetadefNamespace.visibility == "public", own))
+    visibility = context.request.query_params.get("visibility")
+    if visibility is not None:
+        query = query.where(MetadefNamespace.visibility == visibility)
+    rows = context.db.scalars(query).all()
+    return {
+        "namespaces": [_view(row) for row in rows],
+        "first": "/v2/metadefs/namespaces",
+        "schema": "/v2/schemas/metadefs/namespaces",
+    }
+
+
+@router.operation("POST", "/v2/metadefs/namespaces", policy="image:metadefs:write", status=201)
+def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
+    check(_namespace, body)
+    if context.db.get(MetadefNamespace, body["namespace"]) is not None:
+        raise Conflict(f"The metadata definition namespace={body['namespace']} already exists.")
+    row = MetadefNamespace(namespace=body["namespace"], project_id=body.get("owner", context.who.project_id))
+    for name in SETTABLE:
+        if name in body:
+            setattr(row, name, body[name])
+    context.db.add(row)
+    context.db.flush()
+    for item in body.get("resource_type_associations", []):
+        add_item(context, row, RESOURCE_TYPES, item)
+    for kind in KINDS.values():
+        found = body.get(kind.plural, [])
+        listed = [{"name": name, **item} for name, item in found.items()] if isinstance(found, dict) else found
+        for item in listed:
+            add_item(context, row, kind, item)
+    return _details(context, row)
+
+
+@router.operation("GET", "/v2/metadefs/namespaces/{namespace}", policy="image:metadefs:read")
+def show_namespace(context: Context, namespace: str) -> dict[str, Any]:
+    return _details(context, visible_namespace(context, namespace))
+
+
+@router.operation("PUT", "/v2/metadefs/namespaces/{namespace}", policy="image:metadefs:write")
+def update_namespace(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
+    check(_namespace, body)
+    row = visible_namespace(context, namespace)
+    if body["namespace"] != namespace:
+        raise Forbidden("A namespace cannot be renamed: its items and their users refer to it by name.")
+    for name in SETTABLE:
+        if name in body:
+            setattr(row, name, body[name])
+    row.project_id, row.updated_at = body.get("owner", row.project_id), utcnow()
+    return _details(context, row)
+
+
+@router.operation("DELETE", "/v2/metadefs/namespaces/{namespace}", policy="image:metadefs:write", status=204)
+def delete_namespace(context: Context, namespace: str) -> None:
+    row = visible_namespace(context, namespace)
+    if row.protected:
+        raise Forbidden(f"Metadata definition namespace {namespace} is protected and cannot be deleted.")
+    context.db.delete(row)
+
+
+def visible_namespace(context: Context, namespace: str) -> MetadefNamespace:
+    """The namespace if it is public, the caller's project's, or the caller is an administrator."""
+    row = context.db.get(MetadefNamespace, namespace)
+    if row is None or not (context.is_admin or row.visibility == "public" or row.project_id == context.who.project_id):
+        raise NotFound(f"The metadata definition namespace={namespace} was not found.")
+    return row
+
+
+def _view(row: MetadefNamespace) -> dict[str, Any]:
+    return {
+        "namespace": row.namespace,
+        **{name: getattr(row, name) for name in SETTABLE},
+        "owner": row.project_id,
+        "created_at": isoformat(row.created_at),
+        "updated_at": isoformat(row.updated_at),
+        "self": f"/v2/metadefs/namespaces/{row.namespace}",
+        "schema": "/v2/schemas/metadefs/namespace",
+    }
+
+
+def _details(context: Context, row: MetadefNamespace) -> dict[str, Any]:
+    query = select(MetadefItem).where(MetadefItem.namespace == row.namespace).order_by(MetadefItem.name)
+    items = context.db.scalars(query).all()
+    view = _view(row)
+    for kind in (RESOURCE_TYPES, *KINDS.values()):
+        found = [item for item in items if item.kind == kind.plural]
+        if found:
+            view[kind.plural] = item_views(kind, found)
+    return view

@@ -1,0 +1,95 @@
+"""Metadata definitions."""
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+BASE = "/metadefs/namespaces"
+
+
+@pytest.fixture
+def namespace(admin: Connection) -> Iterator[str]:
+    name = f"ns-{uuid.uuid4()}"
+    body = {
+        "namespace": name,
+        "visibility": "public",
+        "objects": [{"name": "o1", "properties": {"p": {"type": "string", "title": "P"}}}],
+        "properties": {"p1": {"type": "integer", "title": "P1"}},
+        "tags": [{"name": "t1"}],
+        "resource_type_associations": [{"name": "OS::Glance::Image", "prefix": "hw_"}],
+    }
+    assert admin.image.post(BASE, json=body).status_code == 201
+    yield name
+    admin.image.delete(f"{BASE}/{name}")
+
+
+def test_everyone_reads_administrators_write(admin: Connection, demo: Connection, namespace: str) -> None:
+    shown = demo.image.get(f"{BASE}/{namespace}").json()
+    assert shown["properties"] == {"p1": {"type": "integer", "title": "P1"}}
+    assert [item["name"] for item in shown["objects"]] == ["o1"]
+    assert [item["prefix"] for item in shown["resource_type_associations"]] == ["hw_"]
+    for method, path in (
+        ("PUT", ""),
+        ("DELETE", ""),
+        ("POST", "/objects"),
+        ("DELETE", "/tags/t1"),
+        ("POST", "/tags/x"),
+    ):
+        assert demo.image.request(f"{BASE}/{namespace}{path}", method, json={}).status_code == 403
+    change = {"namespace": namespace, "visibility": "private", "protected": True}
+    assert admin.image.put(f"{BASE}/{namespace}", json=change).json()["protected"] is True
+    assert demo.image.get(f"{BASE}/{namespace}").status_code == 404
+    assert namespace not in {item["namespace"] for item in demo.image.get(BASE).json()["namespaces"]}
+    assert admin.image.delete(f"{BASE}/{namespace}").status_code == 403
+    admin.image.put(f"{BASE}/{namespace}", json={"namespace": namespace, "protected": False})
+    assert admin.image.delete(f"{BASE}/{namespace}").status_code == 204
+    assert admin.image.get(f"{BASE}/{namespace}/objects").status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("plural", "body", "changed"),
+    [
+        ("objects", {"name": "new", "description": "d"}, {"description": "e"}),
+        ("properties", {"name": "new", "title": "T", "type": "string"}, {"title": "U", "type": "string"}),
+        ("tags", {"name": "new"}, {}),
+    ],
+)
+def test_items(admin: Connection, namespace: str, plural: str, body: dict[str, Any], changed: dict[str, Any]) -> None:
+    items = f"{BASE}/{namespace}/{plural}"
+    if plural == "tags":
+        assert admin.image.post(f"{items}/new").status_code == 201
+        assert admin.image.post(f"{items}/new").status_code == 409
+    else:
+        assert admin.image.post(items, json=body).status_code == 201
+        assert admin.image.post(items, json=body).status_code == 409
+        assert admin.image.post(items, json={"name": "a/b", "title": "T", "type": "string"}).status_code == 400
+        assert admin.image.post(items, json={"nothing": 1}).status_code == 400
+    renamed = admin.image.put(f"{items}/new", json={"name": "renamed", **changed})
+    assert renamed.status_code == 200
+    assert {"name": "renamed", **changed}.items() <= admin.image.get(f"{items}/renamed").json().items()
+    assert admin.image.get(f"{items}/new").status_code == 404
+    assert len(admin.image.get(items).json()[plural]) == 2
+    assert admin.image.delete(f"{items}/renamed").status_code == 204
+    assert admin.image.delete(items).status_code == 204
+    assert not admin.image.get(items).json()[plural]
+
+
+def test_tags_are_replaced_together(admin: Connection, namespace: str) -> None:
+    tags = f"{BASE}/{namespace}/tags"
+    assert admin.image.post(tags, json={"tags": [{"name": "a"}, {"name": "b"}]}).status_code == 201
+    assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["a", "b"]
+    assert admin.image.post(tags, json={"tags": ["a"]}).status_code == 400
+    assert len(admin.image.get(tags).json()["tags"]) == 2
+
+
+def test_there_is_no_other_kind(admin: Connection, namespace: str) -> None:
+    assert admin.image.get(f"{BASE}/{namespace}/nothing").status_code == 404
+
+
+def test_schemas(demo: Connection) -> None:
+    for name in ("namespace", "object", "property", "tag"):
+        assert demo.image.get(f"/schemas/metadefs/{name}").json()["name"] == name
+    assert demo.image.get("/metadefs/resource_types").json()["resource_types"]
