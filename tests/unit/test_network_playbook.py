@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any, cast
 
 import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sqlalchemy.orm import Session
 
 from skywright import ipam
@@ -15,6 +17,7 @@ from skywright.db.network import Network, NetworkHost, Port, Subnet
 from skywright.jobs.playbooks import Outcome
 from skywright.jobs.playbooks.network import PLAYBOOK, PortChange, network_items
 
+SPEC = Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml"
 CLOUD = cast(Cloud, None)  # this playbook asks nothing of it
 
 
@@ -52,6 +55,20 @@ def items(session: Session, *changes: PortChange) -> dict[str, dict[str, Any]]:
     work = network_items(session, changes)
     assert all(len(found) == 1 for found in work.items.values())
     return {host: found[0] for host, found in work.items.items()}
+
+
+@pytest.mark.parametrize("kind", ["vxlan", "flat"])
+def test_items_are_what_the_role_takes(session: Session, network: Network, kind: str) -> None:
+    network.type = kind
+    options = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
+    port = port_on(session, network, "host2")
+    arriving = network_items(session, [PortChange(port, "host2")]).items
+    leaving = network_items(session, [PortChange(port, "host2", present=False)]).items
+    removal = PLAYBOOK.render(session, [job(session, network, "delete", dhcp_host="host1")], CLOUD).items
+    for found in (*arriving.values(), *leaving.values(), *(kinds["networks"] for kinds in removal.values())):
+        result = ArgumentSpecValidator(options).validate({"network_networks": found})
+        assert not result.error_messages
+        assert not result.unsupported_parameters
 
 
 def test_the_first_port_brings_tap_tunnels_and_dhcp(session: Session, network: Network) -> None:
