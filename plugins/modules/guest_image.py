@@ -10,10 +10,10 @@ DOCUMENTATION = r"""
 module: guest_image
 short_description: Build a small bootable image from Debian packages
 description:
-  - Downloads packages with apt, picks programs, libraries and kernel modules out of them, adds a tree of files, and makes
-    a bootable qcow2 image of them (amd64, BIOS; a FAT partition to boot from, an ext4 one for the rest). Neither mounts
-    nor loop devices are used.
-  - The same recipe gives the same image. Nothing is built when the image was made by the same recipe.
+  - Downloads packages with apt, picks programs, libraries and kernel modules out of them, adds a tree of files, and
+    makes a bootable qcow2 image of them (amd64, BIOS; a FAT partition to boot from, an ext4 one for the rest).
+    Neither mounts nor loop devices are used.
+  - Nothing is built when the image was made by the same recipe. The same recipe gives the same files.
 options:
   path:
     description: The image. Its recipe is kept next to it, with the suffix C(.recipe).
@@ -289,9 +289,9 @@ class Builder:
         settle(self.initramfs)
         names = [os.path.relpath(path, self.initramfs) for path in tree(self.initramfs)]
         # Not compressed: unpacking costs a guest more than reading, and the image is compressed as a whole.
+        archive = os.path.join(self.boot, "initramfs")
         self.run(
-            ["cpio", "--quiet", "--create", "--format=newc", "--reproducible", "--owner=0:0"]
-            + ["--file", os.path.join(self.boot, "initramfs")],
+            ["cpio", "--quiet", "-o", "-H", "newc", "--reproducible", "--owner=0:0", "-F", archive],
             cwd=self.initramfs,
             data="\n".join(names),
         )
@@ -319,10 +319,8 @@ class Builder:
         files = sorted(os.path.join(self.boot, name) for name in os.listdir(self.boot))
         size_mib = 2 + (sum(os.path.getsize(file) for file in files) >> 20)
         fat = os.path.join(self.work, "fat")
-        self.run(
-            ["mkfs.fat", "--invariant", "-F", "16", "-s", "4", "-h", str(BOOT_START), "-n", "BOOT"]
-            + ["-C", fat, str(size_mib << 10)]
-        )
+        identity = ["--invariant", "-n", "BOOT", "-h", str(BOOT_START)]
+        self.run(["mkfs.fat", *identity, "-F", "16", "-s", "4", "-C", fat, str(size_mib << 10)])
         self.run(["mcopy", "-m", "-i", fat, *files, "::"])
         self.run(["syslinux", "--install", fat])
         with open(fat, "rb") as file:
@@ -330,18 +328,17 @@ class Builder:
 
     def make_root_partition(self, disk, start):
         settle(self.root)
-        self.run(
-            ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
-            + ["-U", UUID, "-L", "skywright"]
-            + ["-E", f"offset={start},hash_seed={UUID},root_owner=0:0"]
-            + ["-d", self.root, disk, f"{(self.params['size_mib'] << 10) - start // 1024}k"]
-        )
+        identity = ["-U", UUID, "-L", "skywright", "-E", f"offset={start},hash_seed={UUID},root_owner=0:0"]
+        layout = ["-b", "4096", "-I", "256", "-i", "16384", "-m", "0"]
+        size_kib = (self.params["size_mib"] << 10) - start // 1024
+        self.run(["mke2fs", "-qF", "-t", "ext4", *layout, *identity, "-d", self.root, disk, f"{size_kib}k"])
 
 
 def partition_table(boot_start, root_start):
     """The partition to boot from, and one for the root file system, which reaches beyond any disk.
 
-    The kernel ends it where the disk ends. So it grows with the disk, and no table of a disk in use is ever rewritten."""
+    The kernel ends it where the disk ends: it grows with the disk, and nobody rewrites the table of a disk in use.
+    """
     boot = partition(0x80, 0x0E, boot_start, root_start - boot_start)
     root = partition(0, 0x83, root_start, 0xFFFFFFFF - root_start)
     return b"SKYW\0\0" + boot + root + bytes(32) + b"\x55\xaa"

@@ -1,4 +1,4 @@
-"""The guest's reader of meta_data.json, which has nothing but awk: any text that users may write must come out as data."""
+"""The guest reads meta_data.json with awk alone: any text that users may write must come out as data."""
 
 import json
 import random
@@ -30,7 +30,9 @@ HOSTILE = [
 
 
 def read(text: str, awk: list[str]) -> list[tuple[str, str]]:
-    done = subprocess.run([*awk, "-f", READER], input=text.encode(), capture_output=True, check=True, env={"LC_ALL": "C"})
+    done = subprocess.run(
+        [*awk, "-f", READER], input=text.encode(), capture_output=True, check=True, env={"LC_ALL": "C"}
+    )
     assert done.stderr == b""
     return [tuple(line.split(" ", 1)) for line in done.stdout.decode().splitlines()]  # type: ignore[misc]
 
