@@ -48,7 +48,7 @@ domain={domain}
 dhcp-authoritative
 dhcp-lease-max=65536
 dhcp-leasefile={directory}/leases
-dhcp-hostsdir={directory}/hosts
+dhcp-hostsfile={directory}/hosts
 dhcp-optsfile={directory}/options
 """
 INSIDE = """\
@@ -134,7 +134,7 @@ def _options6(subnet):
 
 
 def host_entry(host):
-    """Give the file of one port: a line for each of its addresses."""
+    """Give the lines of one port, one for each of its addresses; the tag keeps the port's id."""
     name = f",{check.dns_name(host['hostname'])}" if host["hostname"] else ""
     lines = []
     for text in host["addresses"]:
@@ -144,7 +144,16 @@ def host_entry(host):
     return "".join(lines)
 
 
+def entries(text):
+    """Take the file of all ports apart again: {port id: its lines}."""
+    hosts = {}
+    for line in text.splitlines(keepends=True):
+        port_id = line.split(",")[1].partition("set:")[2]
+        hosts[port_id] = hosts.get(port_id, "") + line
+    return hosts
+
+
 def leases_of(entry):
-    """List the IPv4 leases, as (address, mac), that a port's file allowed."""
+    """List the IPv4 leases, as (address, mac), that a port's lines allowed."""
     fields = [line.split(",") for line in entry.splitlines()]
     return [(line[-1], line[0]) for line in fields if not line[-1].startswith("[")]

@@ -10,8 +10,8 @@ short_description: DHCP servers of tenant networks
 description:
   - Runs one dnsmasq a network in a namespace of its own, joined to the integration bridge by a veth pair. The port
     of the bridge is made by M(skywright.cloud.ovs_network).
-  - Only ports that are listed get an address, always the same one. New entries are read by dnsmasq at once; removed
-    ones by a signal; only other addresses of the server itself restart it.
+  - Only ports that are listed get an address, always the same one. dnsmasq reads changed entries and options on a
+    signal; only other addresses of the server itself restart it.
   - Each server is a systemd unit made of ip, ethtool and dnsmasq, so it comes back by itself after a restart.
 options:
   directory:
@@ -58,7 +58,7 @@ commands:
   returned: always
   type: list
   elements: list
-  sample: [[systemctl, reload, skywright-dhcp@0a0b0c0d-0000-4000-8000-000000000001.service]]
+  sample: [[systemctl, reload-or-restart, skywright-dhcp@0a0b0c0d-0000-4000-8000-000000000001.service]]
 """
 
 import os
@@ -112,14 +112,13 @@ class Servers:
         return {block["Id"]: block for block in blocks if "Id" in block}
 
     def _read(self, network_id, state):
-        hosts = self.path(network_id, "hosts")
-        names = [name for name in os.listdir(hosts) if name[0] != "."] if os.path.isdir(hosts) else []
         linked = os.path.exists(os.path.join(DEVICES, dnsmasq.outer_device(network_id)))
         return {
             "unit": read_text(self.unit_file) == self.unit,
             "files": {name: read_text(self.path(network_id, name)) for name in BASE_FILES},
             "options": read_text(self.path(network_id, "options")),
-            "hosts": {name: read_text(self.path(network_id, "hosts", name)) for name in names},
+            "hosts": dnsmasq.entries(read_text(self.path(network_id, "hosts")) or ""),
+            "told": not os.path.exists(self.path(network_id, "untold")),
             "enabled": state.get("UnitFileState") == "enabled",
             "running": state.get("ActiveState") == "active" and linked,
         }
@@ -143,6 +142,7 @@ class Servers:
             "files": dnsmasq.base_files(item, self.directory),
             "options": dnsmasq.options(item),
             "hosts": hosts,
+            "told": True,
             "enabled": True,
             "running": True,
         }
@@ -160,41 +160,36 @@ class Servers:
 
     def write(self, step):
         """Write what differs, then do the least that makes dnsmasq know it."""
-        os.makedirs(self.path(step.id, "hosts"), mode=0o755, exist_ok=True)
+        os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
+        # Should this run be cut off now, the next one sees that dnsmasq does not know its files.
+        write_text(self.path(step.id, "untold"), "")
         for name, text in step.want["files"].items():
             if (step.have or {}).get("files", {}).get(name) != text:
                 write_text(self.path(step.id, name), text)
         if step.changes("options"):
             write_text(self.path(step.id, "options"), step.want["options"])
-        stale = self._write_hosts(step)
-        self._tell(step, stale)
-        self._release(step, stale)
+        if step.changes("hosts") or step.have is None:
+            # dnsmasq 2.90 crashes when it reads entries from a directory by itself (dhcp-hostsdir).
+            lines = [text for _, text in sorted(step.want["hosts"].items())]
+            write_text(self.path(step.id, "hosts"), "".join(lines))
+        self._tell(step)
+        remove(self.path(step.id, "untold"))
+        self._release(step)
 
-    def _write_hosts(self, step):
-        """Write the hosts' entries and return the old ones that dnsmasq still believes in."""
-        have, want, stale = (step.have or {}).get("hosts", {}), step.want["hosts"], []
-        for name, text in have.items():
-            if want.get(name) != text:
-                stale.append(text)
-                if name not in want:
-                    remove(self.path(step.id, "hosts", name))
-        for name, text in want.items():
-            if have.get(name) != text:
-                write_text(self.path(step.id, "hosts", name), text)
-        return stale
-
-    def _tell(self, step, stale):
+    def _tell(self, step):
         if step.changes("files"):
             self.runner.read(["dnsmasq", "--test", "--conf-file=" + self.path(step.id, "dnsmasq.conf")])
         if step.changes("enabled"):
             self.runner.write(["systemctl", "enable", unit(step.id)])
         if any(step.changes(key) for key in ("unit", "files", "running")):
             self.runner.write(["systemctl", "restart", unit(step.id)])
-        elif step.changes("options") or stale:
-            self.runner.write(["systemctl", "reload", unit(step.id)])
+        elif any(step.changes(key) for key in ("options", "hosts", "told")):
+            self.runner.write(["systemctl", "reload-or-restart", unit(step.id)])
 
-    def _release(self, step, stale):
+    def _release(self, step):
         """End the leases of old entries, on the servers of the subnets that they belong to."""
+        have, want = (step.have or {}).get("hosts", {}), step.want["hosts"]
+        stale = [text for name, text in have.items() if want.get(name) != text]
         subnets = [subnet for subnet in step.item["dhcp"]["subnets"] if ":" not in subnet["cidr"]]
         leases = [
             (address, mac, subnet["address"])

@@ -94,7 +94,7 @@ def test_creates(run_module, host):
     assert f"tag:{tag},option:router,10.0.0.1\n" in host.text("options")
     assert "option:mtu,1450\n" in host.text("options")
     assert "address replace 10.0.0.2/24 dev ns0a0b0c0d-00" in host.text("inside")
-    assert host.text(f"hosts/{PORT}") == f"fa:16:3e:00:00:01,set:{PORT},web,10.0.0.5\n"
+    assert host.text("hosts") == f"fa:16:3e:00:00:01,set:{PORT},web,10.0.0.5\n"
 
 
 def test_second_run_changes_nothing(run_module, host):
@@ -126,21 +126,22 @@ def test_a_network_without_dhcp_is_left_alone(run_module, host):
     assert not run_module(dhcp_network.main, host.args({"id": NET2}))["changed"]
 
 
-def test_a_new_host_needs_neither_restart_nor_signal(run_module, host):
+def test_a_new_host_needs_no_restart(run_module, host):
     run_module(dhcp_network.main, host.args(network()))
     second = {"id": PORT2, "mac": "fa:16:3e:00:00:02", "addresses": ["10.0.0.6"]}
     answer = run_module(dhcp_network.main, host.args(network(hosts=[second])))
-    assert answer["changed"]
-    assert answer["commands"] == []
-    assert host.text(f"hosts/{PORT2}") == f"fa:16:3e:00:00:02,set:{PORT2},10.0.0.6\n"
-    assert host.text(f"hosts/{PORT}"), "hosts that are not listed stay"
+    assert verbs(answer) == ["reload-or-restart"]
+    assert host.released == []
+    lines = host.text("hosts").splitlines()
+    assert lines[1] == f"fa:16:3e:00:00:02,set:{PORT2},10.0.0.6"
+    assert lines[0].startswith("fa:16:3e:00:00:01"), "hosts that are not listed stay"
 
 
 @pytest.mark.parametrize("change", [{"state": "absent"}, {"addresses": ["10.0.0.7"]}])
 def test_an_old_host_is_forgotten_by_signal_and_its_lease_ends(run_module, host, change):
     run_module(dhcp_network.main, host.args(network()))
     answer = run_module(dhcp_network.main, host.args(network(hosts=[{**HOST, **change}])))
-    assert verbs(answer) == ["reload"]
+    assert verbs(answer) == ["reload-or-restart"]
     leases = [("10.0.0.5", "fa:16:3e:00:00:01", "10.0.0.2")]
     assert host.released == [("qdhcp-" + NET, "ns0a0b0c0d-00", leases)]
 
@@ -148,7 +149,7 @@ def test_an_old_host_is_forgotten_by_signal_and_its_lease_ends(run_module, host,
 def test_options_need_a_signal_and_addresses_a_restart(run_module, host):
     run_module(dhcp_network.main, host.args(network()))
     named = {**SUBNET, "dns_nameservers": ["9.9.9.9"]}
-    assert verbs(run_module(dhcp_network.main, host.args(network(subnets=[named])))) == ["reload"]
+    assert verbs(run_module(dhcp_network.main, host.args(network(subnets=[named])))) == ["reload-or-restart"]
     moved = {**named, "address": "10.0.0.3"}
     assert verbs(run_module(dhcp_network.main, host.args(network(subnets=[moved])))) == ["restart"]
 
@@ -162,6 +163,13 @@ def test_a_dead_server_and_a_lost_link_are_mended(run_module, host):
     assert verbs(run_module(dhcp_network.main, host.args(network()))) == ["restart"]
     host.systemd.units[unit]["enabled"] = False
     assert verbs(run_module(dhcp_network.main, host.args(network()))) == ["enable"]
+
+
+def test_a_run_that_was_cut_off_is_completed(run_module, host, monkeypatch):
+    run_module(dhcp_network.main, host.args(network()))
+    (host.directory / NET / "untold").touch()
+    assert verbs(run_module(dhcp_network.main, host.args(network()))) == ["reload-or-restart"]
+    assert not run_module(dhcp_network.main, host.args(network()))["changed"]
 
 
 def test_routes_dns_and_no_gateway(run_module, host):
@@ -179,7 +187,7 @@ def test_ipv6(run_module, host):
     subnet = {**SUBNET, "cidr": "fd00::/64", "address": "fd00::2", "dns_nameservers": ["fd00::53"]}
     run_module(dhcp_network.main, host.args(network(subnets=[subnet], hosts=[{**HOST, "addresses": ["fd00::5"]}])))
     assert ",fd00::,static,64,86400\n" in host.text("dnsmasq.conf")
-    assert host.text(f"hosts/{PORT}").endswith(",web,[fd00::5]\n")
+    assert host.text("hosts").endswith(",web,[fd00::5]\n")
 
 
 @pytest.mark.parametrize(
