@@ -55,3 +55,8 @@ class Settings(BaseSettings):
     @property
     def listen_addresses(self) -> list[str]:
         return [address.strip() for address in self.listen.split(",") if address.strip()]
+
+
+def load() -> Settings:
+    """The settings of the environment, and below them those of `<state_dir>/skywright.env`."""
+    return Settings(_env_file=Settings().root / "skywright.env")

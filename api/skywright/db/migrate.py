@@ -6,10 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, make_url, text
 
 from skywright.db.base import Database
+
+if TYPE_CHECKING:
+    from alembic.config import Config
 
 SCRIPTS = Path(__file__).parent / "migrations"
 VERSIONS = SCRIPTS / "versions"
@@ -37,7 +41,8 @@ def current(database: Database) -> str | None:
     with database.engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
-        return connection.scalar(text("SELECT version_num FROM alembic_version"))
+        revision = connection.scalar(text("SELECT version_num FROM alembic_version"))
+        return None if revision is None else str(revision)
 
 
 def revise(message: str) -> None:
@@ -54,7 +59,7 @@ def revise(message: str) -> None:
         command.revision(_config(url), message, autogenerate=True, rev_id=f"{number:04}")
 
 
-def _config(url: str):  # type: ignore[no-untyped-def]
+def _config(url: str) -> "Config":
     from alembic.config import Config  # noqa: PLC0415
 
     config = Config()

@@ -68,7 +68,8 @@ def claim(session: Session, cloud: "Cloud", worker: str, run_id: str) -> Claim |
 def _choose(session: Session, cloud: "Cloud") -> list[Job]:
     """The first job that may run, and with it all others of its playbook; the waiting ones are told what for."""
     taken = _resources_of_running(session)
-    now, chosen = utcnow(), []
+    now = utcnow()
+    chosen: list[Job] = []
     for job in session.scalars(select(Job).where(Job.state == "queued").order_by(Job.sequence).limit(LOOK_AHEAD)).all():
         if job.cancel_requested_at is not None:
             settle(session, cloud, job, canceled(), "canceled")

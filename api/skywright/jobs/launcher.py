@@ -167,10 +167,8 @@ def _play(request: dict[str, Any], output: int) -> NoReturn:
         os.environ.update(request["env"])
         sys.argv = request["argv"]
         if DISPLAY in sys.modules:  # ansible-runner's; a new one, for its lock must not be shared by runs
-            sys.modules[DISPLAY].event_context = sys.modules[DISPLAY].EventContext()
-        from ansible.cli.playbook import main as playbook  # noqa: PLC0415 - only this process may import Ansible
-
-        playbook(request["argv"])
+            vars(sys.modules[DISPLAY])["event_context"] = sys.modules[DISPLAY].EventContext()
+        importlib.import_module("ansible.cli.playbook").main(request["argv"])
         code = 0
     except SystemExit as leaving:
         code = leaving.code if isinstance(leaving.code, int) else int(leaving.code is not None)

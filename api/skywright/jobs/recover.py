@@ -21,8 +21,11 @@ def orphaned_runs(session: Session, cloud: "Cloud") -> dict[str, str]:
     """Runs with running jobs but without a worker, by the reason to think so."""
     runs = cloud.settings.run_dir
     leases = select(Job.run_id, Job.lease_until).where(Job.state == "running", Job.run_id.is_not(None))
-    now, orphans = utcnow(), {}
+    now = utcnow()
+    orphans: dict[str, str] = {}
     for run_id, lease_until in session.execute(leases):
+        if run_id is None or run_id in orphans:
+            continue
         if rundir.abandoned(runs, run_id):
             orphans[run_id] = "The worker died"
         elif lease_until is not None and lease_until < now and not rundir.alive(runs, run_id):

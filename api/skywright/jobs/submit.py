@@ -27,7 +27,7 @@ def submit(
     return job
 
 
-def enqueue(
+def enqueue(  # noqa: PLR0917 - as submit(), with what a context would bring
     session: Session,
     queue: Queue,
     playbook: str,

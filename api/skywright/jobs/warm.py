@@ -89,8 +89,7 @@ class Launcher:
             return self._control
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", "skywright.jobs.launcher"], stdin=theirs, cwd=self._project, env=self._env
-            )
+            command = [sys.executable, "-m", "skywright.jobs.launcher"]
+            self._process = subprocess.Popen(command, stdin=theirs.fileno(), cwd=self._project, env=self._env)
         self._control = ours
         return ours

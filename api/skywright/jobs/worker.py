@@ -7,6 +7,7 @@ import logging
 import os
 import signal
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -18,6 +19,7 @@ from sqlalchemy import select, update
 from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, Run
+from skywright.db.migrate import upgrade
 from skywright.jobs import events, observe, recover, runner
 from skywright.jobs.claim import LEASE, Claim, claim, jobs_of
 from skywright.jobs.playbooks import registry
@@ -27,7 +29,7 @@ from skywright.jobs.settle import canceled, requeue, settle
 from skywright.jobs.variables import Plain
 from skywright.jobs.warm import Launcher
 from skywright.log import configure
-from skywright.settings import Settings
+from skywright.settings import load
 
 log = logging.getLogger(__name__)
 
@@ -37,7 +39,8 @@ YOUNG_RUNS = 2
 RUNS = 8
 # While a run has only just begun, the jobs that arrive are probably one burst: they share the next run.
 GATHER_SECONDS = 0.1
-STOP_SECONDS = 20.0
+STOP_SECONDS = 10.0
+OWNED = "--owned"
 
 
 @dataclass
@@ -215,12 +218,21 @@ class Worker:
         log.info("worker %s has stopped", self.name)
 
 
+def _stop_with_owner(worker: Worker) -> None:
+    sys.stdin.read()
+    worker.stop()
+
+
 def main() -> None:
-    """One worker, until SIGTERM or SIGINT."""
+    """One worker, until SIGTERM or SIGINT; with `--owned` also until its standard input, its owner, is gone."""
     configure()
-    worker = Worker(Cloud(Settings()))
+    settings = load()
+    upgrade(settings.database_url)
+    worker = Worker(Cloud(settings))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: worker.stop())
+    if OWNED in sys.argv:
+        threading.Thread(target=_stop_with_owner, args=[worker], daemon=True).start()
     worker.run()
 
 

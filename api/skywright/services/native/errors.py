@@ -1,0 +1,10 @@
+"""The native API's error format."""
+
+from typing import Any
+
+from skywright.http.errors import ApiError
+
+
+def render_error(error: ApiError) -> dict[str, Any]:
+    """`{"error": {"code": 404, "title": "Not Found", "message": "..."}}`."""
+    return {"error": {"code": error.status, "title": error.title, "message": error.message}}

@@ -1,0 +1,15 @@
+"""The native API's policy rules."""
+
+from skywright.http.policy import ADMIN, MEMBER, READER
+
+POLICIES = {
+    "operations:jobs:list": READER,
+    "operations:jobs:list_all": ADMIN,
+    "operations:jobs:show": READER,
+    "operations:jobs:cancel": MEMBER,
+    "operations:hosts:list": ADMIN,
+    "operations:hosts:show": ADMIN,
+    # A host's variables say how Ansible reaches it: whoever sets them can make the controller do anything.
+    "operations:hosts:update": ADMIN,
+    "operations:hosts:delete": ADMIN,
+}
