@@ -16,9 +16,9 @@ from skywright.services.native.views import HIDDEN, host_view
 
 router = Router()
 
-GroupName = Annotated[str, Field(pattern=r"\A[A-Za-z_][A-Za-z0-9_]{0,63}\Z")]
-VariableName = Annotated[str, Field(pattern=r"\A[A-Za-z_][A-Za-z0-9_]{0,127}\Z")]
-HOST_NAME = r"\A[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
+GroupName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 
 
 class HostBody(BaseModel):
