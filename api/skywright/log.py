@@ -7,7 +7,7 @@ from typing import Any
 
 import orjson
 
-FIELDS = ("request", "job", "run", "status", "seconds")
+FIELDS = ("request", "job", "run", "status", "seconds", "client")
 
 
 class JsonFormatter(logging.Formatter):

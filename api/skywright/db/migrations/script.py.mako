@@ -1,6 +1,7 @@
 """${message}."""
 
 import sqlalchemy as sa
+# ruff: noqa: PLR0915
 from alembic import op
 
 revision = ${repr(up_revision)}

@@ -1,0 +1,105 @@
+"""The commands and their options. Each imports what it needs when it runs: starting must stay quick."""
+
+# ruff: noqa: PLC0415
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+app = typer.Typer(help="A private cloud with the OpenStack APIs, run by Ansible.", no_args_is_help=True)
+jobs = typer.Typer(help="What was asked for, how far it is, how it ended.", no_args_is_help=True)
+app.add_typer(jobs, name="jobs")
+
+JobId = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
+
+
+@app.command()
+def serve() -> None:
+    """Run the API, and a worker that is restarted when it dies."""
+    from skywright.cli.serve import serve as run
+
+    run()
+
+
+@app.command()
+def worker() -> None:
+    """Run a worker alone."""
+    os.execv(sys.executable, [sys.executable, "-m", "skywright.jobs.worker"])
+
+
+@app.command()
+def up() -> None:
+    """Make this machine a cloud with two hosts and boot a server on each."""
+    from skywright.cli.up import up as run
+
+    run(Console())
+
+
+@app.command()
+def down() -> None:
+    """Remove the cloud, its hosts and its files."""
+    from skywright.cli.up import down as run
+
+    run(Console())
+
+
+@app.command()
+def status() -> None:
+    """Show the hosts, and what the workers have to do."""
+    from skywright.cli.show import show_status
+
+    show_status()
+
+
+@jobs.command("list")
+def list_jobs(
+    state: Annotated[
+        list[str] | None, typer.Option(help="queued, running, successful, failed, canceled, error")
+    ] = None,
+    resource: Annotated[str | None, typer.Option(help="Of this resource: its id, or type:id.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
+) -> None:
+    """List jobs, the newest first."""
+    from skywright.cli.show import show_jobs
+
+    show_jobs(state or [], resource, limit)
+
+
+@jobs.command("show")
+def show_job(job: JobId) -> None:
+    """Show a job with its steps, and what went wrong."""
+    from skywright.cli.show import show_job as run
+
+    run(job)
+
+
+@jobs.command("follow")
+def follow_job(job: JobId) -> None:
+    """Follow a job until it ends; the exit code tells how."""
+    from skywright.cli.show import follow
+
+    raise typer.Exit(0 if follow(job) else 1)
+
+
+@jobs.command("cancel")
+def cancel_job(job: JobId) -> None:
+    """End a job."""
+    from skywright.cli.show import cancel
+
+    cancel(job)
+
+
+def main() -> None:
+    """Run the command line; an expected failure is two lines, not a traceback."""
+    from skywright.cli.steps import StepFailed
+
+    try:
+        app()
+    except StepFailed as failure:
+        console = Console(stderr=True)
+        console.print(f"[red]{escape(failure.what)}[/]\n{escape(failure.advice)}", soft_wrap=True, highlight=False)
+        sys.exit(1)

@@ -1,0 +1,99 @@
+"""`skywright serve`: the API on all its sockets, and a worker beside it."""
+
+import logging
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import uvicorn
+
+from skywright.app import create_app
+from skywright.cli.steps import StepFailed
+from skywright.db.migrate import upgrade
+from skywright.http.access_log import AccessLog
+from skywright.jobs.worker import OWNED
+from skywright.log import configure
+from skywright.services import SERVICES
+from skywright.settings import Settings, load
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = 1.0
+STOP_SECONDS = 15.0
+DRAIN_SECONDS = 2
+
+
+def serve() -> None:
+    """Serve until SIGTERM or SIGINT; StepFailed when a port is taken."""
+    configure()
+    settings = load()
+    sockets = listen(settings)
+    upgrade(settings.database_url)
+    application = AccessLog(create_app(settings))
+    server = uvicorn.Server(
+        uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
+    )
+    worker = Supervisor()
+    worker.start()
+    try:
+        server.run(sockets=sockets)
+    finally:
+        worker.stop()
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Sockets on all addresses: for the one port, and for those that OpenStack's services have by custom."""
+    classic = [service.port for service in SERVICES if service.port] if settings.classic_ports else []
+    sockets = []
+    for address in settings.listen_addresses:
+        for port in (settings.port, *classic):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            try:
+                sockets.append(socket.create_server((address, port), family=family, backlog=2048))
+            except OSError as error:
+                raise StepFailed(
+                    f"The API cannot listen on {address} port {port}: {error.strerror}",
+                    "Set SKYWRIGHT_LISTEN or SKYWRIGHT_PORT, or SKYWRIGHT_CLASSIC_PORTS=false.",
+                ) from error
+    return sockets
+
+
+class Supervisor:
+    """Keeps one worker process running."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        self._process = self._spawn()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the worker, gently first."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._thread.join()
+
+    def _supervise(self) -> None:
+        while self._process is not None:
+            code = self._process.wait()
+            if self._stopping.is_set():
+                return
+            log.error("the worker ended with %d; starting another one", code)
+            time.sleep(RESTART_SECONDS)
+            if not self._stopping.is_set():
+                self._process = self._spawn()
+
+    @staticmethod
+    def _spawn() -> subprocess.Popen[bytes]:
+        # It stops when this pipe closes, however we end.
+        return subprocess.Popen([sys.executable, "-m", "skywright.jobs.worker", OWNED], stdin=subprocess.PIPE)

@@ -1,0 +1,196 @@
+"""`skywright status` and `skywright jobs ...`: the native API, on a terminal."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import requests
+from keystoneauth1.exceptions import ClientException
+from openstack.config import OpenStackConfig
+from openstack.exceptions import SDKException
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from skywright.cli.steps import StepFailed
+from skywright.jobs.settle import UNFINISHED
+
+COLORS = {"successful": "green", "ok": "green", "running": "cyan", "queued": "yellow"}
+UUID_LENGTH = 36
+PAGE = 1000
+
+
+class Api:
+    """The native API with the credentials of OS_CLOUD, of OS_*, or of the checkout's clouds.yaml."""
+
+    def __init__(self) -> None:
+        try:
+            region = _region()
+            self._session = region.get_session()
+            self._url = self._session.get_endpoint(service_type="operations", interface="public")
+        except (SDKException, ClientException, OSError) as error:
+            raise StepFailed(f"The cloud cannot be reached: {error}", "Is it up? Try `skywright up`.") from error
+
+    def request(self, method: str, path: str, **options: Any) -> Any:
+        """The answer's JSON; StepFailed with the API's own words."""
+        try:
+            response = self._session.request(self._url + path, method, raise_exc=False, authenticated=True, **options)
+        except ClientException as error:
+            raise StepFailed(f"The API does not answer: {error}", "Is it up? See `skywright status`.") from error
+        if not response.ok:
+            raise StepFailed(_message(response), "See `skywright jobs list`.")
+        return response.json()
+
+    def job_id(self, start: str) -> str:
+        """The id of the one job whose id begins so."""
+        if len(start) == UUID_LENGTH:
+            return start
+        jobs = self.request("GET", "/jobs", params={"limit": PAGE})["jobs"]
+        found = [job["id"] for job in jobs if job["id"].startswith(start)]
+        if len(found) != 1:
+            raise StepFailed(f"{len(found)} jobs begin with {start}", "See `skywright jobs list`.")
+        return str(found[0])
+
+    def events(self, job_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The job's stream of (kind, data); it resumes when the connection breaks."""
+        last, url = "", f"{self._url}/jobs/{job_id}/follow"
+        while True:
+            headers = {"X-Auth-Token": self._session.get_token(), "Last-Event-ID": last}
+            try:
+                with requests.get(
+                    f"{self._url}/jobs/{job_id}/follow", headers=headers, stream=True, timeout=60
+                ) as answer:
+                    if not answer.ok:
+                        raise StepFailed(_message(answer), "See `skywright jobs list`.")
+                    for message in _messages(answer.iter_lines(chunk_size=1)):
+                        last = message.get("id", last)
+                        yield message["event"], json.loads(message["data"])
+                return
+            except requests.ConnectionError:
+                continue
+
+
+def _region() -> Any:
+    config = OpenStackConfig()
+    names = config.get_cloud_names()
+    named = "OS_CLOUD" in os.environ or "OS_AUTH_URL" in os.environ
+    return config.get_one() if named or "skywright" not in names else config.get_one("skywright")
+
+
+def _message(response: requests.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])
+    except (ValueError, KeyError, TypeError):
+        return f"{response.status_code} {response.reason}"
+
+
+def _messages(lines: Iterator[bytes]) -> Iterator[dict[str, str]]:
+    message: dict[str, str] = {}
+    for raw in lines:
+        line = raw.decode()
+        name, colon, value = line.partition(": ")
+        if not line and message:
+            yield message
+            message = {}
+        elif colon and name:
+            message[name] = value
+
+
+def show_status() -> None:
+    """Hosts, and jobs that have not ended."""
+    api, console = Api(), Console()
+    hosts = Table("Host", "State", "Groups", "vCPUs", "Memory MiB", "Disk GiB", "Seen")
+    for host in api.request("GET", "/hosts")["hosts"]:
+        state = host["state"] if host["state"] != "enabled" else ("[green]up[/]" if host["up"] else "[red]down[/]")
+        sizes = [str(host[key]) for key in ("vcpus", "memory_mib", "disk_gib")]
+        hosts.add_row(host["name"], state, ", ".join(host["groups"]), *sizes, (host["observed_at"] or "never")[:19])
+    console.print(hosts)
+    show_jobs(list(UNFINISHED), None, 20)
+
+
+def show_jobs(states: list[str], resource: str | None, limit: int) -> None:
+    """A table of jobs."""
+    parameters = {"state": states, "resource": resource, "limit": limit}
+    jobs = Api().request("GET", "/jobs", params={key: value for key, value in parameters.items() if value})["jobs"]
+    table = Table("Job", "What", "On", "State", "Submitted", "Took", "Why")
+    for job in jobs:
+        table.add_row(
+            job["id"][:8],
+            f"{job['playbook']} {job['action']}",
+            escape(", ".join(f"{row['type']} {row['id'][:8]}" for row in job["resources"])),
+            _state(job["state"]),
+            job["created_at"][:19].replace("T", " "),
+            _took(job),
+            escape(job["error"] or (f"waits for {job['waiting_for']}" if job["waiting_for"] else "")),
+        )
+    Console().print(table)
+
+
+def show_job(start: str) -> None:
+    """One job with its steps."""
+    api, console = Api(), Console()
+    job = api.request("GET", f"/jobs/{api.job_id(start)}")["job"]
+    facts = Table.grid(padding=(0, 2))
+    for key, value in job.items():
+        if key not in ("steps", "events") and value not in (None, [], ""):
+            text = ", ".join(f"{row['type']} {row['id']}" for row in value) if key == "resources" else str(value)
+            facts.add_row(f"[dim]{key}[/]", escape(text))
+    console.print(facts)
+    steps = Table("Step", "State", "Began", "Took")
+    for step in job["steps"]:
+        steps.add_row(escape(step["name"]), _state(step["state"]), step["started_at"][11:23], _took(step))
+    console.print(steps)
+
+
+def follow(start: str) -> bool:
+    """Show a job's progress until it ends; whether it ended well."""
+    api, console = Api(), Console()
+    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[step]}"), TimeElapsedColumn())
+    job: dict[str, Any] = {}
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("", step="")
+        for kind, data in api.events(api.job_id(start)):
+            if kind == "job":
+                job = data
+                name = f"{job['playbook']} {job['action']}: {_state(job['state'])}"
+                step = f"waits for {job['waiting_for']}" if job["waiting_for"] else ""
+                total = job["progress"]["total"] or None
+                progress.update(task, description=name, completed=job["progress"]["done"], total=total)
+                if step:
+                    progress.update(task, step=escape(step))
+            elif data["kind"] == "playbook_on_task_start":
+                progress.update(task, step=escape(data["task"] or ""))
+            else:
+                _print_failures(console, data)
+    console.print(f"{_state(job['state'])} {escape(job['error'] or '')}")
+    return bool(job["state"] == "successful")
+
+
+def cancel(start: str) -> None:
+    """Ask for a job's end."""
+    api = Api()
+    job = api.request("POST", f"/jobs/{api.job_id(start)}/cancel")["job"]
+    Console().print(f"{job['id']} {_state(job['state'])}, its end was asked for")
+
+
+def _print_failures(console: Console, event: dict[str, Any]) -> None:
+    for item in event.get("items", []):
+        if item.get("error"):
+            console.print(f"[red]✗[/] {escape(event['task'] or '')}: {escape(str(item['error']))}")
+
+
+def _state(state: str) -> str:
+    return f"[{COLORS.get(state, 'red')}]{state}[/]"
+
+
+def _took(job: dict[str, Any]) -> str:
+    if not (job["started_at"] and job["finished_at"]):
+        return ""
+    return f"{(_seconds(job['finished_at']) - _seconds(job['started_at'])):.1f} s"
+
+
+def _seconds(moment: str) -> float:
+    return datetime.fromisoformat(moment).timestamp()
