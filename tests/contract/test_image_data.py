@@ -194,6 +194,14 @@ def test_an_upload_whose_process_died_can_be_repeated(api: Any, demo: Connection
     assert demo.image.get(f"/images/{image_id}/file").content == b"all"
 
 
+def test_deleting_takes_all_data_along(api: Any, demo: Connection) -> None:
+    before, image_id = stored(api), queued(demo)
+    demo.image.put(f"/images/{image_id}/stage", data=b"staged", headers=OCTETS)
+    (api.cloud.settings.image_dir / f"{image_id}.part").write_bytes(b"the beginning")
+    assert demo.image.delete(f"/images/{image_id}").status_code == 204
+    assert stored(api) == before
+
+
 def test_concurrent_uploads_have_one_winner(demo: Connection) -> None:
     image_id, statuses = queued(demo), []
     data = os.urandom(2_000_000)

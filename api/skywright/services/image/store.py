@@ -49,7 +49,10 @@ class Store:
     def receive(self, image_id: str, limit: int) -> "Upload":
         """Begin to receive an image's data, at most *limit* bytes; Conflict while another does."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        return Upload(self._directory / f"{image_id}.part", limit)
+        return Upload(self._part(image_id), limit)
+
+    def _part(self, image_id: str) -> Path:
+        return self._directory / f"{image_id}.part"
 
     def promote(self, image_id: str) -> None:
         """Make staged data the image's data."""
@@ -57,9 +60,9 @@ class Store:
         _sync_directory(self._directory)
 
     def remove(self, image_id: str) -> None:
-        """Remove all data of an image."""
-        self.path(image_id).unlink(missing_ok=True)
-        self.staged(image_id).unlink(missing_ok=True)
+        """Remove all data of an image, even what a process that died had received."""
+        for path in (self.path(image_id), self.staged(image_id), self._part(image_id)):
+            path.unlink(missing_ok=True)
 
 
 class Upload:
