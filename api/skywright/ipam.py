@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from skywright.db.network import Address, Network, NetworkQuota, NetworkTag, Port, Subnet, SubnetPool
-from skywright.http.errors import BadRequest, Conflict
+from skywright.errors import BadRequest, Conflict
 
 DHCP_OWNER = "network:dhcp"
 QUOTAS = {"network": 100, "subnet": 500, "subnetpool": -1, "port": 500}

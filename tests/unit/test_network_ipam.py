@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from skywright import ipam
 from skywright.db import Database
 from skywright.db.network import Network, NetworkQuota, Subnet
-from skywright.http.errors import BadRequest, Conflict
+from skywright.errors import BadRequest, Conflict
 
 
 @pytest.fixture

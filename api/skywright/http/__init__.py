@@ -1,7 +1,6 @@
 """What every service's routes share: context, policy, errors, routing."""
 
-from skywright.http.context import Context
-from skywright.http.errors import (
+from skywright.errors import (
     ApiError,
     BadRequest,
     Conflict,
@@ -10,6 +9,7 @@ from skywright.http.errors import (
     TooLarge,
     Unauthorized,
 )
+from skywright.http.context import Context
 from skywright.http.router import Router
 from skywright.http.service import Service
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import Request
 from sqlalchemy.orm import Session
 
-from skywright.http.errors import Forbidden, NotFound, Unauthorized
+from skywright.errors import Forbidden, NotFound, Unauthorized
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud

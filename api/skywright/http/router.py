@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from fastapi import APIRouter, Request, Response
 
+from skywright.errors import Unauthorized
 from skywright.http.access import permitted
 from skywright.http.context import Context
-from skywright.http.errors import Unauthorized
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud

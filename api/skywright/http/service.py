@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from skywright.http.errors import ApiError, BadRequest, NotFound, Unauthorized
+from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized
 from skywright.http.router import Router, json_response
 
 if TYPE_CHECKING:

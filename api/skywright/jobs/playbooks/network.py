@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session
 from skywright import ipam
 from skywright.db.jobs import Host, Job
 from skywright.db.network import Network, NetworkHost, Port, Subnet
-from skywright.http.errors import Conflict
+from skywright.errors import Conflict
 from skywright.jobs.playbooks import Item, Outcome, Work
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from skywright.http.errors import ApiError
+from skywright.errors import ApiError
 
 FAULTS = {
     400: "badRequest",

@@ -8,8 +8,8 @@ from sqlalchemy import or_, select
 from skywright import ipam
 from skywright.db.compute import Server
 from skywright.db.network import Network, Port
+from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden
-from skywright.http.errors import ApiError
 from skywright.services.compute.microversions import version_of
 from skywright.services.compute.server_bodies import NetworkWish
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from skywright.http.errors import ApiError
+from skywright.errors import ApiError
 
 
 def render_error(error: ApiError) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from skywright.http.errors import ApiError
+from skywright.errors import ApiError
 
 # The errors that are not Neutron's own exceptions have webob's names there.
 TYPES = {"BadRequest": "HTTPBadRequest", "NotFound": "HTTPNotFound", "Conflict": "HTTPConflict"}

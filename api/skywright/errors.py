@@ -1,4 +1,7 @@
-"""Errors that become HTTP answers; each service says how they look (see `Service.render_error`)."""
+"""Errors that become HTTP answers; each service says how they look (see `Service.render_error`).
+
+Outside of `http`, for workers raise them too and must not load the web stack.
+"""
 
 from http import HTTPStatus
 
