@@ -8,7 +8,8 @@ from fastapi import Depends, Request
 from skywright.http import BadRequest
 
 
-async def _parsed(request: Request) -> Any:
+async def parsed(request: Request) -> Any:
+    """The request's body; BadRequest unless it is JSON."""
     try:
         return orjson.loads(await request.body())
     except orjson.JSONDecodeError as error:
@@ -16,11 +17,10 @@ async def _parsed(request: Request) -> Any:
 
 
 async def _object(request: Request) -> dict[str, Any]:
-    body = await _parsed(request)
+    body = await parsed(request)
     if not isinstance(body, dict):
         raise BadRequest("The request body must be a JSON object.")
     return body
 
 
-JsonBody = Annotated[Any, Depends(_parsed)]
 JsonObject = Annotated[dict[str, Any], Depends(_object)]

@@ -3,13 +3,13 @@
 import re
 from typing import Annotated, Any, NamedTuple
 
-import orjson
 from fastapi import Depends, Request
 
 from skywright.db.image import Image
 from skywright.http import ApiError, BadRequest, Conflict, Context, Forbidden
 from skywright.services.image import schemas
 from skywright.services.image.attributes import SETTABLE, assign, refuse_read_only
+from skywright.services.image.bodies import parsed
 
 OPERATIONS = ("add", "replace", "remove")
 V20 = "application/openstack-images-v2.0-json-patch"
@@ -28,10 +28,7 @@ async def _changes(request: Request) -> list[Change]:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type not in (V20, V21):
         raise ApiError(f"Unsupported content type {media_type!r}; this resource takes {V21} and {V20}.", status=415)
-    try:
-        body = orjson.loads(await request.body())
-    except orjson.JSONDecodeError as error:
-        raise BadRequest(f"Malformed JSON in request body: {error}") from error
+    body = await parsed(request)
     if not isinstance(body, list):
         raise BadRequest("Request body must be a JSON array of operation objects.")
     return [_change(item, media_type) for item in body]
