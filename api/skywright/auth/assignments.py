@@ -1,8 +1,8 @@
 """Which roles a user holds where."""
 
-from collections.abc import Iterable
+from typing import Any
 
-from sqlalchemy import ColumnElement, and_, false, or_, select
+from sqlalchemy import BindParameter, ColumnElement, Executable, and_, bindparam, or_, select
 from sqlalchemy.orm import Session
 
 from skywright.auth.directory import Directory
@@ -23,18 +23,19 @@ def effective_roles(
     *project* is (id, domain id, parent id). Without any scope there are none.
     """
     if project:
-        where = _on_project(session, *project)
-    elif domain_id:
-        where = _on("domain", domain_id, inherited=False)
-    elif system:
-        where = _on("system", "all", inherited=False)
+        identifier, domain, parent = project
+        above = ancestors(session, domain, parent)
+        scope: dict[str, Any] = {"kind": "project", "target": identifier, "domain": domain, "above": above}
+    elif domain_id or system:
+        kind, identifier = ("domain", domain_id) if domain_id else ("system", "all")
+        scope = {"kind": kind, "target": identifier, "domain": None, "above": []}
     else:
         return []
-    found = session.execute(select(RoleAssignment.role_id).where(held_by(user_id), where)).scalars()
+    found = session.connection().execute(_HELD, {"user": user_id, **scope}).scalars()
     return directory.with_implied(found)
 
 
-def held_by(user_id: str) -> ColumnElement[bool]:
+def held_by(user_id: str | BindParameter[str]) -> ColumnElement[bool]:
     """The assignments of *user_id* and of his groups."""
     groups = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
     return or_(
@@ -52,26 +53,16 @@ def ancestors(session: Session, domain_id: str, parent_id: str | None) -> list[s
     return above
 
 
-def _on_project(session: Session, project_id: str, domain_id: str, parent_id: str | None) -> ColumnElement[bool]:
-    above = ancestors(session, domain_id, parent_id)
-    return or_(
-        _on("project", project_id, inherited=False),
-        _on("domain", domain_id, inherited=True),
-        _any_inherited(above) if above else false(),
+def _held_on_scope() -> Executable:
+    """The roles of a user on one target, and those that it inherits. Made once: making costs more than running it."""
+    target_type, target_id = RoleAssignment.target_type, RoleAssignment.target_id
+    own = and_(target_type == bindparam("kind"), target_id == bindparam("target"), RoleAssignment.inherited.is_(False))
+    above = or_(
+        and_(target_type == "domain", target_id == bindparam("domain")),
+        and_(target_type == "project", target_id.in_(bindparam("above", expanding=True))),
     )
+    where = or_(own, and_(RoleAssignment.inherited.is_(True), above))
+    return select(RoleAssignment.role_id).where(held_by(bindparam("user")), where)
 
 
-def _on(target_type: str, target_id: str, *, inherited: bool) -> ColumnElement[bool]:
-    return and_(
-        RoleAssignment.target_type == target_type,
-        RoleAssignment.target_id == target_id,
-        RoleAssignment.inherited.is_(inherited),
-    )
-
-
-def _any_inherited(projects: Iterable[str]) -> ColumnElement[bool]:
-    return and_(
-        RoleAssignment.target_type == "project",
-        RoleAssignment.target_id.in_(projects),
-        RoleAssignment.inherited.is_(True),
-    )
+_HELD = _held_on_scope()

@@ -62,15 +62,19 @@ def subject_of(session: Session, directory: Directory, claims: Claims) -> Subjec
     """The subject of *claims*; None if they expired, were revoked, or their user, scope or roles are gone."""
     if claims.expires_at <= utcnow():
         return None
-    row = session.execute(
-        _STANDING,
-        {
-            "user": claims.user_id,
-            "project": claims.project_id,
-            "domain": claims.domain_id,
-            "audit": claims.audit_ids[0],
-        },
-    ).first()
+    row = (
+        session.connection()
+        .execute(
+            _STANDING,
+            {
+                "user": claims.user_id,
+                "project": claims.project_id,
+                "domain": claims.domain_id,
+                "audit": claims.audit_ids[0],
+            },
+        )
+        .first()
+    )
     if row is None or not _stands(row, claims):
         return None
     delegated = None

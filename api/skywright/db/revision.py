@@ -8,7 +8,7 @@ are here, under the tables, so that every process that can change a row counts i
 from typing import Any
 
 from sqlalchemy import event, insert, select, update
-from sqlalchemy.orm import Mapped, ORMExecuteState, Session, mapped_column
+from sqlalchemy.orm import Mapped, ORMExecuteState, Session, SessionTransaction, mapped_column
 
 from skywright.db.base import Base
 
@@ -27,13 +27,16 @@ class Revision(Base):
 
 _READ = select(Revision.number).where(Revision.id == 1)
 _CHANGED = "identity_changed"
+_NUMBER = "identity_revision"
 
 
 def current(session: Session) -> int | None:
-    """The number that *session* sees; None if nothing may be remembered or taken from memory under it."""
+    """The number that *session*'s transaction sees; None if nothing may be remembered or recalled under it."""
     if session.info.get(_CHANGED):
         return None
-    number: int | None = session.execute(_READ).scalar()
+    if _NUMBER not in session.info:
+        session.info[_NUMBER] = session.connection().execute(_READ).scalar()
+    number: int | None = session.info[_NUMBER]
     return number
 
 
@@ -43,6 +46,13 @@ def _raise(session: Session) -> None:
     changed = connection.execute(update(Revision).where(Revision.id == 1).values(number=Revision.number + 1))
     if not changed.rowcount:
         connection.execute(insert(Revision).values(id=1, number=1))
+
+
+@event.listens_for(Session, "after_transaction_end")
+def _ends(session: Session, transaction: SessionTransaction) -> None:
+    if transaction.parent is None:
+        session.info.pop(_NUMBER, None)
+        session.info.pop(_CHANGED, None)
 
 
 @event.listens_for(Session, "before_flush")

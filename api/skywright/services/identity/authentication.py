@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skywright.auth.passwords import check_password
 from skywright.auth.subject import Claims, Subject
 from skywright.db import utcnow
-from skywright.db.identity import ApplicationCredential, Domain, Trust, User
+from skywright.db.identity import ApplicationCredential, Trust, User
 from skywright.http import Context, Forbidden, Unauthorized
 from skywright.services.identity.common import Text, key_of
 from skywright.services.identity.find import OwnedReference, Reference, find_domain, find_project, find_user
@@ -76,7 +76,8 @@ class AuthRequest(BaseModel):
 class Proof:
     """What the methods of one request proved: a user, and what a token made from them must keep."""
 
-    user: User
+    user_id: str
+    default_project_id: str | None = None
     expires_at: datetime | None = None
     parent_audit_id: str | None = None
     methods: tuple[str, ...] = ()
@@ -88,7 +89,7 @@ def authenticate(context: Context, auth: Auth) -> Subject:
     proof = _prove(context, auth.identity)
     now = utcnow()
     claims = Claims(
-        user_id=proof.user.id,
+        user_id=proof.user_id,
         audit_ids=tuple(filter(None, (secrets.token_urlsafe(16), proof.parent_audit_id))),
         issued_at=now,
         expires_at=proof.expires_at or now + timedelta(seconds=context.cloud.settings.token_seconds),
@@ -101,7 +102,7 @@ def authenticate(context: Context, auth: Auth) -> Subject:
         scoped = replace(claims, project_id=credential.project_id, application_credential_id=credential.id)
         return _worth(context, scoped)
     if auth.scope is None:
-        return _on_default_project(context, claims, proof.user)
+        return _on_default_project(context, claims, proof.default_project_id)
     return _worth(context, _with_scope(context.db, claims, auth.scope))
 
 
@@ -112,10 +113,10 @@ def _worth(context: Context, claims: Claims) -> Subject:
     return subject
 
 
-def _on_default_project(context: Context, claims: Claims, user: User) -> Subject:
+def _on_default_project(context: Context, claims: Claims, project_id: str | None) -> Subject:
     """Without a wanted scope: the user's default project if he has a role there, else no scope."""
-    if user.default_project_id:
-        scoped = replace(claims, project_id=user.default_project_id)
+    if project_id:
+        scoped = replace(claims, project_id=project_id)
         subject = context.cloud.tokens.subject(context.db, scoped)
         if subject is not None:
             return subject
@@ -125,12 +126,13 @@ def _on_default_project(context: Context, claims: Claims, user: User) -> Subject
 def _prove(context: Context, identity: Identity) -> Proof:
     """What all the methods of *identity* prove together: they must agree on the user."""
     proofs = [_METHODS[name](context, identity) for name in identity.methods if name in _METHODS]
-    if len(proofs) != len(identity.methods) or len({proof.user.id for proof in proofs}) != 1:
+    if len(proofs) != len(identity.methods) or len({proof.user_id for proof in proofs}) != 1:
         raise Unauthorized()
     methods = tuple(dict.fromkeys(name for proof in proofs for name in proof.methods))
     ends = [proof.expires_at for proof in proofs if proof.expires_at]
     return Proof(
-        user=proofs[0].user,
+        user_id=proofs[0].user_id,
+        default_project_id=proofs[0].default_project_id,
         expires_at=min(ends, default=None),
         parent_audit_id=next((proof.parent_audit_id for proof in proofs if proof.parent_audit_id), None),
         methods=methods,
@@ -146,7 +148,7 @@ def _by_password(context: Context, identity: Identity) -> Proof:
     # Who is unknown, or has no password, costs as much as a wrong password.
     if not check_password(wanted.password, user.password_hash if user else None) or user is None:
         raise Unauthorized()
-    return Proof(user, methods=("password",))
+    return Proof(user.id, user.default_project_id, methods=("password",))
 
 
 def _by_token(context: Context, identity: Identity) -> Proof:
@@ -157,7 +159,9 @@ def _by_token(context: Context, identity: Identity) -> Proof:
     claims = subject.claims
     if claims.trust_id or claims.application_credential_id:
         raise Forbidden("A token of a trust or an application credential cannot be used to get another token.")
-    return Proof(user, claims.expires_at, claims.audit_ids[0], (*claims.methods, "token"))
+    return Proof(
+        claims.user_id, user.default_project_id, claims.expires_at, claims.audit_ids[0], (*claims.methods, "token")
+    )
 
 
 def _by_application_credential(context: Context, identity: Identity) -> Proof:
@@ -167,8 +171,7 @@ def _by_application_credential(context: Context, identity: Identity) -> Proof:
     row = _application_credential(context.db, wanted)
     if not check_password(wanted.secret, row.secret_hash if row else None) or row is None:
         raise Unauthorized()
-    user = context.db.get_one(User, row.user_id)
-    return Proof(user, row.expires_at, methods=("application_credential",), application_credential=row)
+    return Proof(row.user_id, None, row.expires_at, methods=("application_credential",), application_credential=row)
 
 
 def _application_credential(session: Session, wanted: ApplicationCredentialMethod) -> ApplicationCredential | None:
@@ -203,7 +206,7 @@ def _with_scope(session: Session, claims: Claims, scope: Scope | str) -> Claims:
             raise Unauthorized()
         return replace(claims, system=True)
     if scope.domain:
-        domain: Domain | None = find_domain(session, scope.domain)
+        domain = find_domain(session, scope.domain)
         if domain is None:
             raise Unauthorized()
         return replace(claims, domain_id=domain.id)

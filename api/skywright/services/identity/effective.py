@@ -72,6 +72,5 @@ def _by_users(row: Held, members: dict[str, list[str]]) -> list[Held]:
 
 
 def _implied(directory: Directory, row: Held) -> Iterator[Held]:
-    yield row
-    for role in sorted(directory.implied.get(row.role, ())):
-        yield replace(row, role=role, prior=row.role)
+    for role in directory.with_implied([row.role]):
+        yield row if role == row.role else replace(row, role=role, prior=row.role)

@@ -1,8 +1,13 @@
-"""Finding domains, users and projects as requests name them: by id, or by name without regard to case."""
+"""Finding domains, users and projects as requests name them: by id, or by name without regard to case.
+
+Every token is made with these: the statements are made once, and read no more than is needed.
+"""
+
+from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import ColumnElement, select
-from sqlalchemy.orm import Session
+from sqlalchemy import Executable, Row, bindparam, select
+from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from skywright.db.identity import Domain, Project, User
 from skywright.services.identity.common import Text, key_of
@@ -21,34 +26,46 @@ class OwnedReference(Reference):
     domain: Reference | None = None
 
 
-def find_domain(session: Session, wanted: Reference | None) -> Domain | None:
-    """The domain that *wanted* names."""
-    if wanted is None:
+def find_domain(session: Session, wanted: Reference) -> Row[Any] | None:
+    """The `id` of the domain that *wanted* names."""
+    by, value = ("id", wanted.id) if wanted.id else ("name", key_of(wanted.name or ""))
+    return session.connection().execute(_DOMAIN[by], {"value": value}).first()
+
+
+def find_user(session: Session, wanted: OwnedReference) -> Row[Any] | None:
+    """The `id`, `password_hash` and `default_project_id` of the user that *wanted* names."""
+    return _find(session, _USER, wanted)
+
+
+def find_project(session: Session, wanted: OwnedReference) -> Row[Any] | None:
+    """The `id` of the project that *wanted* names."""
+    return _find(session, _PROJECT, wanted)
+
+
+def _find(session: Session, statements: dict[str, Executable], wanted: OwnedReference) -> Row[Any] | None:
+    if wanted.id:
+        return session.connection().execute(statements["id"], {"value": wanted.id}).first()
+    if wanted.domain is None:
         return None
-    if wanted.id:
-        return session.get(Domain, wanted.id)
-    return session.scalar(select(Domain).where(Domain.name_key == key_of(wanted.name or "")))
+    domain = wanted.domain
+    by, place = ("domain id", domain.id) if domain.id else ("domain name", key_of(domain.name or ""))
+    parameters = {"value": key_of(wanted.name or ""), "domain": place}
+    return session.connection().execute(statements[by], parameters).first()
 
 
-def find_user(session: Session, wanted: OwnedReference) -> User | None:
-    """The user that *wanted* names."""
-    if wanted.id:
-        return session.get(User, wanted.id)
-    query = select(User).where(User.name_key == key_of(wanted.name or ""), *_in_domain(User, wanted.domain))
-    return session.scalar(query) if wanted.domain else None
+def _statements(kind: type[User] | type[Project], *columns: InstrumentedAttribute[Any]) -> dict[str, Executable]:
+    query = select(*columns)
+    named = query.where(kind.name_key == bindparam("value"))
+    return {
+        "id": query.where(kind.id == bindparam("value")),
+        "domain id": named.where(kind.domain_id == bindparam("domain")),
+        "domain name": named.join(Domain, Domain.id == kind.domain_id).where(Domain.name_key == bindparam("domain")),
+    }
 
 
-def find_project(session: Session, wanted: OwnedReference) -> Project | None:
-    """The project that *wanted* names."""
-    if wanted.id:
-        return session.get(Project, wanted.id)
-    query = select(Project).where(Project.name_key == key_of(wanted.name or ""), *_in_domain(Project, wanted.domain))
-    return session.scalar(query) if wanted.domain else None
-
-
-def _in_domain(kind: type[User] | type[Project], domain: Reference | None) -> tuple[ColumnElement[bool], ...]:
-    if domain is None:
-        return ()
-    if domain.id:
-        return (kind.domain_id == domain.id,)
-    return (kind.domain_id == Domain.id, Domain.name_key == key_of(domain.name or ""))
+_USER = _statements(User, User.id, User.password_hash, User.default_project_id)
+_PROJECT = _statements(Project, Project.id)
+_DOMAIN = {
+    "id": select(Domain.id).where(Domain.id == bindparam("value")),
+    "name": select(Domain.id).where(Domain.name_key == bindparam("value")),
+}

@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import select
 
 from skywright.db.identity import Domain, Group, Project, Role, RoleAssignment, User
-from skywright.http import Context, NotFound, Router
+from skywright.http import Context, Forbidden, NotFound, Router
 from skywright.services.identity import roles
 from skywright.services.identity.common import AUTHENTICATED, exists, listing, reads, target
 
@@ -70,6 +70,8 @@ class _Grant:
             exists(place, self.target_type, target_id)
         if role_id:
             exists(role, "role", role_id)
+        if role and role.domain_id and verb == "create" and role.domain_id != _domain_of(place):
+            raise Forbidden(f"The role {role.id} belongs to another domain than what it is to be held on.")
 
     def key(self, actor_id: str, target_id: str, role_id: str) -> dict[str, Any]:
         """The columns of one assignment."""
@@ -93,6 +95,10 @@ class _Grant:
         if row is None:
             raise NotFound(f"Could not find role assignment with role: {role_id}, {self.actor_type}: {actor_id}.")
         return row
+
+
+def _domain_of(place: Project | Domain | None) -> str | None:
+    return place.domain_id if isinstance(place, Project) else getattr(place, "id", None)
 
 
 for _actor in ACTORS:

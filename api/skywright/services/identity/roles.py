@@ -150,8 +150,8 @@ def create_implied(context: Context, prior_id: str, implied_id: str) -> Response
     prior, implied = get(context, prior_id), get(context, implied_id)
     if implied.name_key == "admin" and not implied.domain_id:
         raise Forbidden("The role admin cannot be implied by another role.")
-    if implied.domain_id:
-        raise Forbidden("A domain's own role cannot be implied by another role.")
+    if implied.domain_id and not prior.domain_id:
+        raise Forbidden("A domain's own role cannot be implied by a global one.")
     closure = context.cloud.tokens.directory(context.db).implied.get(implied.id, frozenset())
     if prior.id == implied.id or prior.id in closure:
         raise BadRequest("A role cannot imply itself, in one or more steps.")
