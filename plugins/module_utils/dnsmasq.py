@@ -134,13 +134,16 @@ def _options6(subnet):
 
 
 def host_entry(host):
-    """Give the lines of one port, one for each of its addresses; the tag keeps the port's id."""
+    """Give the lines of one port, one for each of its addresses; a comment keeps the port's id.
+
+    It must not be a tag: dnsmasq 2.90 crashes when it forgets an entry with a tag of which it gave a lease.
+    """
     name = f",{check.dns_name(host['hostname'])}" if host["hostname"] else ""
     lines = []
     for text in host["addresses"]:
         address = check.address(text)
         shown = f"[{address}]" if address.version == 6 else str(address)
-        lines.append(f"{check.mac(host['mac'] or '')},set:{check.uuid(host['id'])}{name},{shown}\n")
+        lines.append(f"{check.mac(host['mac'] or '')}{name},{shown} # {check.uuid(host['id'])}\n")
     return "".join(lines)
 
 
@@ -148,12 +151,12 @@ def entries(text):
     """Take the file of all ports apart again: {port id: its lines}."""
     hosts = {}
     for line in text.splitlines(keepends=True):
-        port_id = line.split(",")[1].partition("set:")[2]
+        port_id = line.partition(" # ")[2].strip()
         hosts[port_id] = hosts.get(port_id, "") + line
     return hosts
 
 
 def leases_of(entry):
     """List the IPv4 leases, as (address, mac), that a port's lines allowed."""
-    fields = [line.split(",") for line in entry.splitlines()]
+    fields = [line.partition(" # ")[0].split(",") for line in entry.splitlines()]
     return [(line[-1], line[0]) for line in fields if not line[-1].startswith("[")]

@@ -169,7 +169,6 @@ class Servers:
         if step.changes("options"):
             write_text(self.path(step.id, "options"), step.want["options"])
         if step.changes("hosts") or step.have is None:
-            # dnsmasq 2.90 crashes when it reads entries from a directory by itself (dhcp-hostsdir).
             lines = [text for _, text in sorted(step.want["hosts"].items())]
             write_text(self.path(step.id, "hosts"), "".join(lines))
         self._tell(step)

@@ -94,7 +94,7 @@ def test_creates(run_module, host):
     assert f"tag:{tag},option:router,10.0.0.1\n" in host.text("options")
     assert "option:mtu,1450\n" in host.text("options")
     assert "address replace 10.0.0.2/24 dev ns0a0b0c0d-00" in host.text("inside")
-    assert host.text("hosts") == f"fa:16:3e:00:00:01,set:{PORT},web,10.0.0.5\n"
+    assert host.text("hosts") == f"fa:16:3e:00:00:01,web,10.0.0.5 # {PORT}\n"
 
 
 def test_second_run_changes_nothing(run_module, host):
@@ -133,7 +133,7 @@ def test_a_new_host_needs_no_restart(run_module, host):
     assert verbs(answer) == ["reload-or-restart"]
     assert host.released == []
     lines = host.text("hosts").splitlines()
-    assert lines[1] == f"fa:16:3e:00:00:02,set:{PORT2},10.0.0.6"
+    assert lines[1] == f"fa:16:3e:00:00:02,10.0.0.6 # {PORT2}"
     assert lines[0].startswith("fa:16:3e:00:00:01"), "hosts that are not listed stay"
 
 
@@ -187,7 +187,7 @@ def test_ipv6(run_module, host):
     subnet = {**SUBNET, "cidr": "fd00::/64", "address": "fd00::2", "dns_nameservers": ["fd00::53"]}
     run_module(dhcp_network.main, host.args(network(subnets=[subnet], hosts=[{**HOST, "addresses": ["fd00::5"]}])))
     assert ",fd00::,static,64,86400\n" in host.text("dnsmasq.conf")
-    assert host.text("hosts").endswith(",web,[fd00::5]\n")
+    assert host.text("hosts").endswith(f",web,[fd00::5] # {PORT}\n")
 
 
 @pytest.mark.parametrize(
