@@ -6,8 +6,12 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 import orjson
+from sqlalchemy import select
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.concurrency import run_in_threadpool
 
 from skywright.cloud import Cloud
+from skywright.db.identity import Project
 from skywright.http.body_limit import limited
 from skywright.http.service import Service
 from skywright.services import SERVICES
@@ -62,11 +66,29 @@ class Gateway:
 
     async def _index(self, scope: Scope, send: Send) -> None:
         """`/` lists the services; anything else that belongs to none is not found."""
-        found = scope["path"] in ("", "/")
-        body = {"services": sorted(self._applications)} if found else {"error": {"code": 404, "title": "Not Found"}}
+        body: dict[str, Any]
+        match scope["path"].rstrip("/"):
+            case "":
+                status, body = 200, {"services": sorted(self._applications)}
+            case "/healthz":
+                status, body = 200, {"status": "ok"}
+            case "/readyz":
+                status, body = await run_in_threadpool(_readiness, self.cloud)
+            case _:
+                status, body = 404, {"error": {"code": 404, "title": "Not Found"}}
         headers = [(b"content-type", b"application/json")]
-        await send({"type": "http.response.start", "status": 200 if found else 404, "headers": headers})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": orjson.dumps(body)})
+
+
+def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:
+    """Whether requests can be served: the database answers and has its tables."""
+    try:
+        with cloud.database.read() as session:
+            session.execute(select(Project.id).limit(1))
+    except SQLAlchemyError as error:
+        return 503, {"status": "unavailable", "database": type(error).__name__}
+    return 200, {"status": "ok", "database": "ok"}
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:
