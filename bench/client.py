@@ -1,0 +1,133 @@
+"""The smallest client of an OpenStack API: the two cores of the machine are for the cloud, not for who measures it."""
+
+import http.client
+import json
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import yaml
+
+TIMEOUT = 120
+
+
+class ApiError(Exception):
+    """An answer that was not expected."""
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Status, headers, body and how long it took."""
+
+    status: int
+    headers: http.client.HTTPMessage
+    data: bytes
+    seconds: float
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.data) if self.data else {}
+
+
+class Http:
+    """Kept connections, one for each thread and server."""
+
+    def __init__(self) -> None:
+        self._local = threading.local()
+
+    def send(self, method: str, url: str, headers: dict[str, str], body: Any = None) -> Answer:
+        """One request; the time is from sending it to having read the answer."""
+        parts = urlsplit(url)
+        path = parts.path + (f"?{parts.query}" if parts.query else "")
+        payload = None if body is None else json.dumps(body).encode()
+        headers = {"Content-Type": "application/json", **headers}
+        started = time.perf_counter()
+        try:
+            response = self._request(parts.netloc, method, path, payload, headers)
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):  # it was idle for too long
+            self._connections.pop(parts.netloc).close()
+            response = self._request(parts.netloc, method, path, payload, headers)
+        data = response.read()
+        return Answer(response.status, response.headers, data, time.perf_counter() - started)
+
+    @property
+    def _connections(self) -> dict[str, http.client.HTTPConnection]:
+        found: dict[str, http.client.HTTPConnection] = self._local.__dict__.setdefault("connections", {})
+        return found
+
+    def _request(
+        self, netloc: str, method: str, path: str, payload: bytes | None, headers: dict[str, str]
+    ) -> http.client.HTTPResponse:
+        connection = self._connections.get(netloc)
+        if connection is None:
+            connection = self._connections[netloc] = http.client.HTTPConnection(netloc, timeout=TIMEOUT)
+        connection.request(method, path, payload, headers)
+        return connection.getresponse()
+
+
+class Client:
+    """A user of a cloud in clouds.yaml, in one project."""
+
+    def __init__(self, auth: dict[str, Any], project: dict[str, Any]) -> None:
+        self._auth = auth
+        self.auth_url = str(auth["auth_url"])
+        self._identity = {
+            "methods": ["password"],
+            "password": {
+                "user": {
+                    "name": auth["username"],
+                    "password": auth["password"],
+                    "domain": {"name": auth.get("user_domain_name", "Default")},
+                }
+            },
+        }
+        self._project = project
+        self.http = Http()
+        answer = self.issue()
+        self.token, body = answer.headers["X-Subject-Token"], answer.json["token"]
+        self.user_id, self.project_id = body["user"]["id"], body["project"]["id"]
+        self._urls = {
+            service["type"]: endpoint["url"].rstrip("/")
+            for service in body["catalog"]
+            for endpoint in service["endpoints"]
+            if endpoint["interface"] == "public"
+        }
+        self._urls["identity"] = self.auth_url
+
+    @classmethod
+    def of_cloud(cls, file: Path, cloud: str) -> "Client":
+        """The user of *cloud* in its own project."""
+        auth = yaml.safe_load(file.read_text())["clouds"][cloud]["auth"]
+        project = {"name": auth["project_name"], "domain": {"name": auth.get("project_domain_name", "Default")}}
+        return cls(auth, project)
+
+    def in_project(self, project_id: str) -> "Client":
+        """The same user in another project."""
+        return Client(self._auth, {"id": project_id})
+
+    def issue(self) -> Answer:
+        """Ask for a token."""
+        body = {"auth": {"identity": self._identity, "scope": {"project": self._project}}}
+        return self._checked(self.http.send("POST", f"{self.auth_url}/auth/tokens", {}, body), "token", (201,))
+
+    def validate(self) -> Answer:
+        """Have this client's token validated."""
+        headers = {"X-Auth-Token": self.token, "X-Subject-Token": self.token}
+        return self._checked(self.http.send("GET", f"{self.auth_url}/auth/tokens", headers), "validate", (200,))
+
+    def raw(self, service: str, method: str, path: str, body: Any = None) -> Answer:
+        """A request with any answer."""
+        return self.http.send(method, self._urls[service] + path, {"X-Auth-Token": self.token}, body)
+
+    def call(self, service: str, method: str, path: str, body: Any = None) -> Answer:
+        """A request that must succeed."""
+        return self._checked(self.raw(service, method, path, body), f"{method} {service}{path}", range(200, 300))
+
+    @staticmethod
+    def _checked(answer: Answer, what: str, expected: Any) -> Answer:
+        if answer.status not in expected:
+            raise ApiError(f"{what}: {answer.status} {answer.data[:400].decode(errors='replace')}")
+        return answer

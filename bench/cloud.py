@@ -1,0 +1,197 @@
+"""What the measures work with: a project of its own, network, flavor, servers. All of it is deleted at the end."""
+
+import itertools
+import time
+import uuid
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, TypeVar
+
+from bench.client import ApiError, Client
+
+NAME = "skywright"  # of the image that `make cloud` uploads
+FLAVOR = {"vcpus": 1, "ram": 128, "disk": 1}
+CIDR = "10.78.0.0/20"
+NULL_HOST = "null1"
+T = TypeVar("T")
+POLL_SECONDS = 0.05
+WAIT_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """A server that was asked for: when, and how long the answer took."""
+
+    id: str
+    at: float
+    seconds: float
+
+
+class Cloud:
+    """A running cloud, measured from a project that nothing else uses."""
+
+    def __init__(self, client: Client) -> None:
+        self.admin = client
+        self.tag = f"bench-{uuid.uuid4().hex[:6]}"
+        self._exits = ExitStack()
+        self._numbers = itertools.count(1)
+
+    def __enter__(self) -> "Cloud":
+        try:
+            self._prepare()
+        except BaseException:
+            self._exits.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.close()
+
+    def _prepare(self) -> None:
+        self.image = self._one("image", f"/v2/images?name={NAME}&status=active", "images")["id"]
+        project = self._made("identity", "/projects", {"project": {"name": self.tag}})
+        role = self._one("identity", "/roles?name=admin", "roles")["id"]
+        self.admin.call("identity", "PUT", f"/projects/{project}/users/{self.admin.user_id}/roles/{role}")
+        self.client = self.admin.in_project(project)
+        unlimited = dict.fromkeys(("instances", "cores", "ram"), -1)
+        self.admin.call("compute", "PUT", f"/os-quota-sets/{project}", {"quota_set": unlimited})
+        self.flavor = self._made("compute", "/flavors", {"flavor": {"name": self.tag, **FLAVOR}})
+        self.network = self._made("network", "/v2.0/networks", {"network": {"name": self.tag}})
+        subnet = {"network_id": self.network, "ip_version": 4, "cidr": CIDR, "name": self.tag}
+        self.client.call("network", "POST", "/v2.0/subnets", {"subnet": subnet})
+        self._exits.callback(self.delete_all)
+
+    def _one(self, service: str, path: str, key: str) -> dict[str, Any]:
+        found = self.admin.call(service, "GET", path).json[key]
+        if not found:
+            raise ApiError(f"GET {service}{path} finds nothing: run `make cloud` first")
+        return dict(found[0])
+
+    def _made(self, service: str, path: str, body: dict[str, Any]) -> str:
+        client = getattr(self, "client", self.admin)
+        made = client.call(service, "POST", path, body).json[next(iter(body))]
+        self._exits.callback(self._remove, client, service, f"{path}/{made['id']}")
+        return str(made["id"])
+
+    @staticmethod
+    def _remove(client: Client, service: str, path: str) -> None:
+        """Delete something; what its servers have only just left may still be in use for a moment."""
+        limit = time.monotonic() + WAIT_SECONDS
+        while client.raw(service, "DELETE", path).status == 409 and time.monotonic() < limit:
+            time.sleep(0.5)
+
+    def hosts(self) -> dict[str, dict[str, Any]]:
+        """The registered hosts."""
+        return {host["name"]: host for host in self.admin.call("operations", "GET", "/hosts").json["hosts"]}
+
+    @contextmanager
+    def null_host(self) -> Iterator[str]:
+        """A host with libvirt's null driver, which is reached as host2 (or the last of the compute hosts) is."""
+        computes = [
+            host for host in self.hosts().values() if "computes" in host["groups"] and host["name"] != NULL_HOST
+        ]
+        variables = max(computes, key=lambda host: str(host["name"]))["variables"] | {
+            "hypervisor_libvirt_uri": "test:///default",
+            "skywright_overcommit": {"vcpus": 1000, "memory": 1000, "disk": 1000},
+        }
+        host = {"groups": ["computes"], "variables": variables}
+        job = self.admin.call("operations", "PUT", f"/hosts/{NULL_HOST}", {"host": host}).json["job"]["id"]
+        try:
+            self.finished(job)
+            yield NULL_HOST
+        finally:
+            self.delete_all()
+            self._remove(self.admin, "operations", f"/hosts/{NULL_HOST}")
+
+    def finished(self, job: str) -> dict[str, Any]:
+        """Wait for a job's end; the job with its events."""
+        found: dict[str, Any] = {}
+
+        def ended() -> bool:
+            found.update(self.admin.call("operations", "GET", f"/jobs/{job}").json["job"])
+            return found["state"] not in ("queued", "running")
+
+        wait(ended, f"job {job}")
+        if found["state"] != "successful":
+            raise ApiError(f"job {job} {found['state']}: {found['error']}")
+        return found
+
+    def create(self, host: str | None = None) -> Accepted:
+        """Ask for a server, on *host* if given."""
+        body = {
+            "name": f"{self.tag}-{next(self._numbers)}",
+            "imageRef": self.image,
+            "flavorRef": self.flavor,
+            "networks": [{"uuid": self.network}],
+        }
+        if host:
+            body["availability_zone"] = f"nova:{host}"
+        at = time.monotonic()
+        answer = self.client.call("compute", "POST", "/servers", {"server": body})
+        return Accepted(answer.json["server"]["id"], at, answer.seconds)
+
+    def create_many(self, count: int, host: str | None = None) -> list[Accepted]:
+        """Ask for *count* servers at once."""
+        return at_once([lambda: self.create(host)] * count)
+
+    def active(self, servers: Iterable[Accepted]) -> float:
+        """Wait until all *servers* are ACTIVE; the seconds since the first was asked for."""
+        wanted = {server.id: server.at for server in servers}
+        left = set(wanted)
+
+        def all_active() -> bool:
+            for server in self._look(left):
+                if server["status"] == "ERROR":
+                    raise ApiError(f"server {server['id']}: {server.get('fault', {}).get('message')}")
+                if server["status"] == "ACTIVE":
+                    left.discard(server["id"])
+            return not left
+
+        wait(all_active, "servers to become ACTIVE")
+        return time.monotonic() - min(wanted.values())
+
+    def delete(self, servers: Sequence[str]) -> float:
+        """Delete *servers* at once and wait until they are gone; the seconds that took."""
+        started = time.monotonic()
+        at_once([lambda id_=id_: self.client.raw("compute", "DELETE", f"/servers/{id_}") for id_ in servers])
+        left = set(servers)
+
+        def all_gone() -> bool:
+            left.intersection_update(server["id"] for server in self._look(left))
+            return not left
+
+        wait(all_gone, "servers to be gone")
+        return time.monotonic() - started
+
+    def delete_all(self) -> None:
+        """Delete every server of the project."""
+        while found := [server["id"] for server in self.client.call("compute", "GET", "/servers").json["servers"]]:
+            self.delete(found)
+
+    def _look(self, ids: set[str]) -> list[dict[str, Any]]:
+        """The servers *ids*, as far as they are there: one by itself, many by the list."""
+        if len(ids) == 1:
+            answer = self.client.raw("compute", "GET", f"/servers/{next(iter(ids))}")
+            return [answer.json["server"]] if answer.status == 200 else []
+        listed = self.client.call("compute", "GET", "/servers/detail?sort_key=created_at&sort_dir=desc").json["servers"]
+        return [server for server in listed if server["id"] in ids]
+
+
+def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
+    """Make all *calls*, up to fifty at a time."""
+    with ThreadPoolExecutor(min(len(calls), 50) or 1) as pool:
+        return [future.result() for future in [pool.submit(call) for call in calls]]
+
+
+def wait(done: Callable[[], bool], what: str) -> None:
+    """Poll until *done*."""
+    limit = time.monotonic() + WAIT_SECONDS
+    while not done():
+        if time.monotonic() > limit:
+            raise ApiError(f"waited {WAIT_SECONDS} s in vain for {what}")
+        time.sleep(POLL_SECONDS)
