@@ -1,0 +1,129 @@
+"""The guest image boots on this very machine, under emulation, without a cloud around it."""
+
+import json
+import re
+import shlex
+import socket
+import subprocess
+import time
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+IMAGE = Path(__file__).parents[2] / "var/images/guest.qcow2"
+BOOT_LIMIT = 90
+HOSTILE = "web-1 $(reboot) \"><x> `poweroff`\n{{ lookup('pipe','id') }}"
+
+
+class Guest:
+    """A machine of one disk, with the console in a file and SSH and HTTP behind ports of the loopback."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.console = directory / "console"
+        self.ssh_port, self.http_port = free_port(), free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+        subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-f", directory / "key"], check=True)
+        disk = ["-b", IMAGE, "-F", "qcow2", directory / "disk", "1G"]
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *disk], check=True)
+
+    def write_config_drive(self, uuid: str, user_data: str) -> None:
+        latest = self.directory / "drive/openstack/latest"
+        latest.mkdir(parents=True, exist_ok=True)
+        keys = {HOSTILE: (self.directory / "key.pub").read_text()}
+        meta_data = {"uuid": uuid, "name": HOSTILE, "hostname": HOSTILE, "public_keys": keys}
+        (latest / "meta_data.json").write_text(json.dumps(meta_data))
+        (latest / "user_data").write_text(user_data)
+        iso = ["-o", self.directory / "drive.iso", self.directory / "drive"]
+        subprocess.run(["xorrisofs", "-quiet", "-V", "config-2", "-r", "-J", *iso], check=True)
+
+    def boot(self) -> str:
+        """Start it and return its line of readiness."""
+        self.console.unlink(missing_ok=True)
+        forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22,hostfwd=tcp:127.0.0.1:{self.http_port}-:80"
+        machine = f"""
+            qemu-system-x86_64 -accel tcg -cpu max -m 128 -nodefaults -display none
+            -serial file:{self.console} -qmp unix:{self.directory}/qmp,server=on,wait=off
+            -drive if=virtio,format=qcow2,file={self.directory}/disk
+            -drive if=virtio,format=raw,readonly=on,file={self.directory}/drive.iso
+            -netdev user,id=net,{forward} -device virtio-net-pci,netdev=net"""
+        self.process = subprocess.Popen(shlex.split(machine))
+        return self.wait_for(r"skywright guest: ready .*")
+
+    def wait_for(self, pattern: str) -> str:
+        end = time.monotonic() + BOOT_LIMIT
+        while time.monotonic() < end:
+            text = self.console.read_text(errors="replace") if self.console.exists() else ""
+            if found := re.search(pattern, text):
+                return found.group().strip()
+            time.sleep(0.1)
+        pytest.fail(f"no {pattern!r} on the console:\n{text[-3000:]}")
+
+    def ssh(self, user: str, command: str) -> str:
+        known = ["-o", "StrictHostKeyChecking=no", "-o", f"UserKnownHostsFile={self.directory}/known"]
+        options = [*known, "-o", "BatchMode=yes", "-o", "IdentitiesOnly=yes", "-i", str(self.directory / "key")]
+        argv = ["ssh", *options, "-p", str(self.ssh_port), f"{user}@127.0.0.1", command]
+        return subprocess.run(argv, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+
+    def press_power_button(self) -> None:
+        with socket.socket(socket.AF_UNIX) as monitor:
+            monitor.connect(f"{self.directory}/qmp")
+            for command in ("qmp_capabilities", "system_powerdown"):
+                monitor.sendall(json.dumps({"execute": command}).encode())
+                while b'"return"' not in monitor.recv(4096):
+                    pass
+        assert self.process is not None
+        assert self.process.wait(30) == 0
+
+    def kill(self) -> None:
+        if self.process is not None:
+            self.process.kill()
+            self.process.wait()
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def guest(tmp_path: Path) -> Iterator[Guest]:
+    guest = Guest(tmp_path)
+    yield guest
+    guest.kill()
+
+
+def test_the_image_is_small() -> None:
+    assert IMAGE.stat().st_size <= 32 << 20
+
+
+def test_a_guest_is_the_instance_that_its_owner_asked_for(guest: Guest) -> None:
+    guest.write_config_drive("first", "#!/bin/sh\necho once >> /root/log\nexit 7\n")
+    name = guest.boot().split()[3]
+    assert re.fullmatch("[A-Za-z0-9-]{1,63}", name) and name.startswith("web-1-")
+    guest.wait_for("user data ended with status 7")
+    assert guest.ssh("root", "hostname") == name
+    assert guest.ssh("sky", "id -un") == "sky"
+    with urllib.request.urlopen(f"http://127.0.0.1:{guest.http_port}/", timeout=10) as answer:
+        assert answer.read().decode().strip() == name
+    assert int(guest.ssh("root", "df -m / | awk 'NR == 2 { print $2 }'")) > 900, "grown to the disk"
+    host_key = (guest.directory / "known").read_text()
+    guest.ssh("root", "echo kept > /root/note; echo '# mine' >> /root/.ssh/authorized_keys")
+    guest.press_power_button()
+
+    guest.boot()
+    assert guest.ssh("root", "cat /root/note /root/log") == "kept\nonce", "the same instance: no second run"
+    assert "# mine" in guest.ssh("root", "cat /root/.ssh/authorized_keys")
+    assert (guest.directory / "known").read_text() == host_key
+    guest.press_power_button()
+
+    guest.write_config_drive("second", "#!/bin/sh\necho twice >> /root/log\n")
+    (guest.directory / "known").unlink()
+    guest.boot()
+    guest.wait_for("user data ended with status 0")
+    assert guest.ssh("root", "cat /root/log") == "once\ntwice", "another instance"
+    assert "# mine" not in guest.ssh("root", "cat /root/.ssh/authorized_keys")
+    assert (guest.directory / "known").read_text() != host_key
