@@ -15,6 +15,9 @@ class Queue(Protocol):
 
     def wait(self, timeout: float) -> bool: ...
 
+    def close(self) -> None:
+        """Be told no more."""
+
 
 class LocalQueue:
     """One machine's queue: an empty datagram to each worker's Unix socket in *directory*."""
@@ -51,3 +54,10 @@ class LocalQueue:
         self._receiver.setblocking(False)
         self._receiver.bind(str(path))
         return self._receiver
+
+    def close(self) -> None:
+        """Be told no more."""
+        if self._receiver is not None:
+            Path(self._receiver.getsockname()).unlink(missing_ok=True)
+            self._receiver.close()
+            self._receiver = None

@@ -1,12 +1,16 @@
 """Run directories: private, short-lived, and locked as long as any process of the run lives.
 
-The lock's descriptor is shared with every process of the run that could still change a host. Whoever gets the lock
-of a directory that he did not make has the proof that the run is over, whatever became of its worker.
+Every process of the run that could still change a host keeps the lock's file open. Whoever gets the lock alone has the
+proof that the run is over, whatever became of its worker.
 """
 
+import contextlib
 import fcntl
 import os
 import shutil
+import signal
+import time
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
@@ -17,8 +21,7 @@ class RunDirectory:
     def __init__(self, runs: Path, run_id: str) -> None:
         self.path = runs / run_id
         self.path.mkdir(parents=True, mode=0o700)
-        self.lock = _open_lock(self.path)
-        fcntl.flock(self.lock, fcntl.LOCK_EX)
+        self._lock = self.share()
 
     def __enter__(self) -> "RunDirectory":
         return self
@@ -31,7 +34,22 @@ class RunDirectory:
     def close(self) -> None:
         """Remove the directory and let go of it."""
         shutil.rmtree(self.path, ignore_errors=True)
-        os.close(self.lock)
+        os.close(self._lock)
+
+    def share(self) -> int:
+        """A descriptor that holds the lock, for the processes of the run."""
+        lock = _open_lock(self.path)
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        return lock
+
+    def end_stragglers(self) -> None:
+        """Return when no process of the run lives: kill those that lost whoever should have ended them."""
+        while not _alone(self._lock):
+            for pid in _holders(self.path / "lock"):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            time.sleep(0.01)
+        fcntl.flock(self._lock, fcntl.LOCK_SH)
 
     def write(self, name: str, text: str) -> Path:
         """Write the private file *name*."""
@@ -49,12 +67,9 @@ def abandoned(runs: Path, run_id: str) -> bool:
     except FileNotFoundError:
         return False
     try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
+        return _alone(lock)
     finally:
         os.close(lock)
-    return True
 
 
 def alive(runs: Path, run_id: str) -> bool:
@@ -69,6 +84,23 @@ def remove(runs: Path, run_id: str) -> None:
 
 def _open_lock(path: Path) -> int:
     return os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+
+
+def _alone(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _holders(path: Path) -> Iterator[int]:
+    """The processes that have *path* open, but for this one."""
+    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            pid = int(descriptor.parts[2])
+            if pid != os.getpid() and descriptor.readlink() == path:
+                yield pid
 
 
 def _private(path: str, flags: int) -> int:

@@ -84,7 +84,7 @@ class Run:
             **{name: config.env[name] for name in config.env if name.startswith(("AWX_", "RUNNER_"))},
         }
         results = Results()
-        self._runner = WarmRunner(config, self._launcher, self._directory.lock, results, sink)
+        self._runner = WarmRunner(config, self._launcher, self._directory, results, sink)
         if self._canceled.is_set():
             self._runner.end()
         self._runner.run()
@@ -100,9 +100,11 @@ class WarmRunner(Runner):  # type: ignore[misc]
     That saves starting Ansible, and the terminal's polling and its fixed delays at the end.
     """
 
-    def __init__(self, config: RunnerConfig, launcher: Launcher, lock: int, results: Results, sink: Sink) -> None:
+    def __init__(
+        self, config: RunnerConfig, launcher: Launcher, directory: RunDirectory, results: Results, sink: Sink
+    ) -> None:
         super().__init__(config, event_handler=self._keep)
-        self._launcher, self._lock, self._results, self._sink = launcher, lock, results, sink
+        self._launcher, self._directory, self._results, self._sink = launcher, directory, results, sink
         self.timed_out = False
         self._process: Any = None
         self._ended = False
@@ -119,16 +121,20 @@ class WarmRunner(Runner):  # type: ignore[misc]
         events = Path(self.config.artifact_dir, "job_events")
         events.mkdir(mode=0o700, parents=True)
         source, sink = os.pipe()
+        lock = self._directory.share()
         try:
             command = self.config.command
-            self._process = self._launcher.launch(command, Path(self.config.cwd), self.config.env, sink, self._lock)
+            self._process = self._launcher.launch(command, Path(self.config.cwd), self.config.env, sink, lock)
         finally:
             os.close(sink)
+            os.close(lock)
         if self._ended:
             self._process.end()
         with os.fdopen(source, "rb", buffering=0) as output:
             self._pump(output)
         self.rc = self._process.wait()
+        if self.rc is None:
+            self._directory.end_stragglers()
         self._fill_gaps(events)
         self._flush()
         self.status = "successful" if self.rc == 0 else "failed"

@@ -87,6 +87,9 @@ class Launcher:
     def _running(self) -> socket.socket:
         if self._control is not None and self._process is not None and self._process.poll() is None:
             return self._control
+        if self._control is not None:
+            log.warning("the launcher died: cold start of another one")
+            self._control.close()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         with theirs:
             command = [sys.executable, "-m", "skywright.jobs.launcher"]

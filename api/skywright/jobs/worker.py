@@ -215,6 +215,7 @@ class Worker:
                 active.run.cancel()
         self._pool.shutdown(wait=True)
         self._launcher.close()
+        self.cloud.queue.close()
         log.info("worker %s has stopped", self.name)
 
 

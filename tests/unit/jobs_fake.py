@@ -1,0 +1,121 @@
+"""A worker whose playbook is a test's: it writes files on this machine in place of servers on hosts.
+
+`python jobs_fake.py STATE` is such a worker, for tests that kill it.
+"""
+
+import contextlib
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from sqlalchemy.orm import Session
+
+from skywright.cloud import Cloud
+from skywright.db.jobs import Host, Job
+from skywright.jobs.playbooks import Outcome, Work, registry
+from skywright.jobs.submit import enqueue
+from skywright.jobs.worker import Worker
+from skywright.settings import Settings
+
+HERE = Path(__file__).parent
+
+
+class FakePlaybook:
+    """`playbooks/cloud/fake.yml`: an item is a file to write; how each job ended is appended to `settled`."""
+
+    name = "fake"
+
+    def render(self, session: Session, jobs: Sequence[Job], cloud: Cloud) -> Work:
+        work = Work()
+        for job in jobs:
+            arguments = job.arguments
+            if "raise" in arguments:
+                raise RuntimeError(arguments["raise"])
+            if "refuse" in arguments:
+                work.refused[job.id] = arguments["refuse"]
+                continue
+            host = arguments.get("host", "here")
+            item = {"id": job.id, "directory": str(cloud.settings.root), **arguments.get("item", {})}
+            work.items.setdefault(host, {}).setdefault("files", []).append(item)
+            work.depends[job.id] = {(host, job.id)}
+        return work
+
+    def settle(self, session: Session, job: Job, outcome: Outcome, cloud: Cloud) -> None:
+        if "settle" in job.arguments:
+            raise RuntimeError(job.arguments["settle"])
+        with (cloud.settings.root / "settled").open("a") as file:
+            file.write(f"{job.id} {outcome.ok}\n")
+
+
+def make_cloud(state: Path, *, create: bool = True) -> Cloud:
+    """A cloud in *state* with the hosts `here` (this machine) and `gone` (nowhere), running the tests' playbooks."""
+    registry()["fake"] = FakePlaybook()  # type: ignore[index]
+    cloud = Cloud(
+        Settings(state_dir=state, project_dir=HERE / "jobs_project", observe_seconds=0, workers_sweep_seconds=0.5)
+    )
+    if create:
+        cloud.database.create_all()
+        local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+        gone = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_python_interpreter": "/usr/bin/python3"}
+        with cloud.database.write() as session:
+            session.add_all(
+                [Host(name="here", groups=["computes"], variables=local), Host(name="gone", variables=gone)]
+            )
+    return cloud
+
+
+def submit(cloud: Cloud, *resources: str, **arguments: object) -> str:
+    """Queue a fake job on *resources*; its id."""
+    with cloud.database.write() as session:
+        job = enqueue(session, cloud.queue, "fake", "write", [("file", name) for name in resources], arguments)
+        session.flush()
+        return job.id
+
+
+def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+    """Wait until *condition* holds; an AssertionError if it never does."""
+    limit = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < limit, "waited in vain"
+        time.sleep(0.01)
+
+
+def ended(cloud: Cloud, *job_ids: str) -> list[Job]:
+    """The jobs, once all have ended."""
+    wait_for(lambda: all(job(cloud, job_id).finished_at for job_id in job_ids), 40)
+    return [job(cloud, job_id) for job_id in job_ids]
+
+
+def processes_of(state: Path) -> list[int]:
+    """The processes that work for a run in *state* (they hold its lock open), but for this one."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/fd/*"):
+        pid = int(path.parts[2])
+        with contextlib.suppress(OSError):
+            if pid != os.getpid() and path.readlink().is_relative_to(state / "runs"):
+                found.append(pid)
+    return found
+
+
+def parent(pid: int) -> int:
+    """The process's parent."""
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+
+
+def job(cloud: Cloud, job_id: str) -> Job:
+    """The job as it is now."""
+    with cloud.database.read() as session:
+        return session.query(Job).filter_by(id=job_id).one()
+
+
+def main() -> None:
+    worker = Worker(make_cloud(Path(sys.argv[1]), create=False))
+    signal.signal(signal.SIGTERM, lambda _number, _frame: worker.stop())
+    worker.run()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,171 @@
+"""Whole jobs, through a worker and a real Ansible on this machine: what may go wrong does."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import jobs_fake
+import pytest
+from sqlalchemy import select
+
+from skywright.cloud import Cloud
+from skywright.db import utcnow
+from skywright.db.jobs import Event, Job, Run
+from skywright.jobs.worker import Worker
+
+
+@pytest.fixture(scope="module")
+def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
+    """A cloud with a worker in this process."""
+    cloud = jobs_fake.make_cloud(tmp_path_factory.mktemp("jobs"))
+    worker = Worker(cloud)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    yield cloud
+    worker.stop()
+    thread.join()
+    assert list(cloud.settings.run_dir.iterdir()) == []
+    cloud.database.engine.dispose()
+
+
+def cancel(cloud: Cloud, job_id: str) -> None:
+    with cloud.database.write() as session:
+        session.scalars(select(Job).where(Job.id == job_id)).one().cancel_requested_at = utcnow()
+    cloud.queue.notify()
+
+
+def test_each_job_of_a_run_has_its_own_outcome(cloud: Cloud) -> None:
+    ids = [
+        jobs_fake.submit(cloud, "a"),
+        jobs_fake.submit(cloud, "b", item={"error": "disk full"}),
+        jobs_fake.submit(cloud, "c", host="gone"),
+        jobs_fake.submit(cloud, "d", settle="cannot apply"),
+    ]
+    good, bad, unreachable, unsettled = jobs_fake.ended(cloud, *ids)
+    assert (good.state, good.error) == ("successful", None)
+    assert (bad.state, bad.error) == ("failed", "here: disk full")
+    assert unreachable.state == "failed"
+    assert "gone is unreachable" in (unreachable.error or "")
+    assert "Connection refused" in (unreachable.error or "")
+    assert (unsettled.state, unsettled.error) == ("error", "The run ended well; applying that failed: cannot apply")
+
+
+def test_a_module_that_crashes_is_every_items_error(cloud: Cloud) -> None:
+    (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a", item={"crash": True}))
+    assert job.state == "failed"
+    assert "planned" in (job.error or "")
+
+
+def test_a_run_leaves_its_steps_and_events(cloud: Cloud) -> None:
+    (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
+    with cloud.database.read() as session:
+        run = session.get_one(Run, job.run_id)
+        events = session.scalars(select(Event).where(Event.run_id == run.id).order_by(Event.counter)).all()
+    assert (run.state, run.rc, run.steps_done, run.hosts) == ("successful", 0, 1, ["here"])
+    assert [event.kind for event in events] == ["playbook_on_task_start", "runner_on_ok", "playbook_on_stats"]
+    assert events[1].data["items"] == [{"id": job.id, "changed": True, "status": "written"}]
+
+
+def test_many_jobs_share_few_runs(cloud: Cloud) -> None:
+    jobs = jobs_fake.ended(cloud, *[jobs_fake.submit(cloud, f"many-{number}") for number in range(40)])
+    assert {job.state for job in jobs} == {"successful"}
+    assert len({job.run_id for job in jobs}) <= 8
+
+
+def test_cancel_ends_the_processes_and_spares_the_others_of_the_run(cloud: Cloud) -> None:
+    slow = jobs_fake.submit(cloud, "slow", item={"seconds": 60})
+    root = cloud.settings.root
+    jobs_fake.wait_for((root / f"file-{slow}.pid").exists)
+    module = int((root / f"file-{slow}.pid").read_text())
+    assert jobs_fake.processes_of(root)
+    cancel(cloud, slow)
+    (job,) = jobs_fake.ended(cloud, slow)
+    assert job.state == "canceled"
+    assert not Path(f"/proc/{module}").exists()
+    assert jobs_fake.processes_of(root) == []
+    (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "slow"))
+    assert job.state == "successful"
+
+
+def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
+    job_id = jobs_fake.submit(cloud, "killed", item={"seconds": 1})
+    jobs_fake.wait_for((cloud.settings.root / f"file-{job_id}.busy").exists)
+    processes = set(jobs_fake.processes_of(cloud.settings.root))
+    (guardian,) = [pid for pid in processes if jobs_fake.parent(pid) not in processes]
+    os.kill(guardian, signal.SIGKILL)
+    (job,) = jobs_fake.ended(cloud, job_id)
+    assert (job.state, job.attempts) == ("successful", 2)
+
+
+def test_a_launcher_that_died_is_replaced(cloud: Cloud) -> None:
+    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
+    for pid in {int(pid) for path in children for pid in path.read_text().split()}:
+        if b"skywright.jobs.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes():
+            os.kill(pid, signal.SIGKILL)
+    (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
+    assert job.state == "successful"
+
+
+class WorkerProcess:
+    """A worker in a process of its own, to be killed."""
+
+    def __init__(self, state: Path) -> None:
+        command = [sys.executable, jobs_fake.__file__, str(state)]
+        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        self.process.terminate()
+        assert self.process.wait(15) == 0
+
+
+def test_jobs_survive_a_worker_that_is_killed(tmp_path: Path) -> None:
+    cloud = jobs_fake.make_cloud(tmp_path)
+    ids = [jobs_fake.submit(cloud, str(number), item={"seconds": 0.3}) for number in range(6)]
+    first = WorkerProcess(tmp_path)
+    jobs_fake.wait_for(lambda: list(tmp_path.glob("file-*.busy")))
+    first.kill()
+    second = WorkerProcess(tmp_path)
+    try:
+        jobs = jobs_fake.ended(cloud, *ids)
+        # The module fails an item that is being written by another process at this moment.
+        assert [(job.state, job.error) for job in jobs] == [("successful", None)] * 6
+        assert {job.attempts for job in jobs} == {2}
+        assert sorted((tmp_path / "settled").read_text().split()[::2]) == sorted(ids)
+        assert jobs_fake.processes_of(tmp_path) == []
+    finally:
+        second.stop()
+    assert list(cloud.settings.run_dir.iterdir()) == []
+
+
+def test_nothing_of_a_run_outlives_its_worker(tmp_path: Path) -> None:
+    cloud = jobs_fake.make_cloud(tmp_path)
+    job_id = jobs_fake.submit(cloud, "a", item={"seconds": 60})
+    worker = WorkerProcess(tmp_path)
+    jobs_fake.wait_for((tmp_path / f"file-{job_id}.busy").exists)
+    worker.kill()
+    jobs_fake.wait_for(lambda: not jobs_fake.processes_of(tmp_path), 5)
+    module = int((tmp_path / f"file-{job_id}.pid").read_text())
+    jobs_fake.wait_for(lambda: not Path(f"/proc/{module}").exists(), 5)
+
+
+def test_a_worker_that_stops_gives_its_long_jobs_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skywright.jobs.worker.STOP_SECONDS", 0.5)
+    cloud = jobs_fake.make_cloud(tmp_path)
+    job_id = jobs_fake.submit(cloud, "a", item={"seconds": 60})
+    worker = Worker(cloud)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    jobs_fake.wait_for((tmp_path / f"file-{job_id}.busy").exists)
+    worker.stop()
+    thread.join(10)
+    assert not thread.is_alive()
+    assert jobs_fake.job(cloud, job_id).state == "queued"
+    assert jobs_fake.processes_of(tmp_path) == []
