@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 import yaml
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright import ipam
@@ -18,7 +20,7 @@ from skywright.jobs.playbooks import Outcome
 from skywright.jobs.playbooks.network import PLAYBOOK, PortChange, network_items
 
 SPEC = Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml"
-CLOUD = cast(Cloud, None)  # this playbook asks nothing of it
+CLOUD = cast(Cloud, SimpleNamespace(queue=SimpleNamespace(notify=lambda: None)))
 
 
 @pytest.fixture
@@ -187,7 +189,10 @@ def test_the_row_goes_when_the_hosts_are_clean(session: Session) -> None:
     deletion = job(session, network, "delete", dhcp_host="")
     PLAYBOOK.settle(session, deletion, Outcome(ok=False, error="unreachable"), CLOUD)
     assert session.get(Network, network.id) is not None
-    PLAYBOOK.settle(session, deletion, Outcome(ok=True), CLOUD)
+    again = session.scalars(select(Job).where(Job.id != deletion.id)).one()
+    assert (again.action, again.arguments["attempt"]) == ("delete", 1)
+    assert again.not_before is not None
+    PLAYBOOK.settle(session, again, Outcome(ok=True), CLOUD)
     session.flush()
     assert session.get(Network, network.id) is None
     assert PLAYBOOK.render(session, [deletion], CLOUD).items == {}

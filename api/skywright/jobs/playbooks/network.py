@@ -7,22 +7,27 @@ stays on a host when its last port leaves; only deleting the network removes it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skywright import ipam
+from skywright.db import utcnow
 from skywright.db.jobs import Host, Job
 from skywright.db.network import Network, NetworkHost, Port, Subnet
 from skywright.errors import Conflict
 from skywright.jobs.playbooks import Item, Outcome, Work
+from skywright.jobs.submit import enqueue
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
 NULL_LIBVIRT = "test:///default"
 DNS_DOMAIN = "skywright.internal"
+FIRST_RETRY = timedelta(seconds=30)
+LAST_RETRY = timedelta(hours=1)
 
 
 @dataclass(frozen=True)
@@ -280,12 +285,17 @@ class NetworkPlaybook:
 
     def settle(self, session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None:
         network = session.get(Network, job.arguments["network_id"])
-        if network is None or not outcome.ok:
+        if network is None:
             return
-        if job.action == "delete":
+        if job.action == "delete" and outcome.ok:
             session.execute(delete(NetworkHost).where(NetworkHost.network_id == network.id))
             session.delete(network)
-            return
+        elif job.action == "delete":
+            _delete_later(session, cloud, job.arguments)
+        elif outcome.ok:
+            self._settle_update(session, network)
+
+    def _settle_update(self, session: Session, network: Network) -> None:
         query = select(Port).where(Port.network_id == network.id, Port.device_owner == ipam.DHCP_OWNER)
         port = session.scalar(query)
         if port is None:
@@ -294,6 +304,14 @@ class NetworkPlaybook:
             port.status = "ACTIVE"
         else:
             ipam.delete_port(session, port)
+
+
+def _delete_later(session: Session, cloud: "Cloud", arguments: dict[str, Any]) -> None:
+    """Queue another try, each twice as late as the one before: its user can no longer ask for it."""
+    attempt = int(arguments.get("attempt", 0))
+    resources = [("network", arguments["network_id"])]
+    job = enqueue(session, cloud.queue, "network", "delete", resources, arguments | {"attempt": attempt + 1})
+    job.not_before = utcnow() + min(FIRST_RETRY * 2 ** min(attempt, 16), LAST_RETRY)
 
 
 PLAYBOOK = NetworkPlaybook()
