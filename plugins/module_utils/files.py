@@ -22,12 +22,17 @@ def read_text(path):
 
 
 def write_text(path, text, mode=0o644):
+    """Write a text file whole or not at all."""
+    write_file(path, text.encode(), mode)
+
+
+def write_file(path, content, mode=0o644):
     """Write a file so that readers see the old or the new one; its name stays hidden until it is whole."""
     directory, name = os.path.split(path)
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
     try:
-        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "w") as file:
-            file.write(text)
+        with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
+            file.write(content)
             os.fchmod(file.fileno(), mode)
         os.replace(temporary, path)
     except BaseException:

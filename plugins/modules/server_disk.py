@@ -63,10 +63,9 @@ import binascii
 import hashlib
 import json
 import os
-import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skywright.cloud.plugins.module_utils import check, items
+from ansible_collections.skywright.cloud.plugins.module_utils import check, iso9660, items
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import (
     ItemError,
@@ -78,6 +77,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.files import (
     read_text,
     remove,
     virtual_size,
+    write_file,
     write_text,
 )
 from ansible_collections.skywright.cloud.plugins.module_utils.images import Cache
@@ -201,17 +201,7 @@ class Disks:
         if step.want["config_drive"] is None:
             remove(drive)
             return
-        with tempfile.TemporaryDirectory(dir=self.path(step.id), prefix=".config-") as tree:
-            for name, content in config_files(step.item["config_drive"]).items():
-                path = os.path.join(tree, "tree", name)
-                os.makedirs(os.path.dirname(path), exist_ok=True)
-                with open(path, "wb") as file:
-                    file.write(content)
-            image = os.path.join(tree, "iso")
-            argv = ["xorrisofs", "-quiet", "-V", "config-2", "-r", "-J", "-o", image]
-            self.runner.write([*argv, os.path.join(tree, "tree")])
-            os.chmod(image, 0o600)
-            os.replace(image, drive)
+        write_file(drive, iso9660.image("config-2", config_files(step.item["config_drive"])), mode=0o600)
 
     def delete(self, step):
         """Remove the directory with all it holds."""
