@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
-from conftest import Api
 from openstack.connection import Connection
 
+from contract.conftest import Api
 from skywright.cloud import Cloud
 from skywright.db import new_uuid
 from skywright.db.image import Image

@@ -5,10 +5,10 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
-from conftest import Api
 from openstack.connection import Connection
 
+from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
+from contract.conftest import Api
 from skywright.db.jobs import Job
 
 

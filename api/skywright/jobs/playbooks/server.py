@@ -217,13 +217,15 @@ def _settle_present(session: Session, server: Server) -> None:
     """The server is on its host as it was wanted."""
     running = server.power == "running"
     server.status, server.power_state = ("ACTIVE", 1) if running else ("SHUTOFF", 4)
-    server.task_state = server.fault = None
+    server.fault = None
+    _end_task(server)
     server.launched_at = server.launched_at or utcnow()
     ipam.ports_up(session, ports_of(session, [server.id]))
 
 
 def _fail(server: Server, job: Job, outcome: Outcome) -> None:
-    server.status, server.task_state = "ERROR", None
+    server.status = "ERROR"
+    _end_task(server)
     if job.action == "create":
         server.power_state = 0
     text = outcome.error or "The job failed without a reason."
@@ -233,6 +235,12 @@ def _fail(server: Server, job: Job, outcome: Outcome) -> None:
         "created": isoformat(utcnow()),
         "details": f"Job {job.id} ({job.action}): {text}",
     }
+
+
+def _end_task(server: Server) -> None:
+    """The job's task is over; a deletion that was asked for meanwhile still waits for its turn."""
+    if server.task_state != "deleting":
+        server.task_state = None
 
 
 def _settle_delete(session: Session, server: Server, outcome: Outcome, cloud: "Cloud") -> None:

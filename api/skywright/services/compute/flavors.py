@@ -170,8 +170,8 @@ def _page(context: Context, path: str) -> tuple[Iterable[Flavor], dict[str, Any]
     limit = page_limit(parameters)
     query = query.order_by(order(column), order(Flavor.id)).limit(limit + 1)
     rows: list[Flavor] = list(context.db.scalars(query))
-    if len(rows) <= limit:
-        return rows, {}
+    if len(rows) <= limit or limit == 0:
+        return rows[:limit], {}
     rows = rows[:limit]
     following = dict(parameters) | {"marker": rows[-1].id}
     href = f"{context.base_url}/v2.1{path}?{urlencode(following)}"

@@ -56,7 +56,10 @@ def show_hypervisor(context: Context, hypervisor_id: str) -> dict[str, Any]:
 def show_uptime(context: Context, hypervisor_id: str) -> dict[str, Any]:
     until(context, 87)
     host = _find(context, hypervisor_id)
-    return {"hypervisor": _brief(context, host) | {"uptime": _uptime(host)}}
+    uptime = _uptime(host)
+    if uptime is None:
+        raise BadRequest(f"The uptime of {host.name} is not known.")
+    return {"hypervisor": _brief(context, host) | {"uptime": uptime}}
 
 
 @router.operation("GET", "/v2.1/os-hypervisors/{pattern}/search", policy="compute:hypervisors")
@@ -93,8 +96,8 @@ def _page(context: Context, path: str) -> tuple[list[Host], dict[str, Any]]:
             raise BadRequest(f"marker [{marker}] not found")
         hosts = hosts[ids.index(marker) + 1 :]
     limit = page_limit(parameters)
-    if len(hosts) <= limit:
-        return hosts, {}
+    if len(hosts) <= limit or limit == 0:
+        return hosts[:limit], {}
     following = dict(parameters) | {"marker": str(_id(context, hosts[limit - 1]))}
     href = f"{context.base_url}/v2.1/os-hypervisors{path}?{urlencode(following)}"
     return hosts[:limit], {"hypervisors_links": [{"rel": "next", "href": href}]}

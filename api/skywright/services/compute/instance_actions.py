@@ -75,8 +75,8 @@ def _page(context: Context, server: Server, jobs: list[Job]) -> tuple[list[Job],
             raise BadRequest(f"marker [{marker}] not found")
         jobs = jobs[at[0] + 1 :]
     limit = page_limit(parameters)
-    if len(jobs) <= limit:
-        return jobs, {}
+    if len(jobs) <= limit or limit == 0:
+        return jobs[:limit], {}
     following = dict(parameters) | {"marker": str(jobs[limit - 1].request_id)}
     href = f"{context.base_url}/v2.1/servers/{server.id}/os-instance-actions?{urlencode(following)}"
     return jobs[:limit], {"links": [{"rel": "next", "href": href}]}

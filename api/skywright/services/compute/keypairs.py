@@ -44,7 +44,7 @@ def list_keypairs(context: Context) -> dict[str, Any]:
     limit = page_limit(parameters)
     rows = list(context.db.scalars(query.limit(limit + 1)))
     body: dict[str, Any] = {"keypairs": [{"keypair": _view(row, version)} for row in rows[:limit]]}
-    if len(rows) > limit:
+    if len(rows) > limit > 0:
         following = dict(parameters) | {"marker": rows[limit - 1].name}
         href = f"{context.base_url}/v2.1/os-keypairs?{urlencode(following)}"
         body["keypairs_links"] = [{"rel": "next", "href": href}]

@@ -85,7 +85,8 @@ class Microversions:
 
         async def tagged(message: Message) -> None:
             if message["type"] == "http.response.start":
-                message["headers"] = [*message["headers"], *_headers(version)]
+                request_id = (b"x-compute-request-id", scope["state"]["request_id"].encode())
+                message["headers"] = [*message["headers"], *_headers(version), request_id]
             await send(message)
 
         await self.app(scope, receive, tagged)

@@ -27,7 +27,7 @@ DEFAULTS = {
     "server_groups": 10,
     "server_group_members": 10,
 }
-# Resources that only older versions know; nothing of them is offered, so their limits are fixed.
+# Resources that only older versions know. Their limits are kept; nothing of them is offered that they could limit.
 INJECTED = {"injected_files": 0, "injected_file_content_bytes": 0, "injected_file_path_bytes": 0}
 NETWORK = {"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
 
@@ -63,7 +63,7 @@ def limits(session: Session, project_id: str | None) -> dict[str, int]:
     """The limits that hold for *project_id*; -1: none."""
     query = select(QuotaLimit).where(QuotaLimit.project_id.in_(("", project_id or "")))
     rows = sorted(session.scalars(query), key=lambda row: row.project_id)  # the defaults, "", come first
-    return DEFAULTS | {row.resource: row.limit for row in rows}
+    return DEFAULTS | INJECTED | NETWORK | {row.resource: row.limit for row in rows}
 
 
 def usage(session: Session, project_id: str) -> dict[str, int]:
@@ -158,12 +158,12 @@ def _store(session: Session, project_id: str, wanted: dict[str, int]) -> None:
 def _wanted(context: Context, body: QuotaSet) -> dict[str, int]:
     """The limits that the body sets, checked."""
     given = body.model_dump(exclude_none=True, exclude={"tenant_id", "force"})
-    foreign = [name for name in given if name not in _view(context, DEFAULTS)]
+    foreign = [name for name in given if name not in _view(context, limits(context.db, None))]
     if foreign:
         raise BadRequest(f"Additional properties are not allowed ({', '.join(foreign)})")
     if any(limit < -1 for limit in given.values()):
         raise BadRequest("Quota limit must be -1 or greater.")
-    return {name: limit for name, limit in given.items() if name in DEFAULTS}
+    return given
 
 
 def _readable(context: Context, project_id: str) -> None:
@@ -179,7 +179,5 @@ def _known(context: Context, project_id: str) -> None:
 
 def _view(context: Context, values: Mapping[str, int]) -> dict[str, int]:
     version = version_of(context)
-    view = dict(values)
-    if version < 36:
-        view |= NETWORK
-    return view if version >= 57 else view | INJECTED
+    hidden = (NETWORK if version >= 36 else {}) | (INJECTED if version >= 57 else {})
+    return {name: value for name, value in values.items() if name not in hidden}

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 from fastapi import Response
 
@@ -69,15 +69,17 @@ def act(context: Context, server_id: str, body: dict[str, Any]) -> Response:
         return json_response({"output": consoles.output(context, server_id, argument)}, 200)
     action = ACTIONS.get(name)
     if action is None:
-        offered = (
-            f"The action {name} is not offered by this cloud."
-            if name in ABSENT
-            else f"There is no such action: {name[:255]}"
-        )
-        raise BadRequest(offered)
+        _refuse(context, server_id, name)
     with context.cloud.database.write() as session:
         action(replace(context, db=session), server_id, argument)
     return Response(status_code=202)
+
+
+def _refuse(context: Context, server_id: str, name: str) -> NoReturn:
+    if name not in ABSENT:
+        raise BadRequest(f"There is no such action: {name[:255]}")
+    find_server(context, server_id)
+    raise BadRequest(f"The action {name} is not offered by this cloud.")
 
 
 def _start(context: Context, server_id: str, _argument: Any) -> None:
@@ -111,10 +113,10 @@ def _reboot(context: Context, server_id: str, argument: Any) -> None:
 def _lock(context: Context, server_id: str, argument: Any) -> None:
     server = find_server(context, server_id)
     reason = None
-    if argument is not None:
-        reason = argument.get("locked_reason") if isinstance(argument, dict) else ""
-        if version_of(context) < 73 or not isinstance(reason, str) or not 1 <= len(reason) <= 255:
-            raise BadRequest("Invalid input for lock: it takes a locked_reason of 1 to 255 characters, since 2.73.")
+    if argument and version_of(context) >= 73:
+        reason = argument.get("locked_reason") if isinstance(argument, dict) else None
+        if not isinstance(reason, str) or not 1 <= len(reason) <= 255 or set(argument) != {"locked_reason"}:
+            raise BadRequest("Invalid input for lock: it takes a locked_reason of 1 to 255 characters.")
     server.locked_by = "admin" if context.is_admin and server.project_id != context.who.project_id else "owner"
     server.locked_reason = reason
 

@@ -120,7 +120,7 @@ def list_rows(context: Context, columns: Sequence[Any]) -> tuple[Sequence[Row[An
     query = query.order_by(*(_directed(column, descending) for column, descending in order)).limit(limit + 1)
     # Past the session: its rows of columns cost twice as much.
     rows = context.db.connection().execute(query).all()
-    return rows[:limit], rows[limit - 1].id if len(rows) > limit else None
+    return rows[:limit], rows[limit - 1].id if len(rows) > limit > 0 else None
 
 
 def _scope(context: Context, parameters: QueryParams) -> ColumnElement[bool]:
@@ -128,7 +128,7 @@ def _scope(context: Context, parameters: QueryParams) -> ColumnElement[bool]:
     project = parameters.get("project_id") or parameters.get("tenant_id")
     everything = boolean_parameter(parameters.get("all_tenants") or "1", "all_tenants") and "all_tenants" in parameters
     conditions: list[ColumnElement[bool]] = []
-    if everything or (project and context.is_admin):
+    if everything:
         context.enforce("compute:servers:all_projects")
         if project:
             conditions.append(Server.project_id == project)

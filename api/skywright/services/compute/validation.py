@@ -100,7 +100,7 @@ def page_limit(parameters: Mapping[str, str]) -> int:
         return PAGE
     if not re.fullmatch(r"\d{1,10}", text, re.ASCII):
         raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. It must be a natural number.")
-    return min(int(text) or PAGE, PAGE)
+    return min(int(text), PAGE)
 
 
 def moment_parameter(value: str, name: str) -> datetime:

@@ -1,0 +1,214 @@
+"""What the jobs of servers tell the hosts, and what comes of it."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright import ipam
+from skywright.cloud import Cloud
+from skywright.db import utcnow
+from skywright.db.compute import Server
+from skywright.db.image import Image
+from skywright.db.jobs import Host, Job, JobResource
+from skywright.db.network import Network, Port, Subnet
+from skywright.jobs.playbooks import Outcome
+from skywright.jobs.playbooks.console import PLAYBOOK as CONSOLE
+from skywright.jobs.playbooks.server import PLAYBOOK
+from skywright.settings import Settings
+
+SPEC = Path(__file__).parents[2] / "roles/server/meta/argument_specs.yml"
+GOOD = Outcome(ok=True)
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    cloud = Cloud(Settings(state_dir=tmp_path))
+    cloud.database.create_all()
+    yield cloud
+    cloud.database.engine.dispose()
+
+
+@pytest.fixture
+def session(cloud: Cloud) -> Iterator[Session]:
+    with cloud.database.write() as session:
+        for number in (1, 2):
+            variables = {"vswitch_data_address": f"172.20.1.1{number}/24"}
+            groups = ["computes", "networks"] if number == 1 else ["computes"]
+            host = Host(name=f"host{number}", groups=groups, variables=variables)
+            host.vcpus, host.memory_mib, host.disk_gib = 8, 8000, 100
+            session.add(host)
+        session.add(Network(id="net", project_id="p", segmentation_id=1001))
+        session.flush()
+        pools = [{"start": "10.0.0.2", "end": "10.0.0.254"}]
+        subnet = {"network_id": "net", "cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.1", "allocation_pools": pools}
+        session.add(Subnet(id="sub", project_id="p", dns_nameservers=["192.0.2.53"], **subnet))
+        formats = {"disk_format": "qcow2", "container_format": "bare"}
+        session.add(Image(id="img", status="active", os_hash_algo="sha512", os_hash_value="ab", **formats))
+        session.flush()
+        yield session
+
+
+def make(session: Session, identifier: str, **values: Any) -> Server:
+    columns: dict[str, Any] = {"project_id": "p", "user_id": "u", "name": identifier, "hostname": identifier}
+    columns |= {"flavor": {"disk": 0}, "vcpus": 1, "ram_mib": 128, "disk_gib": 1, "image_id": "img"}
+    server = Server(id=identifier, **columns | values)
+    session.add(server)
+    session.flush()
+    ipam.create_port(
+        session,
+        session.get_one(Network, "net"),
+        "p",
+        device_id=identifier,
+        device_owner="compute:nova",
+        host=server.host or "",
+    )
+    return server
+
+
+def job(session: Session, action: str, server: str, playbook: str = "server", **arguments: Any) -> Job:
+    row = Job(playbook=playbook, action=action, arguments=arguments)
+    row.resources = [JobResource(resource_type="server", resource_id=server)]
+    session.add(row)
+    session.flush()
+    return row
+
+
+def test_items_are_what_the_role_takes(session: Session, cloud: Cloud) -> None:
+    make(session, "a", public_key="ssh-ed25519 AAAA", key_name="key", user_data="aGk=", properties={"a": "{{ b }}"})
+    make(session, "b", config_drive=False)
+    jobs = [job(session, "create", "a"), job(session, "create", "b")]
+    work = PLAYBOOK.render(session, jobs, cloud)
+    servers = [item for items in work.items.values() for item in items["servers"]]
+    specification = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
+    checked = ArgumentSpecValidator(specification).validate({"server_servers": servers})
+    assert not checked.error_messages
+    assert {server["id"]: server["config_drive"] is None for server in servers} == {"a": False, "b": True}
+    drive = next(server["config_drive"] for server in servers if server["id"] == "a")
+    assert drive["meta_data"]["public_keys"] == {"key": "ssh-ed25519 AAAA"}
+    assert drive["network_data"]["services"] == [{"type": "dns", "address": "192.0.2.53"}]
+    assert {session.get_one(Server, name).host for name in "ab"} == {"host1", "host2"}
+    assert {port.host for port in session.scalars(select(Port).where(Port.device_id != ""))} >= {"host1", "host2"}
+
+
+def test_rendering_twice_says_the_same(session: Session, cloud: Cloud) -> None:
+    make(session, "a")
+    create = job(session, "create", "a")
+    first, second = (PLAYBOOK.render(session, [create], cloud) for _ in range(2))
+    [one], [two] = first.items["host1"]["servers"], second.items["host1"]["servers"]
+    assert one == two
+
+
+def test_one_image_is_told_once_a_host(session: Session, cloud: Cloud) -> None:
+    for name in "abcd":
+        make(session, name)
+    work = PLAYBOOK.render(session, [job(session, "create", name) for name in "abcd"], cloud)
+    assert [len(items["images"]) for items in work.items.values()] == [1, 1]
+    assert sum(len(items["servers"]) for items in work.items.values()) == 4
+
+
+def test_a_static_address_is_in_the_config_drive(session: Session, cloud: Cloud) -> None:
+    session.get_one(Subnet, "sub").enable_dhcp = False
+    make(session, "a")
+    work = PLAYBOOK.render(session, [job(session, "create", "a")], cloud)
+    [entry] = work.items["host1"]["servers"][0]["config_drive"]["network_data"]["networks"]
+    assert entry["type"] == "ipv4" and entry["ip_address"] == "10.0.0.2" and entry["netmask"] == "255.255.255.0"
+    assert entry["routes"] == [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.0.0.1"}]
+
+
+def test_null_hosts_get_neither_images_nor_networks(session: Session, cloud: Cloud) -> None:
+    for host in session.scalars(select(Host)):
+        host.variables = {"hypervisor_libvirt_uri": "test:///default"}
+    make(session, "a")
+    create = job(session, "create", "a")
+    work = PLAYBOOK.render(session, [create], cloud)
+    [(host, items)] = work.items.items()
+    assert set(items) == {"servers"} and work.depends[create.id] == {(host, "a")}
+
+
+def test_stopping_needs_neither_image_nor_network(session: Session, cloud: Cloud) -> None:
+    make(session, "a", host="host2", power="shutoff")
+    work = PLAYBOOK.render(session, [job(session, "stop", "a")], cloud)
+    assert set(work.items) == {"host2"} and set(work.items["host2"]) == {"servers"}
+
+
+def test_an_image_that_cannot_boot_is_refused(session: Session, cloud: Cloud) -> None:
+    session.get_one(Image, "img").status = "deactivated"
+    make(session, "a")
+    create = job(session, "create", "a")
+    assert "Image img" in PLAYBOOK.render(session, [create], cloud).refused[create.id]
+
+
+def test_outcomes(session: Session, cloud: Cloud) -> None:
+    server = make(session, "a", host="host1")
+    PLAYBOOK.settle(session, job(session, "create", "a"), Outcome(ok=False, error="host1: no space"), cloud)
+    assert server.status == "ERROR" and server.fault is not None and server.fault["message"] == "host1: no space"
+    server.power = "running"
+    PLAYBOOK.settle(session, job(session, "reboot", "a"), GOOD, cloud)
+    assert (server.status, server.power_state, server.fault) == ("ACTIVE", 1, None) and server.launched_at
+    server.power = "shutoff"
+    PLAYBOOK.settle(session, job(session, "stop", "a"), GOOD, cloud)
+    assert (server.status, server.power_state) == ("SHUTOFF", 4)
+    server.task_state = "powering-on"
+    PLAYBOOK.settle(session, job(session, "start", "a"), Outcome(ok=False, error="canceled", canceled=True), cloud)
+    assert (server.status, server.task_state) == ("SHUTOFF", None)
+
+
+def test_a_deletion_that_waits_is_not_forgotten(session: Session, cloud: Cloud) -> None:
+    server = make(session, "a", host="host1", task_state="deleting")
+    PLAYBOOK.settle(session, job(session, "create", "a"), GOOD, cloud)
+    assert (server.status, server.task_state) == ("ACTIVE", "deleting")
+
+
+def test_ports_of_the_user_outlive_the_server(session: Session, cloud: Cloud) -> None:
+    server = make(session, "a", host="host1")
+    brought = ipam.create_port(session, session.get_one(Network, "net"), "p", device_id="a", host="host1")
+    server.kept_ports = [brought.id]
+    delete = job(session, "delete", "a")
+    work = PLAYBOOK.render(session, [delete], cloud)
+    assert {port["state"] for port in work.items["host1"]["networks"][0]["ports"]} == {"absent"}
+    PLAYBOOK.settle(session, delete, GOOD, cloud)
+    assert [port.id for port in session.scalars(select(Port).where(Port.device_owner != "network:dhcp"))] == [
+        brought.id
+    ]
+    assert (brought.device_id, brought.host, brought.status) == ("", "", "DOWN")
+    assert server.status == "DELETED" and server.deleted_at
+
+
+def test_clean_up_backs_off_and_ends_with_the_host(session: Session, cloud: Cloud) -> None:
+    make(session, "a", host="host2")
+    failed = Outcome(ok=False, error="host2 is unreachable")
+    PLAYBOOK.settle(session, job(session, "delete", "a"), failed, cloud)
+    waits = []
+    for attempt in (1, 2):
+        cleanup = session.scalars(select(Job).where(Job.action == "cleanup").order_by(Job.sequence.desc())).first()
+        assert cleanup and cleanup.not_before and cleanup.arguments["attempt"] == attempt
+        waits.append((cleanup.not_before - utcnow()).total_seconds())
+        assert PLAYBOOK.render(session, [cleanup], cloud).items["host2"]["servers"] == [{"id": "a", "state": "absent"}]
+        PLAYBOOK.settle(session, cleanup, failed, cloud)
+        session.flush()
+    assert waits[1] > 1.5 * waits[0]
+    session.delete(session.get_one(Host, "host2"))
+    session.flush()
+    before = len(list(session.scalars(select(Job))))
+    assert not PLAYBOOK.render(session, [cleanup], cloud).items
+    PLAYBOOK.settle(session, cleanup, failed, cloud)
+    session.flush()
+    assert len(list(session.scalars(select(Job)))) == before
+
+
+def test_console_jobs(session: Session, cloud: Cloud) -> None:
+    make(session, "a", host="host2")
+    make(session, "b")
+    read = job(session, "read", "a", "console", server_id="a", length=10)
+    lost = job(session, "read", "b", "console", server_id="b", length=None)
+    work = CONSOLE.render(session, [read, lost], cloud)
+    assert work.items == {"host2": {"servers": [{"id": "a", "length": 10}]}}
+    assert set(work.refused) == {lost.id}
+    CONSOLE.settle(session, read, Outcome(ok=True, results=[{"id": "a", "output": "hello"}]), cloud)
+    assert read.result == {"output": "hello"}
