@@ -1,0 +1,138 @@
+"""Tokens that were not issued, or not for this."""
+
+import json
+from collections.abc import Iterator
+from datetime import timedelta
+
+import pytest
+from cryptography.fernet import Fernet
+
+from contract.conftest import Api
+from contract.identity_helpers import Identity, make_identity
+from skywright.auth.subject import Claims
+from skywright.db import utcnow
+
+
+@pytest.fixture(scope="module")
+def identity(api: Api) -> Iterator[Identity]:
+    yield from make_identity(api)
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        "x",
+        "gAAAAA",
+        "a" * 300,
+        "A" * 5000,
+        "../../etc/passwd",
+        "' or 1=1",
+        "null",
+        "{}",
+        Fernet.generate_key().decode(),
+    ],
+)
+def test_garbage_is_401(identity: Identity, token: str) -> None:
+    assert identity.call("GET", "/regions", token=token).status_code == 401
+    assert identity.check(token) == 404
+    assert identity.authenticate(token={"id": token}).status_code == 401
+
+
+def test_bytes_that_are_not_ascii_are_401(identity: Identity) -> None:
+    assert identity.http.get("/regions", headers={b"X-Auth-Token": b"\xff\xfetoken"}).status_code == 401
+
+
+def test_a_token_of_another_key_is_401(identity: Identity) -> None:
+    content = ["u", [None, None, 1], ["password"], ["a"], [0, 9e9], [None, None]]
+    forged = Fernet(Fernet.generate_key()).encrypt(json.dumps(content).encode()).decode()
+    assert identity.call("GET", "/regions", token=forged).status_code == 401
+
+
+def test_a_changed_token_is_401(identity: Identity) -> None:
+    token = identity.token("demo")
+    for place in (5, len(token) // 2, len(token) - 3):
+        changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
+        assert identity.call("GET", "/regions", token=changed).status_code == 401
+
+
+def _claims(api: Api, identity: Identity, **changes: object) -> Claims:
+    user = identity.login("demo").json()["token"]
+    now = utcnow()
+    fields: dict[str, object] = {
+        "user_id": user["user"]["id"],
+        "audit_ids": ("a",),
+        "issued_at": now,
+        "expires_at": now + timedelta(hours=1),
+        "methods": ("password",),
+        "project_id": user["project"]["id"],
+    }
+    return Claims(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def test_an_expired_token_is_401_also_when_it_is_remembered(api: Api, identity: Identity) -> None:
+    tokens = api.cloud.tokens
+    soon = tokens.issue(_claims(api, identity, expires_at=utcnow() + timedelta(seconds=2)))
+    assert identity.call("GET", "/regions", token=soon).status_code == 200
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("skywright.auth.tokens.utcnow", lambda: utcnow() + timedelta(seconds=3))
+        assert identity.call("GET", "/regions", token=soon).status_code == 401
+    over = tokens.issue(_claims(api, identity, expires_at=utcnow() - timedelta(seconds=1)))
+    assert identity.call("GET", "/regions", token=over).status_code == 401
+
+
+def test_a_scope_is_worth_only_what_is_held_there(api: Api, identity: Identity) -> None:
+    """Even a token that we sealed ourselves gives nothing that the database does not."""
+    for scope in ({"project_id": None, "system": True}, {"project_id": None, "domain_id": "default"}):
+        token = api.cloud.tokens.issue(_claims(api, identity, **scope))
+        assert identity.call("GET", "/regions", token=token).status_code == 401
+
+
+def test_others_tokens_are_not_shown_or_revoked(identity: Identity) -> None:
+    demo, alt = identity.token("demo"), identity.token("alt")
+    subject = {"X-Subject-Token": alt}
+    for method in ("GET", "HEAD", "DELETE"):
+        assert identity.call(method, "/auth/tokens", token=demo, headers=dict(subject)).status_code == 403
+    assert identity.check(alt) == 200
+
+
+@pytest.mark.parametrize(
+    "auth",
+    [
+        {},
+        {"identity": {}},
+        {"identity": {"methods": []}},
+        {"identity": {"methods": ["password"], "password": {"user": {"name": "demo"}}}},
+        {"identity": {"methods": ["password"], "password": {"user": {"name": 5, "password": "x"}}}},
+        {"identity": {"methods": ["token"], "token": {"id": "x"}}, "scope": {"project": {}, "domain": {}}},
+        {"identity": {"methods": ["token"], "token": {"id": "x"}}, "scope": {"planet": {}}},
+        {"identity": {"methods": ["token"], "token": {"id": "x"}}, "scope": {}},
+    ],
+)
+def test_malformed_requests_are_400(identity: Identity, auth: object) -> None:
+    assert identity.http.post("/auth/tokens", json={"auth": auth}).status_code == 400
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"methods": ["password"]},
+        {"methods": ["mapped"]},
+        {"methods": ["password", "mapped"], "password": {"user": {"id": "x", "password": "x"}}},
+        {"methods": ["application_credential"], "application_credential": {"name": "x", "secret": "x"}},
+        {"methods": ["password"], "password": {"user": {"name": "demo", "password": "no domain"}}},
+    ],
+)
+def test_what_proves_nothing_is_401(identity: Identity, wrong: dict[str, object]) -> None:
+    assert identity.http.post("/auth/tokens", json={"auth": {"identity": wrong}}).status_code == 401
+
+
+def test_two_methods_must_prove_the_same_user(identity: Identity) -> None:
+    mine, others = identity.token("demo"), identity.token("alt")
+    user = {"name": "demo", "domain": {"id": "default"}, "password": "secret-of-the-tests"}
+    assert identity.authenticate(password={"user": user}, token={"id": mine}).status_code == 201
+    assert identity.authenticate(password={"user": user}, token={"id": others}).status_code == 401
+
+
+def test_keys_are_readable_by_their_owner_only(api: Api) -> None:
+    for key in api.cloud.settings.key_dir.rglob("*.key"):
+        assert key.stat().st_mode & 0o077 == 0 and key.parent.stat().st_mode & 0o077 == 0
