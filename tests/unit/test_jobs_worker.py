@@ -54,6 +54,13 @@ def test_each_job_of_a_run_has_its_own_outcome(cloud: Cloud) -> None:
     assert (unsettled.state, unsettled.error) == ("error", "The run ended well; applying that failed: cannot apply")
 
 
+def test_an_item_that_ansible_would_refuse_is_refused_alone(cloud: Cloud) -> None:
+    bad = jobs_fake.submit(cloud, "a", item={"data": {"__ansible_type": "x"}})
+    good = jobs_fake.submit(cloud, "b")
+    assert [job.state for job in jobs_fake.ended(cloud, bad, good)] == ["failed", "successful"]
+    assert "'__ansible_type' is reserved" in (jobs_fake.job(cloud, bad).error or "")
+
+
 def test_a_module_that_crashes_is_every_items_error(cloud: Cloud) -> None:
     (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a", item={"crash": True}))
     assert job.state == "failed"

@@ -17,6 +17,7 @@ from skywright.db.base import utcnow
 from skywright.db.jobs import Host, Job, JobResource, Run
 from skywright.jobs.playbooks import Outcome, Work, registry
 from skywright.jobs.settle import canceled, settle
+from skywright.jobs.variables import reserved_key
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -125,7 +126,23 @@ def _render(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
 
 def _render_together(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
     with session.begin_nested():
-        return registry()[jobs[0].playbook].render(session, jobs, cloud)
+        work = registry()[jobs[0].playbook].render(session, jobs, cloud)
+    _refuse_reserved_keys(work)
+    return work
+
+
+def _refuse_reserved_keys(work: Work) -> None:
+    """One user's item must not make Ansible refuse those of all others."""
+    for host, kinds in work.items.items():
+        for kind, items in kinds.items():
+            bad = {item["id"]: key for item in items if (key := reserved_key(item))}
+            if not bad:
+                continue
+            kinds[kind] = [item for item in items if item["id"] not in bad]
+            for job_id, depends in work.depends.items():
+                for item_id, key in bad.items():
+                    if (host, item_id) in depends:
+                        work.refused[job_id] = f"The name {key!r} is reserved: it cannot be used on a host."
 
 
 def _settle_unrunnable(session: Session, cloud: "Cloud", jobs: Sequence[Job], work: Work) -> dict[str, int]:

@@ -17,7 +17,7 @@ from ansible_runner.utils import OutputEventFilter, get_callback_dir
 
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.variables import Plain, dump
+from skywright.jobs.variables import dump
 from skywright.jobs.warm import Launcher
 
 log = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Run:
         if self._runner is not None:
             self._runner.end()
 
-    def execute(self, inventory: dict[Plain, Any], variables: dict[Plain, Any], sink: Sink) -> Results:
+    def execute(self, inventory: dict[str, Any], variables: dict[str, Any], sink: Sink) -> Results:
         """Run, giving events to *sink* in batches; what came of it."""
         hosts = self._directory.write("inventory/hosts.yml", dump(inventory))
         self._directory.write("env/extravars", dump(variables))
@@ -181,12 +181,12 @@ class WarmRunner(Runner):  # type: ignore[misc]
             self._sink(batch)
 
 
-def inventory(hosts: Iterable[tuple[str, list[str], dict[str, Any]]]) -> dict[Plain, Any]:
+def inventory(hosts: Iterable[tuple[str, list[str], dict[str, Any]]]) -> dict[str, Any]:
     """An inventory of *hosts* [(name, groups, variables)]."""
-    names: dict[Plain, Any] = {}
-    groups: dict[Plain, Any] = {}
+    names: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
     for name, memberships, variables in hosts:
-        names[Plain(name)] = {Plain(key): value for key, value in variables.items()}
+        names[name] = variables
         for group in memberships:
-            groups.setdefault(Plain(group), {Plain("hosts"): {}})[Plain("hosts")][Plain(name)] = {}
-    return {Plain("all"): {Plain("hosts"): names, Plain("children"): groups}}
+            groups.setdefault(group, {"hosts": {}})["hosts"][name] = {}
+    return {"all": {"hosts": names, "children": groups}}

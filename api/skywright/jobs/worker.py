@@ -26,7 +26,6 @@ from skywright.jobs.playbooks import registry
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
 from skywright.jobs.settle import canceled, requeue, settle
-from skywright.jobs.variables import Plain
 from skywright.jobs.warm import Launcher
 from skywright.log import configure
 from skywright.settings import load
@@ -143,7 +142,7 @@ class Worker:
         try:
             with directory:
                 names = [name for name, _, _ in claimed.hosts]
-                items = {Plain("skywright_items"): {name: claimed.work.items.get(name, {}) for name in names}}
+                items = {"skywright_items": {name: claimed.work.items.get(name, {}) for name in names}}
                 results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
                 self._settle(active, results, pending)
         except Exception as error:

@@ -1,6 +1,7 @@
 #!/usr/bin/python
 """What the tests' jobs do: write a file an item, perhaps slowly, perhaps not at all."""
 
+import json
 import os
 import time
 
@@ -23,7 +24,7 @@ def write(item):
         file.write(str(os.getpid()))
     time.sleep(item.get("seconds", 0))
     with open(path, "w") as file:
-        file.write(item.get("text", ""))
+        json.dump(item.get("data"), file)
     os.remove(path + ".busy")
     return dict(result, changed=True, status="written")
 

@@ -1,0 +1,92 @@
+"""A run's results, reconciled from events, exit code and silence."""
+
+from typing import Any
+
+import pytest
+import yaml
+
+from skywright.jobs.results import Results
+from skywright.jobs.runner import inventory
+from skywright.jobs.variables import dump, reserved_key
+
+
+def event(kind: str, host: str = "h1", action: str = "skywright.cloud.server_disk", **data: Any) -> dict[str, Any]:
+    return {"event": kind, "event_data": {"host": host, "task": "Converge", "task_action": action, **data}}
+
+
+def failed(host: str = "h1", *, ignored: bool = False, **result: Any) -> dict[str, Any]:
+    return event("runner_on_failed", host, res=result, ignore_errors=ignored)
+
+
+def results(*events: dict[str, Any], rc: int | None = 0) -> Results:
+    found = Results()
+    for one in events:
+        found.add(one)
+    found.rc = rc
+    return found
+
+
+OK = event("runner_on_ok", res={"results": [{"id": "a", "changed": True}, {"id": "b", "changed": False}]})
+STATS = {"event": "playbook_on_stats", "event_data": {}}
+
+
+@pytest.mark.parametrize(
+    ("found", "error"),
+    [
+        (results(OK, STATS), None),
+        (results(OK), None),
+        (results(OK, STATS, rc=2), None),
+        (results(STATS), "h1 said nothing about a"),
+        (results(OK, failed(msg="boom"), STATS, rc=2), "h1: Converge: boom"),
+        (results(OK, failed(ignored=True, msg="boom"), STATS), None),
+        (results(failed(ignored=True, results=[{"id": "a", "error": "full"}]), STATS), "h1: full"),
+        (results(OK, failed(results=[{"id": "b", "error": "full"}]), STATS, rc=2), None),
+        (results(event("runner_on_unreachable", res={"msg": "no route"}), STATS, rc=4), "h1 is unreachable: no route"),
+        (results({"event": "error", "stdout": "no such playbook"}, rc=4), "Ansible ended with 4: no such playbook"),
+        (results(OK, rc=1), "Ansible ended with 1: no output"),
+        (results(OK, rc=None), "The run was killed"),
+        (results(OK, rc=-9), "The run was killed"),
+    ],
+)
+def test_how_an_item_fared(found: Results, error: str | None) -> None:
+    outcome = found.outcome({("h1", "a")})
+    assert (outcome.ok, outcome.error) == (error is None, error)
+
+
+def test_a_playbooks_last_word_names_the_items() -> None:
+    last = event("runner_on_failed", action="ansible.builtin.fail", res={"msg": {"a": "no image"}})
+    found = results(OK, last, STATS, rc=2)
+    assert found.outcome({("h1", "a")}).error == "h1: no image"
+    assert found.outcome({("h1", "b")}).ok
+
+
+def test_a_job_on_two_hosts_fails_when_one_does() -> None:
+    other = event("runner_on_ok", "h2", res={"results": [{"id": "a", "changed": False}]})
+    assert results(OK, other, STATS).outcome({("h1", "a"), ("h2", "a")}).ok
+    outcome = results(OK, STATS).outcome({("h1", "a"), ("h2", "a")})
+    assert outcome.error == "h2 said nothing about a"
+    assert [result["host"] for result in outcome.results] == ["h1"]
+
+
+def test_facts_of_a_host_are_a_result() -> None:
+    facts = event("runner_on_ok", action="skywright.cloud.host_info", res={"host": {"vcpus": 2}})
+    (result,) = results(facts, STATS).outcome({("h1", "h1")}).results
+    assert result == {"host": "h1", "module": "host_info", "id": "h1", "changed": False, "vcpus": 2}
+
+
+def test_results_of_a_loop_count() -> None:
+    loop = event("runner_on_ok", res={"results": [{"results": [{"id": "a", "changed": True}]}]})
+    assert results(loop, STATS).outcome({("h1", "a")}).ok
+
+
+def test_a_document_keeps_its_types_and_is_unsafe_as_a_whole() -> None:
+    hosts = {"h1": {"note": "{{ x }}", "port": 22, "answer": "yes", "number": "0x10"}}
+    text = dump(inventory([("h1", ["computes"], hosts["h1"])]))
+    assert text.startswith("--- !unsafe\n")
+    groups = {"computes": {"hosts": {"h1": {}}}}
+    assert yaml.safe_load(text.removeprefix("--- !unsafe")) == {"all": {"hosts": hosts, "children": groups}}
+
+
+def test_keys_that_ansible_keeps_for_itself_are_found_wherever_they_are() -> None:
+    assert reserved_key({"a": [{"b": {"__ansible_type": 1}}]}) == "__ansible_type"
+    assert reserved_key({"a": ["__ansible_type", {"ansible_": "x"}]}) is None
