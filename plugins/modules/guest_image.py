@@ -71,7 +71,7 @@ EXAMPLES = r"""
     path: /var/lib/images/guest.qcow2
     files: /usr/share/guest
     kernel: linux-image-cloud-amd64
-    packages: [busybox, dropbear-bin, libc6]
+    packages: [busybox-static, dropbear-bin, libc6]
     programs: [usr/sbin/dropbear]
     boot_modules: [virtio_pci, virtio_blk]
 """
@@ -106,8 +106,6 @@ BOOT_START = 2048  # sectors
 MBR = "/usr/lib/syslinux/mbr/mbr.bin"
 CONSOLES = ["console=tty0", "console=ttyS0,115200"]
 LIBRARY_DIRS = ["lib/x86_64-linux-gnu", "usr/lib/x86_64-linux-gnu"]
-# Linked dynamically: the static one crashes in getaddrinfo, and with it wget and nslookup.
-BUSYBOX = "bin/busybox"
 LOADER = "lib64/ld-linux-x86-64.so.2"
 UUID = "5c1f6a0e-8c5b-4f0d-9a3e-736b79777269"
 STATE_FILES = {"var/lib/skywright/root-size": "0\n", "var/lib/skywright/instance": "\n"}
@@ -215,7 +213,7 @@ class Builder:
         self.install_busybox()
         for program in self.params["programs"]:
             self.install(program)
-        for library in sorted(self.libraries(BUSYBOX, *self.params["programs"])):
+        for library in sorted(self.libraries()):
             self.install(library)
         self.install_modules(self.root, kernel, self.params["boot_modules"] + self.params["modules"])
         self.overlay("root", self.root)
@@ -226,30 +224,27 @@ class Builder:
         os.chmod(os.path.join(self.root, "etc/shadow"), 0o600)
         os.chown(os.path.join(self.root, "home/sky"), 1000, 1000)
 
-    def install(self, name, target=None):
-        """Copy one file out of the packages, into the root file system unless told where."""
-        path = os.path.join(target or self.root, name)
+    def install(self, name):
+        """Copy one file out of the packages into the root file system."""
+        path = os.path.join(self.root, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.copy2(os.path.join(self.source, name), path)
 
     def install_busybox(self):
-        self.install(BUSYBOX)
-        for applet in self.run([*self.loader(), os.path.join(self.source, BUSYBOX), "--list-full"]).split():
+        self.install("bin/busybox")
+        for applet in self.run([os.path.join(self.root, "bin/busybox"), "--list-full"]).split():
             link = os.path.join(self.root, applet)
             os.makedirs(os.path.dirname(link), exist_ok=True)
             if not os.path.lexists(link):
                 os.symlink("/bin/busybox", link)
 
-    def loader(self):
-        """How to start a program of the packages with the packages' own libraries."""
+    def libraries(self):
+        """The libraries of the programs, as the packages' own loader finds them; and the loader."""
         path = ":".join(os.path.join(self.source, directory) for directory in LIBRARY_DIRS)
-        return [os.path.join(self.source, LOADER), "--library-path", path]
-
-    def libraries(self, *programs):
-        """The libraries of *programs*, as the packages' own loader finds them; and the loader."""
         found = {LOADER}
-        for program in programs:
-            listed = self.run([*self.loader(), "--list", os.path.join(self.source, program)])
+        for program in self.params["programs"]:
+            argv = [os.path.join(self.source, LOADER), "--library-path", path, "--list"]
+            listed = self.run([*argv, os.path.join(self.source, program)])
             for name, file in re.findall(r"(\S+) => (\S+)", listed):
                 if not file.startswith(self.source):
                     self.module.fail_json(msg=f"{program} needs {name}, which none of the packages has")
@@ -288,8 +283,7 @@ class Builder:
     def make_initramfs(self, kernel):
         for directory in ("bin", "dev", "proc", "sys", "root"):
             os.makedirs(os.path.join(self.initramfs, directory))
-        for name in (BUSYBOX, *sorted(self.libraries(BUSYBOX))):
-            self.install(name, self.initramfs)
+        shutil.copy2(os.path.join(self.source, "bin/busybox"), os.path.join(self.initramfs, "bin"))
         self.install_modules(self.initramfs, kernel, self.params["boot_modules"])
         self.overlay("initramfs", self.initramfs)
         settle(self.initramfs)

@@ -16,7 +16,7 @@ def apt(monkeypatch):
     known = {
         "linux-image-cloud-amd64": {"Version": "6.1.9", "Depends": f"{KERNEL} (= 6.1.9-1)"},
         KERNEL: {"Version": "6.1.9-1", "Depends": "kmod, linux-base"},
-        "busybox": {"Version": "1.35"},
+        "busybox-static": {"Version": "1.35"},
     }
 
     def run_command(_module, argv, **_options):
@@ -52,7 +52,7 @@ def args(tmp_path):
         "path": str(tmp_path / "guest.qcow2"),
         "files": str(files),
         "kernel": "linux-image-cloud-amd64",
-        "packages": ["busybox"],
+        "packages": ["busybox-static"],
     }
 
 
@@ -60,7 +60,7 @@ def args(tmp_path):
 def test_builds_once(run_module, builds, args, tmp_path):
     first = run_module(guest_image.main, args)
     assert first["changed"] and first["size"] == len("an image")
-    assert builds == [{"busybox": "1.35", KERNEL: "6.1.9-1"}]
+    assert builds == [{"busybox-static": "1.35", KERNEL: "6.1.9-1"}]
     second = run_module(guest_image.main, args)
     assert not second["changed"] and len(builds) == 1
     assert (tmp_path / "guest.qcow2.recipe").read_text().strip() == second["recipe"]
