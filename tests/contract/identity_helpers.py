@@ -8,7 +8,6 @@ import httpx
 import pytest
 
 from contract.conftest import PASSWORD, Api
-
 from skywright.auth import passwords
 
 

@@ -16,8 +16,9 @@ ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
 
 def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> None:
     """Make or update the default domain, the roles, user and project `admin`, and the catalog."""
-    session.merge(Domain(id="default", name="Default", name_key="default", description="The default domain"))
-    session.flush()
+    if session.get(Domain, "default") is None:
+        session.add(Domain(id="default", name="Default", name_key="default", description="The default domain"))
+        session.flush()
     _roles(session)
     project = ensure_project(session, "admin")
     user = ensure_user(session, "admin", admin_password, project)
@@ -87,8 +88,9 @@ def grant(session: Session, user: User, role: str, target_type: str, target_id: 
 
 
 def _catalog(session: Session, settings: Settings) -> None:
-    session.merge(Region(id=settings.region, description=""))
-    session.flush()
+    if session.get(Region, settings.region) is None:
+        session.add(Region(id=settings.region))
+        session.flush()
     for service in SERVICES:
         row = session.scalar(select(Service).where(Service.type == service.type))
         if row is None:
