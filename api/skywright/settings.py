@@ -1,4 +1,4 @@
-"""Settings: environment variables `SKYWRIGHT_*`, or the file var/skywright.env, over defaults that suit one machine."""
+"""Settings: environment variables `SKYWRIGHT_*`, or the file skywright.env of the state directory, over defaults that suit one machine."""
 
 from functools import cached_property
 from pathlib import Path
@@ -10,7 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 class Settings(BaseSettings):
     """Everything an operator may set. Paths are relative to the working directory, the checkout's root."""
 
-    model_config = SettingsConfigDict(env_prefix="SKYWRIGHT_", env_file="var/skywright.env")
+    model_config = SettingsConfigDict(env_prefix="SKYWRIGHT_")
 
     state_dir: Path = Field(Path("var"), description="Directory of the database, images, keys and runs.")
     database: str = Field("", description="SQLAlchemy URL; empty: SQLite in state_dir.")

@@ -1,5 +1,6 @@
 """The first servers: image, flavor, network, one server a host, and the proof that one reaches the other."""
 
+import hashlib
 import subprocess
 import time
 from collections.abc import Sequence
@@ -41,15 +42,25 @@ def register_hosts(cloud: Connection, hosts: dict[str, dict[str, Any]], report: 
 
 
 def upload_image(cloud: Connection, checkout: Checkout) -> Any:
-    """The guest image, uploaded if this very file is not there yet."""
-    return cloud.create_image(
+    """The guest image; one of that name with other data gives way to it."""
+    with checkout.guest_image.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha512").hexdigest()
+    images = list(cloud.image.images(name=NAME))
+    for image in images:
+        if image.hash_value == digest:
+            return image
+    uploaded = cloud.create_image(
         NAME,
         filename=str(checkout.guest_image),
         disk_format="qcow2",
         container_format="bare",
         visibility="public",
+        allow_duplicates=True,
         wait=True,
     )
+    for image in images:
+        cloud.image.delete_image(image.id)
+    return uploaded
 
 
 def make_flavors(cloud: Connection) -> Any:
@@ -136,7 +147,7 @@ def guest_command(checkout: Checkout, network: Any, server: Any) -> list[str]:
 def prove_reach(checkout: Checkout, network: Any, servers: Sequence[Any], report: Report) -> str:
     """Fetch the second server's page over TCP from inside the first; returns it, or StepFailed."""
     first, second = servers[0], servers[-1]
-    fetch = [*guest_command(checkout, network, first), f"wget -q -T 5 -O - http://{address(second)}/"]
+    fetch = [*guest_command(checkout, network, first), f"timeout 5 wget -q -O - http://{address(second)}/"]
     limit = time.monotonic() + REACH_SECONDS
     while True:
         report(f"{first.name} asks {second.name}")

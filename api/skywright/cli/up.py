@@ -3,18 +3,20 @@
 import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
+from openstack.connection import Connection
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from skywright.db.migrate import upgrade
 
 from skywright.cli import demo
 from skywright.cli.accounts import bootstrap_accounts, write_clouds_yaml
 from skywright.cli.checkout import Checkout
 from skywright.cli.daemon import Daemon
 from skywright.cli.steps import Steps
-from skywright.settings import Settings
+from skywright.db.migrate import upgrade
+from skywright.settings import load
 
 
 def up(console: Console) -> None:
@@ -72,15 +74,13 @@ def _start(checkout: Checkout, daemon: Daemon, address: str) -> None:
         return
     daemon.stop()
     daemon.write_settings()
-    settings = Settings(_env_file=checkout.state / "skywright.env")  # type: ignore[call-arg]
+    settings = load()
     upgrade(settings.database_url)
     bootstrap_accounts(settings, write_clouds_yaml(checkout, address, settings.region))
     daemon.start()
 
 
-def _summary(
-    console: Console, checkout: Checkout, cloud: demo.Connection, network: object, servers: list[object]
-) -> None:
+def _summary(console: Console, checkout: Checkout, cloud: Connection, network: Any, servers: list[Any]) -> None:
     table = Table("ID", "Name", "Status", "Networks", "Host")
     for server in cloud.compute.servers():
         networks = ", ".join(f"{name}={a['addr']}" for name, all_ in server.addresses.items() for a in all_)
