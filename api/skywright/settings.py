@@ -1,4 +1,4 @@
-"""Settings: environment variables `SKYWRIGHT_*`, or the file skywright.env of the state directory, over defaults that suit one machine."""
+"""Settings: environment variables `SKYWRIGHT_*`, or `skywright.env` in the state directory, over sane defaults."""
 
 from functools import cached_property
 from pathlib import Path

@@ -2,13 +2,13 @@
 
 import shlex
 import shutil
+import subprocess
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from openstack.connection import Connection
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from skywright.cli import demo
 from skywright.cli.accounts import bootstrap_accounts, write_clouds_yaml
@@ -81,11 +81,9 @@ def _start(checkout: Checkout, daemon: Daemon, address: str) -> None:
 
 
 def _summary(console: Console, checkout: Checkout, cloud: Connection, network: Any, servers: list[Any]) -> None:
-    table = Table("ID", "Name", "Status", "Networks", "Host")
-    for server in cloud.compute.servers():
-        networks = ", ".join(f"{name}={a['addr']}" for name, all_ in server.addresses.items() for a in all_)
-        table.add_row(server.id, escape(server.name), server.status, networks, server.compute_host)
-    console.print(table)
+    command = ["openstack", "--os-cloud", "skywright", "server", "list"]
+    console.print(f"[dim]$ {shlex.join(command)}[/]")
+    subprocess.run(command, cwd=checkout.root, env=checkout.environment, check=False)
     log = cloud.compute.get_server_console_output(servers[-1], length=8)["output"]
     console.print("[dim]The end of its console:[/]", escape(log), sep="\n")
     console.print("[bold]Try next:[/]")
