@@ -29,6 +29,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+from skywright.jobs import bytecode
+
 log = logging.getLogger(__name__)
 
 MESSAGE_BYTES = 1 << 18
@@ -99,6 +101,7 @@ def warm_up() -> None:
     for kind, names in PLUGINS.items():
         for name in names:
             getattr(loaders, f"{kind}_loader").get(name, class_only=True)
+    bytecode.install()
     gc.collect()
     gc.freeze()
 
