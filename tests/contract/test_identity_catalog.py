@@ -177,3 +177,15 @@ def test_an_administrator_of_another_project_is_one_everywhere(identity: Identit
     identity.grant("admin", user, f"projects/{project}")
     token = identity.token(user, scope=on_project(project))
     assert identity.call("GET", "/users", token=token).status_code == 200
+
+
+def test_an_operators_policy_file_counts_at_once(identity: Identity, api: Api) -> None:
+    token, overrides = identity.token("demo"), api.cloud.settings.root / "policy.yaml"
+    assert identity.call("GET", "/regions", token=token).status_code == 200
+    overrides.write_text('"identity:list_regions": "role:admin"\n')
+    try:
+        assert identity.call("GET", "/regions", token=token).status_code == 403
+        assert identity.call("GET", "/regions").status_code == 200
+    finally:
+        overrides.unlink()
+    assert identity.call("GET", "/regions", token=token).status_code == 200
