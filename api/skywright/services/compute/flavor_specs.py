@@ -1,23 +1,27 @@
 """Flavors' extra specs and the projects that private flavors were given to."""
 
 import re
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Response
+from pydantic import AfterValidator
 from sqlalchemy import select
 
 from skywright.db.compute import Flavor, FlavorAccess
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.services.compute.flavors import find_flavor
 from skywright.services.compute.microversions import version_of
-from skywright.services.compute.validation import Identifier, Strict
+from skywright.services.compute.validation import Identifier, Strict, plain
 
 router = Router()
 SPEC_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}", re.ASCII)
 
 
+Value = Annotated[str, AfterValidator(plain)] | int | float
+
+
 class ExtraSpecs(Strict):
-    extra_specs: dict[str, str | int | float]
+    extra_specs: dict[str, Value]
 
 
 class Tenant(Strict):
@@ -48,7 +52,7 @@ def show_spec(context: Context, flavor_id: str, key: str) -> dict[str, Any]:
 
 
 @router.operation("PUT", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="compute:flavors:manage")
-def set_spec(context: Context, flavor_id: str, key: str, body: dict[str, str | int | float]) -> dict[str, Any]:
+def set_spec(context: Context, flavor_id: str, key: str, body: dict[str, Value]) -> dict[str, Any]:
     if list(body) != [key]:
         raise BadRequest("Request body and URI mismatch")
     specs = _checked(body)
@@ -113,7 +117,7 @@ def _value(row: Flavor, key: str) -> Any:
     return row.extra_specs[key]
 
 
-def _checked(specs: dict[str, str | int | float]) -> dict[str, str]:
+def _checked(specs: dict[str, Value]) -> dict[str, str]:
     for key, value in specs.items():
         if not SPEC_KEY.fullmatch(key) or len(str(value)) > 255:
             raise BadRequest(f"Invalid extra spec {key[:255]}: keys and values are at most 255 characters.")

@@ -5,7 +5,6 @@ https://docs.openstack.org/api-ref/compute/#compute-services-os-services
 
 from typing import Any, Literal
 
-from pydantic import Field
 from sqlalchemy import select
 
 from skywright.db.jobs import Host
@@ -13,7 +12,7 @@ from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.jobs.scheduler import is_compute, zone_of
 from skywright.services.compute.hypervisors import host_number
 from skywright.services.compute.microversions import since, until, version_of
-from skywright.services.compute.validation import Identifier, Strict
+from skywright.services.compute.validation import Identifier, Reason, Strict
 
 router = Router()
 BINARY = "nova-compute"
@@ -22,12 +21,12 @@ BINARY = "nova-compute"
 class OldChange(Strict):
     host: Identifier
     binary: Identifier
-    disabled_reason: str | None = Field(None, min_length=1, max_length=255)
+    disabled_reason: Reason | None = None
 
 
 class Change(Strict):
     status: Literal["enabled", "disabled"] | None = None
-    disabled_reason: str | None = Field(None, min_length=1, max_length=255)
+    disabled_reason: Reason | None = None
 
 
 @router.operation("GET", "/v2.1/os-services", policy="compute:services")

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from urllib.parse import urlencode
 
 from fastapi import Response
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -15,14 +15,14 @@ from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, R
 from skywright.http.router import json_response
 from skywright.services.compute import quotas, ssh_keys
 from skywright.services.compute.microversions import version_of
-from skywright.services.compute.validation import Identifier, Name, Strict, page_limit
+from skywright.services.compute.validation import Identifier, Name, Strict, page_limit, plain
 
 router = Router()
 
 
 class NewKeypair(Strict):
     name: Name
-    public_key: Annotated[str, Field(min_length=1, max_length=16384)] | None = None
+    public_key: Annotated[str, Field(min_length=1, max_length=16384), AfterValidator(plain)] | None = None
     type: str | None = None
     user_id: Identifier | None = None
 

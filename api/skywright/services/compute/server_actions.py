@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any, NoReturn
 
 from fastapi import Response
+from pydantic import TypeAdapter, ValidationError
 
 from skywright.db import new_uuid
 from skywright.db.compute import Server
@@ -15,9 +16,11 @@ from skywright.services.compute import consoles
 from skywright.services.compute.microversions import version_of
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_states import find_server, own_server, require
+from skywright.services.compute.validation import Reason
 
 router = Router()
 Action = Callable[[Context, str, Any], None]
+REASON: TypeAdapter[str] = TypeAdapter(Reason)
 
 # Of Nova's actions, those that this cloud does not offer: they are known, and refused.
 ABSENT = frozenset(
@@ -115,8 +118,10 @@ def _lock(context: Context, server_id: str, argument: Any) -> None:
     reason = None
     if argument and version_of(context) >= 73:
         reason = argument.get("locked_reason") if isinstance(argument, dict) else None
-        if not isinstance(reason, str) or not 1 <= len(reason) <= 255 or set(argument) != {"locked_reason"}:
-            raise BadRequest("Invalid input for lock: it takes a locked_reason of 1 to 255 characters.")
+        try:
+            reason = REASON.validate_python(reason, strict=True)
+        except ValidationError:
+            raise BadRequest("Invalid input for lock: it takes a locked_reason of 1 to 255 characters.") from None
     server.locked_by = "admin" if context.is_admin and server.project_id != context.who.project_id else "owner"
     server.locked_reason = reason
 

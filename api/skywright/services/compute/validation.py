@@ -3,7 +3,7 @@
 import re
 import unicodedata
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -27,6 +27,14 @@ def printable(text: str) -> str:
         category = unicodedata.category(character)
         if category[0] == "C" or category in ("Zl", "Zp"):
             raise ValueError("only printable characters are allowed")
+    return text
+
+
+def plain(text: str) -> str:
+    """*text* if it can be stored and sent: whole characters, none of them NUL."""
+    text.encode()  # half of a surrogate pair is a ValueError
+    if "\0" in text:
+        raise ValueError("NUL characters are not allowed")
     return text
 
 
@@ -69,12 +77,12 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
             raise ValueError("keys are 1 to 255 of the characters a-z A-Z 0-9 - _ : . and space")
         if len(text) > 255:
             raise ValueError("values are at most 255 characters long")
-        if "\0" in text:
-            raise ValueError("values must not have NUL characters")
+        plain(text)
     return value
 
 
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_name)]
+Reason = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(plain)]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_multiline)]
 LongDescription = Annotated[str, Field(max_length=65535), AfterValidator(_multiline)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
@@ -107,9 +115,9 @@ def moment_parameter(value: str, name: str) -> datetime:
     """A query parameter that is a moment, as naive UTC."""
     try:
         moment = datetime.fromisoformat(value.strip())
-    except ValueError:
+        moment = moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta())
+    except (ValueError, OverflowError):
         raise BadRequest(
             f"Invalid input for query parameters {name}. Value: {value}. It must be a date-time."
         ) from None
-    offset = moment.utcoffset()
-    return moment.replace(tzinfo=None) - offset if offset else moment.replace(tzinfo=None)
+    return moment
