@@ -75,6 +75,13 @@ def test_one_job_that_cannot_be_rendered_does_not_keep_the_others(cloud: Cloud) 
     assert jobs_fake.job(cloud, refused).state == "failed"
 
 
+def test_a_job_on_a_host_that_is_not_registered_fails_at_once(cloud: Cloud) -> None:
+    job_id = jobs_fake.submit(cloud, "a", host="removed")
+    claimed = take(cloud)
+    assert claimed and not claimed.hosts
+    assert jobs_fake.job(cloud, job_id).error == "No such host is registered: removed"
+
+
 def test_a_worker_that_lost_its_jobs_cannot_settle_them(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "a")
     slow = take(cloud)

@@ -26,14 +26,14 @@ def head() -> str:
 
 def upgrade(url: str) -> None:
     """Bring the database to the newest revision; whoever comes second waits for the first."""
-    database = Database(url)
     with _lock(url):
-        if current(database) == head():
-            return
-        from alembic import command  # noqa: PLC0415 - a worker whose database is up to date must stay small
+        database = Database(url)
+        outdated = current(database) != head()
+        database.engine.dispose()
+        if outdated:
+            from alembic import command  # noqa: PLC0415 - a worker whose database is up to date must stay small
 
-        command.upgrade(_config(url), "head")
-    database.engine.dispose()
+            command.upgrade(_config(url), "head")
 
 
 def current(database: Database) -> str | None:

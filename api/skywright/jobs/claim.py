@@ -128,6 +128,7 @@ def _render_together(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> W
     with session.begin_nested():
         work = registry()[jobs[0].playbook].render(session, jobs, cloud)
     _refuse_reserved_keys(work)
+    _refuse_unknown_hosts(session, work)
     return work
 
 
@@ -143,6 +144,13 @@ def _refuse_reserved_keys(work: Work) -> None:
                 for item_id, key in bad.items():
                     if (host, item_id) in depends:
                         work.refused[job_id] = f"The name {key!r} is reserved: it cannot be used on a host."
+
+
+def _refuse_unknown_hosts(session: Session, work: Work) -> None:
+    known = {host.name for host in _hosts(session, work)}
+    for job_id, depends in work.depends.items():
+        if unknown := {host for host, _ in depends} - known:
+            work.refused[job_id] = f"No such host is registered: {', '.join(sorted(unknown))}"
 
 
 def _settle_unrunnable(session: Session, cloud: "Cloud", jobs: Sequence[Job], work: Work) -> dict[str, int]:

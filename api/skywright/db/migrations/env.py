@@ -4,8 +4,9 @@ from alembic import context
 
 from skywright.db import Base, Database
 
-connectable = Database(context.config.attributes["url"]).engine.execution_options(write=True)
-with connectable.connect() as connection:
+database = Database(context.config.attributes["url"])
+with database.engine.execution_options(write=True).connect() as connection:
     context.configure(connection=connection, target_metadata=Base.metadata, render_as_batch=True)
     with context.begin_transaction():
         context.run_migrations()
+database.engine.dispose()
