@@ -22,7 +22,10 @@ create_compute() {
     cat <<'END'
 qemu-img create -q -f qcow2 -b "$IMAGE" -F qcow2 "$home/disk" "${DISK_GIB}G" & disk=$!
 xorrisofs -quiet -V config-2 -r -J -o "$home/disk.config" "$home/tree" & config=$!
-ovs-vsctl --no-wait add-port br-int "$TAP" tag="$TAG" & port=$!
+{
+    printf 'tuntap add dev %s mode tap\nlink set dev %s addrgenmode none mtu 1450 up\n' "$TAP" "$TAP" | ip -batch -
+    ovs-vsctl --no-wait add-port br-int "$TAP" tag="$TAG"
+} & port=$!
 wait $disk; wait $config; wait $port
 rm -r "$home/tree"
 virsh -q "define $home/domain.xml; start instance-$ID" > /dev/null
@@ -39,10 +42,11 @@ END
 
 delete_compute() {
     cat <<'END'
-ovs-vsctl --no-wait --if-exists del-port "$TAP" & port=$!
-virsh -q "destroy instance-$ID; undefine instance-$ID" > /dev/null
+virsh -q "destroy instance-$ID; undefine instance-$ID" > /dev/null & domain=$!
+ovs-vsctl --no-wait --if-exists del-port "$TAP"
+wait $domain
+ip link delete dev "$TAP"
 rm -rf "$home"
-wait $port
 END
 }
 
