@@ -20,17 +20,17 @@ class Runner:
         """Run a program that changes nothing and return its output."""
         return self._run(argv, timeout)
 
-    def write(self, argv, timeout=60):
+    def write(self, argv, timeout=60, stdin=""):
         """Run a program that changes the host, and keep it for the module's answer."""
-        self.commands.append(list(argv))
-        return self._run(argv, timeout)
+        self.commands.append([*argv, *stdin.splitlines()])
+        return self._run(argv, timeout, stdin) if stdin else self._run(argv, timeout)
 
     @staticmethod
-    def _run(argv, timeout):
+    def _run(argv, timeout, stdin=""):
         try:
             done = subprocess.run(
                 argv,
-                stdin=subprocess.DEVNULL,
+                input=stdin,
                 capture_output=True,
                 timeout=timeout,
                 env=dict(os.environ, LC_ALL="C"),

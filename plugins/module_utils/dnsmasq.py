@@ -78,7 +78,7 @@ def base_files(item, directory):
     inside = INSIDE.format(inner=inner, mac=check.mac(dhcp["mac"] or ""), mtu=item["mtu"])
     return {
         "environment": f"DEVICE={outer}\nINNER={inner}\n",
-        "outside": f"link set dev {outer} mtu {item['mtu']} up\n",
+        "outside": f"link set dev {outer} addrgenmode none mtu {item['mtu']} up\n",
         "inside": inside + "".join(f"{_address(subnet, inner)}\n" for subnet in subnets),
         "dnsmasq.conf": configuration + "".join(f"dhcp-range={_range(subnet)}\n" for subnet in subnets),
     }

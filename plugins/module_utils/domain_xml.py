@@ -79,7 +79,7 @@ class Definition:
     def _interface(devices, port):
         interface = _add(devices, "interface", type="ethernet")
         _add(interface, "mac", address=port["mac"].lower())
-        _add(interface, "target", dev="tap" + port["id"][:11], managed="yes")
+        _add(interface, "target", dev="tap" + port["id"][:11], managed="no")
         _add(interface, "model", type="virtio")
         _add(interface, "mtu", size=str(port["mtu"]))
         driver = _add(interface, "driver")
@@ -121,6 +121,7 @@ def _interface(interface):
     return {
         "mac": _attribute(interface, "mac", "address"),
         "device": _attribute(interface, "target", "dev"),
+        "managed": _attribute(interface, "target", "managed"),
         "model": _attribute(interface, "model", "type"),
         "mtu": _attribute(interface, "mtu", "size"),
         "offloads": None if offloads is None else offloads.get("csum"),

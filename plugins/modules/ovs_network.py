@@ -10,7 +10,9 @@ short_description: Tenant networks on a host's integration bridge
 description:
   - Gives each network a local VLAN tag on the integration bridge, joins the hosts by tunnels or a physical
     network, and makes the ports of servers and of DHCP.
-  - Everything is kept in Open vSwitch's own database, marked with the network's id in C(external_ids), so it
+  - Makes the taps of servers, too. They stay while a server is off or reboots, since a userspace switch does not
+    notice that a device was replaced by another of the same name.
+  - Everything else is kept in Open vSwitch's own database, marked with the network's id in C(external_ids), so it
     survives restarts of the switch and of the host. All networks are written in one transaction.
 options:
   bridge:
@@ -54,15 +56,18 @@ commands:
 """
 
 import hashlib
+import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils import check, items
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, converge
+from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
 from ansible_collections.skywright.cloud.plugins.module_utils.ovsdb import Ovsdb, members
 
 OWNER = "skywright-network"
 PORT = "skywright-port"
+DEVICES = "/sys/class/net"
 SPEC = {
     "networks": items.NETWORKS,
     "bridge": {"type": "str", "default": "br-int"},
@@ -88,11 +93,12 @@ def tunnel_name(network_id, peer):
 class Networks:
     """The networks on one integration bridge: what is there, what is wanted, and the commands between them.
 
-    A network is {"tag": local VLAN tag, "ports": {port name: what the port is like}}.
+    A network is {"tag": local VLAN tag, "ports": {port name: what it is like}, "taps": {device: MTU}}.
     """
 
-    def __init__(self, ovsdb, bridge, physical_networks):
-        self.ovsdb = ovsdb
+    def __init__(self, runner, bridge, physical_networks):
+        self.runner = runner
+        self.ovsdb = Ovsdb(runner)
         self.bridge = bridge
         self.physical_networks = physical_networks
         self.used_tags = set()
@@ -102,7 +108,7 @@ class Networks:
         tables = self.ovsdb.read(
             Bridge=["name", "ports"],
             Port=["name", "tag", "external_ids", "interfaces", "protected"],
-            Interface=["name", "type", "options"],
+            Interface=["name", "type", "options", "ofport"],
         )
         ports = {row["_uuid"]: row for row in tables["Port"]}
         interfaces = {row["_uuid"]: row for row in tables["Interface"]}
@@ -121,7 +127,7 @@ class Networks:
         owner = port["external_ids"].get(OWNER)
         if not owner:
             return
-        network = networks.setdefault(owner, {"tag": None, "ports": {}})
+        network = networks.setdefault(owner, {"tag": None, "ports": {}, "taps": {}})
         if bridge == self.bridge:
             network["tag"] = network["tag"] or tag
         interface = interfaces[members(port["interfaces"])[0]]
@@ -132,7 +138,10 @@ class Networks:
             "type": interface["type"],
             "options": interface["options"],
             "external_ids": port["external_ids"],
+            "stale": _is_stale(interface),
         }
+        if PORT in port["external_ids"]:
+            network["taps"][port["name"]] = _mtu(port["name"])
 
     def want(self, item, have):
         """Describe the wanted network; ports that are not mentioned stay."""
@@ -141,10 +150,13 @@ class Networks:
             return None
         tag = (have or {}).get("tag") or self._free_tag()
         ports = dict((have or {}).get("ports", {}))
+        taps = dict((have or {}).get("taps", {}))
         for port in item["ports"]:
             name = tap_name(check.uuid(port["id"]))
             ports.pop(name, None)
+            taps.pop(name, None)
             if port["state"] == "present":
+                taps[name] = item["mtu"]
                 ports[name] = self._port(item, tag=tag, external_ids={PORT: port["id"]})
         if item["dhcp"]:
             ports.pop(dhcp_name(item["id"]), None)
@@ -154,7 +166,7 @@ class Networks:
         if not ports:
             return None
         self.used_tags.add(tag)
-        return {"tag": tag, "ports": ports}
+        return {"tag": tag, "ports": ports, "taps": taps}
 
     def _free_tag(self):
         for tag in range(1, 4095):
@@ -196,7 +208,14 @@ class Networks:
         }
 
     def _port(self, item, **settings):
-        port = {"bridge": self.bridge, "protected": False, "type": "", "options": {}, "external_ids": {}}
+        port = {
+            "bridge": self.bridge,
+            "protected": False,
+            "type": "",
+            "options": {},
+            "external_ids": {},
+            "stale": False,
+        }
         port.update(settings)
         port["external_ids"] = {**port["external_ids"], OWNER: item["id"]}
         return port
@@ -204,7 +223,7 @@ class Networks:
     def apply(self, steps):
         """Write all networks in one transaction; if it is refused, try one by one to find the bad one."""
         try:
-            self.ovsdb.transact([command for step in steps for command in commands(step)])
+            self._write(steps)
         except ItemError as error:
             if len(steps) == 1:
                 return {steps[0].id: str(error)}
@@ -213,6 +232,62 @@ class Networks:
                 failed.update(self.apply([step]))
             return failed
         return {}
+
+    def _write(self, steps):
+        stale = [command for step in steps for command in detach(step)]
+        if stale:
+            # The switch has to let go of the old device before the port comes back.
+            self.ovsdb.transact(stale, wait=True)
+        self._ip([line for step in steps for line in new_taps(step)])
+        changes = [command for step in steps for command in commands(step)]
+        if changes:
+            self.ovsdb.transact(changes)
+        self._ip([line for step in steps for line in old_taps(step)])
+
+    def _ip(self, lines):
+        if lines:
+            self.runner.write(["ip", "-force", "-batch", "-"], stdin="".join(line + "\n" for line in lines))
+
+
+def _exists(device):
+    return os.path.exists(os.path.join(DEVICES, device))
+
+
+def _mtu(device):
+    text = read_text(os.path.join(DEVICES, device, "mtu"))
+    return int(text) if text else None
+
+
+def _is_stale(interface):
+    """Whether a port had a device that is gone: the switch would not take another one of its name."""
+    attached = isinstance(interface["ofport"], int) and interface["ofport"] > 0
+    return interface["type"] == "" and attached and not _exists(interface["name"])
+
+
+def detach(step):
+    """List the commands that take away ports whose devices are gone."""
+    want = (step.want or {}).get("ports", {})
+    for name, port in (step.have or {}).get("ports", {}).items():
+        if port["stale"] and want.get(name) != port:
+            yield ["--if-exists", "del-port", port["bridge"], name]
+
+
+def new_taps(step):
+    """List the lines for ip that make taps; nothing of the host itself shall speak on them."""
+    have = (step.have or {}).get("taps", {})
+    for name, mtu in (step.want or {}).get("taps", {}).items():
+        if have.get(name) == mtu:
+            continue
+        if not _exists(name):
+            yield f"tuntap add dev {name} mode tap"
+        yield f"link set dev {name} addrgenmode none mtu {mtu} up"
+
+
+def old_taps(step):
+    """List the lines for ip that remove taps."""
+    for name in (step.have or {}).get("taps", {}):
+        if _exists(name) and name not in (step.want or {}).get("taps", {}):
+            yield f"link delete dev {name}"
 
 
 def commands(step):
@@ -243,7 +318,7 @@ def main():
     """Converge the networks."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     runner = Runner()
-    networks = Networks(Ovsdb(runner), module.params["bridge"], module.params["physical_networks"])
+    networks = Networks(runner, module.params["bridge"], module.params["physical_networks"])
     converge(
         module,
         items=module.params["networks"],

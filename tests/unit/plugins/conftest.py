@@ -41,11 +41,11 @@ def programs(monkeypatch):
     """Give {name: function of argv that returns the output}; no other program can be run."""
     known = {}
 
-    def execute(argv, timeout):
+    def execute(argv, timeout, stdin=""):
         assert isinstance(timeout, int) and timeout > 0
         if argv[0] not in known:
             raise AssertionError(f"nobody expected {argv}")
-        return known[argv[0]](argv) or ""
+        return known[argv[0]](argv, stdin) if stdin else known[argv[0]](argv) or ""
 
     monkeypatch.setattr(command.Runner, "_run", staticmethod(execute))
     return known

@@ -12,6 +12,7 @@ class FakeOvs:
         self.bridges = {bridge: [] for bridge in bridges}
         self.ports = {}
         self.broken = False
+        self.has_device = lambda port: True
 
     def __call__(self, argv):
         if self.broken:
@@ -36,6 +37,7 @@ class FakeOvs:
                 raise ItemError(f"ovs-vsctl failed (1): cannot create a port named {port}")
             self.bridges[bridge].append(port)
             self.ports[port] = {"type": "", "options": {}, "external_ids": {}, "tag": None, "protected": False}
+            self.ports[port]["ofport"] = 1 if self.has_device(port) else -1
             self._set(port, settings)
         elif name == "set":
             self._set(words[1], words[2:])
@@ -73,4 +75,10 @@ class FakeOvs:
     def _interface(self):
         for name, port in self.ports.items():
             options = ["map", [list(pair) for pair in port["options"].items()]]
-            yield {"_uuid": ["uuid", "interface " + name], "name": name, "type": port["type"], "options": options}
+            yield {
+                "_uuid": ["uuid", "interface " + name],
+                "name": name,
+                "type": port["type"],
+                "options": options,
+                "ofport": port["ofport"],
+            }

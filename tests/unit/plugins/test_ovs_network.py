@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 from ansible_collections.skywright.cloud.plugins.modules import ovs_network
 
@@ -11,8 +13,28 @@ TAP, DHCP = "tap1a0b0c0d-00", "dh0a0b0c0d-00"
 
 
 @pytest.fixture
-def ovs(programs):
+def devices(tmp_path, monkeypatch):
+    """The host's network devices, as directories like those of sysfs."""
+    monkeypatch.setattr(ovs_network, "DEVICES", str(tmp_path))
+    return tmp_path
+
+
+@pytest.fixture
+def ovs(programs, devices):
+    def ip(_argv, stdin):
+        for line in stdin.splitlines():
+            words = line.split()
+            device = devices / words[words.index("dev") + 1]
+            if line.startswith("tuntap add"):
+                device.mkdir()
+            elif line.startswith("link delete"):
+                shutil.rmtree(device)
+            else:
+                (device / "mtu").write_text(words[words.index("mtu") + 1])
+
+    programs["ip"] = ip
     programs["ovs-vsctl"] = FakeOvs(["br-int", "br-phy"])
+    programs["ovs-vsctl"].has_device = lambda port: (devices / port).exists()
     return programs["ovs-vsctl"]
 
 
@@ -35,7 +57,7 @@ def test_creates_ports_and_a_protected_tunnel_with_one_local_tag(run_module, ovs
     answer = run_module(ovs_network.main, args(vxlan()))
     tunnel = ovs_network.tunnel_name(NET, "172.20.1.12")
     assert answer["by_id"][NET]["action"] == "create"
-    assert len(answer["commands"]) == 1
+    assert [command[0] for command in answer["commands"]] == ["ip", "ovs-vsctl"]
     assert set(ovs.bridges["br-int"]) == {TAP, DHCP, tunnel}
     assert {port["tag"] for port in ovs.ports.values()} == {1}
     assert ovs.ports[tunnel]["protected"]
@@ -43,6 +65,29 @@ def test_creates_ports_and_a_protected_tunnel_with_one_local_tag(run_module, ovs
     assert not ovs.ports[TAP]["protected"]
     assert ovs.ports[TAP]["external_ids"] == {"skywright-network": NET, "skywright-port": PORT}
     assert all(len(name) <= 15 for name in ovs.ports)
+
+
+def test_makes_the_tap_and_removes_it(run_module, ovs, devices):
+    run_module(ovs_network.main, args(vxlan(mtu=1400)))
+    assert (devices / TAP / "mtu").read_text() == "1400"
+    assert run_module(ovs_network.main, args(vxlan(mtu=1300)))["by_id"][NET]["action"] == "update"
+    assert (devices / TAP / "mtu").read_text() == "1300"
+    run_module(ovs_network.main, args(vxlan(ports=[{"id": PORT, "state": "absent"}])))
+    assert list(devices.glob("tap*")) == []
+
+
+def test_a_port_whose_device_is_gone_comes_back_in_two_steps(run_module, ovs, devices):
+    """The switch never looks at a device that replaced one of the same name."""
+    (devices / DHCP).mkdir()
+    run_module(ovs_network.main, args(vxlan()))
+    shutil.rmtree(devices / TAP)
+    shutil.rmtree(devices / DHCP)
+    answer = run_module(ovs_network.main, args(vxlan()))
+    assert [command[0] for command in answer["commands"]] == ["ovs-vsctl", "ip", "ovs-vsctl"]
+    assert "--no-wait" not in answer["commands"][0]
+    assert {TAP, DHCP} <= set(ovs.ports)
+    (devices / DHCP).mkdir()
+    assert not run_module(ovs_network.main, args(vxlan()))["changed"]
 
 
 def test_second_run_changes_nothing(run_module, ovs):
