@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-MAX_ATTEMPTS = 3
+MAX_ATTEMPTS = 5
 BACK_OFF = timedelta(seconds=2)
 UNFINISHED = ("queued", "running")
 

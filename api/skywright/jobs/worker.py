@@ -30,7 +30,7 @@ from skywright.jobs.warm import Launcher
 from skywright.log import configure
 from skywright.settings import load
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("skywright.jobs.worker")  # as __main__, too
 
 # A run keeps a core busy while it starts, then it waits for hosts: so few may be young, and more may run.
 YOUNG_SECONDS = 3.0
