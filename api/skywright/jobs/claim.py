@@ -57,9 +57,9 @@ def claim(session: Session, cloud: "Cloud", worker: str, run_id: str) -> Claim |
         job.lease_until, job.started_at = now + LEASE, job.started_at or now
         job.waiting_for = job.waiting_since = job.not_before = None
     session.flush()
-    work = _render(session, cloud, jobs)
+    work = render(session, cloud, jobs)
     attempts = _settle_unrunnable(session, cloud, jobs, work)
-    hosts = [(host.name, host.groups, host.variables) for host in _hosts(session, work)] if attempts else []
+    hosts = [(host.name, host.groups, host.variables) for host in hosts_of(session, work)] if attempts else []
     run.hosts = [name for name, _, _ in hosts]
     if not hosts:
         run.state, run.finished_at = "successful", now
@@ -103,7 +103,7 @@ def _last_steps(playbook: str) -> Any:
     return select(Run.steps_done).where(Run.playbook == playbook, last).order_by(Run.started_at.desc()).limit(1)
 
 
-def _render(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
+def render(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
     """The work of *jobs*; one that cannot be rendered must not keep the others from running."""
     try:
         return _render_together(session, cloud, jobs)
@@ -128,7 +128,7 @@ def _render_together(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> W
     with session.begin_nested():
         work = registry()[jobs[0].playbook].render(session, jobs, cloud)
     _refuse_reserved_keys(work)
-    _refuse_unknown_hosts(session, work)
+    _refuse_unknownhosts_of(session, work)
     return work
 
 
@@ -146,8 +146,8 @@ def _refuse_reserved_keys(work: Work) -> None:
                         work.refused[job_id] = f"The name {key!r} is reserved: it cannot be used on a host."
 
 
-def _refuse_unknown_hosts(session: Session, work: Work) -> None:
-    known = {host.name for host in _hosts(session, work)}
+def _refuse_unknownhosts_of(session: Session, work: Work) -> None:
+    known = {host.name for host in hosts_of(session, work)}
     for job_id, depends in work.depends.items():
         if unknown := {host for host, _ in depends} - known:
             work.refused[job_id] = f"No such host is registered: {', '.join(sorted(unknown))}"
@@ -167,7 +167,7 @@ def _settle_unrunnable(session: Session, cloud: "Cloud", jobs: Sequence[Job], wo
     return attempts
 
 
-def _hosts(session: Session, work: Work) -> Sequence[Host]:
+def hosts_of(session: Session, work: Work) -> Sequence[Host]:
     return session.scalars(select(Host).where(Host.name.in_(work.items)).order_by(Host.name)).all()
 
 

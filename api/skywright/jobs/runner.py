@@ -48,10 +48,24 @@ def environment(project: Path) -> dict[str, str]:
 
 
 class Run:
-    """One execution of `playbooks/cloud/<playbook>.yml`; `cancel` may be called from another thread."""
+    """One execution of `playbooks/cloud/<playbook>.yml`; `cancel` may be called from another thread.
 
-    def __init__(self, directory: RunDirectory, project: Path, playbook: str, launcher: Launcher) -> None:
+    With *check* it changes nothing: Ansible says, with differences, what it would do.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        project: Path,
+        playbook: str,
+        launcher: Launcher,
+        *,
+        check: bool = False,
+        limit_seconds: float = LIMIT_SECONDS,
+    ) -> None:
         self._directory, self._project, self._launcher = directory, project, launcher
+        self._arguments = "--check --diff" if check else None
+        self._limit_seconds = limit_seconds
         self._playbook = f"playbooks/cloud/{playbook}.yml"
         self._canceled = threading.Event()
         self._runner: WarmRunner | None = None
@@ -71,6 +85,7 @@ class Run:
             project_dir=str(self._project),
             playbook=self._playbook,
             inventory=str(hosts),
+            cmdline=self._arguments,
             envvars=environment(self._project),
             fact_cache_type="memory",
             ident="artifacts",
@@ -84,7 +99,7 @@ class Run:
             **{name: config.env[name] for name in config.env if name.startswith(("AWX_", "RUNNER_"))},
         }
         results = Results()
-        self._runner = WarmRunner(config, self._launcher, self._directory, results, sink)
+        self._runner = WarmRunner(config, self._launcher, self._directory, results, sink, self._limit_seconds)
         if self._canceled.is_set():
             self._runner.end()
         self._runner.run()
@@ -101,9 +116,16 @@ class WarmRunner(Runner):  # type: ignore[misc]
     """
 
     def __init__(
-        self, config: RunnerConfig, launcher: Launcher, directory: RunDirectory, results: Results, sink: Sink
+        self,
+        config: RunnerConfig,
+        launcher: Launcher,
+        directory: RunDirectory,
+        results: Results,
+        sink: Sink,
+        limit_seconds: float,
     ) -> None:
         super().__init__(config, event_handler=self._keep)
+        self._limit_seconds = limit_seconds
         self._launcher, self._directory, self._results, self._sink = launcher, directory, results, sink
         self.timed_out = False
         self._process: Any = None
@@ -145,7 +167,7 @@ class WarmRunner(Runner):  # type: ignore[misc]
         os.set_blocking(output.fileno(), False)
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         text = OutputEventFilter(None, self.event_callback, suppress_ansible_output=True)
-        deadline = time.monotonic() + LIMIT_SECONDS
+        deadline = time.monotonic() + self._limit_seconds
         over = False
         while not over:
             ready, _, _ = select.select([output, self._process], [], [], FLUSH_SECONDS)
