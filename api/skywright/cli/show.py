@@ -2,6 +2,7 @@
 
 import json
 import os
+import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -21,6 +22,8 @@ from skywright.jobs.settle import UNFINISHED
 COLORS = {"successful": "green", "ok": "green", "running": "cyan", "queued": "yellow"}
 UUID_LENGTH = 36
 PAGE = 1000
+SILENCE_SECONDS = 60  # the API says every 15 s that it is still there
+RECONNECTS = 30
 
 
 class Api:
@@ -56,21 +59,22 @@ class Api:
 
     def events(self, job_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
         """The job's stream of (kind, data); it resumes when the connection breaks."""
-        last, url = "", f"{self._url}/jobs/{job_id}/follow"
+        last, broken, url = "", 0, f"{self._url}/jobs/{job_id}/follow"
         while True:
             headers = {"X-Auth-Token": self._session.get_token(), "Last-Event-ID": last}
             try:
-                with requests.get(
-                    f"{self._url}/jobs/{job_id}/follow", headers=headers, stream=True, timeout=60
-                ) as answer:
+                with requests.get(url, headers=headers, stream=True, timeout=SILENCE_SECONDS) as answer:
                     if not answer.ok:
                         raise StepFailed(_message(answer), "See `skywright jobs list`.")
                     for message in _messages(answer.iter_lines(chunk_size=1)):
-                        last = message.get("id", last)
+                        last, broken = message.get("id", last), 0
                         yield message["event"], json.loads(message["data"])
                 return
-            except requests.ConnectionError:
-                continue
+            except requests.RequestException as error:
+                broken += 1
+                if broken > RECONNECTS:
+                    raise StepFailed(f"The stream broke: {error}", "Is the API up? See `skywright status`.") from error
+                time.sleep(1)
 
 
 def _region() -> Any:

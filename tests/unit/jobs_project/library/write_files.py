@@ -4,28 +4,28 @@
 import json
 import os
 import time
+from pathlib import Path
 
 from ansible.module_utils.basic import AnsibleModule
 
 
 def write(item):
     """Write one file; tell who is at it meanwhile, so that a second one at the same time shows."""
-    path = os.path.join(item["directory"], "file-" + item["id"])
+    path = Path(item["directory"], f"file-{item['id']}")
+    busy, pid = Path(f"{path}.busy"), Path(f"{path}.pid")
     result = {"id": item["id"], "changed": False}
     if item.get("error"):
         return dict(result, error=item["error"])
     try:
-        os.close(os.open(path + ".busy", os.O_CREAT | os.O_EXCL))
+        busy.touch(exist_ok=False)
     except FileExistsError:
         # A run that was killed left it, unless its process lives.
-        if os.path.exists("/proc/" + open(path + ".pid").read()):
+        if pid.exists() and Path("/proc", pid.read_text()).exists():
             return dict(result, error="two at once")
-    with open(path + ".pid", "w") as file:
-        file.write(str(os.getpid()))
+    pid.write_text(str(os.getpid()))
     time.sleep(item.get("seconds", 0))
-    with open(path, "w") as file:
-        json.dump(item.get("data"), file)
-    os.remove(path + ".busy")
+    path.write_text(json.dumps(item.get("data")))
+    busy.unlink()
     return dict(result, changed=True, status="written")
 
 
