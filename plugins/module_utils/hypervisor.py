@@ -95,9 +95,10 @@ class Hypervisor:
         with _errors("define the domain"):
             self.connection.defineXML(xml)
 
-    def start(self, server_id):
-        """Start."""
-        self._call("start", server_id, lambda domain: domain.create())
+    def start(self, server_id, paused=False):
+        """Start; C(paused) keeps the guest from running until C(resume), which a null host cannot do."""
+        flags = libvirt.VIR_DOMAIN_START_PAUSED if paused else 0
+        self._call("start", server_id, lambda domain: domain.createWithFlags(flags))
 
     def resume(self, server_id):
         """Let a paused domain go on."""

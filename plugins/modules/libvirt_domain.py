@@ -92,6 +92,19 @@ class Domains:
         self.directory = directory
         self.shutdown_seconds = shutdown_seconds
         self.unmet = unmet
+        self.together = False
+        self.held = []
+
+    def apply(self, steps):
+        """Converge all; of several that start none runs before all are there: booting slows the others down."""
+        self.together = len(steps) > 1 and not self.hypervisor.null
+        actions = {"create": self.create, "update": self.update, "delete": self.delete}
+        errors = each(actions, threads=8)(steps)
+        return {**errors, **each(dict.fromkeys(actions, self.release))(self.held)}
+
+    def release(self, step):
+        """Let a started guest run."""
+        self.hypervisor.resume(step.id)
 
     def read(self, servers):
         """Read the listed servers' domains."""
@@ -139,7 +152,12 @@ class Domains:
         """Define the domain and start it if it shall run."""
         self.hypervisor.define(step.id, self._xml(step.item))
         if step.want["power"] == "running":
-            self.hypervisor.start(step.id)
+            self._start(step)
+
+    def _start(self, step):
+        self.hypervisor.start(step.id, paused=self.together)
+        if self.together:
+            self.held.append(step)
 
     def update(self, step):
         """Stop what has to stop, define, start what has to run.
@@ -156,7 +174,7 @@ class Domains:
         if step.changes("definition") or step.changes("boot_id"):
             self.hypervisor.define(step.id, self._xml(step.item))
         if wants_run and not alive:
-            self.hypervisor.start(step.id)
+            self._start(step)
         elif wants_run and step.have["power"] == "paused":
             self.hypervisor.resume(step.id)
 
@@ -175,13 +193,12 @@ def main():
     hypervisor = Hypervisor(module.params["uri"])
     settings = {key: module.params[key] for key in ("virt_type", "directory", "shutdown_seconds", "unmet")}
     domains = Domains(hypervisor, **settings)
-    actions = {"create": domains.create, "update": domains.update, "delete": domains.delete}
     converge(
         module,
         items=module.params["servers"],
         read=domains.read,
         want=domains.want,
-        apply=each(actions, threads=8),
+        apply=domains.apply,
         status=lambda want: want["power"],
         commands=hypervisor.commands,
     )
