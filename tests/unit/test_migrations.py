@@ -11,7 +11,7 @@ from skywright.db.migrate import current, head, upgrade
 
 
 def test_a_new_database_has_the_declared_tables(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path}/new.db"
+    url = f"sqlite:///{tmp_path}/not/yet/there/new.db"
     upgrade(url)
     database = Database(url)
     with database.engine.connect() as connection:

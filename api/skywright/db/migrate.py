@@ -75,6 +75,7 @@ def _lock(url: str) -> Iterator[None]:
     if path is None:
         yield
         return
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
     with Path(f"{path}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
