@@ -32,6 +32,8 @@ class Gateway:
         self.cloud = cloud
         self._applications = {service.prefix: service.application(cloud) for service in services}
         self._ports = {service.port: service.prefix for service in services if service.port}
+        self.prefixes = {service.type: service.prefix for service in services}
+        cloud.gateway = self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -1,20 +1,24 @@
 """The cloud as one object: settings, database, tokens, policy. Every part is handed this, none reaches for globals."""
 
 from collections.abc import Mapping
+from copy import copy
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
 from skywright.db import Database
+from skywright.db.rehearsal import Rehearsal
 from skywright.jobs.queue import LocalQueue, Queue
 from skywright.settings import Settings
 
 if TYPE_CHECKING:
+    from skywright.app import Gateway
     from skywright.auth.keyring import Keyring
     from skywright.auth.tokens import Tokens
     from skywright.http.context import Credentials
     from skywright.http.policy import Policy
+    from skywright.jobs.planner import Planner
 
 # ruff: noqa: PLC0415 - a worker has a Cloud too, but must stay small: no FastAPI, no oslo
 
@@ -28,6 +32,7 @@ class Cloud:
         self.database = Database(settings.database_url)
         self.queue: Queue = LocalQueue(settings.root / "workers")
         self._rules = rules or {}
+        self.gateway: Gateway | None = None  # the API itself, for requests that are planned
 
     @cached_property
     def tokens(self) -> "Tokens":
@@ -47,6 +52,18 @@ class Cloud:
         from skywright.http.policy import Policy
 
         return Policy(self._rules, self.settings.root / "policy.yaml")
+
+    @cached_property
+    def planner(self) -> "Planner":
+        from skywright.jobs.planner import Planner
+
+        return Planner(self.settings)
+
+    def rehearsed(self, rehearsal: Rehearsal) -> "Cloud":
+        """This cloud with *rehearsal* as its database."""
+        cloud = copy(self)
+        cloud.database = rehearsal
+        return cloud
 
     def authenticate(self, session: Session, token: str | None) -> "Credentials | None":
         """The credentials behind an X-Auth-Token header; None without a valid one."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from fastapi import Request
 from sqlalchemy.orm import Session
 
+from skywright.db.rehearsal import Rehearsal
 from skywright.errors import Forbidden, NotFound, Unauthorized
 
 if TYPE_CHECKING:
@@ -111,3 +112,8 @@ class Context:
         if row is None or not mine or getattr(row, "deleted_at", None) is not None:
             raise NotFound.of(label, identifier)
         return row
+
+    def refuse_plan(self, reason: str) -> None:
+        """End the request, with *reason*, if it is only planned: for handlers that do more than change records."""
+        if isinstance(self.cloud.database, Rehearsal):
+            self.cloud.database.refuse(reason)

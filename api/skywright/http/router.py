@@ -27,10 +27,21 @@ def json_response(body: Any, status: int = 200) -> Response:
     return Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
 
 
+def cloud_of(request: Request) -> "Cloud":
+    """The cloud that *request* is about: its application's, or the one that it brings along as a plan's request."""
+    cloud: Cloud = getattr(request.state, "cloud", None) or request.app.state.cloud
+    return cloud
+
+
 @contextmanager
-def request_context(request: Request, policy: str | None, *, write: bool) -> Iterator[Context]:
-    """The context of *request* in one transaction, after *policy* (None: no token needed) was enforced."""
-    cloud: Cloud = request.app.state.cloud
+def request_context(
+    request: Request, policy: str | None, *, write: bool, plannable: bool = False
+) -> Iterator[Context]:
+    """The context of *request* in one transaction, after *policy* (None: no token needed) was enforced.
+
+    A request that does more than its transaction is not *plannable*.
+    """
+    cloud = cloud_of(request)
     database = cloud.database
     with database.write() if write else database.read() as session:
         token = cloud.authenticate(session, request.headers.get("x-auth-token"))
@@ -39,6 +50,8 @@ def request_context(request: Request, policy: str | None, *, write: bool) -> Ite
         context = Context(cloud, request, session, request.state.request_id, token)
         if policy is not None:
             context.enforce(policy)
+        if not plannable:
+            context.refuse_plan("it does more than change records.")
         yield context
 
 
@@ -65,7 +78,7 @@ class Router(APIRouter):
 
             @functools.wraps(handler)
             def endpoint(**values: Any) -> Response:
-                with request_context(values.pop("__request"), policy, write=writes) as context:
+                with request_context(values.pop("__request"), policy, write=writes, plannable=True) as context:
                     result = handler(context, **values)
                     return result if isinstance(result, Response) else json_response(result, status)
 

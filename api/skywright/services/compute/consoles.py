@@ -20,6 +20,7 @@ def output(context: Context, server_id: str, argument: Any) -> str:
     """The end of the console log of the server; *argument* is `{"length": lines}` or nothing."""
     length = _length(argument)
     require(find_server(context, server_id), "get_console_output", BOOTED, None)
+    context.refuse_plan("a console log is read at once.")
     with context.cloud.database.write() as session:
         inner = replace(context, db=session)
         # Its own resource: reading does not wait for jobs that change the server.

@@ -19,7 +19,9 @@ router = Router()
 
 @router.operation("POST", "/v3/auth/tokens", policy=None, status=201, write=False)
 def create_token(context: Context, body: AuthRequest, nocatalog: str | None = None) -> Response:
+    context.refuse_plan("tokens are issued at once.")
     subject = authenticate(context, body.auth)
+    context.acts_as(subject.credentials)
     if subject.claims.trust_id:
         _use_up(context, subject.claims.trust_id)
     token = context.cloud.tokens.issue(subject.claims)

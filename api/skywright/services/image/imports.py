@@ -34,6 +34,7 @@ def list_stores(context: Context) -> dict[str, Any]:
 def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
     """Staged data was looked into when it was received: it only has to be put in its place."""
     row = own_image(context, image_id, "image:images:import")
+    context.refuse_plan("it moves image data.")
     method = body.get("method")
     if not isinstance(method, dict) or not isinstance(method.get("name"), str):
         raise BadRequest("Import request requires a 'name' field in its 'method'.")

@@ -1,0 +1,67 @@
+"""A rehearsal: a database that requests use as always, and that forgets what they did.
+
+All of its writing transactions are one, which is never committed: what the first writes, the next one reads.
+"""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from typing import Any, NoReturn
+
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from skywright.db.base import Database
+from skywright.errors import ApiError, BadRequest
+
+
+class _Forgotten(Exception):
+    """Ends the transaction."""
+
+
+class Rehearsal(Database):
+    """*database*, rehearsed. Its write lock is held from the first write until `forget`, so that is to come soon."""
+
+    def __init__(self, database: Database) -> None:
+        self.sqlite, self.engine = database.sqlite, database.engine
+        self._database = database
+        self._transaction = ExitStack()
+        self._session: Session | None = None
+        self.wrote = False
+        self.refused: ApiError | None = None
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        if self._session is not None:
+            yield self._session
+            return
+        with self._database.read() as session:
+            yield session
+
+    @contextmanager
+    def write(self) -> Iterator[Session]:
+        """The one transaction; an exception takes back what was written since here. Nothing is told to anybody."""
+        session = self._session or self._begin()
+        try:
+            with session.begin_nested():
+                yield session
+        finally:
+            session.info.pop("after_commit", None)
+
+    def refuse(self, reason: str) -> NoReturn:
+        """End a request that cannot be rehearsed."""
+        self.refused = BadRequest(f"This request cannot be planned: {reason}")
+        raise self.refused
+
+    def forget(self) -> None:
+        """Take back everything."""
+        with suppress(_Forgotten), self._transaction:
+            raise _Forgotten
+
+    def _begin(self) -> Session:
+        self._session = self._transaction.enter_context(self._database.write())
+        event.listen(self._session.connection(), "after_cursor_execute", self._notice)
+        return self._session
+
+    def _notice(self, *execution: Any) -> None:
+        context = execution[4]
+        self.wrote = self.wrote or context.isinsert or context.isupdate or context.isdelete

@@ -1,0 +1,59 @@
+"""What jobs would have done on hosts: rendered as for a run, but without claiming them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import Session
+
+from skywright.db.jobs import Job
+from skywright.jobs.claim import hosts_of, render
+from skywright.jobs.playbooks import Item
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that will never be; *refused* says why it could not run, *depends* which items would decide it."""
+
+    playbook: str
+    action: str
+    resources: list[tuple[str, str]]
+    depends: frozenset[tuple[str, str]]
+    refused: str | None
+
+
+@dataclass(frozen=True)
+class Draft:
+    """The run that some jobs of one playbook would have. It outlives their transaction."""
+
+    playbook: str
+    jobs: list[PlannedJob]
+    items: dict[str, dict[str, list[Item]]]
+    hosts: list[tuple[str, list[str], dict[str, Any]]]
+
+
+def draft(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> list[Draft]:
+    """The runs of *jobs*, one a playbook. Rendering may write: the transaction must be one that is taken back."""
+    by_playbook: dict[str, list[Job]] = {}
+    for job in jobs:
+        by_playbook.setdefault(job.playbook, []).append(job)
+    return [_draft(session, cloud, name, group) for name, group in by_playbook.items()]
+
+
+def _draft(session: Session, cloud: "Cloud", playbook: str, jobs: list[Job]) -> Draft:
+    work = render(session, cloud, jobs)
+    planned = [
+        PlannedJob(
+            job.playbook,
+            job.action,
+            [(row.resource_type, row.resource_id) for row in job.resources],
+            frozenset(work.depends.get(job.id, ())),
+            work.refused.get(job.id),
+        )
+        for job in jobs
+    ]
+    hosts = [(host.name, list(host.groups), dict(host.variables)) for host in hosts_of(session, work)]
+    return Draft(playbook, planned, work.items, hosts)
