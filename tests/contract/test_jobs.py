@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 import requests
-from conftest import Api
 from openstack.connection import Connection
 
+from contract.conftest import Api
 from skywright.db import utcnow
 from skywright.db.jobs import Event, Job, JobResource, Run
 from skywright.jobs.worker import Worker
