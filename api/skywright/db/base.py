@@ -2,9 +2,10 @@
 
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 from sqlalchemy import JSON, Connection, Engine, MetaData, create_engine, event, make_url
@@ -74,6 +75,8 @@ class Database:
         else:
             self.engine = create_engine(parsed, pool_pre_ping=True, pool_size=16, pool_recycle=600)
         self._writer = self.engine.execution_options(write=True)
+        # SQLite has waiting writers poll, with pauses up to 0.1 s: threads of one process queue here instead.
+        self._turn: AbstractContextManager[Any] = Lock() if self.sqlite else nullcontext()
 
     @contextmanager
     def read(self) -> Iterator[Session]:
@@ -85,7 +88,7 @@ class Database:
     def write(self) -> Iterator[Session]:
         """A session committed at the end, rolled back on an exception; then its `after_commit` calls run."""
         with Session(self._writer, expire_on_commit=False) as session:
-            with session.begin():
+            with self._turn, session.begin():
                 yield session
             for call in session.info.pop("after_commit", {}).values():
                 call()
