@@ -5,13 +5,16 @@ All of its writing transactions are one, which is never committed: what the firs
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
-from sqlalchemy import event
+from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session
 
 from skywright.db.base import Database
 from skywright.errors import ApiError, BadRequest
+
+
+Row = TypeVar("Row")
 
 
 class _Forgotten(Exception):
@@ -26,6 +29,7 @@ class Rehearsal(Database):
         self._database = database
         self._transaction = ExitStack()
         self._session: Session | None = None
+        self._stored: list[Any] = []
         self.wrote = False
         self.refused: ApiError | None = None
 
@@ -47,6 +51,10 @@ class Rehearsal(Database):
         finally:
             session.info.pop("after_commit", None)
 
+    def stored(self, kind: type[Row]) -> list[Row]:
+        """The rows of *kind* that are new and not taken back, in the order in which they came."""
+        return [row for row in self._stored if isinstance(row, kind) and inspect(row).persistent]
+
     def refuse(self, reason: str) -> NoReturn:
         """End a request that cannot be rehearsed."""
         self.refused = BadRequest(f"This request cannot be planned: {reason}")
@@ -59,6 +67,7 @@ class Rehearsal(Database):
 
     def _begin(self) -> Session:
         self._session = self._transaction.enter_context(self._database.write())
+        event.listen(self._session, "pending_to_persistent", lambda _session, row: self._stored.append(row))
         event.listen(self._session.connection(), "after_cursor_execute", self._notice)
         return self._session
 

@@ -99,7 +99,9 @@ class Run:
             **{name: config.env[name] for name in config.env if name.startswith(("AWX_", "RUNNER_"))},
         }
         results = Results()
-        self._runner = WarmRunner(config, self._launcher, self._directory, results, sink, self._limit_seconds)
+        self._runner = WarmRunner(
+            config, self._launcher, self._directory, results, sink, limit_seconds=self._limit_seconds
+        )
         if self._canceled.is_set():
             self._runner.end()
         self._runner.run()
@@ -122,6 +124,7 @@ class WarmRunner(Runner):  # type: ignore[misc]
         directory: RunDirectory,
         results: Results,
         sink: Sink,
+        *,
         limit_seconds: float,
     ) -> None:
         super().__init__(config, event_handler=self._keep)

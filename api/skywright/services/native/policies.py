@@ -1,12 +1,15 @@
 """The native API's policy rules."""
 
-from skywright.http.policy import ADMIN, MEMBER, READER
+from skywright.http.policy import ADMIN, ANYONE, MEMBER, READER
 
 POLICIES = {
     "operations:jobs:list": READER,
     "operations:jobs:list_all": ADMIN,
     "operations:jobs:show": READER,
     "operations:jobs:cancel": MEMBER,
+    "operations:jobs:force": ADMIN,
+    # Whoever has a token may plan: what, is up to the rules of the planned request.
+    "operations:plan": ANYONE,
     "operations:hosts:list": ADMIN,
     "operations:hosts:show": ADMIN,
     # A host's variables say how Ansible reaches it: whoever sets them can make the controller do anything.
