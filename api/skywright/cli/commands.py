@@ -55,6 +55,19 @@ def status() -> None:
     show_status()
 
 
+@app.command(context_settings={"ignore_unknown_options": True})
+def plan(
+    command: Annotated[list[str], typer.Argument(help="An OpenStack command, after `--`.", metavar="-- COMMAND...")],
+) -> None:
+    """Show what an OpenStack command would change, and change nothing.
+
+    The exit code is 0 if nothing would change, 2 if something would, 1 if it would not work.
+    """
+    from skywright.cli.plan import plan as run
+
+    raise typer.Exit(run(command, Console()))
+
+
 @jobs.command("list")
 def list_jobs(
     state: Annotated[

@@ -1,0 +1,351 @@
+"""Plans: what a request would change, found out without changing anything."""
+
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import pytest
+import requests
+from openstack.connection import Connection
+from sqlalchemy import text
+
+from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
+from contract.conftest import Api
+from skywright.cloud import Cloud
+from skywright.db.base import Base
+
+NULL = {
+    "ansible_connection": "local",
+    "ansible_python_interpreter": sys.executable,
+    "hypervisor_libvirt_uri": "test:///default",
+}
+# Written beside all requests: who asked for what.
+BESIDE = frozenset({"audit"})
+
+
+@pytest.fixture(scope="module")
+def things(api: Api) -> Iterator[Fixtures]:
+    add_hosts(api.cloud, "null-host", variables=NULL, groups=["computes", "networks"])
+    with api.connect() as admin, api.connect("demo", "demo") as demo:
+        yield make_fixtures(api, admin, demo)
+    api.cloud.planner.close()
+
+
+class Plans:
+    """One user's plans."""
+
+    def __init__(self, connection: Connection, api: Api) -> None:
+        self._session, self._url = connection.session, f"{api.url}/v1/plan"
+
+    def ask(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
+        wanted = {"service": service, "method": method, "path": path, "body": body} | more
+        answer: requests.Response = self._session.post(self._url, json=wanted, raise_exc=False)
+        return answer
+
+    def __call__(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
+        answer = self.ask(service, method, path, body, **more)
+        assert answer.status_code == 200, answer.text
+        plan: dict[str, Any] = answer.json()
+        return plan
+
+
+@pytest.fixture
+def plan(api: Api, demo: Connection) -> Plans:
+    return Plans(demo, api)
+
+
+@pytest.fixture
+def admin_plan(api: Api, admin: Connection) -> Plans:
+    return Plans(admin, api)
+
+
+def dump(cloud: Cloud) -> dict[str, list[Any]]:
+    """All that the database holds."""
+    with cloud.database.read() as session:
+        names = sorted(set(Base.metadata.tables) - BESIDE)
+        return {name: sorted(map(repr, session.execute(text(f'SELECT * FROM "{name}"')))) for name in names}
+
+
+def files(cloud: Cloud) -> set[str]:
+    """The files of the state directory, the database's own left out."""
+    root = cloud.settings.root
+    return {str(path) for path in root.rglob("*") if path.is_file() and not path.name.startswith("skywright.db")}
+
+
+@pytest.fixture
+def unchanged(api: Api, admin: Connection, demo: Connection) -> Iterator[None]:
+    """The test leaves the database and the files as it found them."""
+    assert admin.auth_token and demo.auth_token
+    before, there = dump(api.cloud), files(api.cloud)
+    yield
+    assert dump(api.cloud) == before
+    assert files(api.cloud) == there
+
+
+@pytest.fixture
+def server(api: Api, demo: Connection, things: Fixtures) -> Iterator[str]:
+    """The id of a server that is up, as far as the database knows."""
+    nova = Nova(demo, api.url)
+    identifier = nova("POST", "/servers", things.body("there")).json()["server"]["id"]
+    run_jobs(api.cloud)
+    yield identifier
+    nova("DELETE", f"/servers/{identifier}")
+    run_jobs(api.cloud)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_a_server_that_would_be_made(admin_plan: Plans, things: Fixtures) -> None:
+    body = things.body("web", adminPass="canary-pass", user_data="Y2FuYXJ5", networks="none")
+    found = admin_plan("compute", "POST", "/v2.1/servers", body)
+    assert found["request"]["status"] == 202
+    assert found["request"]["body"]["server"]["adminPass"] == "***"
+    identifier = found["request"]["body"]["server"]["id"]
+    [job] = found["jobs"]
+    assert (job["playbook"], job["action"], job["error"]) == ("server", "create", None)
+    assert job["resources"] == [{"type": "server", "id": identifier}]
+    [host] = found["hosts"]
+    assert host["host"] == "null-host"
+    [item] = host["items"]
+    assert (item["kind"], item["module"], item["action"], item["id"]) == (
+        "server",
+        "libvirt_domain",
+        "create",
+        identifier,
+    )
+    assert item["diff"]["before"] == {} and item["diff"]["after"]["power"] == "running"
+    assert (found["changed"], found["recorded"], found["complete"]) == (1, True, True)
+    assert "canary" not in str(found) and "Y2FuYXJ5" not in str(found)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_others_see_their_items_but_no_hosts(plan: Plans, things: Fixtures) -> None:
+    found = plan("compute", "POST", "/v2.1/servers", things.body("web"))
+    assert found["complete"] and found["changed"] == 1
+    [host] = found["hosts"]
+    assert host["host"] is None and "diff" not in host["items"][0]
+    assert "null-host" not in str(found)
+
+
+def test_actions_and_deletion(api: Api, plan: Plans, server: str) -> None:
+    before = dump(api.cloud)
+    action = f"/v2.1/servers/{server}/action"
+    for body, name in (
+        ({"os-stop": None}, "stop"),
+        ({"reboot": {"type": "HARD"}}, "reboot"),
+        ({"forceDelete": None}, "delete"),
+    ):
+        found = plan("compute", "POST", action, body)
+        assert (found["request"]["status"], [job["action"] for job in found["jobs"]]) == (202, [name])
+    found = plan("compute", "DELETE", f"/v2.1/servers/{server}")
+    # The null host's domains end with each run: there is nothing to remove.
+    assert (found["request"], found["changed"], found["recorded"]) == ({"status": 204, "body": None}, 0, True)
+    assert found["complete"]
+    assert dump(api.cloud) == before
+
+
+@pytest.mark.usefixtures("unchanged")
+@pytest.mark.parametrize(
+    ("service", "method", "path", "body", "status"),
+    [
+        ("compute", "POST", "/v2.1/servers", {"server": {"name": ""}}, 400),
+        ("compute", "POST", "/v2.1/servers/none/action", {"os-stop": None}, 404),
+        ("compute", "POST", "/v2.1/flavors", {"flavor": {"name": "x", "ram": 1, "vcpus": 1, "disk": 1}}, 403),
+        ("network", "DELETE", "/v2.0/networks/none", None, 404),
+        ("image", "PATCH", "/v2/images/none", [], 415),
+        ("identity", "DELETE", "/v3/users/none", None, 403),
+        ("compute", "PUT", "/nothing", None, 404),
+        ("compute", "POST", "//v1/plan", {}, 404),
+    ],
+)
+def test_what_the_service_refuses(  # noqa: PLR0917 - a row of the table
+    plan: Plans, service: str, method: str, path: str, body: Any, status: int, things: Fixtures
+) -> None:
+    found = plan(service, method, path, body)
+    assert found["request"]["status"] == status, found
+    assert found["request"]["body"], "the service's own error"
+    assert (found["jobs"], found["hosts"], found["changed"], found["recorded"]) == ([], [], 0, False)
+    assert found["complete"] is False
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_what_no_host_can_take(admin_plan: Plans, things: Fixtures) -> None:
+    body = things.body("far", availability_zone="nova:null-host", networks="none")
+    body["server"]["availability_zone"] = "elsewhere"
+    found = admin_plan("compute", "POST", "/v2.1/servers", body)
+    error = found["jobs"][0]["error"] if found["jobs"] else str(found["request"]["body"])
+    assert "elsewhere" in error or "No valid host" in error
+    assert not found["complete"]
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_records_without_hosts(admin_plan: Plans, plan: Plans) -> None:
+    found = plan("compute", "POST", "/v2.1/os-keypairs", {"keypair": {"name": "mine"}})
+    assert found["request"]["status"] in (200, 201)
+    assert found["request"]["body"]["keypair"]["private_key"] == "***"
+    assert (found["jobs"], found["recorded"], found["complete"]) == ([], True, True)
+    found = plan("network", "POST", "/v2.0/networks", {"network": {"name": "planned"}})
+    assert found["request"]["status"] == 201 and found["recorded"]
+    found = plan("image", "POST", "/v2/images", {"name": "planned"})
+    assert found["request"]["status"] == 201 and found["recorded"]
+
+
+def test_microversions_and_media_types(admin_plan: Plans, plan: Plans, demo: Connection, things: Fixtures) -> None:
+    old = plan("compute", "POST", "/v2.1/os-keypairs", {"keypair": {"name": "mine"}})
+    new = plan(
+        "compute",
+        "POST",
+        "/v2.1/os-keypairs",
+        {"keypair": {"name": "mine", "type": "ssh"}},
+        headers={"OpenStack-API-Version": "compute 2.2"},
+    )
+    assert (old["request"]["status"], new["request"]["status"]) == (200, 201)
+    image = demo.image.create_image(name="mine", disk_format="raw", container_format="bare")
+    patch = [{"op": "replace", "path": "/name", "value": "other"}]
+    media = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
+    found = plan("image", "PATCH", f"/v2/images/{image.id}", patch, headers=media)
+    assert (found["request"]["status"], found["request"]["body"]["name"]) == (200, "other")
+    assert demo.image.get_image(image.id).name == "mine"
+    demo.image.delete_image(image)
+
+
+@pytest.mark.usefixtures("unchanged")
+def test_what_cannot_be_planned(plan: Plans, admin_plan: Plans, things: Fixtures) -> None:
+    own = {"service": "compute", "method": "DELETE", "path": "/v2.1/servers/x"}
+    for wanted, reason in (
+        (("operations", "POST", "/plan", own), "service"),
+        (("operations", "PUT", "/hosts/x", {"host": {}}), "service"),
+        (("volume", "POST", "/v3/volumes", {}), "service"),
+        (("identity", "POST", "/v3/auth/tokens", {"auth": {"identity": {"methods": []}}}), "tokens"),
+        (("compute", "GET", "/v2.1/servers", None), "method"),
+        (("compute", "POST", "v2.1/servers", None), "path"),
+        (("compute", "POST", "/v2.1/ser vers", None), "path"),
+    ):
+        answer = admin_plan.ask(*wanted)
+        assert answer.status_code == 400, wanted
+        assert reason in answer.json()["error"]["message"], wanted
+    answer = plan.ask("compute", "DELETE", "/v2.1/servers/x", headers={"X-Auth-Token": "x"})
+    assert answer.status_code == 400
+
+
+def test_image_data_cannot_be_planned(api: Api, plan: Plans, demo: Connection) -> None:
+    image = demo.image.create_image(name="mine", disk_format="raw", container_format="bare")
+    for path in ("file", "stage"):
+        media = {"Content-Type": "application/octet-stream"}
+        answer = plan.ask("image", "PUT", f"/v2/images/{image.id}/{path}", "data", headers=media)
+        assert answer.status_code == 400 and "cannot be planned" in answer.json()["error"]["message"]
+    assert demo.image.get_image(image.id).status == "queued"
+    assert not list(api.cloud.settings.image_dir.glob("*"))
+    demo.image.stage_image(image, data=b"data" * 128)
+    answer = plan.ask("image", "POST", f"/v2/images/{image.id}/import", {"method": {"name": "glance-direct"}})
+    assert answer.status_code == 400
+    assert [path.name for path in api.cloud.settings.image_dir.glob("*")] == [f"{image.id}.staged"]
+    demo.image.delete_image(image)
+
+
+def test_an_image_that_would_be_deleted_keeps_its_data(api: Api, plan: Plans, demo: Connection) -> None:
+    image = demo.image.create_image(name="mine", disk_format="raw", container_format="bare", data=b"data" * 128)
+    found = plan("image", "DELETE", f"/v2/images/{image.id}")
+    assert [(job["playbook"], job["action"]) for job in found["jobs"]] == [("image", "delete")]
+    assert demo.image.get_image(image.id).status == "active"
+    assert demo.image.download_image(image).content == b"data" * 128
+    demo.image.delete_image(image)
+    run_jobs(api.cloud)
+
+
+def test_a_console_log_cannot_be_planned(plan: Plans, server: str) -> None:
+    began = time.monotonic()
+    answer = plan.ask("compute", "POST", f"/v2.1/servers/{server}/action", {"os-getConsoleOutput": {}})
+    assert answer.status_code == 400 and "console" in answer.json()["error"]["message"]
+    assert time.monotonic() - began < 5
+
+
+def test_a_host_that_does_not_answer(api: Api, admin_plan: Plans, server: str) -> None:
+    gone = {"ansible_host": "127.0.0.1", "ansible_port": 1}
+    with api.cloud.database.write() as session:
+        session.execute(text("UPDATE host SET variables = json_set(variables, '$.ansible_connection', 'ssh')"))
+        session.execute(
+            text("UPDATE host SET variables = json_patch(variables, :gone)"), {"gone": str(gone).replace("'", '"')}
+        )
+    found = admin_plan("compute", "POST", f"/v2.1/servers/{server}/action", {"os-stop": None})
+    assert not found["complete"] and found["changed"] == 0
+    assert "unreachable" in found["jobs"][0]["error"]
+    assert "unreachable" in found["hosts"][0]["items"][0]["error"]
+    with api.cloud.database.write() as session:
+        session.execute(text("UPDATE host SET variables = json_set(variables, '$.ansible_connection', 'local')"))
+
+
+def test_what_a_plan_decided_about_tokens_is_forgotten(api: Api, admin: Connection, admin_plan: Plans) -> None:
+    """Identity remembers what it read of a transaction: a planned right must never be remembered as real."""
+    alt, role = admin.identity.find_user("alt"), admin.identity.find_role("admin")
+    project = admin.identity.find_project("alt")
+    path = f"/v3/projects/{project.id}/users/{alt.id}/roles/{role.id}"
+    with api.connect("alt", "alt") as connection:
+        found = admin_plan("identity", "PUT", path)
+        assert found["request"]["status"] == 204 and found["recorded"]
+        admin.identity.create_user(name="unrelated", password="x")  # the next real change of identity
+        answer = connection.session.get(f"{api.url}/identity/v3/users", raise_exc=False)
+        assert answer.status_code == 403
+    assert "admin" not in {
+        grant.role["id"] for grant in admin.identity.role_assignments(user_id=alt.id) if grant.role["id"] == role.id
+    }
+
+
+def test_plans_and_requests_do_not_disturb_each_other(
+    api: Api, plan: Plans, demo: Connection, things: Fixtures
+) -> None:
+    nova = Nova(demo, api.url)
+    made: list[str] = []
+    over = threading.Event()
+
+    def work() -> None:
+        while not over.is_set():
+            answer = nova("POST", "/servers", things.body(f"real-{len(made)}"))
+            assert answer.status_code == 202, answer.text
+            made.append(answer.json()["server"]["id"])
+            time.sleep(0.05)
+            if len(made) >= 9:
+                return
+
+    with ThreadPoolExecutor(5) as pool:
+        real = pool.submit(work)
+        bodies = [things.body(f"planned-{number}") for number in range(6)]
+        plans = list(pool.map(lambda body: plan("compute", "POST", "/v2.1/servers", body), bodies))
+        over.set()
+        real.result()
+    assert all(found["complete"] for found in plans)
+    names = {server["name"] for server in nova("GET", "/servers").json()["servers"]}
+    assert {f"real-{number}" for number in range(len(made))} <= names
+    assert not {name for name in names if name.startswith("planned")}
+    run_jobs(api.cloud)
+    with api.cloud.database.read() as session:
+        sequences = list(session.scalars(text("SELECT sequence FROM job ORDER BY sequence")))
+    assert sequences == list(range(sequences[0], sequences[0] + len(sequences))), "plans use up no numbers"
+    for identifier in made:
+        nova("DELETE", f"/servers/{identifier}")
+    run_jobs(api.cloud)
+
+
+def test_no_lock_is_held_while_ansible_runs(
+    api: Api, plan: Plans, demo: Connection, things: Fixtures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running, go_on, run = threading.Event(), threading.Event(), api.cloud.planner.run
+
+    def slow(draft: Any) -> Any:
+        running.set()
+        assert go_on.wait(20)
+        return run(draft)
+
+    monkeypatch.setattr(api.cloud.planner, "run", slow)
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(plan, "compute", "POST", "/v2.1/servers", things.body("planned"))
+        assert running.wait(20)
+        began = time.monotonic()
+        network = demo.network.create_network(name="meanwhile")
+        assert time.monotonic() - began < 5
+        demo.network.delete_network(network)
+        go_on.set()
+        assert waiting.result()["complete"]
+    run_jobs(api.cloud)
