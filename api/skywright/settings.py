@@ -29,6 +29,8 @@ class Settings(BaseSettings):
         Path(__file__).parents[2], description="The checkout: where ansible.cfg, playbooks and roles are."
     )
     observe_seconds: int = Field(60, ge=0, description="How often the worker looks at the hosts; 0: never.")
+    quarantine_failures: int = Field(3, ge=1, description="So many failures in a row to reach a host quarantine it.")
+    unreachable_seconds: int = Field(900, ge=0, description="How long a user's job waits for a host that is silent.")
     workers_sweep_seconds: float = Field(5.0, description="How often a worker looks without being told.")
 
     @cached_property

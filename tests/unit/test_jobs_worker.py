@@ -14,7 +14,7 @@ from sqlalchemy import select
 
 from skywright.cloud import Cloud
 from skywright.db import utcnow
-from skywright.db.jobs import Event, Job, Run
+from skywright.db.jobs import Event, Host, Job, Run
 from skywright.jobs.worker import Worker
 
 
@@ -45,13 +45,24 @@ def test_each_job_of_a_run_has_its_own_outcome(cloud: Cloud) -> None:
         jobs_fake.submit(cloud, "c", host="gone"),
         jobs_fake.submit(cloud, "d", settle="cannot apply"),
     ]
-    good, bad, unreachable, unsettled = jobs_fake.ended(cloud, *ids)
+    good, bad, unsettled = jobs_fake.ended(cloud, ids[0], ids[1], ids[3])
     assert (good.state, good.error) == ("successful", None)
     assert (bad.state, bad.error) == ("failed", "here: disk full")
-    assert unreachable.state == "failed"
-    assert "gone is unreachable" in (unreachable.error or "")
-    assert "Connection refused" in (unreachable.error or "")
     assert (unsettled.state, unsettled.error) == ("error", "The run ended well; applying that failed: cannot apply")
+
+
+def test_a_job_waits_for_a_host_that_does_not_answer(cloud: Cloud) -> None:
+    job_id = jobs_fake.submit(cloud, "c", host="gone")
+    jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).put_off)
+    job = jobs_fake.job(cloud, job_id)
+    assert (job.state, job.held_by) == ("queued", "gone")
+    assert (job.waiting_for or "").startswith("gone is unreachable; retry at 20")
+    with cloud.database.read() as session:
+        host = session.get_one(Host, "gone")
+    assert (host.up, host.failures) == (False, 1)
+    assert "Connection refused" in (host.unreachable or "")
+    cancel(cloud, job_id)
+    assert jobs_fake.ended(cloud, job_id)[0].state == "canceled"
 
 
 def test_an_item_that_ansible_would_refuse_is_refused_alone(cloud: Cloud) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skywright.db.base import Base, new_uuid, utcnow
@@ -17,15 +17,27 @@ class Host(Base):
     id: Mapped[str] = mapped_column(String(36), unique=True, default=new_uuid)
     groups: Mapped[list[str]] = mapped_column(default=list)
     variables: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    state: Mapped[str] = mapped_column(String(16), default="enabled")  # or: disabled
+    # An operator's word: enabled, disabled (no new servers) or maintenance (and jobs wait); see `condition`.
+    state: Mapped[str] = mapped_column(String(16), default="enabled")
     disabled_reason: Mapped[str | None] = mapped_column(String(255))
     up: Mapped[bool] = mapped_column(default=True)
+    # A host that does not answer: how often in a row, since when, why, and when it is tried again.
+    failures: Mapped[int] = mapped_column(default=0, server_default="0")
+    failed_at: Mapped[datetime | None]
+    unreachable: Mapped[str | None] = mapped_column(Text)
+    retry_at: Mapped[datetime | None]
+    quarantined_at: Mapped[datetime | None]
     vcpus: Mapped[int] = mapped_column(default=0)
     memory_mib: Mapped[int] = mapped_column(default=0)
     disk_gib: Mapped[int] = mapped_column(default=0)
     info: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what host_info returned last
     observed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    @property
+    def condition(self) -> str:
+        """The operator's word, or `quarantined` for a host that failed too often; maintenance says more than that."""
+        return "quarantined" if self.quarantined_at and self.state != "maintenance" else self.state
 
 
 class Job(Base):
@@ -44,6 +56,11 @@ class Job(Base):
     waiting_for: Mapped[str | None] = mapped_column(String(255))
     waiting_since: Mapped[datetime | None] = mapped_column(default=utcnow)
     not_before: Mapped[datetime | None]
+    # The host that the job waits for, and since when; put_off: attempts that ended because a host did not answer.
+    held_by: Mapped[str | None] = mapped_column(String(255), index=True)
+    held_since: Mapped[datetime | None]
+    put_off: Mapped[int] = mapped_column(default=0, server_default="0")
+    forced: Mapped[bool] = mapped_column(default=False, server_default=false())  # an operator: do not wait for hosts
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(255))
     lease_until: Mapped[datetime | None]

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
@@ -15,6 +16,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
 from skywright.db.jobs import Host, Job, JobResource, Run
+from skywright.jobs.hosts import render_open
 from skywright.jobs.playbooks import Outcome, Work, registry
 from skywright.jobs.settle import canceled, settle
 from skywright.jobs.variables import reserved_key
@@ -57,11 +59,13 @@ def claim(session: Session, cloud: "Cloud", worker: str, run_id: str) -> Claim |
         job.lease_until, job.started_at = now + LEASE, job.started_at or now
         job.waiting_for = job.waiting_since = job.not_before = None
     session.flush()
-    work = render(session, cloud, jobs)
+    jobs, work = render_open(session, cloud, jobs, partial(render, session, cloud))
     attempts = _settle_unrunnable(session, cloud, jobs, work)
     hosts = [(host.name, host.groups, host.variables) for host in hosts_of(session, work)] if attempts else []
     run.hosts = [name for name, _, _ in hosts]
-    if not hosts:
+    if not jobs:
+        session.delete(run)
+    elif not hosts:
         run.state, run.finished_at = "successful", now
     return Claim(run_id, playbook, attempts, work, hosts)
 

@@ -1,4 +1,7 @@
-"""Looking at the hosts now and then: one job for all of them, in one run."""
+"""Looking at the hosts now and then: one job for all of them, in one run.
+
+Hosts that did not answer are looked at again when their time has come; see `skywright.jobs.hosts`.
+"""
 
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -15,32 +18,40 @@ if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
 ACTION = "observe"
+PROBE = "probe"
 # Nobody asked for these jobs: their traces are kept only as long as they may tell something.
 KEPT = timedelta(minutes=30)
 
 
 def submit_if_due(cloud: "Cloud") -> bool:
-    """Queue a look at all hosts if there are any and the last one is old enough."""
+    """Queue a look at all hosts if the last one is old enough, or at those whose turn it is to be tried again."""
     period = timedelta(seconds=cloud.settings.observe_seconds)
     if not period:
         return False
     with cloud.database.read() as session:
-        if not _due(session, period):
+        if _due(session, period) is None:
             return False
     with cloud.database.write() as session:
-        if _due(session, period):
+        hosts = _due(session, period)
+        if hosts is not None:
             _forget(session)
-            enqueue(session, cloud.queue, "host", ACTION, [])
+            enqueue(session, cloud.queue, "host", PROBE if hosts else ACTION, [], {"hosts": hosts} if hosts else {})
     return True
 
 
-def _due(session: Session, period: timedelta) -> bool:
+def _due(session: Session, period: timedelta) -> list[str] | None:
+    """The hosts to look at now, none of them for all; None if it is not time."""
     if session.scalar(select(Host.name).limit(1)) is None:
-        return False
-    observations = select(func.max(Job.created_at)).where(Job.playbook == "host", Job.user_id.is_(None))
-    last = session.scalar(observations)
-    unfinished = session.scalar(select(Job.id).where(Job.playbook == "host", Job.state.in_(UNFINISHED)).limit(1))
-    return unfinished is None and (last is None or last < utcnow() - period)
+        return None
+    if session.scalar(select(Job.id).where(Job.playbook == "host", Job.state.in_(UNFINISHED)).limit(1)):
+        return None
+    now = utcnow()
+    last = session.scalar(
+        select(func.max(Job.created_at)).where(Job.playbook == "host", Job.action == ACTION, Job.user_id.is_(None))
+    )
+    if last is None or last < now - period:
+        return []
+    return list(session.scalars(select(Host.name).where(Host.retry_at <= now))) or None
 
 
 def _forget(session: Session) -> None:

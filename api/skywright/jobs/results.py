@@ -66,6 +66,23 @@ class Results:
             return "error"
         return "successful" if self.rc == 0 else "failed"
 
+    @property
+    def unreachable(self) -> dict[str, str]:
+        """The hosts that did not answer, or not to the end, and why."""
+        return self._unreachable
+
+    @property
+    def answered(self) -> set[str]:
+        """The hosts where a module of ours said something."""
+        return {host for host, _ in self._items}
+
+    def silent(self, depends: Iterable[tuple[str, str]]) -> set[str]:
+        """The unreachable hosts among *depends*, if they are all that went wrong."""
+        failed = {key for key in depends if self._error(key)}
+        hosts = {host for host, _ in failed}
+        spoken = any(result.get("error") for key in failed for result in self._items.get(key, ()))
+        return hosts if hosts <= self._unreachable.keys() and not spoken and not self.broken else set()
+
     def outcome(self, depends: Iterable[tuple[str, str]]) -> Outcome:
         """The outcome of a job that depends on the items *depends* [(host, item id)]."""
         wanted = sorted(depends)

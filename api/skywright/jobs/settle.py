@@ -47,7 +47,7 @@ def requeue(session: Session, cloud: "Cloud", job: Job, reason: str, *, counted:
     if job.cancel_requested_at is not None:
         settle(session, cloud, job, canceled(), "canceled")
         return
-    if counted and job.attempts >= MAX_ATTEMPTS:
+    if counted and job.attempts - job.put_off >= MAX_ATTEMPTS:
         error = f"{reason}; given up after {job.attempts} attempts"
         settle(session, cloud, job, Outcome(ok=False, error=error), "error")
         return

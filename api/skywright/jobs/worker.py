@@ -20,7 +20,7 @@ from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, Run
 from skywright.db.migrate import upgrade
-from skywright.jobs import events, observe, recover, runner
+from skywright.jobs import events, hosts, observe, recover, runner
 from skywright.jobs.claim import LEASE, Claim, claim, jobs_of
 from skywright.jobs.playbooks import registry
 from skywright.jobs.results import Results
@@ -162,6 +162,8 @@ class Worker:
         claimed = active.claim
         with self.cloud.database.write() as session:
             events.store(session, claimed.run_id, [event for batch in pending for event in batch])
+            row = session.get_one(Run, claimed.run_id)
+            hosts.note(session, self.cloud, results, row.started_at)
             for job in jobs_of(session, claimed.attempts):
                 outcome = results.outcome(claimed.work.depends[job.id])
                 if results.canceled and job.cancel_requested_at is None:
@@ -170,9 +172,8 @@ class Worker:
                     settle(session, self.cloud, job, canceled(), "canceled")
                 elif results.lost and not outcome.ok:
                     requeue(session, self.cloud, job, outcome.error or "The run was killed")
-                else:
+                elif not hosts.put_off(session, self.cloud, job, claimed.work, results):
                     settle(session, self.cloud, job, outcome)
-            row = session.get_one(Run, claimed.run_id)
             row.state, row.rc, row.finished_at = results.state, results.rc, utcnow()
         log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state, extra={"run": claimed.run_id})
 

@@ -30,6 +30,11 @@ class Work:
     depends: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
     # {job id: reason}: jobs that cannot run; they are settled as failed at once.
     refused: dict[str, str] = field(default_factory=dict)
+    # Jobs that rather fail than wait for a host that does not answer.
+    impatient: set[str] = field(default_factory=set)
+    # {job id: host name}: jobs that chose this host only now. If it does not answer, they may choose again: such a
+    # job is rendered with its argument `avoid`.
+    chosen: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

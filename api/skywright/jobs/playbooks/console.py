@@ -34,6 +34,7 @@ class ConsolePlaybook:
             # One job of a server at a time: they share a resource.
             work.items.setdefault(host, {}).setdefault("servers", []).append(item)
             work.depends[job.id] = {(host, server_id)}
+            work.impatient.add(job.id)  # a request waits for it
         return work
 
     def settle(self, session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None:

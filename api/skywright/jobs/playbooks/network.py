@@ -129,6 +129,11 @@ class _Rendering:
         if dhcp_host in self.members:
             self._item(dhcp_host)["dhcp"] = {"state": "absent"}
 
+    def rejoin(self, host: str) -> None:
+        """The item that tells *host* all of its peers."""
+        if host in self.members:
+            self._item(host)
+
     def _item(self, host: str) -> Item:
         """The item of *host*, with all peers that it has."""
         if host not in self.items:
@@ -226,7 +231,7 @@ def presence(session: Session, network_id: str) -> set[str]:
 
 
 def _network_host(hosts: dict[str, Host]) -> str | None:
-    candidates = (host.name for host in hosts.values() if "networks" in host.groups and host.state == "enabled")
+    candidates = (host.name for host in hosts.values() if "networks" in host.groups and host.condition == "enabled")
     return min(candidates, default=None)
 
 
@@ -258,7 +263,11 @@ def _entry(change: PortChange, subnets: dict[str, Subnet]) -> Item:
 
 
 class NetworkPlaybook:
-    """Jobs of networks: `update` brings the DHCP server up to date, `delete` takes the network off its hosts."""
+    """Jobs of networks.
+
+    `update` brings the DHCP server up to date, `delete` takes the network off its hosts, `rejoin` tells a host that
+    was away the peers that came meanwhile.
+    """
 
     name = "network"
 
@@ -273,13 +282,15 @@ class NetworkPlaybook:
             rendering = _Rendering(session, network, hosts)
             if job.action == "delete":
                 rendering.remove(job.arguments["dhcp_host"])
+            elif job.action == "rejoin":
+                rendering.rejoin(job.arguments["host"])
             else:
                 rendering.serve()
             for name, item in rendering.items.items():
                 work.items.setdefault(name, {}).setdefault("networks", []).append(item)
-            deciding = (
-                rendering.items.keys() if job.action == "delete" else rendering.items.keys() & {rendering.dhcp_host}
-            )
+            deciding = set(rendering.items)
+            if job.action == "update":
+                deciding &= {rendering.dhcp_host}
             work.depends[job.id] = {(name, network.id) for name in deciding}
         return work
 
@@ -292,7 +303,7 @@ class NetworkPlaybook:
             session.delete(network)
         elif job.action == "delete":
             _delete_later(session, cloud, job.arguments)
-        elif outcome.ok:
+        elif job.action == "update" and outcome.ok:
             self._settle_update(session, network)
 
     def _settle_update(self, session: Session, network: Network) -> None:

@@ -51,7 +51,7 @@ class ServerPlaybook:
         elif outcome.ok:
             _settle_present(session, server)
         elif outcome.canceled and job.action != "create":
-            server.task_state = None
+            _end_task(server)
         else:
             _fail(server, job, outcome)
 
@@ -90,6 +90,7 @@ class _Rendering:
         waiting = [job for job in self.jobs if job.action == "create" and self._homeless(job)]
         if not waiting:
             return
+        self.session.flush()
         scheduler = Scheduler(self.session, self.cloud.settings)
         for job in waiting:
             server = self.servers[_server_id(job)]
@@ -99,13 +100,20 @@ class _Rendering:
                 self.work.refused[job.id] = str(error)
                 continue
             server.task_state = "spawning"
+            self.work.chosen[job.id] = server.host or ""
             for port in self.ports.get(server.id, ()):
                 port.host = server.host or ""
         self.session.flush()
 
     def _homeless(self, job: Job) -> bool:
         server = self.servers.get(_server_id(job))
-        return server is not None and server.host is None and server.deleted_at is None
+        if server is None or server.deleted_at is not None:
+            return False
+        if "avoid" in job.arguments:  # the host that was chosen before did not answer
+            if server.host == job.arguments["avoid"]:
+                server.host = None
+            job.arguments = {key: value for key, value in job.arguments.items() if key != "avoid"}
+        return server.host is None
 
     def _render(self, job: Job) -> None:
         server = self.servers.get(_server_id(job))
@@ -114,8 +122,11 @@ class _Rendering:
         elif server is None or server.host is None or server.deleted_at is not None:
             return
         elif job.action == "delete":
+            self.work.impatient.add(job.id)
             self._absent(job, server.host, server.id, self.ports.get(server.id, []))
         else:
+            if job.action == "create" and server.wanted_host is not None and job.id in self.work.chosen:
+                self.work.impatient.add(job.id)  # there is no other host for it, and nothing of it is anywhere yet
             self._present(job, server, server.host)
 
     def _absent(self, job: Job, host: str, server_id: str, ports: Iterable[Port]) -> None:

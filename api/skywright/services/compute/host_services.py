@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from skywright.db.jobs import Host
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.jobs.hosts import MAINTENANCE, set_state
 from skywright.jobs.scheduler import is_compute, zone_of
 from skywright.services.compute.hypervisors import host_number
 from skywright.services.compute.microversions import since, until, version_of
@@ -62,7 +63,7 @@ def update_service(context: Context, service_id: str, body: Change) -> dict[str,
         raise NotFound(f"Service {service_id} could not be found.")
     if body.status is None or (body.disabled_reason and body.status != "disabled"):
         raise BadRequest("Specifying disabled_reason requires that status is disabled.")
-    host.state, host.disabled_reason = body.status, body.disabled_reason
+    _change(context, host, body.status, body.disabled_reason)
     return {"service": _view(context, host)}
 
 
@@ -71,9 +72,24 @@ def _old(context: Context, body: OldChange, state: str, reason: str | None) -> d
     host = next((host for host in _hosts(context) if host.name == body.host), None)
     if host is None or body.binary != BINARY:
         raise NotFound(f"Could not find binary {body.binary} on host {body.host}.")
-    host.state, host.disabled_reason = state, reason
+    _change(context, host, state, reason)
     view = {"host": host.name, "binary": BINARY, "status": state}
     return view | ({"disabled_reason": reason} if reason else {})
+
+
+def _change(context: Context, host: Host, state: str, reason: str | None) -> None:
+    """Nova knows two states: a host in maintenance is disabled already, and stays in maintenance."""
+    if state == "disabled" and host.state == MAINTENANCE:
+        host.disabled_reason = reason
+    else:
+        set_state(context.db, context.cloud, host, state, reason)
+
+
+def _reason(host: Host) -> str | None:
+    """Why the host is disabled; what no person said begins with AUTO, as Nova's own reasons do."""
+    if host.condition == "quarantined":
+        return f"AUTO: {host.name} is unreachable: {host.unreachable}"[:255]
+    return host.disabled_reason
 
 
 def _hosts(context: Context) -> list[Host]:
@@ -88,9 +104,9 @@ def _view(context: Context, host: Host) -> dict[str, Any]:
         "binary": BINARY,
         "host": host.name,
         "zone": zone_of(host),
-        "status": host.state,
+        "status": "enabled" if host.condition == "enabled" else "disabled",
         "state": "up" if host.up else "down",
         "updated_at": seen.isoformat(timespec="microseconds"),
-        "disabled_reason": host.disabled_reason,
+        "disabled_reason": _reason(host),
     }
     return view | ({"forced_down": False} if version >= 11 else {})

@@ -22,6 +22,9 @@ def delete(context: Context, server: Server) -> None:
         job = submit(context, "server", "delete", [("server", server.id)])
         job.state, job.started_at, job.finished_at, job.waiting_since = "successful", utcnow(), utcnow(), None
         return
+    for job in jobs:
+        if job.held_by is not None:  # it waits for its host, and the deletion must not wait with it
+            job.cancel_requested_at = utcnow()
     server.task_state = "deleting"
     submit(context, "server", "delete", [("server", server.id)])
 

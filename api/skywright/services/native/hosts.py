@@ -1,24 +1,35 @@
 """`/v1/hosts`: the machines that the cloud is made of, as an inventory describes them."""
 
+import re
 from typing import Annotated, Any, Literal
 
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
-from sqlalchemy import select
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from sqlalchemy import delete, select
 
 from skywright.db.compute import Server
 from skywright.db.jobs import Host
+from skywright.db.network import NetworkHost, Port
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.router import json_response
+from skywright.ipam import DHCP_OWNER
+from skywright.jobs.hosts import MAINTENANCE, release, set_state
 from skywright.jobs.observe import ACTION
-from skywright.jobs.submit import submit
+from skywright.jobs.scheduler import usage_by_host
+from skywright.jobs.submit import enqueue, submit
 from skywright.services.native.views import HIDDEN, host_view
 
 router = Router()
 
 GroupName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
+HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
+# What becomes a word of ssh's command line must not be able to be an option of it.
+CONNECTION = {
+    "ansible_host": re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,254}"),
+    "ansible_user": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"),
+    "ansible_port": re.compile(r"[0-9]{1,5}"),
+}
 
 
 class HostBody(BaseModel):
@@ -27,12 +38,26 @@ class HostBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
     groups: list[GroupName] | None = Field(None, max_length=64)
     variables: dict[VariableName, JsonValue] | None = Field(None, max_length=256)
-    state: Literal["enabled", "disabled"] | None = None
+    state: Literal["enabled", "disabled", "maintenance"] | None = None
     disabled_reason: str | None = Field(None, max_length=255)
+
+    @field_validator("variables")
+    @classmethod
+    def _connects(cls, variables: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name, pattern in CONNECTION.items():
+            value = (variables or {}).get(name)
+            if value is not None and not pattern.fullmatch(str(value)):
+                raise ValueError(f"{name} is not one")
+        return variables
 
 
 class HostName(BaseModel):
     name: str = Field(pattern=HOST_NAME)
+
+
+class DrainBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    reason: str | None = Field(None, max_length=255)
 
 
 class HostRequest(BaseModel):
@@ -42,12 +67,14 @@ class HostRequest(BaseModel):
 
 @router.operation("GET", "/hosts", policy="operations:hosts:list")
 def list_hosts(context: Context) -> dict[str, Any]:
-    return {"hosts": [host_view(host) for host in context.db.scalars(select(Host).order_by(Host.name))]}
+    used = usage_by_host(context.db)
+    hosts = context.db.scalars(select(Host).order_by(Host.name))
+    return {"hosts": [host_view(host, used.get(host.name)) for host in hosts]}
 
 
 @router.operation("GET", "/hosts/{name}", policy="operations:hosts:show")
 def show_host(context: Context, name: str) -> dict[str, Any]:
-    return {"host": host_view(_host(context, name))}
+    return {"host": _view(context, _host(context, name))}
 
 
 @router.operation("PUT", "/hosts/{name}", policy="operations:hosts:update")
@@ -59,23 +86,46 @@ def put_host(context: Context, name: str, body: HostRequest) -> Response:
     if host is None:
         host = Host(name=name)
         context.db.add(host)
-    _apply(host, body.host)
+    _apply(context, host, body.host)
     context.db.flush()
     job = submit(context, "host", ACTION, [("host", name)], {"hosts": [name]})
     context.db.flush()
-    return json_response({"host": host_view(host), "job": {"id": job.id}}, status)
+    return json_response({"host": _view(context, host), "job": {"id": job.id}}, status)
+
+
+@router.operation("POST", "/hosts/{name}/drain", policy="operations:hosts:update")
+def drain_host(context: Context, name: str, body: DrainBody) -> dict[str, Any]:
+    """Free a host of servers and put it into maintenance. Servers cannot be moved yet: a host that has some stays."""
+    host = _host(context, name)
+    query = select(Server.name, Server.id).where(Server.host == name, Server.deleted_at.is_(None)).order_by(Server.name)
+    servers = [f"{row.name} ({row.id})" for row in context.db.execute(query)]
+    if servers:
+        raise Conflict(
+            f"Host {name} has {len(servers)} servers, which cannot be moved to other hosts: {', '.join(servers)}."
+        )
+    set_state(context.db, context.cloud, host, MAINTENANCE, body.reason)
+    return {"host": _view(context, host)}
 
 
 @router.operation("DELETE", "/hosts/{name}", policy="operations:hosts:delete", status=204)
 def delete_host(context: Context, name: str) -> None:
-    """Forget a host; nothing on it changes."""
+    """Forget a host; nothing on it changes. What it served is served elsewhere, jobs that waited for it end."""
     host = _host(context, name)
     if context.db.scalar(select(Server.id).where(Server.host == name, Server.deleted_at.is_(None)).limit(1)):
         raise Conflict(f"Host {name} still has servers.")
     context.db.delete(host)
+    context.db.execute(delete(NetworkHost).where(NetworkHost.host == name))
+    context.db.flush()
+    for network_id in context.db.scalars(
+        select(Port.network_id).where(Port.device_owner == DHCP_OWNER, Port.host == name)
+    ):
+        enqueue(
+            context.db, context.cloud.queue, "network", "update", [("network", network_id)], {"network_id": network_id}
+        )
+    release(context.db, context.cloud, name)
 
 
-def _apply(host: Host, body: HostBody) -> None:
+def _apply(context: Context, host: Host, body: HostBody) -> None:
     if body.groups is not None:
         host.groups = sorted(set(body.groups) - {"all", "ungrouped"})
     if body.variables is not None:
@@ -83,11 +133,13 @@ def _apply(host: Host, body: HostBody) -> None:
         # A client that puts back what it was shown does not overwrite what it was not shown.
         host.variables = {k: kept.get(k, v) if v == HIDDEN else v for k, v in body.variables.items()}
     if body.state is not None:
-        host.state = body.state
-    if body.state == "enabled":
-        host.disabled_reason = None
+        set_state(context.db, context.cloud, host, body.state, body.disabled_reason)
     elif body.disabled_reason is not None:
         host.disabled_reason = body.disabled_reason
+
+
+def _view(context: Context, host: Host) -> dict[str, Any]:
+    return host_view(host, usage_by_host(context.db).get(host.name))
 
 
 def _valid(name: str) -> str:

@@ -64,6 +64,17 @@ def cancel_job(context: Context, job_id: str) -> dict[str, Any]:
     return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
 
 
+@router.operation("POST", "/jobs/{job_id}/force", policy="operations:jobs:force", status=202)
+def force_job(context: Context, job_id: str) -> dict[str, Any]:
+    """Let a job run although its host is in maintenance or does not answer."""
+    job = visible_job(context, job_id)
+    if job.state != "queued":
+        raise Conflict(f"Job {job_id} does not wait: it is {job.state}.")
+    job.forced, job.not_before, job.held_by, job.waiting_for = True, None, None, None
+    after_commit(context.db, "notify workers", context.cloud.queue.notify)
+    return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
+
+
 def visible_job(context: Context, job_id: str) -> Job:
     """The job if it is the caller's project's or the caller an administrator; else NotFound."""
     job = context.db.scalar(select(Job).where(Job.id == job_id))

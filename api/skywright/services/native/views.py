@@ -83,16 +83,21 @@ def step_views(events: Sequence[Event]) -> list[dict[str, Any]]:
     return list(steps.values())
 
 
-def host_view(host: Host) -> dict[str, Any]:
-    """A host; passwords among its variables are not shown."""
+def host_view(host: Host, used: tuple[int, int, int, int] | None) -> dict[str, Any]:
+    """A host, and what servers use of it; passwords among its variables are not shown."""
     return {
         "name": host.name,
         "id": host.id,
         "groups": host.groups,
         "variables": {key: HIDDEN if _is_secret(key) else value for key, value in host.variables.items()},
-        "state": host.state,
+        "state": host.condition,
         "disabled_reason": host.disabled_reason,
         "up": host.up,
+        "unreachable": host.unreachable,
+        "failures": host.failures,
+        "retry_at": isoformat(host.retry_at, micro=True),
+        "quarantined_at": isoformat(host.quarantined_at, micro=True),
+        "used": dict(zip(("vcpus", "memory_mib", "disk_gib", "servers"), used or (0, 0, 0, 0), strict=True)),
         "vcpus": host.vcpus,
         "memory_mib": host.memory_mib,
         "disk_gib": host.disk_gib,

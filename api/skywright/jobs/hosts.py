@@ -1,0 +1,229 @@
+"""Hosts that do not answer or are in maintenance: what is known of them, and which jobs wait for them.
+
+A host that does not answer is tried again later and later. After some failures in a row it is quarantined: jobs leave
+it alone, and only the observer still tries it. The first answer ends all that, and the jobs that waited run.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.orm import Session
+
+from skywright.db import after_commit, isoformat, utcnow
+from skywright.db.jobs import Host, Job
+from skywright.db.network import Network, NetworkHost
+from skywright.jobs.playbooks import Work
+from skywright.jobs.results import Results
+from skywright.jobs.submit import enqueue
+
+if TYPE_CHECKING:
+    from skywright.cloud import Cloud
+
+log = logging.getLogger(__name__)
+
+MAINTENANCE = "maintenance"
+FIRST_RETRY = timedelta(seconds=10)
+LAST_RETRY = timedelta(minutes=10)
+# A word about a host may come before its time; no job waits longer than this without looking again.
+RECHECK = timedelta(minutes=1)
+# Looking changes nothing: it is welcome during maintenance, too.
+READING = ("host", "console")
+# What OpenSSH says of a host that is not the one it was: it is not tried a second time.
+STRANGER = ("Host key verification failed", "REMOTE HOST IDENTIFICATION HAS CHANGED")
+
+
+@dataclass(frozen=True)
+class Hold:
+    """Why jobs keep off a host, and when they look again."""
+
+    host: str
+    reason: str
+    until: datetime
+    unreachable: bool
+
+
+def note(session: Session, cloud: "Cloud", results: Results, since: datetime) -> None:
+    """Take in which hosts answered in a run that began at *since*, and which did not."""
+    silent = {} if results.broken else results.unreachable
+    for host in session.scalars(select(Host).where(Host.name.in_(results.answered | silent.keys()))):
+        if host.name in silent:
+            _failed(cloud, host, silent[host.name])
+        elif host.failed_at is None or host.failed_at < since:
+            _answered(session, cloud, host)
+
+
+def _failed(cloud: "Cloud", host: Host, reason: str) -> None:
+    now = utcnow()
+    host.up, host.failed_at, host.unreachable = False, now, reason
+    # Whoever maintains a host may switch it off; and one outage counts once, however many runs see it.
+    if host.state == MAINTENANCE or (host.retry_at is not None and now < host.retry_at):
+        return
+    host.failures += 1
+    host.retry_at = now + min(FIRST_RETRY * 2 ** min(host.failures - 1, 16), LAST_RETRY)
+    stranger = any(words in reason for words in STRANGER)
+    if host.quarantined_at is None and (stranger or host.failures >= cloud.settings.quarantine_failures):
+        host.quarantined_at = now
+        log.error("host %s is quarantined after %d failures: %s", host.name, host.failures, reason)
+
+
+def _answered(session: Session, cloud: "Cloud", host: Host) -> None:
+    back = not host.up or host.retry_at is not None
+    if host.quarantined_at is not None:
+        log.warning("host %s answers: its quarantine is over", host.name)
+    host.up = True
+    _forgive(host)
+    if back and host.state != MAINTENANCE:
+        welcome_back(session, cloud, host)
+
+
+def _forgive(host: Host) -> None:
+    host.failures = 0
+    host.failed_at = host.unreachable = host.retry_at = host.quarantined_at = None
+
+
+def set_state(session: Session, cloud: "Cloud", host: Host, state: str, reason: str | None = None) -> None:
+    """An operator's word about *host*; `enabled` lifts its quarantine, too."""
+    before = host.condition
+    host.state, host.disabled_reason = state, None if state == "enabled" else reason
+    if state == "enabled":
+        _forgive(host)
+    if before in (MAINTENANCE, "quarantined") and host.condition not in (before, MAINTENANCE):
+        welcome_back(session, cloud, host)
+
+
+def welcome_back(session: Session, cloud: "Cloud", host: Host) -> None:
+    """*host* may be worked on again: its networks learn what they missed, and the jobs that waited for it go on."""
+    release(session, cloud, host.name)
+    networks = select(Network.id).join(NetworkHost, NetworkHost.network_id == Network.id)
+    for network_id in session.scalars(networks.where(NetworkHost.host == host.name, Network.deleted_at.is_(None))):
+        arguments = {"network_id": network_id, "host": host.name}
+        enqueue(session, cloud.queue, "network", "rejoin", [("network", network_id)], arguments)
+
+
+def release(session: Session, cloud: "Cloud", host: str) -> None:
+    """Let the jobs that wait for *host* go on."""
+    waiting = update(Job).where(Job.state == "queued", Job.held_by == host)
+    session.execute(waiting.values(held_by=None, not_before=None, waiting_for=None))
+    after_commit(session, "notify workers", cloud.queue.notify)
+
+
+def closed(session: Session) -> dict[str, Hold]:
+    """The hosts that jobs keep off at the moment, by name."""
+    now = utcnow()
+    found = {}
+    for host in session.scalars(select(Host).where(or_(Host.state == MAINTENANCE, Host.retry_at.is_not(None)))):
+        if host.state == MAINTENANCE:
+            found[host.name] = Hold(host.name, f"host {host.name} is in maintenance", now + RECHECK, unreachable=False)
+        elif hold := _unreachable(host, now):
+            found[host.name] = hold
+    return found
+
+
+def _unreachable(host: Host, now: datetime) -> Hold | None:
+    """None when it is time that a job tries the host; a quarantined one is left to the observer."""
+    if host.retry_at is None or (host.retry_at <= now and host.quarantined_at is None):
+        return None
+    reason = f"{host.name} is unreachable; retry at {isoformat(host.retry_at)}"
+    return Hold(host.name, reason, host.retry_at if host.retry_at > now else now + RECHECK, unreachable=True)
+
+
+def render_open(
+    session: Session, cloud: "Cloud", jobs: Sequence[Job], render: Callable[[Sequence[Job]], Work]
+) -> tuple[list[Job], Work]:
+    """Render the *jobs* whose hosts may be worked on; the others wait, or are refused."""
+    playbook = jobs[0].playbook
+    holds = {} if playbook == "host" else closed(session)
+    if playbook in READING:
+        holds = {name: hold for name, hold in holds.items() if hold.unreachable}
+    if not holds:
+        return list(jobs), render(jobs)
+    left, refused, waiting = list(jobs), {}, list[tuple[Job, Hold]]()
+    while left:
+        with session.begin_nested() as savepoint:
+            work = render(left)
+            stuck = [(job, hold) for job in left if (hold := _hold_of(job, work, holds))]
+            if stuck:
+                savepoint.rollback()  # what was decided for these jobs was decided for all
+        if not stuck:
+            break
+        for job, hold in stuck:
+            if hold.unreachable and (job.id in work.impatient or _expired(cloud, job)):
+                refused[job.id] = _given_up(session, hold)
+            else:
+                waiting.append((job, hold))
+        left = [job for job in left if all(job is not other for other, _ in stuck)]
+    work = work if left else Work()
+    for job, hold in waiting:
+        _keep_waiting(job, hold)
+    _leave_out(work, holds)
+    work.refused.update(refused)
+    return [job for job in jobs if job.state == "running"], work
+
+
+def _hold_of(job: Job, work: Work, holds: dict[str, Hold]) -> Hold | None:
+    """What keeps *job* from running: maintenance before all, for it says who is to be asked."""
+    if job.forced or job.id in work.refused:
+        return None
+    found = [holds[host] for host in {host for host, _ in work.depends.get(job.id, ())} & holds.keys()]
+    return min(found, key=lambda hold: (hold.unreachable, hold.host), default=None)
+
+
+def _leave_out(work: Work, holds: dict[str, Hold]) -> None:
+    """Spare the run the hosts that no job of it depends on: they learn what they missed when they are back."""
+    needed = {host for depends in work.depends.values() for host, _ in depends}
+    for name in holds.keys() - needed:
+        work.items.pop(name, None)
+
+
+def put_off(session: Session, cloud: "Cloud", job: Job, work: Work, results: Results) -> bool:
+    """After a run in which nothing but silent hosts kept *job* from succeeding: whether it gets another attempt."""
+    silent = results.silent(work.depends[job.id])
+    final = job.playbook == "host" or job.id in work.impatient or job.cancel_requested_at is not None
+    if not silent or final or _expired(cloud, job):
+        return False
+    chosen = work.chosen.get(job.id)
+    if chosen in silent and chosen not in results.answered:
+        # Nothing has been done there: the scheduler may choose another host.
+        job.arguments = {**job.arguments, "avoid": chosen}
+        hold = None
+    else:
+        host = session.scalars(select(Host).where(Host.name.in_(silent)).order_by(Host.name)).first()
+        hold = _unreachable(host, utcnow()) if host is not None else None
+    job.put_off += 1
+    _back_to_queue(job)
+    if hold is not None:
+        _wait(job, hold)
+    return True
+
+
+def _keep_waiting(job: Job, hold: Hold) -> None:
+    """Give a claimed job back, as if it had not been claimed."""
+    _back_to_queue(job)
+    job.attempts -= 1
+    if job.attempts == 0:
+        job.started_at = None
+    _wait(job, hold)
+
+
+def _back_to_queue(job: Job) -> None:
+    job.state, job.worker, job.lease_until, job.run_id = "queued", None, None, None
+    job.waiting_since = job.held_since = job.held_since or utcnow()
+
+
+def _wait(job: Job, hold: Hold) -> None:
+    job.held_by, job.waiting_for, job.not_before = hold.host, hold.reason, hold.until
+
+
+def _expired(cloud: "Cloud", job: Job) -> bool:
+    """Whether *job* has waited too long; what nobody asked for, such as cleaning up, waits for as long as it takes."""
+    limit = timedelta(seconds=cloud.settings.unreachable_seconds)
+    return job.user_id is not None and job.held_since is not None and utcnow() - job.held_since >= limit
+
+
+def _given_up(session: Session, hold: Hold) -> str:
+    host = session.get_one(Host, hold.host)
+    return f"{host.name} is unreachable: {host.unreachable}"
