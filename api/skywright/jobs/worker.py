@@ -36,8 +36,11 @@ log = logging.getLogger("skywright.jobs.worker")  # as __main__, too
 YOUNG_SECONDS = 3.0
 YOUNG_RUNS = 2
 RUNS = 8
-# While a run has only just begun, the jobs that arrive are probably one burst: they share the next run.
-GATHER_SECONDS = 0.1
+# Jobs come in bursts: one run for all of them is worth waiting for the next a moment, and a little longer when
+# another run has only just begun.
+BURST_SECONDS = 0.05
+BURST_LIMIT = 0.5
+GATHER_SECONDS = 0.3
 STOP_SECONDS = 10.0
 OWNED = "--owned"
 
@@ -94,27 +97,33 @@ class Worker:
             self._renew_leases()
             observe.submit_if_due(self.cloud)
         self._cancel_requested()
-        pause = self._gathering()
-        while pause == 0 and self._has_room() and self._start_next():
-            pause = self._gathering()
-        return pause or sweep
+        while (pause := self._until_room()) == 0 and self._start_next():
+            pass
+        return min(pause, sweep) or sweep
 
-    def _has_room(self) -> bool:
+    def _until_room(self) -> float:
+        """How long no run may start: there are enough, or jobs that arrive now are still gathered for the next."""
         with self._changed:
-            young = [run for run in self._active.values() if time.monotonic() - run.started < YOUNG_SECONDS]
-            return len(young) < YOUNG_RUNS and len(self._active) < RUNS
+            started = sorted(run.started for run in self._active.values())
+        if len(started) >= RUNS:
+            return self.cloud.settings.workers_sweep_seconds  # the end of any will tell us
+        free_at = started[-1] + GATHER_SECONDS if started else 0.0
+        if len(started) >= YOUNG_RUNS:
+            free_at = max(free_at, started[-YOUNG_RUNS] + YOUNG_SECONDS)
+        return max(0.0, free_at - time.monotonic())
 
-    def _gathering(self) -> float:
-        """How long jobs that arrive now are still gathered for the next run."""
-        with self._changed:
-            newest = max((run.started for run in self._active.values()), default=0.0)
-        return max(0.0, newest + GATHER_SECONDS - time.monotonic())
+    def _gather_burst(self) -> None:
+        """Wait as long as jobs keep coming."""
+        limit = time.monotonic() + BURST_LIMIT
+        while self.cloud.queue.wait(BURST_SECONDS) and time.monotonic() < limit:
+            pass
 
     def _start_next(self) -> bool:
         """Claim the next jobs and start their run; False when nothing may run."""
         with self.cloud.database.read() as session:
             if session.scalar(select(Job.sequence).where(Job.state == "queued").limit(1)) is None:
                 return False
+        self._gather_burst()
         run_id = new_uuid()
         with ExitStack() as until_taken:
             directory = until_taken.enter_context(RunDirectory(self.cloud.settings.run_dir, run_id))
