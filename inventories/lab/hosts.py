@@ -87,6 +87,7 @@ def inventory() -> dict:
             "ansible_ssh_common_args": ssh,
             "vswitch_data_interface": "data0",
             "vswitch_data_address": facts["data_network"].replace(".0/", f".{address.split('.')[-1]}/"),
+            "vswitch_physical_networks": {"physnet1": "br-phy"},
         }
     return {
         "_meta": {"hostvars": variables},
