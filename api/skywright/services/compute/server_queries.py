@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 import re2
 from sqlalchemy import DateTime, Row, Select, Text, and_, false, func, or_, select, type_coerce
@@ -102,8 +102,16 @@ KNOWN = (
 UNSUPPORTED = frozenset({"metadata", "system_metadata", "instance_name", "progress", "cell_name", "soft_deleted"})
 
 
-def list_rows(context: Context, columns: Sequence[Any]) -> tuple[Sequence[Row[Any]], str | None]:
-    """The wanted page of servers, and the marker of the next page if there is one."""
+class Page(NamedTuple):
+    """A page of servers: its rows, a query of their ids, and the marker of the next page if there is one."""
+
+    rows: Sequence[Row[Any]]
+    query: Select[Any]
+    following: str | None
+
+
+def list_page(context: Context, columns: Sequence[Any]) -> Page:
+    """The page of servers that the request asks for."""
     parameters = context.request.query_params
     if version_of(context) >= 75 and (unknown := set(parameters) - KNOWN):
         raise BadRequest(f"Additional properties are not allowed ({', '.join(sorted(unknown))} was unexpected)")
@@ -120,7 +128,8 @@ def list_rows(context: Context, columns: Sequence[Any]) -> tuple[Sequence[Row[An
     query = query.order_by(*(_directed(column, descending) for column, descending in order)).limit(limit + 1)
     # Past the session: its rows of columns cost twice as much.
     rows = context.db.connection().execute(query).all()
-    return rows[:limit], rows[limit - 1].id if len(rows) > limit > 0 else None
+    following = rows[limit - 1].id if len(rows) > limit > 0 else None
+    return Page(rows[:limit], query.with_only_columns(Server.id).limit(limit), following)
 
 
 def _scope(context: Context, parameters: QueryParams) -> ColumnElement[bool]:

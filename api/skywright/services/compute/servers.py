@@ -11,9 +11,9 @@ from skywright.http import BadRequest, Context, Router
 from skywright.services.compute.microversions import version_of
 from skywright.services.compute.server_bodies import UpdateServer
 from skywright.services.compute.server_delete import delete
-from skywright.services.compute.server_queries import list_rows
+from skywright.services.compute.server_queries import list_page
 from skywright.services.compute.server_states import find_server, own_server
-from skywright.services.compute.server_views import COLUMNS, ServerViews, links_of
+from skywright.services.compute.server_views import ServerViews, columns_of, links_of
 
 router = Router()
 FIELDS = {
@@ -28,17 +28,17 @@ FIELDS = {
 
 @router.operation("GET", "/v2.1/servers", policy="compute:servers:read")
 def list_servers(context: Context) -> dict[str, Any]:
-    rows, following = list_rows(context, (Server.id, Server.name))
+    page = list_page(context, (Server.id, Server.name))
     base = context.base_url
-    views = [{"id": row.id, "name": row.name, "links": links_of(base, row.id)} for row in rows]
-    return {"servers": views} | _next(context, "/servers", following)
+    views = [{"id": row.id, "name": row.name, "links": links_of(base, row.id)} for row in page.rows]
+    return {"servers": views} | _next(context, "/servers", page.following)
 
 
 @router.operation("GET", "/v2.1/servers/detail", policy="compute:servers:read")
 def list_servers_detail(context: Context) -> dict[str, Any]:
-    rows, following = list_rows(context, COLUMNS)
-    views = ServerViews(context, listing=True).render(rows)
-    return {"servers": views} | _next(context, "/servers/detail", following)
+    page = list_page(context, columns_of(context))
+    views = ServerViews(context, listing=True).render(page.rows, page.query)
+    return {"servers": views} | _next(context, "/servers/detail", page.following)
 
 
 @router.operation("GET", "/v2.1/servers/{server_id}", policy="compute:servers:read")
@@ -70,7 +70,7 @@ def delete_server(context: Context, server_id: str) -> Response:
 
 def view(context: Context, server_id: str, *, full: bool = True) -> dict[str, Any]:
     """One server as GET shows it."""
-    rows = context.db.execute(select(*COLUMNS).where(Server.id == server_id)).all()
+    rows = context.db.execute(select(*columns_of(context)).where(Server.id == server_id)).all()
     return ServerViews(context, listing=False, full=full).render(rows)[0]
 
 
