@@ -1,5 +1,5 @@
-# Copyright: Skywright contributors
-# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A declared cloud (names, what users write) as the items that the cloud roles converge (ids, all computed).
 
 Everything is derived from names, so the same declaration gives the same items on every machine and in every run.

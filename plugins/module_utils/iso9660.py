@@ -1,5 +1,5 @@
-# Copyright: Skywright contributors
-# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """A small ISO 9660 image made in memory: a program for it would take longer than all else about a server's disk.
 
 Names are stored in capitals, as ECMA-119 has them, and shown in small letters by Linux. Every directory fits one

@@ -1,5 +1,5 @@
-# Copyright: Skywright contributors
-# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What one network, one server and one image look like: several modules read the same items, each its part."""
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-# Copyright: Skywright contributors
-# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """One machine made by systemd-nspawn: an overlay over a shared tree, its own network namespace and cgroup.
 
 The network namespace is made outside of systemd-nspawn, since the machine's network devices then have the names and

@@ -1,5 +1,5 @@
-# Copyright: Skywright contributors
-# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """End a DHCP lease in a guest's name: dnsmasq gives the address to nobody else before.
 
 Does what dnsmasq-utils' dhcp_release does, in one process for many leases.

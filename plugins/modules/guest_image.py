@@ -1,6 +1,6 @@
 #!/usr/bin/python
-# Copyright: Skywright
-# Apache License 2.0 (see LICENSE or https://www.apache.org/licenses/LICENSE-2.0)
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Build a small bootable image from Debian packages and a tree of files."""
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ attributes:
     support: full
     description: Tells whether the image would be built.
 author:
-  - Skywright
+  - Skywright contributors (@skywright)
 """
 
 EXAMPLES = r"""
