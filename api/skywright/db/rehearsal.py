@@ -13,7 +13,6 @@ from sqlalchemy.orm import Session
 from skywright.db.base import Database
 from skywright.errors import ApiError, BadRequest
 
-
 Row = TypeVar("Row")
 
 
