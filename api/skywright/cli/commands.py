@@ -10,9 +10,12 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from skywright.cli.host_commands import app as hosts
+
 app = typer.Typer(help="A private cloud with the OpenStack APIs, run by Ansible.", no_args_is_help=True)
 jobs = typer.Typer(help="What was asked for, how far it is, how it ended.", no_args_is_help=True)
 app.add_typer(jobs, name="jobs")
+app.add_typer(hosts, name="hosts")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
 
@@ -96,6 +99,14 @@ def follow_job(job: JobId) -> None:
     from skywright.cli.show import follow
 
     raise typer.Exit(0 if follow(job) else 1)
+
+
+@jobs.command("force")
+def force_job(job: JobId) -> None:
+    """Let a job run although its host is in maintenance or does not answer."""
+    from skywright.cli.show import force
+
+    force(job)
 
 
 @jobs.command("cancel")

@@ -45,7 +45,7 @@ class Api:
             raise StepFailed(f"The API does not answer: {error}", "Is it up? See `skywright status`.") from error
         if not response.ok:
             raise StepFailed(_message(response), "See `skywright jobs list`.")
-        return response.json()
+        return response.json() if response.content else None
 
     def job_id(self, start: str) -> str:
         """The id of the one job whose id begins so."""
@@ -128,7 +128,7 @@ def show_jobs(states: list[str], resource: str | None, limit: int) -> None:
             _state(job["state"]),
             job["created_at"][:19].replace("T", " "),
             _took(job),
-            escape(job["error"] or (f"waits for {job['waiting_for']}" if job["waiting_for"] else "")),
+            escape(job["error"] or (f"waits: {job['waiting_for']}" if job["waiting_for"] else "")),
         )
     Console().print(table)
 
@@ -160,7 +160,7 @@ def follow(start: str) -> bool:
             if kind == "job":
                 job = data
                 name = f"{job['playbook']} {job['action']}: {_state(job['state'])}"
-                step = f"waits for {job['waiting_for']}" if job["waiting_for"] else ""
+                step = f"waits: {job['waiting_for']}" if job["waiting_for"] else ""
                 total = job["progress"]["total"] or None
                 progress.update(task, description=name, completed=job["progress"]["done"], total=total)
                 if step:
@@ -171,6 +171,13 @@ def follow(start: str) -> bool:
                 _print_failures(console, data)
     console.print(f"{_state(job['state'])} {escape(job['error'] or '')}")
     return bool(job["state"] == "successful")
+
+
+def force(start: str) -> None:
+    """Let a job run although its host should be left alone."""
+    api = Api()
+    job = api.request("POST", f"/jobs/{api.job_id(start)}/force")["job"]
+    Console().print(f"{job['id']} {_state(job['state'])}, it does not wait for its host any more")
 
 
 def cancel(start: str) -> None:
