@@ -131,24 +131,34 @@ class _Ask(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
 
 def look(target: Target, known: KnownHosts, interface: str, fingerprint: str | None, ask: Ask) -> Findings:
     """Log in to *target* and look around; StepFailed when that is impossible or its key is not the recorded one."""
+    key = _private_key(target.key)
     with paramiko.SSHClient() as client:
         if known.path.exists():
             client.get_host_keys().load(str(known.path))
         client.set_missing_host_key_policy(_Ask(known, fingerprint, ask))
-        _connect(client, target, known)
+        _connect(client, target, key, known)
         began = time.time()
         facts = _read(client, LOOK.replace("INTERFACE", shlex.quote(interface)))
         ended = time.time()
     return Findings(facts, list(_problems(facts, target, interface, began, ended)))
 
 
-def _connect(client: paramiko.SSHClient, target: Target, known: KnownHosts) -> None:
+def _private_key(path: Path) -> paramiko.PKey:
+    try:
+        return paramiko.PKey.from_path(path)
+    except TypeError as error:
+        raise StepFailed(f"{path} has a passphrase", "Workers cannot type: give a key without one.") from error
+    except (ValueError, OSError, paramiko.SSHException, paramiko.UnknownKeyType) as error:
+        raise StepFailed(f"{path} is not a private key", "ssh-keygen makes one.") from error
+
+
+def _connect(client: paramiko.SSHClient, target: Target, key: paramiko.PKey, known: KnownHosts) -> None:
     try:
         client.connect(
             target.address,
             target.port,
             target.user,
-            key_filename=str(target.key),
+            pkey=key,
             allow_agent=False,  # a worker has no agent
             look_for_keys=False,
             timeout=CONNECT_SECONDS,
@@ -162,8 +172,6 @@ def _connect(client: paramiko.SSHClient, target: Target, known: KnownHosts) -> N
             f"If the host was installed anew: `ssh-keygen -f {shlex.quote(str(known.path))} -R "
             f"{shlex.quote(target.entry)}`, then add it again.",
         ) from error
-    except paramiko.PasswordRequiredException as error:
-        raise StepFailed(f"{target.key} has a passphrase", "Workers cannot type: give a key without one.") from error
     except paramiko.AuthenticationException as error:
         advice = f"Does {target.user} have the public half of {target.key} in authorized_keys there?"
         raise StepFailed(f"{target.entry} does not let {target.user} in with {target.key}", advice) from error
