@@ -7,7 +7,7 @@ PACKAGES := python3-venv python3-apt openssh-client
 # libvirt-python, which the unit tests drive libvirt's test driver with, is compiled.
 DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck
 
-.PHONY: help cloud test lint unit lab-test molecule bench down clean
+.PHONY: help cloud test lint unit lab-test molecule sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
 
 molecule: $(VENV)/.ready-dev cloud ## Run every role's Molecule scenario on the lab's hosts
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all
+
+sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
+	rm -rf build/collection
+	$(BIN)/ansible-galaxy collection build --force --output-path build/collection
+	ANSIBLE_COLLECTIONS_PATH=build/collection $(BIN)/ansible-galaxy collection install --force -p build/collection build/collection/*.tar.gz
+	cd build/collection/ansible_collections/skywright/cloud && PATH=$(CURDIR)/$(BIN):$$PATH ansible-test sanity --python 3.11 --skip-test pylint
 
 bench: cloud ## Measure against the bare tools: a table, and var/bench.json
 	@$(BIN)/python -m bench
