@@ -48,6 +48,7 @@ host:
     hypervisor_type: QEMU
     hypervisor_version: 7.2.0
     ovs_version: 3.1.0
+    boot: 1b4e28ba-2fa1-41d2-883f-0016d3cca427.12
     domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running}]
     errors: []
 """
@@ -58,6 +59,7 @@ import socket
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
 
 GIB = 1024**3
@@ -89,6 +91,12 @@ def virtualization(uri):
     return {**host, **NULL_HOST} if hypervisor.null else host
 
 
+def boot():
+    """Tell this boot of the host from every other: the kernel's, and when the first process began (of a container)."""
+    kernel, first = read_text("/proc/sys/kernel/random/boot_id"), read_text("/proc/1/stat")
+    return {"boot": kernel.strip() + "." + first.rpartition(")")[2].split()[19]}
+
+
 def switch():
     """Ask Open vSwitch for its version, such as 3.1.0."""
     return {"ovs_version": Runner().read(["ovs-vsctl", "--version"]).splitlines()[0].split()[-1]}
@@ -100,9 +108,9 @@ def main():
     host = {"hypervisor_hostname": socket.gethostname(), "errors": []}
     for name in ("vcpus", "memory_mib", "libvirt_version", "hypervisor_type", "hypervisor_version", "domains"):
         host[name] = None
-    host["ovs_version"] = None
+    host["ovs_version"] = host["boot"] = None
     host.update(disk(module.params["directory"]))
-    for part, arguments in ((virtualization, [module.params["uri"]]), (switch, [])):
+    for part, arguments in ((virtualization, [module.params["uri"]]), (switch, []), (boot, [])):
         try:
             host.update(part(*arguments))
         except (ItemError, OSError) as error:

@@ -133,7 +133,7 @@ def set_state(cloud: Cloud, name: str, state: str) -> None:
         hosts.set_state(session, cloud, session.get_one(Host, name), state, "why")
 
 
-def probe(cloud: Cloud, *domains: tuple[str, str], start: Any = None, down: str | None = None) -> None:
+def probe(cloud: Cloud, *domains: tuple[str, str], start: Any = None, down: str | None = None, boot: str = "1") -> None:
     """An observation of host `a`, which began at *start*."""
     with cloud.database.write() as session:
         run = Run(playbook="host", worker="w", started_at=start or utcnow())
@@ -143,7 +143,7 @@ def probe(cloud: Cloud, *domains: tuple[str, str], start: Any = None, down: str 
         session.add(row)
         session.flush()
         results = Results()
-        facts = {"vcpus": 4, "domains": [{"id": name, "power": power} for name, power in domains]}
+        facts = {"vcpus": 4, "boot": boot, "domains": [{"id": name, "power": power} for name, power in domains]}
         data = {"host": "a", "res": {"msg": down} if down else {"host": facts}}
         results.add({"event": "runner_on_unreachable" if down else "runner_on_ok", "event_data": data})
         results.rc = 0
@@ -414,3 +414,18 @@ def test_the_observer_looks_at_all_hosts_and_at_quarantined_ones_when_their_time
     assert observe.submit_if_due(cloud)
     claimed = take(cloud)
     assert claimed and [name for name, _, _ in claimed.hosts] == ["a"]
+
+
+def test_a_host_that_booted_gets_its_running_servers_back(cloud: Cloud) -> None:
+    make(cloud, "s", host="a", status="ACTIVE")
+    make(cloud, "off", host="a", status="SHUTOFF")
+    make(cloud, "elsewhere", host="b", status="ACTIVE")
+    probe(cloud, ("s", "running"), ("off", "shutoff"))
+    probe(cloud, ("s", "running"), ("off", "shutoff"))
+    assert take(cloud) is None
+    probe(cloud, ("s", "shutoff"), ("off", "shutoff"), boot="2")
+    assert server(cloud, "s").status == "ACTIVE", "its restoration is under way"
+    taken = take(cloud)
+    assert taken and [item["id"] for item in taken.work.items["a"]["servers"]] == ["s"]
+    probe(cloud, ("s", "running"), ("off", "shutoff"), boot="2")
+    assert take(cloud) is None

@@ -225,6 +225,7 @@ def test_host_info(run_module, libvirtd, programs, tmp_path, monkeypatch):
     answer = run_module(host_info.main, {"directory": str(tmp_path)})
     assert answer["host"]["domains"] == [{"id": SERVER, "power": "running"}]
     assert answer["host"]["vcpus"] > 0
+    assert answer["host"]["boot"] == host_info.boot()["boot"]
 
 
 def init_as_real(self, uri):

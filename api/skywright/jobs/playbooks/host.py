@@ -1,5 +1,7 @@
 """Looking at hosts: capacity, versions, whether they answer at all, and whether servers run that should.
 
+A host that booted has none of its servers running: those that ran before are started again.
+
 What a look finds may be older than what a job did meanwhile: then the job is right.
 """
 
@@ -15,6 +17,7 @@ from skywright.db.base import utcnow
 from skywright.db.compute import Server
 from skywright.db.jobs import Host, Job, JobResource, Run
 from skywright.jobs.playbooks import Outcome, Work
+from skywright.jobs.submit import enqueue
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -56,7 +59,10 @@ class HostPlaybook:
             if not host.up:
                 continue
             result = found[host.name]
-            host.info = {key: value for key, value in result.items() if key not in ENVELOPE}
+            info = {key: value for key, value in result.items() if key not in ENVELOPE}
+            if _has_rebooted(host, info):
+                _restore_servers(session, host, cloud)
+            host.info = info
             host.vcpus = result.get("vcpus") or 0
             host.memory_mib = result.get("memory_mib") or 0
             host.disk_gib = result.get("disk_gib") or 0
@@ -64,6 +70,23 @@ class HostPlaybook:
         run = session.get(Run, job.run_id)
         if run is not None:
             _observe_servers(session, found.values(), run.started_at)
+
+
+def _has_rebooted(host: Host, info: dict[str, Any]) -> bool:
+    """Whether *host* booted since it was last looked at; as long as its libvirt is not up, that is not yet told."""
+    before = (host.info or {}).get("boot")
+    if info.get("domains") is None:
+        info["boot"] = before
+    return before is not None and info.get("boot") != before
+
+
+def _restore_servers(session: Session, host: Host, cloud: "Cloud") -> None:
+    """Start what ran on *host* when it went down, with all that it needs there."""
+    lost = select(Server.id).where(
+        Server.host == host.name, Server.deleted_at.is_(None), Server.status == "ACTIVE", Server.power == "running"
+    )
+    for server_id in session.scalars(lost):
+        enqueue(session, cloud.queue, "server", "restore", [("server", server_id)])
 
 
 def _observe_servers(session: Session, results: Iterable[dict[str, Any]], since: datetime) -> None:
