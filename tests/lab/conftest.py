@@ -1,0 +1,44 @@
+"""The cloud that `make cloud` made, its hosts, and a ledger of what a test makes in it."""
+
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from openstack.connection import Connection
+
+from lab.support import ROOT, Lab, Made, connect
+
+
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Lab]:
+    # Not pytest's directory: the path of a socket must be short.
+    with tempfile.TemporaryDirectory(prefix="sw") as control:
+        lab = Lab(Path(control))
+        yield lab
+        for host in lab.hosts.values():
+            host.disconnect()
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[Connection]:
+    if not (ROOT / "clouds.yaml").exists():
+        pytest.fail("there is no cloud: run `make cloud` first")
+    with connect() as connection:
+        yield connection
+
+
+@pytest.fixture
+def made(cloud: Connection, lab: Lab) -> Iterator[Made]:
+    """What one test makes; afterwards nothing of it is left on any host."""
+    made = Made(cloud, lab)
+    yield made
+    made.clean()
+
+
+@pytest.fixture(scope="module")
+def made_for_all(cloud: Connection, lab: Lab) -> Iterator[Made]:
+    """What the tests of one file share."""
+    made = Made(cloud, lab)
+    yield made
+    made.clean()

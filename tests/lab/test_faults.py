@@ -1,0 +1,136 @@
+"""Hosts and images that fail: the server says what and where, can be deleted, and leaves nothing once all is mended."""
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from lab.support import ROOT, Host, Lab, Made, eventually, unique
+
+ERROR_SECONDS = 60
+LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
+SERVERS = "/var/lib/skywright/servers"
+
+
+def failed(made: Made, server: Any) -> str:
+    """The reason why *server* is in ERROR."""
+
+    def ended() -> Any:
+        found = made.cloud.compute.get_server(server.id)
+        return found if found.status in ("ERROR", "ACTIVE") else None
+
+    found = eventually(ended, ERROR_SECONDS, "the server is in ERROR")
+    assert found.status == "ERROR" and found.task_state is None
+    assert found.fault["code"] == 500
+    return str(found.fault["message"])
+
+
+@contextmanager
+def no_libvirt(host: Host) -> Iterator[None]:
+    host.run(f"systemctl stop {LIBVIRT}")
+    try:
+        yield
+    finally:
+        host.run(f"systemctl start {LIBVIRT}")
+
+
+@contextmanager
+def full_disk(host: Host) -> Iterator[None]:
+    host.run(f"mount -t tmpfs -o size=64k skywright-full {SERVERS}")
+    try:
+        yield
+    finally:
+        host.run(f"umount --lazy {SERVERS}")
+
+
+@contextmanager
+def no_network(host: Host) -> Iterator[None]:
+    subprocess.run(["ip", "link", "set", host.nic, "down"], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run(["ip", "link", "set", host.nic, "up"], check=True)
+        host.disconnect()
+        eventually(host.answers, 30, f"{host.name} answers again")
+
+
+FAULTS = {
+    "libvirtd stopped": (no_libvirt, "host2: .*libvirt"),
+    "full disk": (full_disk, "host2: .*(No space left|space)"),
+    "unreachable": (no_network, "host2 is unreachable"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_server_on_a_host_that_fails_says_why(cloud: Connection, made: Made, lab: Lab, fault: str) -> None:
+    breaking, reason = FAULTS[fault]
+    host = lab["host2"]
+    network = made.network()
+    (bystander,) = made.active(made.server([network], "host2"))
+    # The image is there already, so that nothing but the fault can stop the next server.
+    process = host.run(f"pgrep -f 'guest=instance-{bystander.id}'")
+    made.later(lambda: back(cloud, host))
+    with breaking(host):
+        server, other = made.server([network], "host2"), made.server([network], "host1")
+        message = failed(made, server)
+        made.active(other)
+        made.delete(server)
+    assert_matches(message, reason)
+    assert host.run(f"pgrep -f 'guest=instance-{bystander.id}'") == process, "its neighbour is not disturbed"
+    back(cloud, host)
+    made.assert_no_traces({server.id}, seconds=60)
+    made.active(made.server([network], "host2"))
+
+
+def assert_matches(message: str, reason: str) -> None:
+    assert re.search(reason, message), message
+
+
+def back(cloud: Connection, host: Host) -> None:
+    """Have the host looked at, and wait until the cloud uses it again."""
+    api = cloud.session.get_endpoint(service_type="operations", interface="public")
+    cloud.session.put(f"{api}/hosts/{host.name}", json={"host": {}})
+
+    eventually(lambda: cloud.session.get(f"{api}/hosts/{host.name}").json()["host"]["up"], 60, f"{host.name} is up")
+
+
+@pytest.fixture
+def lost_image(cloud: Connection, made: Made, tmp_path: Path) -> Any:
+    """An active image whose file is gone from the store."""
+    disk = tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
+    image = cloud.image.create_image(
+        unique("lost"), filename=str(disk), disk_format="qcow2", container_format="bare", wait=True
+    )
+    made.later(lambda: cloud.image.delete_image(image.id))
+    made.needles.add(image.id)
+    files = [path for path in (ROOT / "var/images/store").rglob("*") if image.id in path.name]
+    assert files
+    for path in files:
+        path.unlink()
+    return image
+
+
+def test_a_server_of_an_image_whose_file_is_lost_says_so(made: Made, lost_image: Any) -> None:
+    network = made.network()
+    server, other = made.server([network], image_id=lost_image.id), made.server([network])
+    message = failed(made, server)
+    assert_matches(message, f"host[12]: .*{lost_image.id}")
+    made.active(other)
+    made.delete(server)
+    made.assert_no_traces({server.id, lost_image.id}, seconds=5)
+
+
+def test_a_server_that_no_host_can_take_says_so(cloud: Connection, made: Made) -> None:
+    flavor = cloud.compute.create_flavor(name=unique("huge"), ram=1 << 24, vcpus=1, disk=1)
+    made.later(lambda: cloud.compute.delete_flavor(flavor.id))
+    server = cloud.compute.create_server(
+        name=unique("huge"), image_id=made.image().id, flavor_id=flavor.id, networks=[{"uuid": made.network().id}]
+    )
+    made.servers[server.id] = server
+    assert_matches(failed(made, server), "No valid host was found.*free memory: 0")

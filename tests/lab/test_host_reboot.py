@@ -1,0 +1,41 @@
+"""A host that lost its power comes back with the servers that shall run, and without those that shall not."""
+
+import os
+import signal
+from pathlib import Path
+
+from openstack.connection import Connection
+
+from lab.support import Guest, Host, Lab, Made, eventually
+
+
+def cut_power(host: Host) -> None:
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_text().split("\0")
+        except OSError:
+            continue
+        if command[0] == "systemd-nspawn" and f"--machine={host.machine}" in command:
+            os.kill(int(path.parent.name), signal.SIGKILL)
+
+
+def test_servers_come_back_with_their_host(cloud: Connection, made: Made, lab: Lab) -> None:
+    network = made.network()
+    far, near, stopped = made.active(
+        made.server([network], "host2"), made.server([network], "host1"), made.server([network], "host2")
+    )
+    cloud.compute.stop_server(stopped)
+    made.status(stopped, "SHUTOFF")
+    made.booted(near)
+    host = lab["host2"]
+
+    cut_power(host)
+    lab.playbook("lab").assert_well(changed=True)
+    host.disconnect()
+    eventually(host.answers, 60, "the host answers")
+    eventually(lambda: host.domains().get(far.id, "-") != "-", 60, "the server runs again")
+    assert host.domains()[stopped.id] == "-"
+    guest = Guest(lab, near, network)
+    eventually(lambda: guest.fetch(Guest(lab, far, network).address) == far.name, 90, "it is reached again")
+    assert cloud.compute.get_server(far).status == "ACTIVE"
+    assert cloud.compute.get_server(stopped).status == "SHUTOFF"

@@ -1,0 +1,103 @@
+"""Guests on two hosts reach each other on every kind of network, and nobody else."""
+
+import base64
+from collections.abc import Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from lab.support import CLOUD, Guest, Lab, Made, connect, unique
+
+CIDR = "10.77.0.0/24"
+FIRST, SECOND, OTHER = "10.77.0.11", "10.77.0.12", "10.77.0.13"
+USER_DATA = "#!/bin/sh\necho made-by-user-data > /root/note\n"
+
+
+@pytest.fixture(scope="module")
+def guests(made_for_all: Made, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
+    """Two guests, one a host, on a VXLAN, a VLAN and a flat network; two more on a network with the same addresses."""
+    made = made_for_all
+    private, other = made.network(CIDR), made.network(CIDR)
+    vlan = made.network("10.78.0.0/24", **physical("vlan", provider_segmentation_id=777))
+    flat = made.network("10.79.0.0/24", **physical("flat"))
+    pair = made.cloud.compute.create_keypair(name=unique("key"))
+    made.later(lambda: made.cloud.compute.delete_keypair(pair.name))
+    key = tmp_path_factory.mktemp("key") / "key"
+    key.touch(0o600)
+    key.write_text(pair.private_key)
+
+    def boot(host: str, network: Any, address: str, *more: Any) -> Any:
+        wanted = {
+            "key_name": pair.name,
+            "user_data": base64.b64encode(USER_DATA.encode()).decode(),
+        }
+        return made.server([{"uuid": network.id, "fixed_ip": address}, *more], host, **wanted)
+
+    servers = [
+        boot("host1", private, FIRST, vlan, flat),
+        boot("host2", private, SECOND, vlan, flat),
+        boot("host1", other, FIRST),
+        boot("host2", other, OTHER),
+    ]
+    first, second, third, fourth = made.active(*servers)
+    for server in servers:
+        made.booted(server)
+    yield SimpleNamespace(
+        first=Guest(lab, first, private, key),
+        second=Guest(lab, second, private, key),
+        third=Guest(lab, third, other, key),
+        fourth=Guest(lab, fourth, other, key),
+        networks=[private, vlan, flat],
+        key=key,
+    )
+
+
+def physical(kind: str, **more: Any) -> dict[str, Any]:
+    return {"provider_network_type": kind, "provider_physical_network": "physnet1", **more}
+
+
+def test_guests_on_two_hosts_reach_each_other_on_every_kind_of_network(guests: SimpleNamespace) -> None:
+    assert guests.first.server.compute_host == "host1" and guests.second.server.compute_host == "host2"
+    for network in guests.networks:
+        address = guests.second.server.addresses[network.name][0]["addr"]
+        assert guests.first.fetch(address) == guests.second.server.name, network.provider_network_type
+        address = guests.first.server.addresses[network.name][0]["addr"]
+        assert guests.second.fetch(address) == guests.first.server.name, network.provider_network_type
+
+
+def test_networks_with_the_same_addresses_are_apart(guests: SimpleNamespace) -> None:
+    assert guests.third.address == guests.first.address
+    assert guests.third.fetch(OTHER) == guests.fourth.server.name
+    assert guests.third.fetch(SECOND) == ""
+    assert guests.fourth.fetch(SECOND) == ""
+    assert guests.first.fetch(OTHER) == ""
+    assert guests.second.fetch(FIRST) == guests.first.server.name
+
+
+def test_a_guest_is_what_the_api_says(guests: SimpleNamespace) -> None:
+    """Addresses by DHCP, the host name, the user's key, the user's script."""
+    guest = guests.second
+    assert guest.run("hostname") == guest.server.name
+    shown = {entry["addr"] for addresses in guest.server.addresses.values() for entry in addresses}
+    inside = guest.run('ip -4 -o address show scope global | awk \'{ sub("/.*", "", $4); print $4 }\'')
+    assert set(inside.split()) == shown and len(shown) == 3
+    macs = {entry["OS-EXT-IPS-MAC:mac_addr"] for entries in guest.server.addresses.values() for entry in entries}
+    assert macs <= set(guest.run("cat /sys/class/net/eth*/address").split())
+    assert guest.run("cat /root/note") == "made-by-user-data"
+    assert guest.run("id -un", user="sky") == "sky"
+
+
+def test_another_key_does_not_open_a_guest(guests: SimpleNamespace, lab: Lab) -> None:
+    stranger = Guest(lab, guests.second.server, guests.networks[0], Path(lab.facts["key"]))
+    with pytest.raises(AssertionError, match="Permission denied"):
+        stranger.run("true")
+
+
+def test_another_project_has_networks_and_servers_of_its_own(guests: SimpleNamespace, cloud: Connection) -> None:
+    with connect(f"{CLOUD}-demo") as demo:
+        ids = {network.id for network in demo.network.networks()}
+        assert not ids & {network.id for network in guests.networks}
+        assert demo.compute.find_server(guests.first.server.id) is None
