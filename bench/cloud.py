@@ -60,6 +60,7 @@ class Cloud:
         self.client = self.admin.in_project(project)
         unlimited = dict.fromkeys(("instances", "cores", "ram"), -1)
         self.admin.call("compute", "PUT", f"/os-quota-sets/{project}", {"quota_set": unlimited})
+        self.admin.call("network", "PUT", f"/v2.0/quotas/{project}", {"quota": {"port": -1}})
         self.flavor = self._made("compute", "/flavors", {"flavor": {"name": self.tag, **FLAVOR}})
         self.network = self._made("network", "/v2.0/networks", {"network": {"name": self.tag}})
         subnet = {"network_id": self.network, "ip_version": 4, "cidr": CIDR, "name": self.tag}

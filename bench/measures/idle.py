@@ -1,5 +1,6 @@
 """Memory and processor time of API, worker and launcher while nobody asks for anything."""
 
+import contextlib
 import os
 import time
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from bench.stats import Row, Target
 
 SETTLE_SECONDS = 5
 IDLE_SECONDS = 60  # the hosts are looked at once in that time: that is a part of being idle
+SAMPLE_SECONDS = 0.1
 PROC = Path("/proc")
 
 
@@ -19,9 +21,7 @@ def measure(context: Context) -> Iterator[Row]:
     processes = tree(root)
     rss = sum(memory(pid, "Rss") for pid in processes)
     pss = sum(memory(pid, "Pss") for pid in processes)
-    before, started = cpu_seconds(root), time.monotonic()
-    time.sleep(IDLE_SECONDS)
-    percent = 100 * (cpu_seconds(root) - before) / (time.monotonic() - started)
+    percent = 100 * cpu_seconds(root, IDLE_SECONDS) / IDLE_SECONDS
     yield Row("idle: resident memory (RSS)", "MB", [rss / 1e6], Target(300), {"processes": len(processes)})
     yield Row("idle: proportional memory (PSS)", "MB", [pss / 1e6])
     yield Row("idle: of one core", "%", [percent], Target(1), {"seconds": IDLE_SECONDS})
@@ -29,8 +29,10 @@ def measure(context: Context) -> Iterator[Row]:
 
 def tree(pid: int) -> list[int]:
     """A process and all below it."""
-    children = (PROC / str(pid) / "task").glob("*/children")
-    below = [int(child) for file in children for child in file.read_text().split()]
+    below = []
+    for file in (PROC / str(pid) / "task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread or the process has ended
+            below += [int(child) for child in file.read_text().split()]
     return [pid, *(found for child in below for found in tree(child))]
 
 
@@ -43,12 +45,21 @@ def memory(pid: int, key: str) -> float:
     raise LookupError(key)
 
 
-def cpu_seconds(pid: int) -> float:
-    """What the processes have used, with all of their children that ended."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    return sum(sum(_times(process)) for process in tree(pid)) / ticks
+def cpu_seconds(root: int, seconds: float) -> float:
+    """What a process and all below it use in *seconds*. Nobody waits for runs' processes, so they are watched."""
+    first = {pid: used(pid) for pid in tree(root)}
+    last = dict(first)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        time.sleep(SAMPLE_SECONDS)
+        last |= {pid: ticks for pid in tree(root) if (ticks := used(pid))}
+    return sum(ticks - first.get(pid, 0) for pid, ticks in last.items()) / os.sysconf("SC_CLK_TCK")
 
 
-def _times(pid: int) -> list[int]:
-    fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-    return [int(field) for field in fields[11:15]]  # own and ended children's, user's and system's
+def used(pid: int) -> int:
+    """The clock ticks that a process has used; none if it is gone."""
+    try:
+        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0
+    return int(fields[11]) + int(fields[12])

@@ -1,0 +1,126 @@
+"""The parts of the bench that need no cloud."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from bench import bare, report
+from bench.client import ApiError
+from bench.measures import idle
+from bench.stats import Row, Target, number, ratios
+from rich.console import Console
+
+UUID = "0a0b0c0d-0000-4000-8000-000000000004"
+PATTERN = bare.Pattern(
+    host="host1",
+    server_id=UUID,
+    port_id="1a0b0c0d-0000-4000-8000-000000000002",
+    mac="fa:16:3e:00:00:01",
+    xml=f"<domain><uuid>{UUID}</uuid><mac address='fa:16:3e:00:00:01'/><target dev='tap1a0b0c0d-00'/></domain>",
+    tag="1",
+)
+SERVER = {"ID": "new", "MAC": "fa:16:3e:ff:00:01", "TAP": "tapnew"}
+
+
+@pytest.mark.parametrize(
+    ("target", "values", "met"),
+    [
+        (Target(3), [2.0, 3.0, 9.0], True),
+        (Target(3), [2.0, 3.1, 9.0], False),
+        (Target(10, least=True), [9.0, 10.0, 11.0], True),
+        (Target(10, least=True), [9.0, 9.9, 11.0], False),
+        (None, [1.0], None),
+    ],
+)
+def test_the_median_meets_the_target(target: Target | None, values: list[float], met: bool | None) -> None:
+    assert Row("a", "s", values, target).met is met
+
+
+def test_a_row_for_json() -> None:
+    row = Row("a", "x", [4.0, 1.0, 2.0], Target(3), {"processes": 3})
+    assert row.as_dict() == {
+        "unit": "x",
+        "n": 3,
+        "median": 2.0,
+        "min": 1.0,
+        "max": 4.0,
+        "processes": 3,
+        "target": "≤ 3.00",
+        "met": True,
+    }
+
+
+def test_nothing_measured_is_no_row() -> None:
+    with pytest.raises(ValueError, match="nothing was measured"):
+        Row("a", "s", [])
+
+
+def test_ratios_are_of_one_round_each() -> None:
+    assert ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
+    with pytest.raises(ValueError, match="zip"):
+        ratios([1.0], [])
+
+
+def test_numbers_are_short() -> None:
+    assert [number(value) for value in (1234.5, 12.34, 1.234, 0.01234)] == ["1234", "12.3", "1.23", "0.0123"]
+
+
+def test_the_report_on_the_screen_and_on_disk(tmp_path: Path) -> None:
+    rows = [Row("create", "s", [1.0, 2.0, 3.0], Target(3)), Row("list", "x", [12.0], Target(10))]
+    console = Console(record=True, width=120)
+    report.show(console, rows)
+    lines = console.export_text().splitlines()
+    assert any("create" in line and "2.00" in line and "met" in line for line in lines)
+    assert any("list" in line and "12.0" in line and "missed" in line for line in lines)
+    report.write(tmp_path / "new" / "bench.json", rows, seconds=1.5)
+    written = json.loads((tmp_path / "new" / "bench.json").read_text())
+    assert written["seconds"] == 1.5
+    assert written["machine"]["cores"] == os.cpu_count()
+    assert written["results"]["create"]["median"] == 2.0
+
+
+def test_variables_mean_to_the_shell_what_they_are() -> None:
+    text = bare.shell_variables({"SSH": "ssh -o 'A b'", "ID": "$(touch x); 'y'"})
+    shown = subprocess.run(
+        ["bash", "-c", text + 'printf "%s|%s" "$SSH" "$ID"'], check=True, capture_output=True, text=True
+    )
+    assert shown.stdout == "ssh -o 'A b'|$(touch x); 'y'"
+
+
+def test_the_bare_domain_differs_in_its_names_only() -> None:
+    xml = bare.domain_like(PATTERN, SERVER)
+    assert xml == "<domain><uuid>new</uuid><mac address='fa:16:3e:ff:00:01'/><target dev='tapnew'/></domain>"
+
+
+def test_a_domain_of_another_server_is_no_pattern() -> None:
+    other = bare.Pattern(**{**vars(PATTERN), "mac": "fa:16:3e:00:00:99"})
+    with pytest.raises(ApiError, match="fa:16:3e:00:00:99 is not in the definition"):
+        bare.domain_like(other, SERVER)
+
+
+def test_a_process_that_nobody_waits_for_counts() -> None:
+    """As runs do: it lives below the root, uses a processor and is gone before the end."""
+    burn = "import time; end = time.process_time() + 1\nwhile time.process_time() < end: pass"
+    ignore = "import signal, subprocess, sys, time; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
+    code = f"{ignore}\nsubprocess.Popen([sys.executable, '-c', {burn!r}])\ntime.sleep(60)"
+    with subprocess.Popen([sys.executable, "-c", code]) as root:
+        try:
+            assert idle.cpu_seconds(root.pid, 4) > 0.5
+            assert idle.memory(root.pid, "Rss") >= idle.memory(root.pid, "Pss") > 1e5
+        finally:
+            root.kill()
+
+
+def test_who_asks_for_an_unknown_measure_is_told() -> None:
+    asked = subprocess.run(
+        [sys.executable, "-m", "bench", "--only", "nonsense"],
+        cwd=Path(__file__).parents[2],
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert asked.returncode == 2
+    assert "nonsense" in asked.stderr
