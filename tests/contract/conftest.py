@@ -39,10 +39,10 @@ class Api:
         )
 
 
-def make_api(state: Path) -> Iterator[Api]:
-    listener = socket.create_server(("127.0.0.1", 0))
+def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
+    listener = socket.create_server((address, 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    url = f"http://{address}:{listener.getsockname()[1]}"
     settings = Settings(state_dir=state, public_url=url)
     app = create_app(settings)
     app.cloud.database.create_all()

@@ -1,0 +1,179 @@
+"""What check mode predicted equals what the run changed, item by item, for every playbook of jobs.
+
+A control plane of its own works on the lab's hosts: it has no worker, so that the test can run each job three times,
+in check mode, in earnest, and in check mode again, when nothing may be left to change.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from contract.conftest import Api, make_api
+from lab.support import ROOT, Lab
+from skywright.cli.checkout import Checkout
+from skywright.db import new_uuid
+from skywright.db.jobs import Host
+from skywright.jobs import runner
+from skywright.jobs.claim import Claim, claim, jobs_of
+from skywright.jobs.results import Results
+from skywright.jobs.rundir import RunDirectory
+from skywright.jobs.settle import settle
+from skywright.jobs.submit import enqueue
+from skywright.jobs.warm import Launcher
+
+GUEST_IMAGE = ROOT / "var/images/guest.qcow2"
+VNI = 7_000_001  # none that the checkout's own cloud would take
+COMPARED = ("action", "changed", "status", "error")
+
+Entry = tuple[str, str, str]  # host, module, item id
+Answers = dict[Entry, dict[str, Any]]
+
+
+class Trial:
+    """A control plane whose jobs are run by the test."""
+
+    def __init__(self, api: Api, lab: Lab, launcher: Launcher) -> None:
+        self.api, self.lab, self._launcher = api, lab, launcher
+        self.changed: dict[tuple[str, str], set[str | None]] = defaultdict(set)  # {(playbook, module): actions}
+        self.playbooks: set[str] = set()
+
+    def work(self) -> None:
+        """Run all that is queued, and compare."""
+        while True:
+            with self.api.cloud.database.write() as session:
+                taken = claim(session, self.api.cloud, "tests", new_uuid())
+            if taken is None:
+                return
+            results = self._compare(taken)
+            with self.api.cloud.database.write() as session:
+                for job in jobs_of(session, taken.attempts):
+                    settle(session, self.api.cloud, job, results.outcome(taken.work.depends[job.id]))
+                    assert job.state == "successful", job.error
+
+    def _compare(self, taken: Claim) -> Results:
+        if not taken.hosts:
+            return Results()
+        predicted = answers(taken, self._run(taken, check=True))
+        results = self._run(taken, check=False)
+        done = answers(taken, results)
+        assert done, f"{taken.playbook} told of no item"
+        assert predicted == done, taken.playbook
+        left = answers(taken, self._run(taken, check=True))
+        assert {key: entry for key, entry in left.items() if entry["changed"]} == {}, taken.playbook
+        self.playbooks.add(taken.playbook)
+        for (_host, module, _item), entry in done.items():
+            self.changed[taken.playbook, module].add(entry["action"])
+        return results
+
+    def _run(self, taken: Claim, *, check: bool) -> Results:
+        cloud = self.api.cloud
+        items = {"skywright_items": {name: taken.work.items.get(name, {}) for name, _, _ in taken.hosts}}
+        with RunDirectory(cloud.settings.run_dir, new_uuid()) as directory:
+            run = runner.Run(directory, ROOT, taken.playbook, self._launcher, check=check, limit_seconds=300)
+            results = run.execute(runner.inventory(taken.hosts), items, lambda _events: None)
+        assert results.rc == 0, results.outcome(key for keys in taken.work.depends.values() for key in keys).error
+        return results
+
+
+def answers(taken: Claim, results: Results) -> Answers:
+    """What each module said of each item."""
+    keys = {
+        (host, item["id"])
+        for host, kinds in taken.work.items.items()
+        for items in (*kinds.values(), [{"id": host}])
+        for item in items
+    }
+    return {
+        (entry["host"], entry["module"], entry["id"]): {name: entry.get(name) for name in COMPARED}
+        for entry in results.outcome(keys).results
+    }
+
+
+@pytest.fixture
+def trial(lab: Lab, tmp_path: Path) -> Iterator[Trial]:
+    launcher = Launcher(runner.environment(ROOT), ROOT)
+    apis = make_api(tmp_path / "state", lab.facts["management_address"].split("/")[0])
+    api = next(apis)
+    with api.cloud.database.write() as session:
+        for name, host in Checkout(ROOT).inventory().items():
+            size = {"vcpus": 4, "memory_mib": 4096, "disk_gib": 20}
+            session.add(Host(name=name, groups=host["groups"], variables=host["variables"], **size))
+    yield Trial(api, lab, launcher)
+    launcher.close()
+    next(apis, None)
+
+
+@pytest.fixture
+def admin(trial: Trial) -> Iterator[Connection]:
+    with trial.api.connect() as connection:
+        yield connection
+
+
+def test_check_mode_predicts_every_playbook(trial: Trial, admin: Connection, lab: Lab) -> None:
+    image = admin.image.create_image(
+        name="guest", disk_format="qcow2", container_format="bare", filename=str(GUEST_IMAGE)
+    )
+    flavor = admin.compute.create_flavor(name="nano", vcpus=1, ram=128, disk=1)
+    network = admin.network.create_network(name="trial", provider_network_type="vxlan", provider_segmentation_id=VNI)
+    subnet = admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24")
+    trial.work()
+    needles = {image.id, network.id[:11]}
+    computes = sorted(lab.hosts)[:2]
+    wanted = {"image_id": image.id, "flavor_id": flavor.id, "networks": [{"uuid": network.id}], "user_data": "Y2FuYXJ5"}
+    try:
+        servers = [
+            admin.compute.create_server(name=f"on-{host}", availability_zone=f"nova:{host}", **wanted)
+            for host in computes[:1]
+        ]
+        trial.work()
+        # Another host joins the network: the first one has to be told.
+        servers += [
+            admin.compute.create_server(name=f"on-{host}", availability_zone=f"nova:{host}", **wanted)
+            for host in computes[1:]
+        ]
+        trial.work()
+        needles |= {server.id for server in servers}
+        observe(trial, servers)
+        admin.network.update_subnet(subnet, dns_nameservers=["192.0.2.53"])
+        trial.work()
+        for change in (
+            admin.compute.stop_server,
+            admin.compute.start_server,
+            lambda server: admin.compute.reboot_server(server, "HARD"),
+        ):
+            for server in servers:
+                change(server)
+            trial.work()
+    finally:
+        for server in admin.compute.servers():
+            admin.compute.delete_server(server)
+        trial.work()
+        admin.image.delete_image(image)
+        trial.work()
+        admin.network.delete_network(network)
+        trial.work()
+    assert lab.traces(needles) == []
+    assert trial.playbooks == {path.stem for path in (ROOT / "playbooks/cloud").glob("*.yml")}
+    # Were nothing changed at all, all predictions would be right.
+    assert trial.changed["server", "ovs_network"] >= {"create", "update"}
+    assert trial.changed["server", "dhcp_network"] >= {"create", "update"}
+    assert trial.changed["server", "server_disk"] >= {"create", None}
+    assert trial.changed["server", "libvirt_domain"] >= {"create", "update", "delete"}
+    assert trial.changed["network", "dhcp_network"] >= {"update", "delete"}
+    assert trial.changed["network", "ovs_network"] >= {"delete"}
+    assert trial.changed["image", "image_cache"] == {"delete"}
+
+
+def observe(trial: Trial, servers: Sequence[Any]) -> None:
+    """The playbooks that only look."""
+    cloud = trial.api.cloud
+    with cloud.database.write() as session:
+        enqueue(session, cloud.queue, "host", "observe", [], {"hosts": sorted(trial.lab.hosts)[:2]})
+        for server in servers:
+            arguments = {"server_id": server.id, "length": 5}
+            enqueue(session, cloud.queue, "console", "read", [("console", server.id)], arguments)
+    trial.work()
