@@ -1,6 +1,8 @@
 """The ASGI application: every service under its path on the one port, and alone on its classic port."""
 
+import ipaddress
 import re
+import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -12,8 +14,11 @@ from starlette.concurrency import run_in_threadpool
 
 from skywright.cloud import Cloud
 from skywright.db.identity import Project
+from skywright.http import audit
 from skywright.http.body_limit import limited
 from skywright.http.service import Service
+from skywright.log import bound
+from skywright.metrics import CONTENT_TYPE, Metrics
 from skywright.services import SERVICES
 from skywright.settings import Settings
 
@@ -33,6 +38,9 @@ class Gateway:
         self._applications = {service.prefix: service.application(cloud) for service in services}
         self._ports = {service.port: service.prefix for service in services if service.port}
         self.prefixes = {service.type: service.prefix for service in services}
+        self._types = {service.prefix: service.type for service in services}
+        self.metrics = Metrics(cloud)
+        self.afterwards = audit.Afterwards(cloud.database)
         cloud.gateway = self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -42,12 +50,38 @@ class Gateway:
             return
         request_id = f"req-{uuid.uuid4()}"
         scope.setdefault("state", {})["request_id"] = request_id
+        with bound(request=request_id):
+            await self._answer(scope, receive, send, request_id)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+        began, status = time.perf_counter(), 500
 
         async def tagged(message: MutableMapping[str, Any]) -> None:
+            nonlocal status
             if message["type"] == "http.response.start":
+                status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-openstack-request-id", request_id.encode())]
             await send(message)
 
+        prefix = self._route(scope)
+        application = self._applications.get(prefix)
+        if application is None:
+            await self._index(scope, tagged)
+            return
+        if not (prefix == "/image" and _STREAMED.fullmatch(scope["path"].removeprefix(scope.get("root_path", "")))):
+            receive = limited(scope, receive, self.cloud.settings.max_body_bytes)
+        service = self._types[prefix]
+        pending = audit.of_request(scope, request_id, service)
+        try:
+            with audit.working_for(pending):
+                await application(scope, receive, tagged)
+        finally:
+            self.metrics.answered(service, scope["method"], status, time.perf_counter() - began)
+            if pending is not None and pending.recorded != status:
+                self.afterwards.add(pending, status)
+
+    def _route(self, scope: Scope) -> str:
+        """The prefix of the service that the request is for; *scope* then has the path as its routes know it."""
         _, port = scope.get("server") or ("", 0)
         prefix = self._ports.get(port)
         if prefix is None:
@@ -58,18 +92,15 @@ class Gateway:
         root = scope.get("root_path", "")
         path = scope["path"].removeprefix(root).rstrip("/") or "/"
         scope["path"] = root + path
-        application = self._applications.get(prefix)
-        if application is None:
-            await self._index(scope, tagged)
-            return
-        if not (prefix == "/image" and _STREAMED.fullmatch(path)):
-            receive = limited(scope, receive, self.cloud.settings.max_body_bytes)
-        await application(scope, receive, tagged)
+        return prefix
 
     async def _index(self, scope: Scope, send: Send) -> None:
         """`/` lists the services; anything else that belongs to none is not found."""
         body: dict[str, Any]
         match scope["path"].rstrip("/"):
+            case "/metrics" if private(scope):
+                await self._metrics(send)
+                return
             case "":
                 status, body = 200, {"services": sorted(self._applications)}
             case "/healthz":
@@ -81,6 +112,20 @@ class Gateway:
         headers = [(b"content-type", b"application/json")]
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": orjson.dumps(body)})
+
+    async def _metrics(self, send: Send) -> None:
+        text = await run_in_threadpool(self.metrics.text)
+        headers = [(b"content-type", CONTENT_TYPE.encode())]
+        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.body", "body": text})
+
+
+def private(scope: Scope) -> bool:
+    """Whether the client's address is a private one: metrics name hosts, which the world need not know."""
+    try:
+        return ipaddress.ip_address((scope.get("client") or ("",))[0]).is_private
+    except ValueError:
+        return False
 
 
 def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:

@@ -3,9 +3,25 @@
 import logging
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import orjson
+
+_bound: ContextVar[dict[str, Any]] = ContextVar("skywright_log", default={})  # noqa: B039 - never changed in place
+
+
+@contextmanager
+def bound(**fields: Any) -> Iterator[None]:
+    """Within, every line of log has *fields*: of whatever logger, in threads that this one waits for too."""
+    token = _bound.set({**_bound.get(), **fields})
+    try:
+        yield
+    finally:
+        _bound.reset(token)
+
 
 FIELDS = ("request", "job", "run", "status", "seconds", "client")
 
@@ -20,6 +36,7 @@ class JsonFormatter(logging.Formatter):
             "level": record.levelname.lower(),
             "logger": record.name,
             "message": record.getMessage(),
+            **_bound.get(),
             **{name: value for name in FIELDS if (value := getattr(record, name, None)) is not None},
         }
         if record.exc_info:

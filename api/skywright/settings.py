@@ -31,6 +31,13 @@ class Settings(BaseSettings):
     observe_seconds: int = Field(60, ge=0, description="How often the worker looks at the hosts; 0: never.")
     quarantine_failures: int = Field(3, ge=1, description="So many failures in a row to reach a host quarantine it.")
     unreachable_seconds: int = Field(900, ge=0, description="How long a user's job waits for a host that is silent.")
+    keep_runs_days: float = Field(30, gt=0, description="How long runs are kept, with their records.")
+    keep_runs: int = Field(10_000, ge=1, description="How many runs are kept.")
+    keep_events_days: float = Field(14, gt=0, description="How long the events of runs are kept.")
+    keep_events: int = Field(1_000_000, ge=1, description="How many events are kept.")
+    keep_audit_days: float = Field(365, gt=0, description="How long the audit trail and jobs that ended are kept.")
+    keep_audit: int = Field(1_000_000, ge=1, description="How many audit records are kept.")
+    retention_seconds: float = Field(60.0, gt=0, description="How often a worker looks for what need not be kept.")
     workers_sweep_seconds: float = Field(5.0, description="How often a worker looks without being told.")
 
     @cached_property

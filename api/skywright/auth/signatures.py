@@ -15,7 +15,7 @@ class Signatures:
     """Signs and checks with the key in *directory*, which is made when there is none."""
 
     def __init__(self, directory: Path) -> None:
-        self._key = _key(directory / "urls.key")
+        self._key = secret_key(directory / "urls.key")
 
     def sign(self, path: str, *, lifetime: int = LIFETIME_SECONDS) -> str:
         """*path* with a query that allows a GET of it until it expires."""
@@ -37,7 +37,7 @@ def image_data_path(image_id: str) -> str:
     return f"/image/v2/images/{image_id}/file"
 
 
-def _key(path: Path) -> bytes:
+def secret_key(path: Path) -> bytes:
     """The key in *path*; the first process to come makes it, complete or not at all."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)

@@ -1,6 +1,6 @@
 """The database: tables by service, and the handle that opens transactions."""
 
-from skywright.db import compute, identity, image, jobs, network
+from skywright.db import compute, identity, image, jobs, network, operations
 from skywright.db.base import Base, Database, after_commit, isoformat, new_hex, new_uuid, utcnow
 
 __all__ = [
@@ -15,5 +15,6 @@ __all__ = [
     "network",
     "new_hex",
     "new_uuid",
+    "operations",
     "utcnow",
 ]

@@ -69,11 +69,13 @@ class Database:
         if self.sqlite:
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine: Engine = create_engine(parsed, pool_size=16, max_overflow=32)
+            self.engine: Engine = create_engine(parsed, pool_size=16, max_overflow=32, hide_parameters=True)
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)
         else:
-            self.engine = create_engine(parsed, pool_pre_ping=True, pool_size=16, pool_recycle=600)
+            self.engine = create_engine(
+                parsed, pool_pre_ping=True, pool_size=16, pool_recycle=600, hide_parameters=True
+            )
         self._writer = self.engine.execution_options(write=True)
         # SQLite has waiting writers poll, with pauses up to 0.1 s: threads of one process queue here instead.
         self._turn: AbstractContextManager[Any] = Lock() if self.sqlite else nullcontext()

@@ -3,8 +3,8 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String, Text, false
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text, false
+from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from skywright.db.base import Base, new_uuid, utcnow
 
@@ -44,7 +44,10 @@ class Job(Base):
     """One user operation. States: queued, running, then successful, failed, canceled or error."""
 
     __tablename__ = "job"
-    __table_args__ = (Index("ix_job_state_created", "state", "sequence"),)
+    __table_args__ = (
+        Index("ix_job_state_created", "state", "sequence"),
+        Index("ix_job_playbook_state", "playbook", "state"),
+    )
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )
@@ -103,8 +106,17 @@ class Run(Base):
     steps_done: Mapped[int] = mapped_column(default=0)
     steps_total: Mapped[int] = mapped_column(default=0)
     rc: Mapped[int | None]
-    started_at: Mapped[datetime] = mapped_column(default=utcnow)
+    started_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     finished_at: Mapped[datetime | None]
+    # What metrics count, so that a scrape need not look at events: set where the row is written anyway.
+    seconds: Mapped[float | None] = mapped_column(Float)
+    events: Mapped[int] = mapped_column(default=0, server_default="0")
+    failures: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))  # {host: failed tasks}
+
+    @validates("finished_at")
+    def _took(self, _name: str, moment: datetime | None) -> datetime | None:
+        self.seconds = (moment - (self.started_at or moment)).total_seconds() if moment else None
+        return moment
 
 
 class Event(Base):

@@ -18,7 +18,7 @@ class AccessLog:
         self._application = application
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        if scope["type"] != "http" or scope["path"] in ("/healthz", "/readyz"):
+        if scope["type"] != "http" or scope["path"] in ("/healthz", "/readyz", "/metrics"):
             await self._application(scope, receive, send)
             return
         began, path, status = time.perf_counter(), scope["path"], 0

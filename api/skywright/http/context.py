@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.rehearsal import Rehearsal
 from skywright.errors import Forbidden, NotFound, Unauthorized
+from skywright.http import audit
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -101,6 +102,12 @@ class Context:
         """Forbidden unless the caller passes *rule* on *target*."""
         if not self.allows(rule, target):
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+
+    def acts_as(self, credentials: Credentials) -> None:
+        """The audit trail shall name *credentials*: the request came without a token and proved who it is."""
+        pending = audit.current()
+        if pending is not None:
+            pending.token = credentials
 
     def visible(self, kind: type[Row], identifier: str, label: str) -> Row:
         """The row *identifier* of *kind* if it is the caller's project's, or the caller is an administrator.

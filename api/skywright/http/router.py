@@ -10,6 +10,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from skywright.errors import Unauthorized
+from skywright.http import audit
 from skywright.http.access import permitted
 from skywright.http.context import Context
 
@@ -34,9 +35,7 @@ def cloud_of(request: Request) -> "Cloud":
 
 
 @contextmanager
-def request_context(
-    request: Request, policy: str | None, *, write: bool, plannable: bool = False
-) -> Iterator[Context]:
+def request_context(request: Request, policy: str | None, *, write: bool, plannable: bool = False) -> Iterator[Context]:
     """The context of *request* in one transaction, after *policy* (None: no token needed) was enforced.
 
     A request that does more than its transaction is not *plannable*.
@@ -45,6 +44,9 @@ def request_context(
     database = cloud.database
     with database.write() if write else database.read() as session:
         token = cloud.authenticate(session, request.headers.get("x-auth-token"))
+        pending = audit.current()
+        if pending is not None:
+            pending.token = token
         if token is not None and not permitted(request, token.access_rules):
             raise Unauthorized("The application credential's access rules do not allow this request.")
         context = Context(cloud, request, session, request.state.request_id, token)
@@ -78,9 +80,17 @@ class Router(APIRouter):
 
             @functools.wraps(handler)
             def endpoint(**values: Any) -> Response:
-                with request_context(values.pop("__request"), policy, write=writes, plannable=True) as context:
+                request = values.pop("__request")
+                pending = audit.current()
+                if pending is not None:
+                    pending.expected = status
+                    pending.read(values)
+                with request_context(request, policy, write=writes, plannable=True) as context:
                     result = handler(context, **values)
-                    return result if isinstance(result, Response) else json_response(result, status)
+                    response = result if isinstance(result, Response) else json_response(result, status)
+                    if pending is not None:
+                        pending.expected = response.status_code
+                    return response
 
             endpoint.anonymous = policy is None  # type: ignore[attr-defined]
             endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]

@@ -1,5 +1,6 @@
 """A run's events in the database: small, in order, written in batches."""
 
+from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -12,9 +13,8 @@ from skywright.db.jobs import Event, Run
 from skywright.jobs.results import item_results
 
 TASK_START = "playbook_on_task_start"
-KEPT = frozenset(
-    {TASK_START, "playbook_on_stats", "runner_on_ok", "runner_on_failed", "runner_on_unreachable", "error", "warning"}
-)
+FAILURES = frozenset({"runner_on_failed", "runner_on_unreachable"})
+KEPT = FAILURES | {TASK_START, "playbook_on_stats", "runner_on_ok", "error", "warning"}
 # Of an item's result: what is told to the user. Logs, commands, diffs and whatever else a module says stay out.
 ITEM_KEYS = ("id", "changed", "action", "status", "error")
 TEXT_LIMIT = 1000
@@ -31,6 +31,19 @@ def store(session: Session, run_id: str, events: list[dict[str, Any]]) -> None:
     run = session.get_one(Run, run_id)
     run.steps_done += sum(event["event"] == TASK_START for event in kept)
     run.steps_total = max(run.steps_total, run.steps_done)
+    run.events = (run.events or 0) + len(kept)
+    failed = Counter(event["event_data"]["host"] for event in kept if _ends_host(event))
+    if failed:
+        run.failures = dict(Counter(run.failures or {}) + failed)
+
+
+def brief(items: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
+    """Of each of *items*' results, what may be told: `ITEM_KEYS`, and *keys*."""
+    return [{key: _short(item[key]) for key in (*keys, *ITEM_KEYS) if key in item} for item in items[:ITEMS_LIMIT]]
+
+
+def _ends_host(event: dict[str, Any]) -> bool:
+    return event["event"] in FAILURES and not event["event_data"].get("ignore_errors")
 
 
 def _row(run_id: str, counter: int, event: dict[str, Any]) -> Event:
@@ -50,10 +63,10 @@ def _summary(event: dict[str, Any], data: dict[str, Any]) -> Iterator[tuple[str,
     result = data.get("res") or {}
     if event["event"].startswith("runner_on"):
         yield "changed", bool(result.get("changed"))
-        items = list(item_results(data, data.get("host", ""), result))[:ITEMS_LIMIT]
+        items = list(item_results(data, data.get("host", ""), result))
         if items:
-            yield "items", [{key: _short(item[key]) for key in ITEM_KEYS if key in item} for item in items]
-    if event["event"] in ("runner_on_failed", "runner_on_unreachable"):
+            yield "items", brief(items)
+    if event["event"] in FAILURES:
         yield "ignored", bool(data.get("ignore_errors"))
         yield "message", _short(result.get("msg"))
     if event["event"] == "playbook_on_stats":

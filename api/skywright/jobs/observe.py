@@ -6,11 +6,11 @@ Hosts that did not answer are looked at again when their time has come; see `sky
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
-from skywright.db.jobs import Host, Job, Run
+from skywright.db.jobs import Host, Job
 from skywright.jobs.settle import UNFINISHED
 from skywright.jobs.submit import enqueue
 
@@ -19,8 +19,6 @@ if TYPE_CHECKING:
 
 ACTION = "observe"
 PROBE = "probe"
-# Nobody asked for these jobs: their traces are kept only as long as they may tell something.
-KEPT = timedelta(minutes=30)
 
 
 def submit_if_due(cloud: "Cloud") -> bool:
@@ -33,9 +31,10 @@ def submit_if_due(cloud: "Cloud") -> bool:
             return False
     with cloud.database.write() as session:
         hosts = _due(session, period)
-        if hosts is not None:
-            _forget(session)
-            enqueue(session, cloud.queue, "host", PROBE if hosts else ACTION, [], {"hosts": hosts} if hosts else {})
+        if hosts:
+            enqueue(session, cloud.queue, "host", PROBE, [], {"hosts": hosts})
+        elif hosts is not None:
+            enqueue(session, cloud.queue, "host", ACTION, [])
     return True
 
 
@@ -52,16 +51,3 @@ def _due(session: Session, period: timedelta) -> list[str] | None:
     if last is None or last < now - period:
         return []
     return list(session.scalars(select(Host.name).where(Host.retry_at <= now))) or None
-
-
-def _forget(session: Session) -> None:
-    old = select(Job).where(
-        Job.playbook == "host", Job.user_id.is_(None), Job.state.not_in(UNFINISHED), Job.created_at < utcnow() - KEPT
-    )
-    jobs = session.scalars(old).all()
-    runs = {job.run_id for job in jobs}
-    for job in jobs:
-        session.delete(job)
-    session.flush()
-    shared = set(session.scalars(select(Job.run_id).where(Job.run_id.in_(runs))))
-    session.execute(delete(Run).where(Run.id.in_(runs - shared - {None})))

@@ -14,9 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 
+RECORD = "record.json"  # all that stays of a run
+
 
 class RunDirectory:
-    """`<runs>/<run id>`, made 0700 and locked; removed at the end."""
+    """`<runs>/<run id>`, made 0700 and locked; at the end only its record, if it has one, stays."""
 
     def __init__(self, runs: Path, run_id: str) -> None:
         self.path = runs / run_id
@@ -32,8 +34,8 @@ class RunDirectory:
         self.close()
 
     def close(self) -> None:
-        """Remove the directory and let go of it."""
-        shutil.rmtree(self.path, ignore_errors=True)
+        """Empty the directory and let go of it."""
+        remove(self.path.parent, self.path.name)
         os.close(self._lock)
 
     def share(self) -> int:
@@ -77,9 +79,17 @@ def alive(runs: Path, run_id: str) -> bool:
     return (runs / run_id).exists() and not abandoned(runs, run_id)
 
 
-def remove(runs: Path, run_id: str) -> None:
-    """Remove what an abandoned run left."""
-    shutil.rmtree(runs / run_id, ignore_errors=True)
+def remove(runs: Path, run_id: str, *, record: bool = False) -> None:
+    """Remove what a run that is over left; its *record* only if told so."""
+    path = runs / run_id
+    if record or not (path / RECORD).exists():
+        shutil.rmtree(path, ignore_errors=True)
+        return
+    for left in path.iterdir():
+        if left.is_dir() and not left.is_symlink():
+            shutil.rmtree(left, ignore_errors=True)
+        elif left.name != RECORD:
+            left.unlink(missing_ok=True)
 
 
 def _open_lock(path: Path) -> int:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
 from skywright.db.jobs import Job
+from skywright.jobs.events import brief
 from skywright.jobs.playbooks import Outcome, registry
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ def settle(session: Session, cloud: "Cloud", job: Job, outcome: Outcome, state: 
     """End *job* with *outcome*; *state* when it is neither successful nor failed."""
     job.state = state or ("successful" if outcome.ok else "failed")
     job.error = outcome.error
+    job.result = {"items": brief(outcome.results, "host", "module")}
     job.finished_at = utcnow()
     job.waiting_for = job.waiting_since = job.lease_until = job.not_before = None
     try:

@@ -12,6 +12,8 @@ from skywright.jobs.queue import Queue
 if TYPE_CHECKING:
     from skywright.http.context import Context
 
+QUEUED = "queued_jobs"  # in a session's info: the jobs that its transaction queues, for the audit trail
+
 
 def submit(
     context: "Context",
@@ -43,5 +45,6 @@ def enqueue(  # noqa: PLR0917 - as submit(), with what a context would bring
         resources=[JobResource(resource_type=kind, resource_id=key) for kind, key in resources],
     )
     session.add(job)
+    session.info.setdefault(QUEUED, []).append(job)
     after_commit(session, "notify workers", queue.notify)
     return job

@@ -20,14 +20,15 @@ from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, Run
 from skywright.db.migrate import upgrade
-from skywright.jobs import events, hosts, observe, recover, runner
+from skywright.jobs import events, hosts, observe, records, recover, runner
 from skywright.jobs.claim import LEASE, Claim, claim, jobs_of
+from skywright.jobs.housekeeping import Housekeeping
 from skywright.jobs.playbooks import registry
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
 from skywright.jobs.settle import canceled, requeue, settle
 from skywright.jobs.warm import Launcher
-from skywright.log import configure
+from skywright.log import bound, configure
 from skywright.settings import load
 
 log = logging.getLogger("skywright.jobs.worker")  # as __main__, too
@@ -67,6 +68,7 @@ class Worker:
         self._changed = threading.Lock()
         self._stopping = threading.Event()
         self._next_sweep = 0.0
+        self._housekeeping = Housekeeping(cloud, self.name)
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when the runs have ended."""
@@ -96,6 +98,7 @@ class Worker:
             recover.recover(self.cloud)
             self._renew_leases()
             observe.submit_if_due(self.cloud)
+            self._housekeeping.turn(len(self._active))
         self._cancel_requested()
         while (pause := self._until_room()) == 0 and self._start_next():
             pass
@@ -149,11 +152,13 @@ class Worker:
                 self._store(claimed.run_id, pending)
 
         try:
-            with directory:
+            with directory, bound(run=claimed.run_id):
+                records.begin(self.cloud, directory, claimed)
                 names = [name for name, _, _ in claimed.hosts]
                 items = {"skywright_items": {name: claimed.work.items.get(name, {}) for name in names}}
                 results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
                 self._settle(active, results, pending)
+                records.end(directory, claimed, results)
         except Exception as error:
             log.exception("run %s failed", claimed.run_id)
             self._give_back(active, f"The run failed: {error}")
@@ -224,6 +229,7 @@ class Worker:
                 active.run.cancel()
         self._pool.shutdown(wait=True)
         self._launcher.close()
+        self._housekeeping.end()
         self.cloud.queue.close()
         log.info("worker %s has stopped", self.name)
 

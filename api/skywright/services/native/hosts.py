@@ -17,13 +17,14 @@ from skywright.jobs.hosts import MAINTENANCE, release, set_state
 from skywright.jobs.observe import ACTION
 from skywright.jobs.scheduler import usage_by_host
 from skywright.jobs.submit import enqueue, submit
-from skywright.services.native.views import HIDDEN, host_view
+from skywright.redact import HIDDEN
+from skywright.services.native.views import host_view
 
 router = Router()
 
 GroupName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
-HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}\Z"
+HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
 # What becomes a word of ssh's command line must not be able to be an option of it.
 CONNECTION = {
     "ansible_host": re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,254}"),

@@ -10,7 +10,7 @@ from skywright.db import after_commit, utcnow
 from skywright.db.jobs import Event, Job, JobResource
 from skywright.http import Conflict, Context, NotFound, Router
 from skywright.jobs.settle import UNFINISHED
-from skywright.services.native.views import event_views, job_views, step_views
+from skywright.services.native.views import event_views, job_views, result_views, step_views
 
 router = Router()
 
@@ -87,7 +87,12 @@ def describe(session: Session, job: Job, *, admin: bool) -> dict[str, Any]:
     """The job with its steps and events."""
     events = session.scalars(select(Event).where(Event.run_id == job.run_id).order_by(Event.counter)).all()
     view = job_views(session, [job], admin=admin)[0]
-    return {**view, "steps": step_views(events), "events": list(event_views(job, events, admin=admin))}
+    return {
+        **view,
+        "results": result_views(job, admin=admin),
+        "steps": step_views(events),
+        "events": list(event_views(job, events, admin=admin)),
+    }
 
 
 def _of_resource(query: Select[Job], resource: str) -> Select[Job]:

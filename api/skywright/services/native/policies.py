@@ -10,6 +10,8 @@ POLICIES = {
     "operations:jobs:force": ADMIN,
     # Whoever has a token may plan: what, is up to the rules of the planned request.
     "operations:plan": ANYONE,
+    "operations:audit:list": READER,
+    "operations:audit:list_all": ADMIN,
     "operations:hosts:list": ADMIN,
     "operations:hosts:show": ADMIN,
     # A host's variables say how Ansible reaches it: whoever sets them can make the controller do anything.

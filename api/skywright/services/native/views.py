@@ -9,9 +9,7 @@ from sqlalchemy.orm import Session
 from skywright.db import isoformat
 from skywright.db.jobs import Event, Host, Job, Run
 from skywright.jobs.events import TASK_START
-
-HIDDEN = "***"
-_SECRETS = ("pass", "secret", "token")
+from skywright.redact import HIDDEN, is_secret
 
 
 def job_views(session: Session, jobs: Sequence[Job], *, admin: bool) -> list[dict[str, Any]]:
@@ -45,6 +43,12 @@ def _job(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
     if admin:
         view |= {"run_id": job.run_id, "worker": job.worker, "hosts": sorted({host for host, _ in job.items})}
     return view
+
+
+def result_views(job: Job, *, admin: bool) -> list[dict[str, Any]]:
+    """What became of each item that the job was about; which host it is on is the administrators' matter."""
+    items: list[dict[str, Any]] = (job.result or {}).get("items", [])
+    return items if admin else [{key: value for key, value in item.items() if key != "host"} for item in items]
 
 
 def event_views(job: Job, events: Iterable[Event], *, admin: bool) -> Iterator[dict[str, Any]]:
@@ -89,7 +93,7 @@ def host_view(host: Host, used: tuple[int, int, int, int] | None) -> dict[str, A
         "name": host.name,
         "id": host.id,
         "groups": host.groups,
-        "variables": {key: HIDDEN if _is_secret(key) else value for key, value in host.variables.items()},
+        "variables": {key: HIDDEN if is_secret(key) else value for key, value in host.variables.items()},
         "state": host.condition,
         "disabled_reason": host.disabled_reason,
         "up": host.up,
@@ -105,7 +109,3 @@ def host_view(host: Host, used: tuple[int, int, int, int] | None) -> dict[str, A
         "observed_at": isoformat(host.observed_at, micro=True),
         "created_at": isoformat(host.created_at, micro=True),
     }
-
-
-def _is_secret(name: str) -> bool:
-    return any(word in name.lower() for word in _SECRETS)

@@ -1,0 +1,175 @@
+"""The audit trail: one record for each request that changes something, or was refused to.
+
+A change and its record are one transaction: whatever a request commits first takes the record along. A request that
+committed nothing (it was refused, failed, or only issued a token) is recorded afterwards, as well as possible.
+"""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Iterator, Mapping, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from pydantic import BaseModel
+from sqlalchemy import event
+from sqlalchemy.orm import Session
+
+from skywright.db import Database, utcnow
+from skywright.db.operations import Audit
+from skywright.jobs.submit import QUEUED
+from skywright.redact import selected
+
+if TYPE_CHECKING:
+    from skywright.http.context import Credentials
+
+log = logging.getLogger(__name__)
+
+READS = frozenset({"GET", "HEAD", "OPTIONS"})
+BODY_LIMIT = 8192
+PATH_LIMIT = 1024
+# What is recorded afterwards: so much may wait, and so often it is written.
+WAITING_LIMIT = 200
+PAUSE_SECONDS = 0.5
+
+
+@dataclass
+class Pending:
+    """A request on its way; its parts are filled in as they become known."""
+
+    request_id: str
+    service: str
+    method: str
+    path: str
+    address: str | None
+    token: "Credentials | None" = None
+    bodies: list[Any] = field(default_factory=list)
+    expected: int = 200
+    recorded: int | None = None  # the status that is in the record
+
+    def read(self, values: Mapping[str, Any]) -> None:
+        """Remember the request's body, which is among a handler's *values*."""
+        self.bodies = [value for value in values.values() if isinstance(value, BaseModel | dict)]
+
+    def record(self, status: int, jobs: list[str]) -> Audit:
+        token = self.token
+        return Audit(
+            at=utcnow(),
+            user_id=token and token.user_id,
+            user_name=token and token.user_name,
+            project_id=token and token.project_id,
+            token_audit_id=token and token.audit_id,
+            address=self.address,
+            request_id=self.request_id,
+            service=self.service,
+            method=self.method,
+            path=self.path[:PATH_LIMIT],
+            body=self._body(),
+            status=status,
+            jobs=jobs,
+        )
+
+    def _body(self) -> Any:
+        """The body's fields that hold no secrets; of a large one only the size."""
+        content: dict[str, Any] = {}
+        for body in self.bodies:
+            if isinstance(body, BaseModel):
+                body = body.model_dump(mode="json", by_alias=True, exclude_unset=True)  # noqa: PLW2901
+            content |= body if isinstance(body, dict) else {"items": body}
+        if not content:
+            return None
+        shown = selected(content)
+        size = len(orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS))
+        return shown if size <= BODY_LIMIT else {"omitted_bytes": size}
+
+
+_RECORDED = "audit_recorded"
+_current: ContextVar[Pending | None] = ContextVar("skywright_audit", default=None)
+
+
+def of_request(scope: MutableMapping[str, Any], request_id: str, service: str) -> Pending | None:
+    """The record-to-be of a request; None if it only reads, or is a plan's and will be taken back."""
+    if scope["method"] in READS or "cloud" in scope["state"]:
+        return None
+    address = (scope.get("client") or (None,))[0]
+    return Pending(request_id, service, scope["method"], scope["path"], address)
+
+
+@contextmanager
+def working_for(pending: Pending | None) -> Iterator[None]:
+    """Within, this task's transactions belong to *pending*, and those of the threads that it waits for."""
+    token = _current.set(pending)
+    try:
+        yield
+    finally:
+        _current.reset(token)
+
+
+def current() -> Pending | None:
+    """The request that this code works for, if it is one that is recorded."""
+    return _current.get()
+
+
+@event.listens_for(Session, "before_commit")
+def _commits(session: Session) -> None:
+    pending = _current.get()
+    if pending is None or pending.recorded is not None or session.in_nested_transaction():
+        return
+    session.flush()
+    jobs = [job.id for job in session.info.get(QUEUED, ())]
+    session.add(pending.record(pending.expected, jobs))
+    session.info[_RECORDED] = pending
+
+
+@event.listens_for(Session, "after_commit")
+def _committed(session: Session) -> None:
+    pending: Pending | None = session.info.pop(_RECORDED, None)
+    if pending is not None:
+        pending.recorded = pending.expected
+
+
+class Afterwards:
+    """Records requests that committed nothing. Its thread writes many at once: refused requests cost little."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: queue.Queue[Audit] = queue.Queue(WAITING_LIMIT)
+        self._lock = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.dropped = 0
+
+    def add(self, pending: Pending, status: int) -> None:
+        """Record *pending*, answered with *status*, soon."""
+        try:
+            self._waiting.put_nowait(pending.record(status, []))
+        except queue.Full:
+            self.dropped += 1
+        with self._lock:
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._write, name="audit", daemon=True)
+                self._thread.start()
+
+    def flush(self) -> None:
+        """Return when all that waits is written."""
+        self._waiting.join()
+
+    def _write(self) -> None:
+        while True:
+            records = [self._waiting.get()]
+            time.sleep(PAUSE_SECONDS)
+            while not self._waiting.empty():
+                records.append(self._waiting.get_nowait())
+            try:
+                with self._database.write() as session:
+                    session.add_all(records)
+            except Exception:
+                log.exception("%d requests are missing in the audit trail", len(records))
+            for _ in records:
+                self._waiting.task_done()
+            if self.dropped:
+                log.warning("%d requests are missing in the audit trail: they were refused too fast", self.dropped)
+                self.dropped = 0

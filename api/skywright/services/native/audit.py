@@ -1,0 +1,105 @@
+"""`/v1/audit`: who changed what, when and from where; as pages, or as JSON lines for whoever archives it."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import orjson
+from fastapi import Query, Response
+from sqlalchemy import Select, or_, select
+from sqlalchemy.orm import Session
+from starlette.responses import StreamingResponse
+
+from skywright.db import Database, isoformat
+from skywright.db.identity import Project, User
+from skywright.db.operations import Audit
+from skywright.http import BadRequest, Context, Router
+from skywright.http.router import json_response
+
+router = Router()
+
+LINES = "application/x-ndjson"
+PAGE = 500
+
+
+@router.operation("GET", "/audit", policy="operations:audit:list")
+def list_records(
+    context: Context,
+    *,
+    user: str | None = None,
+    project: str | None = None,
+    service: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    marker: int | None = None,
+    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
+) -> Response:
+    """The newest first; *marker* is the last record of the page before. JSON lines come all at once, without pages."""
+    query = select(Audit).order_by(Audit.sequence.desc())
+    if not context.allows("operations:audit:list_all"):
+        query = query.where(Audit.project_id == context.project_id)
+    if user is not None:
+        query = query.where(or_(Audit.user_id == user, Audit.user_name == user, Audit.user_id.in_(_named(User, user))))
+    if project is not None:
+        query = query.where(or_(Audit.project_id == project, Audit.project_id.in_(_named(Project, project))))
+    if service is not None:
+        query = query.where(Audit.service == service)
+    if since is not None:
+        query = query.where(Audit.at >= _naive(since))
+    if until is not None:
+        query = query.where(Audit.at < _naive(until))
+    if marker is not None:
+        if not 0 < marker < 1 << 63:
+            raise BadRequest("Invalid input for marker: it is the id of a record.")
+        query = query.where(Audit.sequence < marker)
+    if LINES in context.request.headers.get("accept", ""):
+        return StreamingResponse(_lines(context.cloud.database, query, limit), media_type=LINES)
+    rows = context.db.scalars(query.limit(limit or 100))
+    return json_response({"audit": [_view(row) for row in rows]})
+
+
+def _lines(database: Database, query: Select[Audit], limit: int | None) -> Iterator[bytes]:
+    """One record a line; a transaction a page, so that a slow reader holds nothing."""
+    last: int | None = None
+    left = limit
+    while left is None or left > 0:
+        page = query if last is None else query.where(Audit.sequence < last)
+        with database.read() as session:
+            rows = _page(session, page, PAGE if left is None else min(PAGE, left))
+        if not rows:
+            return
+        last = rows[-1]["id"]
+        left = None if left is None else left - len(rows)
+        yield b"".join(orjson.dumps(row) + b"\n" for row in rows)
+
+
+def _page(session: Session, query: Select[Audit], size: int) -> list[dict[str, Any]]:
+    return [_view(row) for row in session.scalars(query.limit(size))]
+
+
+def _view(row: Audit) -> dict[str, Any]:
+    return {
+        "id": row.sequence,
+        "at": isoformat(row.at, micro=True),
+        "user_id": row.user_id,
+        "user_name": row.user_name,
+        "project_id": row.project_id,
+        "token_audit_id": row.token_audit_id,
+        "address": row.address,
+        "request_id": row.request_id,
+        "service": row.service,
+        "method": row.method,
+        "path": row.path,
+        "body": row.body,
+        "status": row.status,
+        "jobs": row.jobs,
+    }
+
+
+def _named(kind: type[User] | type[Project], name: str) -> Select[Any]:
+    return select(kind.id).where(kind.name == name)
+
+
+def _naive(moment: datetime) -> datetime:
+    """UTC, as the database has it; without a zone it is UTC already."""
+    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

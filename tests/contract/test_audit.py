@@ -1,0 +1,153 @@
+"""The audit trail: who changed what, from where, in the transaction that changed it."""
+
+import json
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+from sqlalchemy import delete, select, update
+
+from contract.conftest import PASSWORD, Api
+from skywright.db.jobs import Job
+from skywright.db.operations import Audit
+
+NDJSON = {"Accept": "application/x-ndjson"}
+
+
+def records(connection: Connection, api: Api, **parameters: Any) -> list[dict[str, Any]]:
+    """The trail as *connection* sees it, the newest record first."""
+    api.app.afterwards.flush()
+    answer = connection.session.get(f"{api.url}/v1/audit", params=parameters)
+    found: list[dict[str, Any]] = answer.json()["audit"]
+    return found
+
+
+def test_a_change_is_recorded_with_who_when_from_where_and_what(api: Api, demo: Connection) -> None:
+    answer = demo.session.post(f"{api.url}/networking/v2.0/networks", json={"network": {"name": "audited"}})
+    record = records(demo, api, service="network")[0]
+    token = demo.session.get(f"{api.url}/identity/v3/auth/tokens", headers={"X-Subject-Token": demo.auth_token})
+    assert record["at"]
+    assert record | {"at": 0, "id": 0} == {
+        "id": 0,
+        "at": 0,
+        "user_id": demo.current_user_id,
+        "user_name": "demo",
+        "project_id": demo.current_project_id,
+        "token_audit_id": token.json()["token"]["audit_ids"][0],
+        "address": "127.0.0.1",
+        "request_id": answer.headers["x-openstack-request-id"],
+        "service": "network",
+        "method": "POST",
+        "path": "/networking/v2.0/networks",
+        "body": {"network": {"name": "audited"}},
+        "status": 201,
+        "jobs": [],
+    }
+
+
+def test_the_jobs_that_a_request_queued_are_named(api: Api, admin: Connection) -> None:
+    answer = admin.session.put(f"{api.url}/v1/hosts/audited", json={"host": {"groups": ["computes"]}})
+    record = records(admin, api, service="operations")[0]
+    assert record["status"] == 201
+    assert record["jobs"] == [answer.json()["job"]["id"]]
+    with api.cloud.database.read() as session:
+        assert session.scalar(select(Job.request_id).where(Job.id == record["jobs"][0])) == record["request_id"]
+
+
+def test_reading_leaves_no_record(api: Api, demo: Connection) -> None:
+    before = records(demo, api, service="network"), records(demo, api, service="compute")
+    list(demo.network.networks())
+    demo.session.get(f"{api.url}/compute/v2.1/servers/nope", raise_exc=False)
+    assert (records(demo, api, service="network"), records(demo, api, service="compute")) == before
+
+
+def test_refused_requests_are_recorded_too(api: Api, demo: Connection, admin: Connection) -> None:
+    demo.session.post(f"{api.url}/identity/v3/projects", json={"project": {"name": "mine"}}, raise_exc=False)
+    demo.session.delete(f"{api.url}/networking/v2.0/networks/x", authenticated=False, raise_exc=False)
+    anonymous, forbidden = records(admin, api)[:2]
+    assert (forbidden["status"], forbidden["user_name"], forbidden["path"]) == (403, "demo", "/identity/v3/projects")
+    assert (anonymous["status"], anonymous["user_name"], anonymous["method"]) == (401, None, "DELETE")
+
+
+def test_logins_are_recorded_with_the_user_and_without_the_password(api: Api, admin: Connection) -> None:
+    domain = {"id": "default"}
+    for password, status in ((PASSWORD, 201), ("wrong", 401)):
+        identity = {
+            "methods": ["password"],
+            "password": {"user": {"name": "demo", "domain": domain, "password": password}},
+        }
+        admin.session.post(
+            f"{api.url}/identity/v3/auth/tokens",
+            json={"auth": {"identity": identity}},
+            authenticated=False,
+            raise_exc=False,
+        )
+        record = records(admin, api, service="identity")[0]
+        assert record["status"] == status
+        assert record["user_name"] == ("demo" if status == 201 else None)
+        assert record["body"]["auth"]["identity"]["password"]["user"]["name"] == "demo"
+        assert password not in json.dumps(record)
+
+
+@pytest.mark.parametrize("path", ["/identity/v3/users/{user}/password", "/identity/v3/users/{user}"])
+def test_changes_of_handlers_with_transactions_of_their_own_are_recorded_once(
+    api: Api, admin: Connection, path: str
+) -> None:
+    user = admin.identity.create_user(name=f"own-{len(path)}", password="first")
+    url = api.url + path.format(user=user.id)
+    if path.endswith("password"):
+        answer = admin.session.post(url, json={"user": {"original_password": "first", "password": "second"}})
+    else:
+        answer = admin.session.patch(url, json={"user": {"password": "second", "description": "new"}})
+    mine = [row for row in records(admin, api) if row["request_id"] == answer.headers["x-openstack-request-id"]]
+    assert [row["status"] for row in mine] == [answer.status_code]
+    assert "second" not in json.dumps(mine)
+    assert "first" not in json.dumps(mine)
+
+
+def test_a_tenant_sees_his_project_only(api: Api, demo: Connection, alt: Connection, admin: Connection) -> None:
+    alt.network.create_network(name="other")
+    assert {row["project_id"] for row in records(demo, api)} == {demo.current_project_id}
+    assert records(demo, api, project="alt") == []
+    assert records(admin, api, project="alt", service="network")[0]["body"] == {"network": {"name": "other"}}
+    assert {row["user_name"] for row in records(admin, api, user="alt")} == {"alt"}
+
+
+def test_pages_times_and_lines(api: Api, admin: Connection) -> None:
+    for number in range(3):
+        admin.network.create_network(name=f"page-{number}")
+    everything = records(admin, api, limit=1000)
+    pages = records(admin, api, limit=2)
+    pages += records(admin, api, limit=1000, marker=pages[-1]["id"])
+    assert pages == everything
+    times = sorted(row["at"] for row in everything)
+    middle = times[len(times) // 2]
+    assert min(row["at"] for row in records(admin, api, since=middle, limit=1000)) == middle
+    assert max(row["at"] for row in records(admin, api, until=middle, limit=1000)) < middle
+    lines = admin.session.get(f"{api.url}/v1/audit", headers=NDJSON).text.splitlines()
+    assert [json.loads(line) for line in lines] == everything
+    bad = {"marker": -1, "limit": 0, "since": "yesterday"}
+    for name, value in bad.items():
+        assert admin.session.get(f"{api.url}/v1/audit?{name}={value}", raise_exc=False).status_code == 400
+
+
+def test_records_cannot_be_changed_or_removed(api: Api, demo: Connection) -> None:
+    demo.network.create_network(name="kept")
+    for statement in (delete(Audit), update(Audit).values(status=200)):
+        with pytest.raises(RuntimeError, match="append-only"), api.cloud.database.write() as session:
+            session.execute(statement)
+    for spoil in ("change", "delete"):
+        with pytest.raises(RuntimeError, match="append-only"), api.cloud.database.write() as session:
+            row = session.scalars(select(Audit).limit(1)).one()
+            if spoil == "delete":
+                session.delete(row)
+            else:
+                row.status = 999
+
+
+def test_a_planned_request_is_not_a_change(api: Api, demo: Connection) -> None:
+    body = {"service": "network", "method": "POST", "path": "/v2.0/networks", "body": {"network": {"name": "planned"}}}
+    demo.session.post(f"{api.url}/v1/plan", json=body)
+    newest = records(demo, api)[0]
+    assert (newest["path"], newest["service"]) == ("/v1/plan", "operations")
+    assert not [row for row in records(demo, api) if row["path"].endswith("/networks") and "planned" in str(row)]
