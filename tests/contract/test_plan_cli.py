@@ -81,7 +81,7 @@ def test_an_administrator_sees_hosts_and_differences(plan: Run, flavor: str, dem
     assert "null-host" in lines
     assert any(line.strip().startswith("+ server ") and line.endswith("libvirt_domain") for line in lines)
     assert any("+power: running" in line for line in lines)
-    assert lines[-1] == "1 changes on 1 hosts. Nothing was changed."
+    assert lines[-1] == "1 change on 1 host. Nothing was changed."
     assert "canary" not in found.stdout and "Y2FuYXJ5" not in found.stdout
     assert list(demo.compute.servers()) == []
 

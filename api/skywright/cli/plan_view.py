@@ -67,10 +67,14 @@ def _summary(plan: dict[str, Any]) -> str:
     if not plan["complete"]:
         return "[red]This would not work.[/] Nothing was changed."
     if changed:
-        return f"[bold]{changed} changes on {hosts} hosts.[/] Nothing was changed."
+        return f"[bold]{_counted(changed, 'change')} on {_counted(hosts, 'host')}.[/] Nothing was changed."
     if plan["recorded"]:
         return "[bold]The cloud's records would change, no host.[/] Nothing was changed."
     return "[green]Nothing would change.[/]"
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def _message(body: Any) -> str:
