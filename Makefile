@@ -34,10 +34,12 @@ molecule: $(VENV)/.ready-dev cloud ## Run every role's Molecule scenario on the 
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all
 
 sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
-	rm -rf build/collection
-	$(BIN)/ansible-galaxy collection build --force --output-path build/collection
-	ANSIBLE_COLLECTIONS_PATH=build/collection $(BIN)/ansible-galaxy collection install --force -p build/collection build/collection/*.tar.gz
-	cd build/collection/ansible_collections/skywright/cloud && PATH=$(CURDIR)/$(BIN):$$PATH ansible-test sanity --python 3.11 --skip-test pylint
+	# Outside the checkout, where git would hide it from ansible-test.
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	$(BIN)/ansible-galaxy collection build --output-path "$$dir" >/dev/null; \
+	ANSIBLE_COLLECTIONS_PATH="$$dir" $(BIN)/ansible-galaxy collection install -p "$$dir" "$$dir"/*.tar.gz >/dev/null; \
+	cd "$$dir/ansible_collections/skywright/cloud"; \
+	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-test sanity --python 3.11 --skip-test pylint
 
 bench: cloud ## Measure against the bare tools: a table, and var/bench.json
 	@$(BIN)/python -m bench
