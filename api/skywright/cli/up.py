@@ -87,9 +87,9 @@ def _summary(console: Console, checkout: Checkout, cloud: Connection, network: A
     log = cloud.compute.get_server_console_output(servers[-1], length=8)["output"]
     console.print("[dim]The end of its console:[/]", escape(log), sep="\n")
     console.print("[bold]Try next:[/]")
-    for command in (
+    for proposal in (
         ".venv/bin/openstack --os-cloud skywright server list",
         ".venv/bin/skywright jobs list",
         shlex.join(demo.guest_command(checkout, network, servers[0])),
     ):
-        console.print(f"  {escape(command)}", soft_wrap=True, highlight=False)
+        console.print(f"  {escape(proposal)}", soft_wrap=True, highlight=False)

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # What makes this guest the instance that its owner asked for. Sourced by the boot script.
 #
 # Everything that comes from outside is data: it is read by instance.awk, passed on in quoted variables, and never
@@ -45,7 +46,7 @@ apply_instance_data() {
 
 # field NAME: the values of a field, one a line.
 field() {
-	sed -n "s/^$1 //p" $fields
+	sed -n "s/^$1 //p" "$fields"
 }
 
 # The first label, of the characters that a host name may have; nothing may be left of it.
@@ -60,7 +61,8 @@ set_hostname() {
 
 set_keys() {
 	for home in /root /home/sky; do
-		mkdir -p -m 700 $home/.ssh
+		mkdir -p $home/.ssh
+		chmod 700 $home/.ssh
 		field key >$home/.ssh/authorized_keys
 		chmod 600 $home/.ssh/authorized_keys
 	done
