@@ -3,6 +3,7 @@
 All of its writing transactions are one, which is never committed: what the first writes, the next one reads.
 """
 
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, NoReturn, TypeVar
@@ -14,6 +15,8 @@ from skywright.db.base import Database
 from skywright.errors import ApiError, BadRequest
 
 Row = TypeVar("Row")
+# A request that waits for what it queued would wait for ever, and keep all other writers waiting.
+LIMIT_SECONDS = 10.0
 
 
 class _Forgotten(Exception):
@@ -29,11 +32,13 @@ class Rehearsal(Database):
         self._transaction = ExitStack()
         self._session: Session | None = None
         self._stored: list[Any] = []
+        self._end = time.monotonic() + LIMIT_SECONDS
         self.wrote = False
         self.refused: ApiError | None = None
 
     @contextmanager
     def read(self) -> Iterator[Session]:
+        self._hurry()
         if self._session is not None:
             yield self._session
             return
@@ -43,6 +48,7 @@ class Rehearsal(Database):
     @contextmanager
     def write(self) -> Iterator[Session]:
         """The one transaction; an exception takes back what was written since here. Nothing is told to anybody."""
+        self._hurry()
         session = self._session or self._begin()
         try:
             with session.begin_nested():
@@ -63,6 +69,10 @@ class Rehearsal(Database):
         """Take back everything."""
         with suppress(_Forgotten), self._transaction:
             raise _Forgotten
+
+    def _hurry(self) -> None:
+        if time.monotonic() > self._end:
+            self.refuse("it takes too long.")
 
     def _begin(self) -> Session:
         self._session = self._transaction.enter_context(self._database.write())
