@@ -71,6 +71,38 @@ def plan(
     raise typer.Exit(run(command, Console()))
 
 
+@app.command()
+def replay(
+    run: Annotated[str, typer.Argument(help="A run's id or a job's, or how it begins.")],
+    *,
+    check: Annotated[bool, typer.Option("--check", help="Only show what would change.")] = False,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Only write its files, and print the command.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Although its resources have changed since.")] = False,
+) -> None:
+    """Execute a run once more, by plain ansible-playbook; on the machine whose worker ran it."""
+    from skywright.cli.replay import run as execute
+
+    raise typer.Exit(execute(run, Console(), check=check, prepare=prepare, anyway=anyway))
+
+
+@app.command()
+def audit(
+    since: Annotated[
+        str | None, typer.Option(help="A time as 2026-11-20T10:00, or how long ago: 30m, 12h, 7d.")
+    ] = None,
+    user: Annotated[str | None, typer.Option(help="A user's name or id.")] = None,
+    project: Annotated[str | None, typer.Option(help="A project's name or id.")] = None,
+    service: Annotated[str | None, typer.Option(help="compute, network, image, identity, operations.")] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Of the table.")] = 50,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="All of it, as JSON lines.")] = False,
+) -> None:
+    """Show who changed what, the newest first."""
+    from skywright.cli.audit import show
+
+    show({"since": since, "user": user, "project": project, "service": service}, limit, json=json)
+
+
 @jobs.command("list")
 def list_jobs(
     state: Annotated[

@@ -39,13 +39,23 @@ class Api:
 
     def request(self, method: str, path: str, **options: Any) -> Any:
         """The answer's JSON; StepFailed with the API's own words."""
+        response = self._answer(method, path, **options)
+        return response.json() if response.content else None
+
+    def lines(self, path: str, parameters: dict[str, str]) -> Iterator[str]:
+        """A long answer in JSON lines, as it comes."""
+        headers = {"Accept": "application/x-ndjson"}
+        for line in self._answer("GET", path, params=parameters, headers=headers, stream=True).iter_lines():
+            yield line.decode()
+
+    def _answer(self, method: str, path: str, **options: Any) -> Any:
         try:
             response = self._session.request(self._url + path, method, raise_exc=False, authenticated=True, **options)
         except ClientException as error:
             raise StepFailed(f"The API does not answer: {error}", "Is it up? See `skywright status`.") from error
         if not response.ok:
             raise StepFailed(_message(response), "See `skywright jobs list`.")
-        return response.json() if response.content else None
+        return response
 
     def job_id(self, start: str) -> str:
         """The id of the one job whose id begins so."""

@@ -30,8 +30,9 @@ from types import FrameType
 from typing import Any, NoReturn
 
 from skywright.jobs import bytecode
+from skywright.log import configure
 
-log = logging.getLogger(__name__)
+log = logging.getLogger("skywright.jobs.launcher")  # as __main__, too
 
 MESSAGE_BYTES = 1 << 18
 PR_SET_PDEATHSIG = 1
@@ -64,7 +65,7 @@ DISPLAY = "ansible.plugins.callback.awx_display"
 
 def main() -> None:
     """Serve the control socket on standard input until its other end closes."""
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(message)s")
+    configure()
     control = socket.socket(fileno=os.dup(0))
     _replace(os.open(os.devnull, os.O_RDWR), 0)
     warm_up()
@@ -94,7 +95,7 @@ def warm_up() -> None:
         try:
             importlib.import_module(name)
         except ImportError as error:
-            log.info("launcher: %s is not preloaded: %s", name, error)
+            log.info("%s is not preloaded: %s", name, error)
     for kind in ALL_PLUGINS:
         for _ in getattr(loaders, f"{kind}_loader").all(class_only=True):
             pass

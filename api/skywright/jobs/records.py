@@ -52,7 +52,7 @@ def conceal(value: Any, key: bytes, name: str = "") -> Any:
 
 def begin(cloud: "Cloud", directory: rundir.RunDirectory, claimed: "Claim") -> None:
     """Write down what the run is about to do."""
-    key = _key(cloud)
+    key = digest_key(cloud)
     names = [name for name, _, _ in claimed.hosts]
     record: dict[str, Any] = {
         "run": claimed.run_id,
@@ -153,5 +153,6 @@ def _write(directory: rundir.RunDirectory, record: dict[str, Any]) -> None:
         log.exception("run %s is not recorded", record["run"])
 
 
-def _key(cloud: "Cloud") -> bytes:
+def digest_key(cloud: "Cloud") -> bytes:
+    """What digests of secrets are keyed with: without it nobody can try which secret has one."""
     return secret_key(cloud.settings.key_dir / "records.key")

@@ -53,7 +53,8 @@ def requeue(session: Session, cloud: "Cloud", job: Job, reason: str, *, counted:
         error = f"{reason}; given up after {job.attempts} attempts"
         settle(session, cloud, job, Outcome(ok=False, error=error), "error")
         return
-    log.warning("job %s is queued again: %s", job.id, reason)
+    fields = {"job": job.id, "request": job.request_id}
+    log.warning("job %s is queued again: %s", job.id, reason, extra=fields)
     job.state, job.worker, job.lease_until, job.run_id = "queued", None, None, None
     job.waiting_since, job.waiting_for = utcnow(), None
     if counted and job.attempts > 1:

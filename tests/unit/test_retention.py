@@ -1,0 +1,167 @@
+"""What is forgotten, when, and that counters do not notice."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import jobs_fake
+import pytest
+from sqlalchemy import func, select
+
+from skywright.cloud import Cloud
+from skywright.db import utcnow
+from skywright.db.identity import RevokedToken
+from skywright.db.jobs import Event, Job, Run
+from skywright.db.operations import Audit, Heartbeat
+from skywright.jobs import retention
+from skywright.jobs.rundir import RunDirectory
+from skywright.metrics import Metrics
+
+NOW = utcnow()
+
+
+@pytest.fixture
+def cloud(tmp_path: Path) -> Iterator[Cloud]:
+    cloud = jobs_fake.make_cloud(tmp_path)
+    limits = {"keep_runs_days": 30, "keep_runs": 5, "keep_events_days": 14, "keep_events": 10}
+    cloud.settings = cloud.settings.model_copy(update={**limits, "keep_audit_days": 90, "keep_audit": 20})
+    yield cloud
+
+
+def add(cloud: Cloud, *rows: Any) -> None:
+    with cloud.database.write() as session:
+        session.add_all(rows)
+
+
+def run(days: float, events: int = 0, **values: Any) -> Run:
+    """A run that began so many days ago and took two seconds."""
+    started = NOW - timedelta(days=days)
+    row = Run(id=f"run-{days}", playbook="server", worker="w", state="successful", started_at=started, events=events)
+    row.finished_at = started + timedelta(seconds=2)
+    for name, value in values.items():
+        setattr(row, name, value)
+    return row
+
+
+def events(days: float, count: int) -> list[Event]:
+    return [Event(run_id=f"run-{days}", counter=number, kind="x") for number in range(count)]
+
+
+def job(days: float, **values: Any) -> Job:
+    row = Job(
+        playbook="server", action="create", state="successful", created_at=NOW - timedelta(days=days), user_id="u"
+    )
+    for name, value in values.items():
+        setattr(row, name, value)
+    return row
+
+
+def record(days: float, **values: Any) -> Audit:
+    given = {"request_id": "r", "service": "compute", "method": "POST", "path": "/", "status": 200, "user_id": "u"}
+    return Audit(at=NOW - timedelta(days=days), **(given | values))
+
+
+def left(cloud: Cloud, column: Any) -> list[Any]:
+    with cloud.database.read() as session:
+        return list(session.scalars(select(column).order_by(column)))
+
+
+def test_old_runs_go_with_their_events_and_jobs_stay(cloud: Cloud) -> None:
+    add(cloud, run(31, 3), run(29, 2))
+    add(cloud, *events(31, 3), job(31, run_id="run-31"), job(29, run_id="run-29"))
+    retention.sweep(cloud, NOW)
+    assert left(cloud, Run.id) == ["run-29"]
+    assert left(cloud, Event.run_id) == []
+    assert left(cloud, Job.run_id) == [None, "run-29"]
+
+
+def test_only_so_many_runs_are_kept_and_never_one_that_runs(cloud: Cloud) -> None:
+    add(cloud, run(9, state="running"), *(run(day) for day in range(1, 8)))
+    retention.sweep(cloud, NOW)
+    assert left(cloud, Run.id) == ["run-1", "run-2", "run-3", "run-4", "run-5", "run-9"]
+
+
+def test_events_go_by_age_and_by_number_the_oldest_runs_first(cloud: Cloud) -> None:
+    add(cloud, run(15, 1), run(3, 6), run(2, 6), run(1, 4))
+    add(cloud, *events(15, 1), *events(3, 6), *events(2, 6), *events(1, 4))
+    retention.sweep(cloud, NOW)
+    assert set(left(cloud, Event.run_id)) == {"run-2", "run-1"}
+    assert len(left(cloud, Run.id)) == 4
+
+
+def test_the_trail_goes_by_age_and_number(cloud: Cloud) -> None:
+    add(cloud, record(91), *(record(1) for _ in range(25)))
+    retention.sweep(cloud, NOW)
+    assert len(left(cloud, Audit.sequence)) == 20
+    assert left(cloud, Audit.sequence)[-1] == 26
+
+
+def test_requests_of_nobody_do_not_push_out_those_of_users(cloud: Cloud) -> None:
+    add(cloud, *(record(1) for _ in range(5)))
+    add(cloud, *(record(0, user_id=None, status=401) for _ in range(15)))
+    retention.sweep(cloud, NOW)
+    by_user = select(Audit.user_id, func.count()).group_by(Audit.user_id)
+    with cloud.database.read() as session:
+        counts = {user: number for user, number in session.execute(by_user)}
+    assert counts == {"u": 5, None: 2}
+
+
+def test_jobs_stay_as_long_as_the_trail_but_for_the_observers(cloud: Cloud) -> None:
+    observer = {"playbook": "host", "user_id": None}
+    add(cloud, run(1), run(0.01))
+    add(cloud, job(91), job(91, state="queued"), job(89), job(0.01, id="new", run_id="run-0.01", **observer))
+    add(cloud, job(1, id="seen", run_id="run-1", **observer))
+    retention.sweep(cloud, NOW)
+    with cloud.database.read() as session:
+        rows = [tuple(row) for row in session.execute(select(Job.playbook, Job.state).order_by(Job.sequence))]
+    assert rows == [("server", "queued"), ("server", "successful"), ("host", "successful")]
+    assert left(cloud, Run.id) == ["run-0.01"]
+
+
+def test_expired_revocations_and_silent_workers_go(cloud: Cloud) -> None:
+    for seconds, name in ((-1, "past"), (1, "future")):
+        add(cloud, RevokedToken(audit_id=name, expires_at=NOW + timedelta(seconds=seconds)))
+    add(cloud, Heartbeat(worker="dead", seen_at=NOW - timedelta(hours=2)), Heartbeat(worker="alive", seen_at=NOW))
+    retention.sweep(cloud, NOW)
+    assert left(cloud, RevokedToken.audit_id) == ["future"]
+    assert left(cloud, Heartbeat.worker) == ["alive"]
+
+
+def test_counters_do_not_notice(cloud: Cloud) -> None:
+    def counters() -> list[str]:
+        text = Metrics(cloud).text().decode().splitlines()
+        return [
+            line for line in text if line.split("{")[0].split(" ")[0].endswith(("_total", "_sum", "_count", "_bucket"))
+        ]
+
+    add(cloud, run(31, 3, failures={"h": 2}), run(32, 4, failures={"h": 1, "i": 1}), run(1, 5), job(91), job(1))
+    before = counters()
+    assert retention.sweep(cloud, NOW) == 3
+    assert retention.sweep(cloud, NOW) == 0
+    assert counters() == before
+    assert 'skywright_host_failures_total{host="h"} 3.0' in before
+
+
+def test_large_amounts_go_in_batches(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retention, "BATCH", 3)
+    add(cloud, *(record(100) for _ in range(7)))
+    assert [retention.sweep(cloud, NOW) for _ in range(4)] == [3, 3, 1, 0]
+
+
+def test_directories_of_forgotten_runs_go_and_those_in_use_stay(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("skywright.jobs.records.LEFT_SECONDS", -1.0)
+    add(cloud, run(1), run(2))
+    runs = cloud.settings.run_dir
+    for name in ("run-1", "forgotten"):
+        (runs / name).mkdir(parents=True)
+        (runs / name / "record.json").write_text("{}")
+    (runs / "run-1" / "lock").touch()
+    (runs / "run-1" / "env").mkdir()
+    (runs / "run-1" / "env" / "extravars").write_text("secret")
+    with RunDirectory(runs, "alive") as directory:
+        directory.write("env/extravars", "secret")
+        retention.sweep(cloud, NOW)
+        assert sorted(path.name for path in runs.iterdir()) == ["alive", "run-1"]
+        assert [path.name for path in (runs / "run-1").iterdir()] == ["record.json"]
+        assert (directory.path / "env/extravars").exists()
