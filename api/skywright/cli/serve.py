@@ -1,5 +1,7 @@
 """`skywright serve`: the API on all its sockets, and a worker beside it."""
 
+import contextlib
+import ctypes
 import logging
 import socket
 import subprocess
@@ -23,11 +25,15 @@ log = logging.getLogger(__name__)
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 15.0
 DRAIN_SECONDS = 2
+M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def serve() -> None:
     """Serve until SIGTERM or SIGINT; StepFailed when a port is taken."""
     configure()
+    # Python runs one thread at a time: a heap for each of them would only keep more memory than is used.
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     settings = load()
     sockets = listen(settings)
     upgrade(settings.database_url)
