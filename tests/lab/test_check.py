@@ -117,7 +117,6 @@ def test_check_mode_predicts_every_playbook(trial: Trial, admin: Connection, lab
     image = admin.image.create_image(
         name="guest", disk_format="qcow2", container_format="bare", data=GUEST_IMAGE.read_bytes()
     )
-    )
     flavor = admin.compute.create_flavor(name="nano", vcpus=1, ram=128, disk=1)
     network = admin.network.create_network(name="trial", provider_network_type="vxlan", provider_segmentation_id=VNI)
     subnet = admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.77.0.0/24")
