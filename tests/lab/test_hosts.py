@@ -191,11 +191,14 @@ def scratch(lab: Lab, gates: dict[str, Gate], tmp_path_factory: pytest.TempPathF
         fingerprint = re.search(r"SHA256:\S+", text)
         assert fingerprint and "was not accepted" in text
         cloud.cli("hosts", "add", "127.0.0.1", *named, *add, "--fingerprint", fingerprint[0])
+        variables = yaml.safe_load((ROOT / "inventories/lab/group_vars/all.yml").read_text())
+        own = [f"--variable={name}={json.dumps(value)}" for name, value in variables.items()]
         data = ["--data-interface", "data0", "--data-address", f"{lab['host2'].data_address}/24"]
         second = ["--name", "second", "--port", str(gates["second"].port), *data]
-        cloud.cli("hosts", "add", "127.0.0.1", *second, *add, "--accept-host-key")
-        image = ROOT / "var/images/guest.qcow2"
-        cloud.connection.create_image("guest", filename=str(image), disk_format="qcow2", wait=True)
+        cloud.cli("hosts", "add", "127.0.0.1", *second, *add, *own, "--accept-host-key")
+        with (ROOT / "var/images/guest.qcow2").open("rb") as image:
+            formats = {"disk_format": "qcow2", "container_format": "bare"}
+            cloud.connection.image.create_image("guest", data=image, **formats)
         cloud.connection.create_flavor("nano", ram=128, vcpus=1, disk=1)
         yield cloud
         for gate in gates.values():

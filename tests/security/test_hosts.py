@@ -8,7 +8,7 @@ from openstack.connection import Connection
 
 from contract.conftest import Api
 from skywright.cli.enrol import Target
-from skywright.cli.hosts import Wanted
+from skywright.cli.hosts import Wanted, parse_variables
 from skywright.cli.steps import StepFailed
 
 HOSTILE = [
@@ -59,6 +59,12 @@ def test_only_users_are_users(text: str, key: Path) -> None:
 def test_nothing_else_gets_into_a_hosts_variables(field: str, text: str, key: Path) -> None:
     with pytest.raises(StepFailed):
         Wanted(Target("192.0.2.7", "root", key), ["computes"], **{field: text}, deploy=False)
+
+
+@pytest.mark.parametrize("text", ["x", "=1", "a-b=1", "{{ x }}=1", "a\n=1", "a={", "a=!!python/object:os.system x"])
+def test_only_variables_are_variables(text: str) -> None:
+    with pytest.raises(StepFailed):
+        parse_variables([text])
 
 
 @pytest.mark.parametrize("name", ["ansible_host", "ansible_user", "ansible_port"])

@@ -25,6 +25,7 @@ def add_host(  # noqa: PLR0917 - options are given by name
     port: Annotated[int, typer.Option(help="SSH's port.")] = 22,
     data_interface: Annotated[str, typer.Option(help="The NIC of the cloud's networks.")] = "",
     data_address: Annotated[str, typer.Option(help="Its address, with prefix, where tunnels begin.")] = "",
+    variable: Annotated[list[str] | None, typer.Option(help="NAME=YAML for roles; may be repeated.")] = None,
     fingerprint: Annotated[str | None, typer.Option(help="The host key that it must show: SHA256:...")] = None,
     accept_host_key: Annotated[
         bool, typer.Option("--accept-host-key", help="Take whatever key it shows, unless another is recorded.")
@@ -33,7 +34,7 @@ def add_host(  # noqa: PLR0917 - options are given by name
 ) -> None:
     """Enrol a host: record its key, check it, register it and prepare it."""
     from skywright.cli.enrol import Target
-    from skywright.cli.hosts import Wanted, add
+    from skywright.cli.hosts import Wanted, add, parse_variables
 
     console = Console()
 
@@ -42,8 +43,17 @@ def add_host(  # noqa: PLR0917 - options are given by name
         return accept_host_key or (sys.stdin.isatty() and typer.confirm("Is that right?"))
 
     target = Target(address, user, key.expanduser(), port)
-    groups = group or ["computes"]
-    add(console, Wanted(target, groups, name, data_interface, data_address, fingerprint, deploy), ask)
+    wanted = Wanted(
+        target=target,
+        groups=group or ["computes"],
+        name=name,
+        data_interface=data_interface,
+        data_address=data_address,
+        variables=parse_variables(variable or []),
+        fingerprint=fingerprint,
+        deploy=deploy,
+    )
+    add(console, wanted, ask)
 
 
 @app.command("list")

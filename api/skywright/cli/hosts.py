@@ -1,13 +1,15 @@
 """`skywright hosts ...`: enrolling hosts, and what an operator says about them."""
 
 import ipaddress
+import re
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import yaml
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -21,6 +23,7 @@ from skywright.jobs.settle import UNFINISHED
 from skywright.jobs.variables import dump
 from skywright.settings import load
 
+VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 COLORS = {"enabled": "green", "disabled": "yellow", "maintenance": "yellow", "quarantined": "red"}
 SEEN_SECONDS = 120
 # A host that dies takes its connections with it: notice within seconds.
@@ -36,6 +39,7 @@ class Wanted:
     name: str | None = None
     data_interface: str = ""
     data_address: str = ""
+    variables: dict[str, Any] = field(default_factory=dict)
     fingerprint: str | None = None
     deploy: bool = True
 
@@ -49,6 +53,20 @@ class Wanted:
         if self.deploy and not (self.data_interface and self.data_address):
             advice = "Give --data-interface and --data-address, or --no-deploy if the host is prepared already."
             raise StepFailed("Where the host's tunnels begin is not said", advice)
+
+
+def parse_variables(assignments: Sequence[str]) -> dict[str, Any]:
+    """`NAME=YAML`, as a host's variables."""
+    variables = {}
+    for assignment in assignments:
+        name, equals, value = assignment.partition("=")
+        if not equals or not VARIABLE.fullmatch(name):
+            raise StepFailed(f"{assignment!r} is not a variable", "One is hypervisor_virt_type=qemu.")
+        try:
+            variables[name] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            raise StepFailed(f"The value of {name} is not YAML: {error}", "Quote what is more than a word.") from error
+    return variables
 
 
 def add(console: Console, wanted: Wanted, ask: Ask) -> None:
@@ -80,7 +98,8 @@ def add(console: Console, wanted: Wanted, ask: Ask) -> None:
 
 def _variables(wanted: Wanted, findings: Findings, known: KnownHosts) -> dict[str, Any]:
     target = wanted.target
-    variables: dict[str, Any] = {
+    variables = {
+        **wanted.variables,
         "ansible_host": target.address,
         "ansible_port": target.port,
         "ansible_user": target.user,
