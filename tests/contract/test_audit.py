@@ -38,7 +38,7 @@ def test_a_change_is_recorded_with_who_when_from_where_and_what(api: Api, demo: 
         "request_id": answer.headers["x-openstack-request-id"],
         "service": "network",
         "method": "POST",
-        "path": "/networking/v2.0/networks",
+        "path": "/v2.0/networks",
         "body": {"network": {"name": "audited"}},
         "status": 201,
         "jobs": [],
@@ -65,7 +65,7 @@ def test_refused_requests_are_recorded_too(api: Api, demo: Connection, admin: Co
     demo.session.post(f"{api.url}/identity/v3/projects", json={"project": {"name": "mine"}}, raise_exc=False)
     demo.session.delete(f"{api.url}/networking/v2.0/networks/x", authenticated=False, raise_exc=False)
     anonymous, forbidden = records(admin, api)[:2]
-    assert (forbidden["status"], forbidden["user_name"], forbidden["path"]) == (403, "demo", "/identity/v3/projects")
+    assert (forbidden["status"], forbidden["user_name"], forbidden["path"]) == (403, "demo", "/v3/projects")
     assert (anonymous["status"], anonymous["user_name"], anonymous["method"]) == (401, None, "DELETE")
 
 
@@ -149,5 +149,5 @@ def test_a_planned_request_is_not_a_change(api: Api, demo: Connection) -> None:
     body = {"service": "network", "method": "POST", "path": "/v2.0/networks", "body": {"network": {"name": "planned"}}}
     demo.session.post(f"{api.url}/v1/plan", json=body)
     newest = records(demo, api)[0]
-    assert (newest["path"], newest["service"]) == ("/v1/plan", "operations")
+    assert (newest["path"], newest["service"]) == ("/plan", "operations")
     assert not [row for row in records(demo, api) if row["path"].endswith("/networks") and "planned" in str(row)]

@@ -96,7 +96,8 @@ def of_request(scope: MutableMapping[str, Any], request_id: str, service: str) -
     if scope["method"] in READS or "cloud" in scope["state"]:
         return None
     address = (scope.get("client") or (None,))[0]
-    return Pending(request_id, service, scope["method"], scope["path"], address)
+    path = scope["path"].removeprefix(scope.get("root_path", ""))  # the same on the service's own port
+    return Pending(request_id, service, scope["method"], path, address)
 
 
 @contextmanager
