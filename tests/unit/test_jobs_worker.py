@@ -42,10 +42,9 @@ def test_each_job_of_a_run_has_its_own_outcome(cloud: Cloud) -> None:
     ids = [
         jobs_fake.submit(cloud, "a"),
         jobs_fake.submit(cloud, "b", item={"error": "disk full"}),
-        jobs_fake.submit(cloud, "c", host="gone"),
         jobs_fake.submit(cloud, "d", settle="cannot apply"),
     ]
-    good, bad, unsettled = jobs_fake.ended(cloud, ids[0], ids[1], ids[3])
+    good, bad, unsettled = jobs_fake.ended(cloud, *ids)
     assert (good.state, good.error) == ("successful", None)
     assert (bad.state, bad.error) == ("failed", "here: disk full")
     assert (unsettled.state, unsettled.error) == ("error", "The run ended well; applying that failed: cannot apply")
