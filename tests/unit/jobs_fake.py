@@ -100,9 +100,9 @@ def processes_of(state: Path) -> list[int]:
     return found
 
 
-def parent(pid: int) -> int:
-    """The process's parent."""
-    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+def oldest(pids: Sequence[int]) -> int:
+    """The process that started first: a run's guardian."""
+    return min(pids, key=lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]))
 
 
 def job(cloud: Cloud, job_id: str) -> Job:

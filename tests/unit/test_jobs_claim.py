@@ -89,6 +89,8 @@ def test_a_worker_that_lost_its_jobs_cannot_settle_them(cloud: Cloud) -> None:
         job = session.scalars(select(Job).where(Job.id == job_id)).one()
         job.lease_until = utcnow() - timedelta(seconds=1)
     assert recover(cloud) == 1
+    with cloud.database.write() as session:
+        session.scalars(select(Job).where(Job.id == job_id)).one().not_before = None
     fast = take(cloud, "w2")
     assert slow and fast
     end(cloud, slow)
@@ -107,7 +109,7 @@ def test_attempts_are_bounded_and_spaced(cloud: Cloud, tmp_path: Path) -> None:
             job.lease_until = utcnow() - timedelta(seconds=1)
         recover(cloud)
         again = jobs_fake.job(cloud, job_id)
-        assert (again.not_before is not None) == (1 < attempt < MAX_ATTEMPTS)
+        assert (again.not_before is not None) == (attempt < MAX_ATTEMPTS)
         with cloud.database.write() as session:
             session.scalars(select(Job).where(Job.id == job_id)).one().not_before = None
     assert again.state == "error"

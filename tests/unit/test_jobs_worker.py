@@ -111,9 +111,7 @@ def test_cancel_ends_the_processes_and_spares_the_others_of_the_run(cloud: Cloud
 def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "killed", item={"seconds": 1})
     jobs_fake.wait_for((cloud.settings.root / f"file-{job_id}.busy").exists)
-    processes = set(jobs_fake.processes_of(cloud.settings.root))
-    (guardian,) = [pid for pid in processes if jobs_fake.parent(pid) not in processes]
-    os.kill(guardian, signal.SIGKILL)
+    os.kill(jobs_fake.oldest(jobs_fake.processes_of(cloud.settings.root)), signal.SIGKILL)
     (job,) = jobs_fake.ended(cloud, job_id)
     assert (job.state, job.attempts) == ("successful", 2)
 

@@ -57,7 +57,8 @@ def requeue(session: Session, cloud: "Cloud", job: Job, reason: str, *, counted:
     log.warning("job %s is queued again: %s", job.id, reason, extra=fields)
     job.state, job.worker, job.lease_until, job.run_id = "queued", None, None, None
     job.waiting_since, job.waiting_for = utcnow(), None
-    if counted and job.attempts > 1:
+    if counted:
+        # What a run that was killed left on its hosts may still be ending.
         job.not_before = utcnow() + BACK_OFF * job.attempts
         job.waiting_for = f"another attempt: {reason}"
 
