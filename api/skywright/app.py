@@ -47,6 +47,7 @@ class Gateway:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
                 await _lifespan(receive, send)
+                await run_in_threadpool(self.afterwards.flush)
             return
         request_id = f"req-{uuid.uuid4()}"
         scope.setdefault("state", {})["request_id"] = request_id
@@ -76,7 +77,8 @@ class Gateway:
             with audit.working_for(pending):
                 await application(scope, receive, tagged)
         finally:
-            self.metrics.answered(service, scope["method"], status, time.perf_counter() - began)
+            if "cloud" not in scope["state"]:  # else a plan's request, which never was
+                self.metrics.answered(service, scope["method"], status, time.perf_counter() - began)
             if pending is not None and pending.recorded != status:
                 self.afterwards.add(pending, status)
 

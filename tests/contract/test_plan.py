@@ -16,6 +16,7 @@ from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, r
 from contract.conftest import Api
 from skywright.cloud import Cloud
 from skywright.db.base import Base
+from skywright.jobs.warm import LauncherError
 
 NULL = {
     "ansible_connection": "local",
@@ -350,3 +351,36 @@ def test_no_lock_is_held_while_ansible_runs(
         go_on.set()
         assert waiting.result()["complete"]
     run_jobs(api.cloud)
+
+
+def test_the_audit_trail_and_metrics_know_plans_but_not_what_they_planned(
+    api: Api, plan: Plans, demo: Connection, things: Fixtures
+) -> None:
+    def paths() -> list[str]:
+        api.app.afterwards.flush()
+        with api.cloud.database.read() as session:
+            return list(session.scalars(text("SELECT path FROM audit ORDER BY sequence")))
+
+    assert demo.auth_token
+    before, counted = paths(), requests.get(f"{api.url}/metrics", timeout=5).text
+    plan("compute", "POST", "/v2.1/servers", things.body("planned"))
+    plan("compute", "DELETE", "/v2.1/servers/none")
+    assert [path.removeprefix("/v1") for path in paths()[len(before) :]] == ["/plan"] * 2
+    after = requests.get(f"{api.url}/metrics", timeout=5).text
+
+    def compute(metrics: str) -> list[str]:
+        return [line for line in metrics.splitlines() if 'service="compute"' in line and "_count" in line]
+
+    assert compute(after) == compute(counted) != []
+
+
+def test_without_ansible_there_is_a_reason(
+    api: Api, plan: Plans, things: Fixtures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_draft: Any) -> None:
+        raise LauncherError("Ansible cannot be started")
+
+    monkeypatch.setattr(api.cloud.planner, "run", broken)
+    answer = plan.ask("compute", "POST", "/v2.1/servers", things.body("planned"))
+    assert answer.status_code == 503
+    assert answer.json()["error"]["message"] == "Ansible cannot be started"

@@ -24,6 +24,7 @@ from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
 from skywright.http.router import json_response, request_context
 from skywright.jobs.draft import Draft, draft
+from skywright.jobs.warm import LauncherError
 from skywright.services.native.plan_views import Answer, plan_view
 
 router = Router()
@@ -72,7 +73,10 @@ def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
         cloud, admin = context.cloud, context.is_admin
         scope = _scope(context, body)
     answer, drafts, recorded = rehearse(cloud, scope, b"" if body.body is None else orjson.dumps(body.body))
-    runs = [(found, cloud.planner.run(found) if found.hosts else None) for found in drafts]
+    try:
+        runs = [(found, cloud.planner.run(found) if found.hosts else None) for found in drafts]
+    except LauncherError as error:
+        raise ApiError(str(error), status=503) from error
     return plan_view(answer, runs, recorded=recorded, admin=admin)
 
 
