@@ -171,6 +171,16 @@ class Guest:
         assert result.returncode == 0, f"{self.server.name}: {command}: {result.stderr}"
         return result.stdout.strip()
 
+    def wait_reached(self, seconds: float = BOOT_SECONDS) -> None:
+        """Wait until a login tells the server's name."""
+
+        def reached() -> bool:
+            with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
+                return self.run("hostname", seconds=10) == self.server.name
+            return False
+
+        eventually(reached, seconds, f"{self.server.name} is reached")
+
     def fetch(self, address: str) -> str:
         """The page that the guest at *address* serves, which is its host name; empty if it is not reached."""
         return self.run(f"timeout 3 wget -q -O - http://{address}/ || true")
@@ -279,3 +289,11 @@ class Made:
 def connect(cloud: str = CLOUD) -> Connection:
     config = openstack.config.OpenStackConfig(config_files=[str(ROOT / "clouds.yaml")])
     return Connection(config=config.get_one(cloud))
+
+
+def look_at(cloud: Connection, host: Host) -> None:
+    """Have the host looked at, and wait until the cloud uses it."""
+    api = cloud.session.get_endpoint(service_type="operations", interface="public")
+    asked = cloud.session.put(f"{api}/hosts/{host.name}", json={"host": {}}).json()["job"]["id"]
+    eventually(lambda: cloud.session.get(f"{api}/jobs/{asked}").json()["job"]["finished_at"], 60, "it was looked at")
+    eventually(lambda: cloud.session.get(f"{api}/hosts/{host.name}").json()["host"]["up"], 60, f"{host.name} is up")

@@ -30,7 +30,7 @@ def test_a_hard_reboot_brings_back_what_was_removed_by_hand(
 
     cloud.compute.reboot_server(found, "HARD")
     made.active(found)
-    eventually(lambda: Guest(lab, found, network).run("hostname") == found.name, 60, "the guest is reached again")
+    Guest(lab, found, network).wait_reached()
     assert tap in host.run(f"ovs-vsctl --bare --columns=name find Port {tunnels}").split()
 
 
@@ -41,7 +41,7 @@ def test_a_stopped_server_whose_domain_is_gone_starts(made: Made, lab: Lab, serv
     lab["host2"].run(f"virsh undefine {found.id}")
     made.cloud.compute.start_server(found)
     made.active(found)
-    eventually(lambda: Guest(lab, found, network).run("hostname") == found.name, 60, "the guest is reached again")
+    Guest(lab, found, network).wait_reached()
 
 
 def test_a_killed_dhcp_server_comes_back_by_itself(lab: Lab, server: tuple[Any, Any]) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from lab.support import ROOT, Host, Lab, Made, eventually, unique
+from lab.support import ROOT, Host, Lab, Made, eventually, look_at, unique
 
 ERROR_SECONDS = 60
 LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
@@ -74,7 +74,7 @@ def test_a_server_on_a_host_that_fails_says_why(cloud: Connection, made: Made, l
     (bystander,) = made.active(made.server([network], "host2"))
     # The image is there already, so that nothing but the fault can stop the next server.
     process = host.run(f"pgrep -f 'guest=instance-{bystander.id}'")
-    made.later(lambda: back(cloud, host))
+    made.later(lambda: look_at(cloud, host))
     with breaking(host):
         server, other = made.server([network], "host2"), made.server([network], "host1")
         message = failed(made, server)
@@ -82,7 +82,7 @@ def test_a_server_on_a_host_that_fails_says_why(cloud: Connection, made: Made, l
         made.delete(server)
     assert_matches(message, reason)
     assert host.run(f"pgrep -f 'guest=instance-{bystander.id}'") == process, "its neighbour is not disturbed"
-    back(cloud, host)
+    look_at(cloud, host)
     made.assert_no_traces({server.id}, seconds=60)
     made.active(made.server([network], "host2"))
 
@@ -91,22 +91,15 @@ def assert_matches(message: str, reason: str) -> None:
     assert re.search(reason, message), message
 
 
-def back(cloud: Connection, host: Host) -> None:
-    """Have the host looked at, and wait until the cloud uses it again."""
-    api = cloud.session.get_endpoint(service_type="operations", interface="public")
-    cloud.session.put(f"{api}/hosts/{host.name}", json={"host": {}})
-
-    eventually(lambda: cloud.session.get(f"{api}/hosts/{host.name}").json()["host"]["up"], 60, f"{host.name} is up")
-
-
 @pytest.fixture
 def lost_image(cloud: Connection, made: Made, tmp_path: Path) -> Any:
     """An active image whose file is gone from the store."""
     disk = tmp_path / "disk.qcow2"
     subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
-    image = cloud.image.create_image(
-        unique("lost"), filename=str(disk), disk_format="qcow2", container_format="bare", wait=True
-    )
+    with disk.open("rb") as data:
+        image = cloud.image.create_image(
+            unique("lost"), data=data, disk_format="qcow2", container_format="bare", wait=True
+        )
     made.later(lambda: cloud.image.delete_image(image.id))
     made.needles.add(image.id)
     files = [path for path in (ROOT / "var/images/store").rglob("*") if image.id in path.name]

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from openstack.connection import Connection
 
-from lab.support import Guest, Host, Lab, Made, eventually
+from lab.support import Guest, Host, Lab, Made, eventually, look_at
 
 
 def cut_power(host: Host) -> None:
@@ -24,6 +24,7 @@ def test_servers_come_back_with_their_host(cloud: Connection, made: Made, lab: L
     far, near, stopped = made.active(
         made.server([network], "host2"), made.server([network], "host1"), made.server([network], "host2")
     )
+    made.booted(stopped)
     cloud.compute.stop_server(stopped)
     made.status(stopped, "SHUTOFF")
     made.booted(near)
@@ -33,9 +34,10 @@ def test_servers_come_back_with_their_host(cloud: Connection, made: Made, lab: L
     lab.playbook("lab").assert_well(changed=True)
     host.disconnect()
     eventually(host.answers, 60, "the host answers")
+    look_at(cloud, host)
     eventually(lambda: host.domains().get(far.id, "-") != "-", 60, "the server runs again")
     assert host.domains()[stopped.id] == "-"
-    guest = Guest(lab, near, network)
-    eventually(lambda: guest.fetch(Guest(lab, far, network).address) == far.name, 90, "it is reached again")
+    Guest(lab, far, network).wait_reached()
+    assert Guest(lab, near, network).fetch(Guest(lab, far, network).address) == far.name
     assert cloud.compute.get_server(far).status == "ACTIVE"
     assert cloud.compute.get_server(stopped).status == "SHUTOFF"

@@ -32,7 +32,7 @@ def test_what_cannot_be_a_name_is_refused(cloud: Connection, made: Made, text: s
 def test_hostile_texts_reach_guests_as_they_are(cloud: Connection, made: Made, lab: Lab, tmp_path: Path) -> None:
     assert not Path(PWNED).exists()
     servers = []
-    network = made.network(name=TEXTS[0], description=TEXTS[1], dns_domain="")
+    network = made.network(name=TEXTS[0], description=TEXTS[1])
     for text in TEXTS[1:]:
         other = cloud.network.create_network(name=text)
         made.later(lambda id=other.id: cloud.network.delete_network(id))
@@ -86,10 +86,10 @@ def keypair(cloud: Connection, made: Made) -> str:
 
 def hostile_image(cloud: Connection, made: Made) -> Any:
     """The guest image under a hostile name, with hostile properties."""
-    source = made.lab.guest_image
-    image = cloud.image.create_image(
-        TEXTS[0], filename=str(source), disk_format="qcow2", container_format="bare", wait=True, note=TEXTS[1]
-    )
+    with made.lab.guest_image.open("rb") as data:
+        image = cloud.image.create_image(
+            TEXTS[0], data=data, disk_format="qcow2", container_format="bare", wait=True, note=TEXTS[1]
+        )
     made.later(lambda: cloud.image.delete_image(image.id))
     made.needles.add(image.id)
     assert cloud.image.get_image(image.id).name == TEXTS[0]
