@@ -1,6 +1,10 @@
 """The audit trail: who changed what, from where, in the transaction that changed it."""
 
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -129,6 +133,41 @@ def test_pages_times_and_lines(api: Api, admin: Connection) -> None:
     bad = {"marker": -1, "limit": 0, "since": "yesterday"}
     for name, value in bad.items():
         assert admin.session.get(f"{api.url}/v1/audit?{name}={value}", raise_exc=False).status_code == 400
+
+
+def test_image_data_is_one_record(api: Api, admin: Connection) -> None:
+    body = {"name": "uploaded", "disk_format": "raw", "container_format": "bare"}
+    image = admin.session.post(f"{api.url}/image/v2/images", json=body).json()["id"]
+    octets = {"Content-Type": "application/octet-stream"}
+    admin.session.put(f"{api.url}/image/v2/images/{image}/file", data=b"\0" * 512, headers=octets)
+    first, second = reversed(records(admin, api, service="image")[:2])
+    assert (first["method"], first["path"], first["status"]) == ("POST", "/v2/images", 201)
+    assert (second["method"], second["path"], second["status"]) == ("PUT", f"/v2/images/{image}/file", 204)
+
+
+def test_the_command_line_prints_the_trail(api: Api, demo: Connection, tmp_path: Path) -> None:
+    network = demo.network.create_network(name="told")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": str(tmp_path),
+        "OS_AUTH_URL": f"{api.url}/identity/v3",
+        "OS_USERNAME": "demo",
+        "OS_PASSWORD": PASSWORD,
+        "OS_PROJECT_NAME": "demo",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+    }
+
+    def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+        command = [Path(sys.executable).with_name("skywright"), "audit", *arguments]
+        return subprocess.run(command, check=False, env=environment, cwd=tmp_path, capture_output=True, text=True)
+
+    demo.network.delete_network(network.id)
+    lines = run("--json", "--since", "5m", "--service", "network").stdout.splitlines()
+    newest = json.loads(lines[0])
+    assert (newest["method"], newest["path"]) == ("DELETE", f"/v2.0/networks/{network.id}")
+    assert "DELETE" in run("--limit", "1", "--service", "network").stdout
+    assert "is no time" in run("--since", "yesterday").stderr
 
 
 def test_records_cannot_be_changed_or_removed(api: Api, demo: Connection) -> None:

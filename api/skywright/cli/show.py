@@ -149,7 +149,7 @@ def show_job(start: str) -> None:
     job = api.request("GET", f"/jobs/{api.job_id(start)}")["job"]
     facts = Table.grid(padding=(0, 2))
     for key, value in job.items():
-        if key not in ("steps", "events") and value not in (None, [], ""):
+        if key not in ("steps", "events", "results") and value not in (None, [], ""):
             text = ", ".join(f"{row['type']} {row['id']}" for row in value) if key == "resources" else str(value)
             facts.add_row(f"[dim]{key}[/]", escape(text))
     console.print(facts)
@@ -157,6 +157,12 @@ def show_job(start: str) -> None:
     for step in job["steps"]:
         steps.add_row(escape(step["name"]), _state(step["state"]), step["started_at"][11:23], _took(step))
     console.print(steps)
+    results = Table("Item", "Host", "Module", "Action", "Why")
+    for result in job["results"]:
+        action = result.get("action") or ("changed" if result.get("changed") else "none")
+        what = (result["id"], result.get("host", ""), result.get("module", ""), action, result.get("error") or "")
+        results.add_row(*(escape(str(text)) for text in what))
+    console.print(results)
 
 
 def follow(start: str) -> bool:

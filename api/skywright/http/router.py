@@ -47,6 +47,7 @@ def request_context(request: Request, policy: str | None, *, write: bool, planna
         pending = audit.current()
         if pending is not None:
             pending.token = token
+            pending.expected = request.scope["route"].status_code or 200
         if token is not None and not permitted(request, token.access_rules):
             raise Unauthorized("The application credential's access rules do not allow this request.")
         context = Context(cloud, request, session, request.state.request_id, token)
@@ -83,7 +84,6 @@ class Router(APIRouter):
                 request = values.pop("__request")
                 pending = audit.current()
                 if pending is not None:
-                    pending.expected = status
                     pending.read(values)
                 with request_context(request, policy, write=writes, plannable=True) as context:
                     result = handler(context, **values)
