@@ -100,9 +100,16 @@ def processes_of(state: Path) -> list[int]:
     return found
 
 
-def oldest(pids: Sequence[int]) -> int:
-    """The process that started first: a run's guardian."""
-    return min(pids, key=lambda pid: int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[19]))
+def topmost(state: Path) -> list[int]:
+    """Those of them whose parents are none of them: the guardians of the runs."""
+    processes = {pid: _parent(pid) for pid in processes_of(state)}
+    return [pid for pid, parent in processes.items() if parent not in processes]
+
+
+def _parent(pid: int) -> int:
+    with contextlib.suppress(OSError):
+        return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
+    return 0
 
 
 def job(cloud: Cloud, job_id: str) -> Job:

@@ -96,8 +96,9 @@ def test_many_jobs_share_few_runs(cloud: Cloud) -> None:
 def test_cancel_ends_the_processes_and_spares_the_others_of_the_run(cloud: Cloud) -> None:
     slow = jobs_fake.submit(cloud, "slow", item={"seconds": 60})
     root = cloud.settings.root
-    jobs_fake.wait_for((root / f"file-{slow}.pid").exists)
-    module = int((root / f"file-{slow}.pid").read_text())
+    pid_file = root / f"file-{slow}.pid"
+    jobs_fake.wait_for(lambda: pid_file.exists() and pid_file.read_text())
+    module = int(pid_file.read_text())
     assert jobs_fake.processes_of(root)
     cancel(cloud, slow)
     (job,) = jobs_fake.ended(cloud, slow)
@@ -111,7 +112,9 @@ def test_cancel_ends_the_processes_and_spares_the_others_of_the_run(cloud: Cloud
 def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "killed", item={"seconds": 1})
     jobs_fake.wait_for((cloud.settings.root / f"file-{job_id}.busy").exists)
-    os.kill(jobs_fake.oldest(jobs_fake.processes_of(cloud.settings.root)), signal.SIGKILL)
+    # The launcher too holds the lock while it forks.
+    jobs_fake.wait_for(lambda: len(jobs_fake.topmost(cloud.settings.root)) == 1)
+    os.kill(jobs_fake.topmost(cloud.settings.root)[0], signal.SIGKILL)
     (job,) = jobs_fake.ended(cloud, job_id)
     assert (job.state, job.attempts) == ("successful", 2)
 

@@ -164,6 +164,8 @@ def _play(request: dict[str, Any], output: int) -> NoReturn:
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
+        # Should the guardian itself be killed.
+        process_control(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
         _replace(output, 1, 2)
         os.chdir(request["cwd"])
