@@ -279,6 +279,17 @@ def test_a_host_that_does_not_answer(api: Api, admin_plan: Plans, server: str) -
         session.execute(text("UPDATE host SET variables = json_set(variables, '$.ansible_connection', 'local')"))
 
 
+def test_hosts_in_maintenance_make_jobs_wait(api: Api, plan: Plans, server: str) -> None:
+    path = f"/v2.1/servers/{server}/action"
+    assert plan("compute", "POST", path, {"os-stop": None})["jobs"][0]["waiting_for"] is None
+    with api.cloud.database.write() as session:
+        session.execute(text("UPDATE host SET state = 'maintenance'"))
+    found = plan("compute", "POST", path, {"os-stop": None})
+    with api.cloud.database.write() as session:
+        session.execute(text("UPDATE host SET state = 'enabled'"))
+    assert "maintenance" in found["jobs"][0]["waiting_for"] and found["complete"]
+
+
 def test_what_a_plan_decided_about_tokens_is_forgotten(api: Api, admin: Connection, admin_plan: Plans) -> None:
     """Identity remembers what it read of a transaction: a planned right must never be remembered as real."""
     alt, role = admin.identity.find_user("alt"), admin.identity.find_role("admin")

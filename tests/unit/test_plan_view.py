@@ -11,9 +11,10 @@ from skywright.cli.planning_proxy import Outcome
 from skywright.services.native.plan_views import without_secrets
 
 ITEM = {"kind": "server", "id": "s1", "module": "libvirt_domain", "action": "update", "changed": True, "error": None}
+JOB = {"playbook": "server", "action": "stop", "resources": [{"type": "server", "id": "s1"}]}
 PLAN = {
     "request": {"status": 202, "body": None},
-    "jobs": [{"playbook": "server", "action": "stop", "resources": [{"type": "server", "id": "s1"}], "error": None}],
+    "jobs": [JOB | {"error": None, "waiting_for": None}],
     "hosts": [{"host": "host1", "items": [ITEM]}],
     "changed": 1,
     "recorded": True,
@@ -47,6 +48,11 @@ def test_differences_are_coloured() -> None:
     diff = {"before": {"power": "running"}, "after": {"power": "shutoff"}}
     text = shown(color=True, hosts=item(diff=diff))
     assert "\x1b[31m-power: running" in text and "\x1b[32m+power: shutoff" in text
+
+
+def test_what_a_job_would_wait_for_is_told() -> None:
+    text = shown(jobs=[JOB | {"error": None, "waiting_for": "host host1 is in maintenance"}])
+    assert "would wait: host host1 is in maintenance" in text
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,8 @@ def show(outcome: Outcome, console: Console) -> None:
     for job in plan["jobs"]:
         resources = ", ".join(f"{row['type']} {row['id']}" for row in job["resources"])
         _print(console, f"job [bold]{_plain(job['playbook'])} {_plain(job['action'])}[/] of {_plain(resources)}")
+        if job["waiting_for"]:
+            _print(console, f"  [yellow]would wait: {_plain(job['waiting_for'])}[/]")
         if job["error"]:
             _print(console, f"  [red]✗ {_plain(job['error'])}[/]")
     for host in plan["hosts"]:

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.jobs import Job
 from skywright.jobs.claim import hosts_of, render
+from skywright.jobs.hosts import closed, hold_of, leave_out
 from skywright.jobs.playbooks import Item
 
 if TYPE_CHECKING:
@@ -16,13 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job that will never be; *refused* says why it could not run, *depends* which items would decide it."""
+    """A job that will never be. *refused*: why it could not run; *waiting_for*: what it would have to wait for first;
+    *depends*: which items would decide it.
+    """
 
     playbook: str
     action: str
     resources: list[tuple[str, str]]
     depends: frozenset[tuple[str, str]]
     refused: str | None
+    waiting_for: str | None
 
 
 @dataclass(frozen=True)
@@ -44,7 +48,10 @@ def draft(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> list[Draft]:
 
 
 def _draft(session: Session, cloud: "Cloud", playbook: str, jobs: list[Job]) -> Draft:
+    holds = {} if playbook == "host" else closed(session)
     work = render(session, cloud, jobs)
+    holding = {job.id: hold.reason for job in jobs if (hold := hold_of(job, work, holds))}
+    leave_out(work, holds)
     planned = [
         PlannedJob(
             job.playbook,
@@ -52,6 +59,7 @@ def _draft(session: Session, cloud: "Cloud", playbook: str, jobs: list[Job]) -> 
             [(row.resource_type, row.resource_id) for row in job.resources],
             frozenset(work.depends.get(job.id, ())),
             work.refused.get(job.id),
+            holding.get(job.id),
         )
         for job in jobs
     ]

@@ -145,7 +145,7 @@ def render_open(
     while left:
         with session.begin_nested() as savepoint:
             work = render(left)
-            stuck = [(job, hold) for job in left if (hold := _hold_of(job, work, holds))]
+            stuck = [(job, hold) for job in left if (hold := hold_of(job, work, holds))]
             if stuck:
                 savepoint.rollback()  # what was decided for these jobs was decided for all
         if not stuck:
@@ -159,12 +159,12 @@ def render_open(
     work = work if left else Work()
     for job, hold in waiting:
         _keep_waiting(job, hold)
-    _leave_out(work, holds)
+    leave_out(work, holds)
     work.refused.update(refused)
     return [job for job in jobs if job.state == "running"], work
 
 
-def _hold_of(job: Job, work: Work, holds: dict[str, Hold]) -> Hold | None:
+def hold_of(job: Job, work: Work, holds: dict[str, Hold]) -> Hold | None:
     """What keeps *job* from running: maintenance before all, for it says who is to be asked."""
     if job.forced or job.id in work.refused:
         return None
@@ -172,7 +172,7 @@ def _hold_of(job: Job, work: Work, holds: dict[str, Hold]) -> Hold | None:
     return min(found, key=lambda hold: (hold.unreachable, hold.host), default=None)
 
 
-def _leave_out(work: Work, holds: dict[str, Hold]) -> None:
+def leave_out(work: Work, holds: dict[str, Hold]) -> None:
     """Spare the run the hosts that no job of it depends on: they learn what they missed when they are back."""
     needed = {host for depends in work.depends.values() for host, _ in depends}
     for name in holds.keys() - needed:

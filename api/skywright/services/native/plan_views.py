@@ -72,6 +72,7 @@ def _job(job: PlannedJob, results: Results | None) -> dict[str, Any]:
         "action": job.action,
         "resources": [{"type": kind, "id": key} for kind, key in job.resources],
         "error": error,
+        "waiting_for": job.waiting_for,
     }
 
 
