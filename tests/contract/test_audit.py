@@ -66,9 +66,12 @@ def test_reading_leaves_no_record(api: Api, demo: Connection) -> None:
 
 
 def test_refused_requests_are_recorded_too(api: Api, demo: Connection, admin: Connection) -> None:
-    demo.session.post(f"{api.url}/identity/v3/projects", json={"project": {"name": "mine"}}, raise_exc=False)
-    demo.session.delete(f"{api.url}/networking/v2.0/networks/x", authenticated=False, raise_exc=False)
-    anonymous, forbidden = records(admin, api)[:2]
+    answers = [
+        demo.session.post(f"{api.url}/identity/v3/projects", json={"project": {"name": "mine"}}, raise_exc=False),
+        demo.session.delete(f"{api.url}/networking/v2.0/networks/x", authenticated=False, raise_exc=False),
+    ]
+    by_request = {row["request_id"]: row for row in records(admin, api)}
+    forbidden, anonymous = (by_request[answer.headers["x-openstack-request-id"]] for answer in answers)
     assert (forbidden["status"], forbidden["user_name"], forbidden["path"]) == (403, "demo", "/v3/projects")
     assert (anonymous["status"], anonymous["user_name"], anonymous["method"]) == (401, None, "DELETE")
 
@@ -80,13 +83,14 @@ def test_logins_are_recorded_with_the_user_and_without_the_password(api: Api, ad
             "methods": ["password"],
             "password": {"user": {"name": "demo", "domain": domain, "password": password}},
         }
-        admin.session.post(
+        answer = admin.session.post(
             f"{api.url}/identity/v3/auth/tokens",
             json={"auth": {"identity": identity}},
             authenticated=False,
             raise_exc=False,
         )
-        record = records(admin, api, service="identity")[0]
+        request = answer.headers["x-openstack-request-id"]
+        (record,) = [row for row in records(admin, api, service="identity") if row["request_id"] == request]
         assert record["status"] == status
         assert record["user_name"] == ("demo" if status == 201 else None)
         assert record["body"]["auth"]["identity"]["password"]["user"]["name"] == "demo"
