@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import ColumnElement, and_, case, delete, func, or_, select, update
+from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
 BATCH = 200
-EVENT_BATCH = 2000
+EVENT_BATCH = 5000
 SILENT = timedelta(hours=1)
 # Nobody asked for the observer's jobs: their traces are kept only as long as they may tell something.
 OBSERVED = timedelta(minutes=30)
@@ -44,9 +44,12 @@ def sweep(cloud: "Cloud", now: datetime | None = None) -> int:
     settings, now = cloud.settings, now or utcnow()
     runs_before = now - timedelta(days=settings.keep_runs_days)
     audit_before = now - timedelta(days=settings.keep_audit_days)
+    with cloud.database.read() as session:  # counting takes a while: nobody shall wait for that
+        events_before = now - timedelta(days=settings.keep_events_days)
+        silent = _runs_without_events(session, events_before, settings.keep_events)
     steps: tuple[Callable[[Session], int], ...] = (
         partial(_runs, before=runs_before, most=settings.keep_runs, now=now),
-        partial(_events, before=now - timedelta(days=settings.keep_events_days), most=settings.keep_events),
+        partial(_events, runs=silent),
         partial(_jobs, before=audit_before, now=now),
         partial(_audit, before=audit_before, most=settings.keep_audit),
         partial(_rows, statement=delete(RevokedToken).where(RevokedToken.expires_at < now)),
@@ -97,18 +100,24 @@ def _tally_runs(session: Session, ids: Sequence[str]) -> None:
         _add(session, FAILED, host, count)
 
 
-def _events(session: Session, before: datetime, most: int) -> int:
-    """Events of old runs, and beyond the number those of the oldest: these runs are kept for their results only."""
+def _events(session: Session, runs: Sequence[str]) -> int:
+    return _rows(session, delete(Event).where(Event.run_id.in_(runs)))
+
+
+def _runs_without_events(session: Session, before: datetime, most: int) -> list[str]:
+    """Runs that are kept for their results only: old ones, and while there are too many events the oldest."""
     excess = (session.scalar(select(func.count()).select_from(Event)) or 0) - most
-    oldest = select(Run.id, Run.started_at, func.count()).join(Event, Event.run_id == Run.id)
-    oldest = oldest.where(Run.state != "running").group_by(Run.id).order_by(Run.started_at).limit(BATCH)
+    oldest = select(Run.id, Run.started_at, Run.events).where(
+        Run.state != "running", exists().where(Event.run_id == Run.id)
+    )
+    chosen: list[str] = []
     removed = 0
-    for run_id, started_at, count in session.execute(oldest).all():
+    for run_id, started_at, count in session.execute(oldest.order_by(Run.started_at).limit(BATCH)):
         if removed >= EVENT_BATCH or (started_at >= before and removed >= excess):
             break
-        session.execute(delete(Event).where(Event.run_id == run_id))
+        chosen.append(run_id)
         removed += count
-    return removed
+    return chosen
 
 
 def _observed(now: datetime) -> ColumnElement[bool]:
