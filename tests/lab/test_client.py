@@ -61,6 +61,7 @@ def test_the_client_makes_uses_and_removes_a_server(made: Made, lab: Lab, tmp_pa
     openstack("server", "reboot", "--hard", "--wait", name)
     third = host.domains()[server["id"]]
     assert len({first, second, third, "-"}) == 4, "each boot is another domain's life"
+    made.booted(made.servers[server["id"]])
     openstack("server", "stop", name)
     made.status(made.servers[server["id"]], "SHUTOFF")
     assert host.domains()[server["id"]] == "-"
@@ -90,6 +91,7 @@ def test_the_sdk_makes_uses_and_removes_a_server(cloud: Connection, made: Made, 
     for kind in ("SOFT", "HARD"):
         cloud.compute.reboot_server(server, kind)
         made.active(server)
+    made.booted(server)
     cloud.compute.stop_server(server)
     cloud.compute.wait_for_server(server, "SHUTOFF", interval=0.2)
     cloud.compute.start_server(server)
