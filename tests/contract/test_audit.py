@@ -114,6 +114,7 @@ def test_changes_of_handlers_with_transactions_of_their_own_are_recorded_once(
 
 
 def test_a_tenant_sees_his_project_only(api: Api, demo: Connection, alt: Connection, admin: Connection) -> None:
+    demo.network.create_network(name="mine")
     alt.network.create_network(name="other")
     assert {row["project_id"] for row in records(demo, api)} == {demo.current_project_id}
     assert records(demo, api, project="alt") == []
