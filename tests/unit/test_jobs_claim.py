@@ -143,3 +143,26 @@ def test_a_canceled_job_that_waits_never_runs(cloud: Cloud, tmp_path: Path) -> N
 def test_every_playbook_has_its_decisions() -> None:
     cloud_playbooks = {path.stem for path in Path("playbooks/cloud").glob("*.yml")}
     assert cloud_playbooks <= set(registry())
+
+
+def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = jobs_fake.submit(cloud, "a")
+    claimed = take(cloud)
+    assert claimed
+    directory = cloud.settings.run_dir / claimed.run_id
+    (directory / "env").mkdir(parents=True)
+    for name in ("lock", "record.json", "env/extravars"):
+        (directory / name).touch()
+
+    def killed(*_arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("skywright.jobs.recover.requeue", killed)
+        recover(cloud)
+    assert {path.name for path in directory.iterdir()} == {"lock", "record.json"}
+    assert recover(cloud) == 1
+    assert jobs_fake.job(cloud, job_id).state == "queued"
+    assert [path.name for path in directory.iterdir()] == ["record.json"]

@@ -39,6 +39,9 @@ def recover(cloud: "Cloud") -> int:
         orphans = orphaned_runs(session, cloud)
     if not orphans:
         return 0
+    # Before the jobs are anybody's again: should this worker die now, the next one begins here.
+    for run_id in orphans:
+        rundir.empty(cloud.settings.run_dir, run_id)
     with cloud.database.write() as session:
         jobs = session.scalars(select(Job).where(Job.run_id.in_(orphans), Job.state == "running")).all()
         for job in jobs:

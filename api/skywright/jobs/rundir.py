@@ -82,14 +82,21 @@ def alive(runs: Path, run_id: str) -> bool:
 def remove(runs: Path, run_id: str, *, record: bool = False) -> None:
     """Remove what a run that is over left; its *record* only if told so."""
     path = runs / run_id
+    empty(runs, run_id)
     if record or not (path / RECORD).exists():
         shutil.rmtree(path, ignore_errors=True)
-        return
-    for left in path.iterdir():
-        if left.is_dir() and not left.is_symlink():
-            shutil.rmtree(left, ignore_errors=True)
-        elif left.name != RECORD:
-            left.unlink(missing_ok=True)
+    else:
+        (path / "lock").unlink(missing_ok=True)
+
+
+def empty(runs: Path, run_id: str) -> None:
+    """Remove a run's files but its record and its lock: by the lock, whoever is interrupted here is found out."""
+    with contextlib.suppress(FileNotFoundError):
+        for left in (runs / run_id).iterdir():
+            if left.is_dir() and not left.is_symlink():
+                shutil.rmtree(left, ignore_errors=True)
+            elif left.name not in (RECORD, "lock"):
+                left.unlink(missing_ok=True)
 
 
 def _open_lock(path: Path) -> int:
