@@ -4,6 +4,7 @@ A change and its record are one transaction: whatever a request commits first ta
 committed nothing (it was refused, failed, or only issued a token) is recorded afterwards, as well as possible.
 """
 
+import json
 import logging
 import queue
 import threading
@@ -83,7 +84,10 @@ class Pending:
         if not content:
             return None
         shown = selected(content)
-        size = len(orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS))
+        try:
+            size = len(orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS))
+        except TypeError:  # numbers beyond 64 bits: whoever reads the record could not be sent them either
+            return {"omitted_bytes": len(json.dumps(shown))}
         return shown if size <= BODY_LIMIT else {"omitted_bytes": size}
 
 

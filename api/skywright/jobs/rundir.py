@@ -45,13 +45,16 @@ class RunDirectory:
         return lock
 
     def end_stragglers(self) -> None:
-        """Return when no process of the run lives: kill those that lost whoever should have ended them."""
+        """Return when no other process of the run lives: kill those that lost whoever should have ended them.
+
+        The lock is ours alone from then on: giving it up, if only to share it, would look as if the worker had died.
+        """
         while not _alone(self._lock):
+            fcntl.flock(self._lock, fcntl.LOCK_SH)  # the attempt lost it
             for pid in _holders(self.path / "lock"):
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
             time.sleep(0.01)
-        fcntl.flock(self._lock, fcntl.LOCK_SH)
 
     def write(self, name: str, text: str) -> Path:
         """Write the private file *name*."""
