@@ -4,8 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # What a fresh Debian needs before the rest can install itself.
 PACKAGES := python3-venv python3-apt openssh-client
-# libvirt-python, which the unit tests drive libvirt's test driver with, is compiled.
-DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck
+# libvirt-python, which the unit tests drive libvirt's test driver with, is compiled; the rest is what tests run.
+DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck busybox curl iproute2 qemu-system-x86 qemu-utils xorriso
 
 .PHONY: help cloud test lint unit lab-test molecule sanity bench down clean
 
