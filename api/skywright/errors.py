@@ -49,3 +49,10 @@ class Conflict(ApiError):
 
 class TooLarge(ApiError):
     status = 413
+
+
+class Unavailable(ApiError):
+    """Trying again after a moment may help; the answer says so to programs, too."""
+
+    status = 503
+    retry_after = 2

@@ -1,11 +1,13 @@
 """The database: tables by service, and the handle that opens transactions."""
 
-from skywright.db import compute, identity, image, jobs, network, operations
-from skywright.db.base import Base, Database, after_commit, isoformat, new_hex, new_uuid, utcnow
+from skywright.db import compute, identity, image, jobs, network, operations, schedules, webhooks
+from skywright.db.base import Base, after_commit, isoformat, new_hex, new_uuid, utcnow
+from skywright.db.database import Database, Outage
 
 __all__ = [
     "Base",
     "Database",
+    "Outage",
     "after_commit",
     "compute",
     "identity",
@@ -16,5 +18,7 @@ __all__ = [
     "new_hex",
     "new_uuid",
     "operations",
+    "schedules",
     "utcnow",
+    "webhooks",
 ]

@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import inspect, make_url, text
 
-from skywright.db.base import Database
+from skywright.db import mariadb
+from skywright.db.database import Database
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
+START_SECONDS = 60.0
 SCRIPTS = Path(__file__).parent / "migrations"
 VERSIONS = SCRIPTS / "versions"
 
@@ -26,9 +28,14 @@ def head() -> str:
 
 def upgrade(url: str) -> None:
     """Bring the database to the newest revision; whoever comes second waits for the first."""
+    database = Database(url)
+    with database.read(START_SECONDS):  # the machine may be starting: the database, too
+        pass
     with _lock(url):
-        database = Database(url)
         outdated = current(database) != head()
+        if outdated and not database.sqlite:
+            with database.engine.begin() as connection:
+                mariadb.set_collation(connection)
         database.engine.dispose()
         if outdated:
             from alembic import command  # noqa: PLC0415 - a worker whose database is up to date must stay small
@@ -70,13 +77,17 @@ def _config(url: str) -> "Config":
 
 @contextmanager
 def _lock(url: str) -> Iterator[None]:
-    """One at a time on this machine."""
-    path = make_url(url).database if url.startswith("sqlite") else None
-    if path is None:
+    """One at a time: on this machine, or of all that share a MariaDB."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite":
+        with mariadb.migration_lock(parsed):
+            yield
+        return
+    if parsed.database is None:
         yield
         return
-    Path(path).parent.mkdir(parents=True, exist_ok=True)
-    with Path(f"{path}.lock").open("w") as file:
+    Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    with Path(f"{parsed.database}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
 

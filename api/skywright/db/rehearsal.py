@@ -11,7 +11,7 @@ from typing import Any, NoReturn, TypeVar
 from sqlalchemy import event, inspect
 from sqlalchemy.orm import Session
 
-from skywright.db.base import Database
+from skywright.db.database import PATIENCE, Database
 from skywright.errors import ApiError, BadRequest
 
 Row = TypeVar("Row")
@@ -37,19 +37,19 @@ class Rehearsal(Database):
         self.refused: ApiError | None = None
 
     @contextmanager
-    def read(self) -> Iterator[Session]:
+    def read(self, patience: float = PATIENCE) -> Iterator[Session]:
         self._hurry()
         if self._session is not None:
             yield self._session
             return
-        with self._database.read() as session:
+        with self._database.read(patience) as session:
             yield session
 
     @contextmanager
-    def write(self) -> Iterator[Session]:
+    def write(self, patience: float = PATIENCE) -> Iterator[Session]:
         """The one transaction; an exception takes back what was written since here. Nothing is told to anybody."""
         self._hurry()
-        session = self._session or self._begin()
+        session = self._session or self._begin(patience)
         try:
             with session.begin_nested():
                 yield session
@@ -74,8 +74,8 @@ class Rehearsal(Database):
         if time.monotonic() > self._end:
             self.refuse("it takes too long.")
 
-    def _begin(self) -> Session:
-        self._session = self._transaction.enter_context(self._database.write())
+    def _begin(self, patience: float) -> Session:
+        self._session = self._transaction.enter_context(self._database.write(patience))
         event.listen(self._session, "pending_to_persistent", lambda _session, row: self._stored.append(row))
         event.listen(self._session.connection(), "after_cursor_execute", self._notice)
         return self._session

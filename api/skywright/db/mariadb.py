@@ -1,0 +1,149 @@
+"""MariaDB made to behave as SQLite does: exact strings, full timestamps, wide numbers, one writer at a time."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from sqlalchemy import (
+    URL,
+    Connection,
+    DateTime,
+    Double,
+    Engine,
+    ExceptionContext,
+    Float,
+    Integer,
+    Text,
+    create_engine,
+    event,
+    text,
+)
+from sqlalchemy.exc import DBAPIError, PendingRollbackError
+from sqlalchemy.ext.compiler import compiles
+
+DRIVER = "mariadb+pymysql"
+BACKENDS = ("mariadb", "mysql")
+CONNECT_SECONDS = 5
+LOCK_SECONDS = 15  # as SQLite's busy_timeout
+ANSWER_SECONDS = 60  # a server that went without a word
+MIGRATION_SECONDS = 3600
+# Strings are equal only if they are the same, trailing spaces included, and sort by code point.
+CHARSET, COLLATION = "utf8mb4", "utf8mb4_nopad_bin"
+SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+TAKE_LOCK = "UPDATE write_lock SET number = number + 1 WHERE id = 1"
+
+# Errors after which the server has rolled back the transaction, or may have: trying it again may help.
+DEADLOCK, LOCK_WAIT = 1213, 1205
+CONFLICTS = frozenset({DEADLOCK, LOCK_WAIT, 1020})
+# Errors of a server that is not there, is going, or is not (yet, any more) one to write to.
+OUTAGES = frozenset({0, 1040, 1047, 1053, 1077, 1152, 1156, 1159, 1184, 1290, 1836, 1927})
+OUTAGES |= frozenset({2002, 2003, 2006, 2013, 2014, 2055, 4031})
+
+
+@compiles(DateTime, *BACKENDS)
+def _datetime(_type: DateTime, _compiler: Any, **_options: Any) -> str:
+    return "DATETIME(6)"
+
+
+@compiles(Text, *BACKENDS)
+def _text(_type: Text, _compiler: Any, **_options: Any) -> str:
+    return "MEDIUMTEXT"  # TEXT ends at 64 KiB
+
+
+@compiles(Float, *BACKENDS)
+@compiles(Double, *BACKENDS)
+def _float(_type: Float[Any], _compiler: Any, **_options: Any) -> str:
+    return "DOUBLE"
+
+
+@compiles(Integer, *BACKENDS)
+def _integer(_type: Integer, _compiler: Any, **_options: Any) -> str:
+    return "BIGINT"
+
+
+def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
+    """An engine whose transactions see one moment, and whose writing ones go one after the other."""
+    engine = create_engine(
+        url.set(drivername=DRIVER),
+        connect_args={
+            "charset": CHARSET,
+            "collation": COLLATION,
+            "connect_timeout": CONNECT_SECONDS,
+            "read_timeout": answer_seconds,
+            "write_timeout": answer_seconds,
+            "init_command": f"SET SESSION sql_mode='{SQL_MODE}', innodb_lock_wait_timeout={LOCK_SECONDS}",
+        },
+        isolation_level="REPEATABLE READ",
+        pool_pre_ping=True,
+        pool_size=16,
+        max_overflow=32,
+        pool_recycle=600,
+        hide_parameters=True,
+    )
+    event.listen(engine, "begin", _begin)
+    event.listen(engine, "handle_error", _doom)
+    return engine
+
+
+def _begin(connection: Connection) -> None:
+    """Who writes takes the lock row first, before the transaction's moment is set by what it reads.
+
+    The row is changed, not only locked: so a Galera cluster lets only one of two nodes' writers through, too.
+    """
+    write = connection.get_execution_options().get("write", False)
+    if write and not connection.exec_driver_sql(TAKE_LOCK).rowcount:
+        raise RuntimeError("The row that writers lock is missing: the database was not brought up to date.")
+
+
+def _doom(context: ExceptionContext) -> None:
+    """A transaction that the server rolled back must not go on as another one: give up its connection."""
+    code = error_code(context.original_exception)
+    if code in CONFLICTS:
+        context.is_disconnect = True
+        context.invalidate_pool_on_disconnect = False
+    elif code in OUTAGES:
+        context.is_disconnect = True
+
+
+def error_code(error: BaseException | None) -> int | None:
+    """The server's or the driver's number of *error*."""
+    arguments = getattr(error, "args", ())
+    return arguments[0] if arguments and isinstance(arguments[0], int) else None
+
+
+def transient(error: BaseException) -> bool:
+    """Whether *error* says nothing about the statement: it would have worked at another time."""
+    if isinstance(error, PendingRollbackError):
+        return error.code == "8s2b"  # the connection was lost, and somebody did not mind
+    if not isinstance(error, DBAPIError):
+        return False
+    return error.connection_invalidated or error_code(error.orig) in CONFLICTS | OUTAGES
+
+
+def uncertain(error: DBAPIError) -> bool:
+    """Whether *error*, of a COMMIT, leaves open whether it took place."""
+    return error_code(error.orig) not in CONFLICTS
+
+
+def set_collation(connection: Connection) -> None:
+    """Let tables that are made from now on compare strings exactly."""
+    connection.execute(text(f"ALTER DATABASE CHARACTER SET {CHARSET} COLLATE {COLLATION}"))
+
+
+@contextmanager
+def migration_lock(url: URL) -> Iterator[None]:
+    """Held by one process at a time, and given up by one that dies: a locked row of a table of its own.
+
+    The server's named locks would do on one server, but a cluster does not share them.
+    """
+    engine = make_engine(url, MIGRATION_SECONDS)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY) ENGINE=InnoDB"))
+            connection.execute(text("INSERT IGNORE INTO migration_lock VALUES (1)"))
+        with engine.begin() as connection:
+            connection.execute(text(f"SET SESSION innodb_lock_wait_timeout={MIGRATION_SECONDS}"))
+            connection.execute(text("SELECT id FROM migration_lock WHERE id = 1 FOR UPDATE"))
+            yield
+    finally:
+        engine.dispose()
