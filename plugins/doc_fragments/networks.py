@@ -45,6 +45,11 @@ options:
         type: list
         elements: str
         default: []
+      former_peers:
+        description: Tunnel addresses that belong to no host of the network any more.
+        type: list
+        elements: str
+        default: []
       ports:
         description: Ports of servers on this host; those not listed are kept.
         type: list

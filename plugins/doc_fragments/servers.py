@@ -53,6 +53,10 @@ options:
       image_id:
         description: UUID of the image that the disk is based on; only read when the disk is missing.
         type: str
+      launched:
+        description: Whether the server ran before; a missing disk is an error then, and not made anew.
+        type: bool
+        default: false
       disk_gib:
         description: Size of the disk, which only ever grows; V(0) is the image's own size.
         type: int

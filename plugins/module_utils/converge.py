@@ -14,7 +14,14 @@ from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
 
 
 class ItemError(Exception):
-    """What is wrong with one item, in words for the user; the other items go on."""
+    """What is wrong with one item, in words for the user; the other items go on.
+
+    C(status) is what the item is found to be, for programs that have to tell one error from another.
+    """
+
+    def __init__(self, text, status=None):
+        super().__init__(text)
+        self.status = status
 
 
 class Step:
@@ -107,6 +114,8 @@ def _plan_all(items, have, want):
             wanted = want(item, there)
         except ItemError as error:
             results[item["id"]] = _result(item, error=str(error))
+            if error.status:
+                results[item["id"]]["status"] = error.status
             continue
         action = plan(wanted, there)
         results[item["id"]] = _result(item, action=action, want=wanted)

@@ -5,10 +5,12 @@
 from __future__ import annotations
 
 import os
+import re
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 
+IPV4 = re.compile(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}")
 UNIT_NAME = "skywright-dhcp@.service"
 # Only ip, ethtool and dnsmasq: it comes back after a power cut without any help from outside the host.
 UNIT = """\
@@ -157,6 +159,6 @@ def entries(text):
 
 
 def leases_of(entry):
-    """List the IPv4 leases, as (address, mac), that a port's lines allowed."""
+    """List the IPv4 leases, as (address, mac), that a port's lines allowed; somebody may have spoiled them."""
     fields = [line.partition(" # ")[0].split(",") for line in entry.splitlines()]
-    return [(line[-1], line[0]) for line in fields if not line[-1].startswith("[")]
+    return [(line[-1], line[0]) for line in fields if IPV4.fullmatch(line[-1]) and check.MAC.fullmatch(line[0])]

@@ -16,6 +16,8 @@ except ImportError:  # the module says so when it is asked to connect
 
 # The numbers of virDomainState; blocked is running, shutting down is not yet off.
 POWER = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "shutoff", 6: "crashed", 7: "paused"}
+# Why a domain is off, as virDomainShutoffReason: only the first is the guest's own will.
+SHUTOFF = {1: "shutdown", 2: "destroyed", 3: "crashed", 4: "migrated", 5: "saved", 6: "failed", 7: "snapshot"}
 
 
 @contextmanager
@@ -65,10 +67,18 @@ class Hypervisor:
             }
 
     def servers(self):
-        """Return the power state of every domain that is a server of this cloud."""
+        """Return the power state of every domain that is a server of this cloud, and why it is off."""
         with _errors("list the domains"):
             domains = [domain for domain in self.connection.listAllDomains() if is_server(domain)]
-            return [{"id": domain.UUIDString(), "power": self.power(domain)} for domain in domains]
+            return [
+                {"id": domain.UUIDString(), "power": self.power(domain), "reason": self._reason(domain)}
+                for domain in domains
+            ]
+
+    @staticmethod
+    def _reason(domain):
+        state, reason = domain.state()
+        return SHUTOFF.get(reason, "unknown") if POWER.get(state, "shutoff") == "shutoff" else None
 
     def find(self, server_id):
         """Return a server's domain, or None."""
@@ -83,6 +93,11 @@ class Hypervisor:
         """Return running, paused, shutoff or crashed."""
         with _errors("read the power state"):
             return POWER.get(domain.state()[0], "shutoff")
+
+    def is_persistent(self, domain):
+        """Whether libvirt will still know the domain when it has ended."""
+        with _errors("read the domain"):
+            return bool(domain.isPersistent())
 
     def definition(self, domain):
         """Return what libvirt stores for the next boot."""
@@ -116,8 +131,12 @@ class Hypervisor:
             self._call("destroy", server_id, self._destroy)
 
     def _active(self, domain):
-        with _errors("read the power state"):
+        try:
             return bool(domain.isActive())
+        except libvirt.libvirtError as error:
+            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # it was undefined before it ended
+                return False
+            raise ItemError(f"cannot read the power state: {error.get_error_message() or error}") from error
 
     @staticmethod
     def _destroy(domain):

@@ -42,6 +42,7 @@ NETWORKS = {
         "physical_network": OPTIONAL,
         "mtu": MTU,
         "peers": STRINGS,
+        "former_peers": STRINGS,
         "ports": _list(id=ID, state=STATE, mac=OPTIONAL),
         "dhcp": {"type": "dict", "options": DHCP},
     },
@@ -60,6 +61,7 @@ SERVERS = {
         "vcpus": {"type": "int", "default": 1},
         "memory_mib": {"type": "int", "default": 128},
         "image_id": OPTIONAL,
+        "launched": {"type": "bool", "default": False},
         "disk_gib": {"type": "int", "default": 0},
         "ports": _list(id=ID, mac=OPTIONAL, mtu=MTU),
         "config_drive": {

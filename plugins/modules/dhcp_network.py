@@ -132,7 +132,8 @@ class Servers:
             return have
         if item["dhcp"]["state"] == "absent":
             return None
-        hosts = dict(have["hosts"] if have else {})
+        # A line without a port's id is nobody's.
+        hosts = {port: lines for port, lines in (have["hosts"] if have else {}).items() if check.UUID.fullmatch(port)}
         for host in item["dhcp"]["hosts"]:
             hosts.pop(check.uuid(host["id"]), None)
             if host["state"] == "present":

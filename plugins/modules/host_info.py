@@ -11,6 +11,10 @@ description:
   - Returns what the scheduler and the administrator need to know of a host, and every server's power state.
   - What cannot be read is null and explained in C(errors); this never fails.
 options:
+  contents:
+    description: Whether to list also all else that carries this cloud's marks.
+    type: bool
+    default: false
   uri:
     description: The hypervisor.
     type: str
@@ -49,7 +53,12 @@ host:
     hypervisor_version: 7.2.0
     ovs_version: 3.1.0
     boot: 1b4e28ba-2fa1-41d2-883f-0016d3cca427.12
-    domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running}]
+    domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running, reason: null}]
+    contents:
+      directories: [{id: 0a0b0c0d-0000-4000-8000-000000000004, disk: true, image_id: null}]
+      ports: [{name: dh0a0b0c0d-00, network_id: 0a0b0c0d-0000-4000-8000-000000000001, port_id: null, peer: null}]
+      dhcp: [{id: 0a0b0c0d-0000-4000-8000-000000000001, ports: []}]
+      images: []
     errors: []
 """
 
@@ -58,6 +67,7 @@ import socket
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.module_utils.contents import contents
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
@@ -66,6 +76,7 @@ GIB = 1024**3
 SPEC = {
     "uri": {"type": "str", "default": "qemu:///system"},
     "directory": {"type": "path", "default": "/var/lib/skywright"},
+    "contents": {"type": "bool", "default": False},
 }
 # libvirt's null driver runs nothing, so it never runs out of anything; its domains end with its connection.
 NULL_HOST = {"vcpus": 4096, "memory_mib": 16 * 1024**2, "disk_gib": 1024**2, "disk_free_gib": 1024**2}
@@ -102,6 +113,11 @@ def switch():
     return {"ovs_version": Runner().read(["ovs-vsctl", "--version"]).splitlines()[0].split()[-1]}
 
 
+def marked(directory):
+    """List what carries the cloud's marks."""
+    return {"contents": contents(Runner(), directory)}
+
+
 def main():
     """Gather the facts."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
@@ -110,10 +126,14 @@ def main():
         host[name] = None
     host["ovs_version"] = host["boot"] = None
     host.update(disk(module.params["directory"]))
-    for part, arguments in ((virtualization, [module.params["uri"]]), (switch, []), (boot, [])):
+    parts = [(virtualization, [module.params["uri"]]), (switch, []), (boot, [])]
+    if module.params["contents"]:
+        host["contents"] = None
+        parts.append((marked, [module.params["directory"]]))
+    for part, arguments in parts:
         try:
             host.update(part(*arguments))
-        except (ItemError, OSError) as error:
+        except (ItemError, OSError, ValueError) as error:
             host["errors"].append(str(error))
     module.exit_json(changed=False, host=host)
 

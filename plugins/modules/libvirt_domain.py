@@ -84,7 +84,10 @@ SPEC = {
 
 
 class Domains:
-    """Servers on one hypervisor; a server is {"definition": ..., "power": ..., "boot_id": ...}."""
+    """Servers on one hypervisor; a server is {"definition", "persistent", "power", "boot_id"}.
+
+    A running domain that was undefined lives on, but only until it ends.
+    """
 
     def __init__(self, hypervisor, *, virt_type, directory, shutdown_seconds, unmet):
         self.hypervisor = hypervisor
@@ -116,13 +119,18 @@ class Domains:
             if domain is not None:
                 have[item["id"]] = self._read(domain)
             elif item["state"] == "absent" and os.path.isdir(self._directory(item["id"])):
-                have[item["id"]] = {"boot_id": None, "definition": None, "power": "shutoff"}
+                have[item["id"]] = {"boot_id": None, "definition": None, "persistent": False, "power": "shutoff"}
         return have
 
     def _read(self, domain):
         definition = summary(self.hypervisor.definition(domain))
         boot_id = definition.pop("boot_id")
-        return {"boot_id": boot_id, "definition": definition, "power": self.hypervisor.power(domain)}
+        return {
+            "boot_id": boot_id,
+            "definition": definition,
+            "persistent": self.hypervisor.is_persistent(domain),
+            "power": self.hypervisor.power(domain),
+        }
 
     def _directory(self, server_id):
         return os.path.join(self.directory, server_id)
@@ -138,6 +146,7 @@ class Domains:
         stopped = have and item["power"] == "shutoff"
         return {
             "definition": definition,
+            "persistent": True,
             "power": item["power"],
             "boot_id": have["boot_id"] if have and (stopped or not boot_id) else boot_id,
         }
@@ -171,7 +180,7 @@ class Domains:
             gently = step.have["power"] == "running" and (not wants_run or step.item["reboot"] == "soft")
             self.hypervisor.stop(step.id, self.shutdown_seconds if gently else 0)
             alive = False
-        if step.changes("definition") or step.changes("boot_id"):
+        if any(step.changes(key) for key in ("definition", "persistent", "boot_id")):
             self.hypervisor.define(step.id, self._xml(step.item))
         if wants_run and not alive:
             self._start(step)
@@ -182,7 +191,7 @@ class Domains:
         """Destroy and undefine, then remove the directory."""
         if step.have["power"] != "shutoff":
             self.hypervisor.stop(step.id, 0)
-        if step.have["definition"] is not None:
+        if step.have["persistent"]:
             self.hypervisor.undefine(step.id)
         remove(self._directory(step.id))
 

@@ -59,7 +59,7 @@ import hashlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skywright.cloud.plugins.module_utils import check, items
+from ansible_collections.skywright.cloud.plugins.module_utils import check, items, taps
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, converge
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
@@ -121,6 +121,10 @@ class Networks:
                 if bridge["name"] == self.bridge and tag:
                     self.used_tags.add(tag)
                 self._add(networks, bridge["name"], port, tag, interfaces)
+        # Taps that somebody took off the switch are still the networks'.
+        for device, network_id, _port in taps.marked(DEVICES):
+            network = networks.setdefault(network_id, {"tag": None, "ports": {}, "taps": {}})
+            network["taps"].setdefault(device, _mtu(device))
         return networks
 
     def _add(self, networks, bridge, port, tag, interfaces):
@@ -162,9 +166,11 @@ class Networks:
             ports.pop(dhcp_name(item["id"]), None)
             if item["dhcp"]["state"] == "present":
                 ports[dhcp_name(item["id"])] = self._port(item, tag=tag)
+        for peer in item["former_peers"]:
+            ports.pop(tunnel_name(item["id"], peer), None)
         ports.update(self._links(item, tag))
-        if not ports:
-            return None
+        if not ports:  # of taps that lost theirs, those that nobody mentioned stay
+            return {"tag": have["tag"], "ports": {}, "taps": taps} if taps else None
         self.used_tags.add(tag)
         return {"tag": tag, "ports": ports, "taps": taps}
 
@@ -275,12 +281,15 @@ def detach(step):
 def new_taps(step):
     """List the lines for ip that make taps; nothing of the host itself shall speak on them."""
     have = (step.have or {}).get("taps", {})
+    ids = {tap_name(port["id"]): port["id"] for port in step.item["ports"]}
     for name, mtu in (step.want or {}).get("taps", {}).items():
         if have.get(name) == mtu:
             continue
         if not _exists(name):
             yield f"tuntap add dev {name} mode tap"
         yield f"link set dev {name} addrgenmode none mtu {mtu} up"
+        if name in ids:
+            yield f"link set dev {name} alias {taps.mark(step.id, ids[name])}"
 
 
 def old_taps(step):

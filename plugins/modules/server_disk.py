@@ -8,7 +8,8 @@ DOCUMENTATION = r"""
 module: server_disk
 short_description: Servers' directories with their disks and config drives
 description:
-  - A server's disk is a qcow2 overlay on an image of the host's cache. It only ever grows.
+  - A server's disk is a qcow2 overlay on an image of the host's cache. It only ever grows. The disk of a server that
+    ran before is never made anew, since what its user stored on it would be gone for good.
   - Base images that are missing are brought into the host's cache first, as M(skywright.cloud.image_cache) does.
   - The config drive is an ISO image with the label C(config-2) in OpenStack's layout. It is rewritten only when its
     content differs; a digest of the content is kept next to it.
@@ -83,6 +84,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.files import (
 from ansible_collections.skywright.cloud.plugins.module_utils.images import Cache
 
 GIB = 1024**3
+LOST = "lost"
 SPEC = {
     "servers": items.SERVERS,
     "directory": {"type": "path", "default": "/var/lib/skywright/servers"},
@@ -156,7 +158,9 @@ class Disks:
             return None
         drive = item["config_drive"] and digest(config_files(item["config_drive"]))
         there = (have or {}).get("disk_bytes")
-        image_id = have["image_id"] if there else check.uuid(item["image_id"] or "")
+        if item["launched"] and not there:
+            raise ItemError(f"its disk {self.path(item['id'], 'disk')} is lost, with all that was stored on it", LOST)
+        image_id = (there and have["image_id"]) or check.uuid(item["image_id"] or "")
         size = max(item["disk_gib"] * GIB, there or self._least(item) or 0)
         return {"disk_bytes": size, "config_drive": drive, "image_id": image_id}
 

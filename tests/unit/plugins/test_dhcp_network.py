@@ -104,6 +104,21 @@ def test_second_run_changes_nothing(run_module, host):
     assert answer["commands"] == []
 
 
+def test_what_somebody_wrote_into_the_entries_goes(run_module, host):
+    run_module(dhcp_network.main, host.args(network()))
+    path, right = host.directory / NET / "hosts", host.text("hosts")
+    for wrong in (
+        "nonsense\n" + right,
+        right.replace("10.0.0.5", "10.0.0.999"),
+        right + "fa:16:3e:00:00:01,10.0.0.6\n",
+    ):
+        path.write_text(wrong)
+        answer = run_module(dhcp_network.main, host.args(network()))
+        assert answer["by_id"][NET]["action"] == "update" and "failed" not in answer
+        assert host.text("hosts") == right
+        assert verbs(answer) == ["reload-or-restart"]
+
+
 def test_check_mode(run_module, host):
     foretold = run_module(dhcp_network.main, host.args(network()), check=True)
     assert not host.directory.exists()

@@ -214,6 +214,37 @@ def test_names_cannot_break_out_of_the_definition():
     assert "<x>" not in text
 
 
+def test_a_running_domain_that_was_undefined_is_defined_again(run_module, libvirtd):
+    run_module(libvirt_domain.main, args(server()))
+    domain(libvirtd).undefine()
+    assert domain(libvirtd).isActive() and not domain(libvirtd).isPersistent()
+    foretold = run_module(libvirt_domain.main, args(server()), check=True)
+    answer = run_module(libvirt_domain.main, args(server()))
+    assert predicted(foretold) == predicted(answer)
+    assert answer["commands"] == [["define", SERVER]]
+    assert domain(libvirtd).isPersistent() and domain(libvirtd).isActive()
+
+
+@pytest.mark.parametrize("wanted", [{"power": "shutoff"}, {"boot_id": BOOT2}, {"state": "absent"}])
+def test_a_running_domain_that_was_undefined_can_be_ended(run_module, libvirtd, wanted):
+    run_module(libvirt_domain.main, args(server()))
+    domain(libvirtd).undefine()
+    answer = run_module(libvirt_domain.main, args(server(**wanted)))
+    assert answer["changed"] and "failed" not in answer
+    assert not run_module(libvirt_domain.main, args(server(**wanted)))["changed"]
+
+
+def test_why_a_domain_is_off(run_module, libvirtd):
+    run_module(libvirt_domain.main, args(server()))
+    found = hypervisor.Hypervisor("test:///default")
+    found.connect()
+    domain(libvirtd).shutdown()
+    assert found.servers() == [{"id": SERVER, "power": "shutoff", "reason": "shutdown"}]
+    domain(libvirtd).create()
+    domain(libvirtd).destroy()
+    assert found.servers()[0]["reason"] == "destroyed"
+
+
 def test_host_info(run_module, libvirtd, programs, tmp_path, monkeypatch):
     programs["ovs-vsctl"] = lambda argv: "ovs-vsctl (Open vSwitch) 3.1.0\nDB Schema 8.3.1\n"
     run_module(libvirt_domain.main, args(server()))
@@ -223,7 +254,7 @@ def test_host_info(run_module, libvirtd, programs, tmp_path, monkeypatch):
     assert answer["host"]["domains"] is None, "a null host forgets its domains"
     monkeypatch.setattr(hypervisor.Hypervisor, "__init__", init_as_real)
     answer = run_module(host_info.main, {"directory": str(tmp_path)})
-    assert answer["host"]["domains"] == [{"id": SERVER, "power": "running"}]
+    assert answer["host"]["domains"] == [{"id": SERVER, "power": "running", "reason": None}]
     assert answer["host"]["vcpus"] > 0
     assert answer["host"]["boot"] == host_info.boot()["boot"]
 

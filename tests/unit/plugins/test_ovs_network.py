@@ -29,6 +29,8 @@ def ovs(programs, devices):
                 device.mkdir()
             elif line.startswith("link delete"):
                 shutil.rmtree(device)
+            elif "alias" in words:
+                (device / "ifalias").write_text(words[words.index("alias") + 1])
             else:
                 (device / "mtu").write_text(words[words.index("mtu") + 1])
 
@@ -125,6 +127,46 @@ def test_an_absent_port_leaves(run_module, ovs):
     run_module(ovs_network.main, args(vxlan(ports=[{"id": PORT, "state": "absent"}])))
     assert TAP not in ovs.ports
     assert DHCP in ovs.ports
+
+
+def lose_port(ovs, name):
+    del ovs.ports[name]
+    ovs.bridges["br-int"].remove(name)
+
+
+def test_a_tap_that_was_taken_off_the_switch_is_known_by_its_mark(run_module, ovs, devices):
+    run_module(ovs_network.main, args(vxlan(peers=[], dhcp=None)))
+    lose_port(ovs, TAP)
+    absent = vxlan(peers=[], dhcp=None, ports=[{"id": PORT, "state": "absent"}])
+    assert not run_module(ovs_network.main, args(vxlan(peers=[], dhcp=None, ports=[])))["changed"]
+    assert (devices / TAP).exists()
+    assert run_module(ovs_network.main, args(absent))["by_id"][NET]["action"] == "delete"
+    assert not (devices / TAP).exists()
+    assert not run_module(ovs_network.main, args(absent))["changed"]
+    run_module(ovs_network.main, args(vxlan()))
+    lose_port(ovs, TAP)
+    assert run_module(ovs_network.main, args(vxlan()))["by_id"][NET]["action"] == "update"
+    assert TAP in ovs.ports
+    lose_port(ovs, TAP)
+    run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
+    assert ovs.ports == {} and not (devices / TAP).exists()
+
+
+def test_a_device_of_others_is_left_alone(run_module, ovs, devices):
+    (devices / "tapffffffff-00").mkdir()
+    (devices / "tapffffffff-00" / "ifalias").write_text("somebody's")
+    run_module(ovs_network.main, args(vxlan()))
+    run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
+    assert [path.name for path in devices.glob("tap*")] == ["tapffffffff-00"]
+
+
+def test_a_tunnel_to_a_former_peer_leaves(run_module, ovs):
+    run_module(ovs_network.main, args(vxlan(peers=["172.20.1.12", "172.20.1.13"])))
+    gone = vxlan(peers=["172.20.1.12"], former_peers=["172.20.1.13"])
+    assert run_module(ovs_network.main, args(gone))["by_id"][NET]["action"] == "update"
+    tunnels = {name for name in ovs.ports if name.startswith("vx")}
+    assert tunnels == {ovs_network.tunnel_name(NET, "172.20.1.12")}
+    assert not run_module(ovs_network.main, args(gone))["changed"]
 
 
 def test_networks_get_different_tags_and_keep_them(run_module, ovs):

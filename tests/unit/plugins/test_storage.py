@@ -4,6 +4,7 @@ import base64
 import errno
 import hashlib
 import json
+import shutil
 import struct
 from pathlib import Path
 
@@ -102,6 +103,32 @@ def test_image_leaves_when_no_server_uses_it(run_module, host):
     assert run_module(image_cache.main, gone)["by_id"][IMAGE]["action"] == "delete"
     assert host.files() == []
     assert not run_module(image_cache.main, gone)["changed"]
+
+
+@pytest.mark.parametrize("lost", ["disk", "directory"])
+def test_a_lost_disk_is_not_made_anew_unless_asked(run_module, host, lost):
+    host.cached()
+    run_module(server_disk.main, host.disks(host.server()))
+    directory = host.servers / SERVER
+    shutil.rmtree(directory) if lost == "directory" else (directory / "disk").unlink()
+    before = host.files()
+    answer = run_module(server_disk.main, host.disks(host.server(launched=True)))
+    assert (answer["by_id"][SERVER]["status"], answer["changed"]) == ("lost", False)
+    assert str(directory / "disk") in answer["by_id"][SERVER]["error"]
+    assert host.files() == before
+    assert run_module(server_disk.main, host.disks(host.server()))["by_id"][SERVER]["changed"]
+    assert not run_module(server_disk.main, host.disks(host.server(launched=True)))["changed"]
+
+
+def test_a_lost_record_is_written_again(run_module, host):
+    host.cached()
+    run_module(server_disk.main, host.disks(host.server(launched=True, config_drive=None)))
+    run_module(server_disk.main, host.disks(host.server()))
+    record = host.servers / SERVER / "skywright.json"
+    written = record.read_text()
+    record.unlink()
+    assert run_module(server_disk.main, host.disks(host.server(launched=True)))["by_id"][SERVER]["action"] == "update"
+    assert record.read_text() == written
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,73 @@
+"""What a host has of the cloud: what carries its marks."""
+
+import json
+
+import pytest
+from ansible_collections.skywright.cloud.plugins.module_utils import contents
+from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.modules import host_info, ovs_network
+
+from .fake_ovs import FakeOvs
+
+NET = "0a0b0c0d-0000-4000-8000-000000000001"
+IMAGE = "0a0b0c0d-0000-4000-8000-000000000003"
+SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
+PORT = "1a0b0c0d-0000-4000-8000-000000000003"
+STRAY = "1a0b0c0e-0000-4000-8000-000000000009"
+
+
+@pytest.fixture
+def ovs(programs):
+    programs["ovs-vsctl"] = ovs = FakeOvs(["br-int", "br-phy"])
+    return ovs
+
+
+def add(ovs, name, external_ids, **columns):
+    ovs.bridges["br-int"].append(name)
+    ovs.ports[name] = {"type": "", "options": {}, "tag": 1, "protected": False, "ofport": 1, **columns}
+    ovs.ports[name]["external_ids"] = external_ids
+
+
+def test_lists_what_carries_the_marks(ovs, tmp_path):
+    devices = tmp_path / "devices"
+    for name, alias in ((f"tap{STRAY[:11]}", f"skywright:{NET}:{STRAY}"), ("tap0", "another's"), ("eth0", "")):
+        (devices / name).mkdir(parents=True)
+        (devices / name / "ifalias").write_text(alias + "\n")
+    tunnel = ovs_network.tunnel_name(NET, "192.0.2.9")
+    marks = {ovs_network.OWNER: NET}
+    add(ovs, f"tap{PORT[:11]}", {**marks, ovs_network.PORT: PORT})
+    add(ovs, tunnel, marks, type="vxlan", options={"key": "7", "remote_ip": "192.0.2.9"})
+    add(ovs, "somebodys", {})
+    server, network = tmp_path / "servers" / SERVER, tmp_path / "dhcp" / NET
+    for directory in (server, network, tmp_path / "images", tmp_path / "servers" / "lost+found"):
+        directory.mkdir(parents=True)
+    (server / "skywright.json").write_text(json.dumps({"image_id": IMAGE}))
+    (server / "disk").touch()
+    (network / "hosts").write_text(f"fa:16:3e:00:00:01,10.0.0.5 # {PORT}\nnonsense\n")
+    for name in (f"{IMAGE}.qcow2", f"{IMAGE}.qcow2.partial", "notes.qcow2"):
+        (tmp_path / "images" / name).touch()
+
+    found = contents.contents(Runner(), str(tmp_path), str(devices))
+    assert found == {
+        "directories": [{"id": SERVER, "disk": True, "image_id": IMAGE}],
+        "ports": [
+            {"name": f"tap{PORT[:11]}", "network_id": NET, "port_id": PORT, "peer": None},
+            {"name": tunnel, "network_id": NET, "port_id": None, "peer": "192.0.2.9"},
+            {"name": f"tap{STRAY[:11]}", "network_id": NET, "port_id": STRAY, "peer": None},
+        ],
+        "dhcp": [{"id": NET, "ports": ["", PORT]}],
+        "images": [IMAGE],
+    }
+
+
+def test_the_marks_are_those_that_are_made():
+    assert (contents.NETWORK, contents.PORT) == (ovs_network.OWNER, ovs_network.PORT)
+
+
+def test_host_info_lists_them_on_demand_and_never_fails(run_module, ovs, tmp_path):
+    ovs.broken = True
+    options = {"uri": "test:///default", "directory": str(tmp_path)}
+    assert "contents" not in run_module(host_info.main, options)["host"]
+    found = run_module(host_info.main, {**options, "contents": True})["host"]
+    assert found["contents"] is None
+    assert any("database connection failed" in error for error in found["errors"])
