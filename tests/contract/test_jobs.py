@@ -184,15 +184,6 @@ def test_jobs_are_filtered_and_paged(shared_run: dict[str, str], admin: Connecti
     assert get(admin, f"{url}/jobs", params={"marker": "none"}).status_code == 404
 
 
-def test_a_stream_resumes_where_it_broke(shared_run: dict[str, str], demo: Connection, url: str) -> None:
-    stream = f"{url}/jobs/{shared_run['demo']}/follow"
-    messages = follow(demo, stream)
-    assert [message.get("id") for message in messages] == ["1-1", "1-2", None]
-    assert [message.get("id") for message in follow(demo, stream, last="1-1")] == ["1-2", None]
-    assert len(follow(demo, stream, last="7-1")) == len(messages)
-    assert len(follow(demo, stream, last="'; --")) == len(messages)
-
-
 def test_a_stream_tells_of_a_job_that_ends_meanwhile(api: Api, waiting: str, demo: Connection, url: str) -> None:
     def end() -> None:
         time.sleep(0.3)

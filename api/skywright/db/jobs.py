@@ -7,6 +7,7 @@ from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, Stri
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from skywright.db.base import Base, new_uuid, utcnow
+from skywright.db.changes import Numbered
 
 
 class Host(Base):
@@ -40,7 +41,7 @@ class Host(Base):
         return "quarantined" if self.quarantined_at and self.state != "maintenance" else self.state
 
 
-class Job(Base):
+class Job(Numbered, Base):
     """One user operation. States: queued, running, then successful, failed, canceled or error."""
 
     __tablename__ = "job"
@@ -48,6 +49,7 @@ class Job(Base):
         Index("ix_job_state_created", "state", "sequence"),
         Index("ix_job_playbook_state", "playbook", "state"),
     )
+    quiet = frozenset({"lease_until", "run_id"})
     sequence: Mapped[int] = mapped_column(
         BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
     )
@@ -83,6 +85,9 @@ class Job(Base):
         cascade="all, delete-orphan", lazy="selectin", order_by="JobResource.resource_id"
     )
 
+    def place(self) -> tuple[int, int]:
+        return 1, self.sequence or 0  # its end comes after the events that led to it
+
 
 class JobResource(Base):
     """A resource that a job works on: no two unfinished jobs of one resource run at once, the earlier goes first."""
@@ -105,6 +110,7 @@ class Run(Base):
     # Tasks begun, and how many the playbook's last run had: what progress is measured by.
     steps_done: Mapped[int] = mapped_column(default=0)
     steps_total: Mapped[int] = mapped_column(default=0)
+    task: Mapped[str | None] = mapped_column(String(255))  # the one that was begun last
     rc: Mapped[int | None]
     started_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
     finished_at: Mapped[datetime | None]
@@ -119,7 +125,7 @@ class Run(Base):
         return moment
 
 
-class Event(Base):
+class Event(Numbered, Base):
     """One event of a run, in ansible-runner's order."""
 
     __tablename__ = "event"
@@ -130,3 +136,6 @@ class Event(Base):
     task: Mapped[str | None] = mapped_column(String(255))
     data: Mapped[dict[str, Any]] = mapped_column(default=dict)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    def place(self) -> tuple[int, int]:
+        return 0, self.counter

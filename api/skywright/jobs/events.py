@@ -9,7 +9,8 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
-from skywright.db.jobs import Event, Run
+from skywright.db.changes import touch
+from skywright.db.jobs import Event, Job, Run
 from skywright.jobs.results import item_results
 
 TASK_START = "playbook_on_task_start"
@@ -27,14 +28,19 @@ def store(session: Session, run_id: str, events: list[dict[str, Any]]) -> None:
     if not kept:
         return
     last = session.scalar(select(func.max(Event.counter)).where(Event.run_id == run_id)) or 0
-    session.add_all(_row(run_id, number, event) for number, event in enumerate(kept, last + 1))
+    rows = [_row(run_id, number, event) for number, event in enumerate(kept, last + 1)]
+    session.add_all(rows)
     run = session.get_one(Run, run_id)
-    run.steps_done += sum(event["event"] == TASK_START for event in kept)
+    begun = [row.task for row in rows if row.kind == TASK_START]
+    run.steps_done += len(begun)
+    run.task = begun[-1] if begun else run.task
     run.steps_total = max(run.steps_total, run.steps_done)
     run.events = (run.events or 0) + len(kept)
     failed = Counter(event["event_data"]["host"] for event in kept if _ends_host(event))
     if failed:
         run.failures = dict(Counter(run.failures or {}) + failed)
+    for job in session.scalars(select(Job).where(Job.run_id == run_id, Job.state == "running")):
+        touch(job)  # its progress
 
 
 def brief(items: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:

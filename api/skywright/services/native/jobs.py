@@ -91,7 +91,7 @@ def describe(session: Session, job: Job, *, admin: bool) -> dict[str, Any]:
         **view,
         "results": result_views(job, admin=admin),
         "steps": step_views(events),
-        "events": list(event_views(job, events, admin=admin)),
+        "events": list(event_views([job], events, admin=admin)),
     }
 
 

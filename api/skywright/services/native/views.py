@@ -16,10 +16,11 @@ def job_views(session: Session, jobs: Sequence[Job], *, admin: bool) -> list[dic
     """*jobs*, as they are listed."""
     ids = {job.run_id for job in jobs if job.run_id}
     runs = {run.id: run for run in session.scalars(select(Run).where(Run.id.in_(ids)))}
-    return [_job(job, runs.get(job.run_id or ""), admin=admin) for job in jobs]
+    return [job_view(job, runs.get(job.run_id or ""), admin=admin) for job in jobs]
 
 
-def _job(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
+def job_view(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
+    """*job*, whose run is *run*, as it is listed and followed."""
     waiting = job.state == "queued"
     view = {
         "id": job.id,
@@ -35,7 +36,11 @@ def _job(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
         "waiting_for": (job.waiting_for or "a free worker") if waiting else None,
         "waiting_since": isoformat(job.waiting_since, micro=True) if waiting else None,
         "cancel_requested": job.cancel_requested_at is not None,
-        "progress": {"done": run.steps_done if run else 0, "total": run.steps_total if run else 0},
+        "progress": {
+            "done": run.steps_done if run else 0,
+            "total": run.steps_total if run else 0,
+            "task": run.task if run else None,
+        },
         "created_at": isoformat(job.created_at, micro=True),
         "started_at": isoformat(job.started_at, micro=True),
         "finished_at": isoformat(job.finished_at, micro=True),
@@ -51,10 +56,10 @@ def result_views(job: Job, *, admin: bool) -> list[dict[str, Any]]:
     return items if admin else [{key: value for key, value in item.items() if key != "host"} for item in items]
 
 
-def event_views(job: Job, events: Iterable[Event], *, admin: bool) -> Iterator[dict[str, Any]]:
-    """What of *events* concerns *job*; an administrator sees all of the run."""
-    hosts = {host for host, _ in job.items}
-    items = {item for _, item in job.items}
+def event_views(jobs: Iterable[Job], events: Iterable[Event], *, admin: bool) -> Iterator[dict[str, Any]]:
+    """What of *events* concerns *jobs*; an administrator sees all of the run."""
+    hosts = {host for job in jobs for host, _ in job.items}
+    items = {item for job in jobs for _, item in job.items}
     for event in events:
         view = {
             "counter": event.counter,
