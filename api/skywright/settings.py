@@ -1,6 +1,7 @@
 """Settings: environment variables `SKYWRIGHT_*`, or `skywright.env` in the state directory, over sane defaults."""
 
 from functools import cached_property
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 
 from pydantic import Field
@@ -31,6 +32,8 @@ class Settings(BaseSettings):
     observe_seconds: int = Field(60, ge=0, description="How often the worker looks at the hosts; 0: never.")
     quarantine_failures: int = Field(3, ge=1, description="So many failures in a row to reach a host quarantine it.")
     unreachable_seconds: int = Field(900, ge=0, description="How long a user's job waits for a host that is silent.")
+    run_seconds: float = Field(7200, gt=0, description="How long a run may take; then it is ended, and its jobs say so.")
+    webhook_networks: str = Field("", description="Comma-separated networks that are not public, yet have webhooks.")
     keep_runs_days: float = Field(30, gt=0, description="How long runs are kept, with their records.")
     keep_runs: int = Field(10_000, ge=1, description="How many runs are kept.")
     keep_events_days: float = Field(14, gt=0, description="How long the events of runs are kept.")
@@ -60,6 +63,10 @@ class Settings(BaseSettings):
     @property
     def run_dir(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def webhook_network_list(self) -> list[IPv4Network | IPv6Network]:
+        return [ip_network(text.strip()) for text in self.webhook_networks.split(",") if text.strip()]
 
     @property
     def listen_addresses(self) -> list[str]:

@@ -191,7 +191,7 @@ def test_a_server_that_is_half_made_stays_where_it_is(cloud: Cloud) -> None:
 
 def test_a_job_on_a_host_that_does_not_answer_is_tried_later_and_later(cloud: Cloud) -> None:
     make(cloud, "s", host="a", status="SHUTOFF")
-    job_id = ask(cloud, "start", "s")
+    job_id = ask(cloud, "restore", "s", None)
     pauses = []
     for attempt in (1, 2):
         run(cloud, a=REFUSED)
@@ -211,7 +211,7 @@ def test_a_job_on_a_host_that_does_not_answer_is_tried_later_and_later(cloud: Cl
 
 def test_after_some_failures_only_the_observer_tries_a_host(cloud: Cloud) -> None:
     make(cloud, "s", host="a", status="SHUTOFF")
-    job_id = ask(cloud, "start", "s")
+    job_id = ask(cloud, "restore", "s", None)
     for _ in range(cloud.settings.quarantine_failures):
         run(cloud, a=REFUSED)
         time_passes(cloud, "a")
@@ -255,8 +255,8 @@ def test_a_host_that_is_not_who_it_was_is_quarantined_at_once(cloud: Cloud) -> N
 
 
 def test_a_user_waits_for_a_silent_host_for_a_bounded_time(cloud: Cloud) -> None:
-    make(cloud, "s", host="a", status="SHUTOFF")
-    started, cleanup = ask(cloud, "start", "s"), ask(cloud, "cleanup", "x", None, server_id="x", host="a", ports=[])
+    make(cloud, "s", host="a")
+    started, cleanup = ask(cloud, "create", "s"), ask(cloud, "cleanup", "x", None, server_id="x", host="a", ports=[])
     run(cloud, a=REFUSED)
     past = utcnow() - timedelta(seconds=cloud.settings.unreachable_seconds + 1)
     with cloud.database.write() as session:
@@ -268,6 +268,24 @@ def test_a_user_waits_for_a_silent_host_for_a_bounded_time(cloud: Cloud) -> None
     fault = server(cloud, "s").fault
     assert fault and fault["message"] == f"a is unreachable: {REFUSED}"
     assert job(cloud, cleanup).state == "queued"
+
+
+@pytest.mark.parametrize("known", [False, True])
+@pytest.mark.parametrize("action", ["start", "stop", "reboot"])
+def test_what_users_ask_of_a_silent_host_fails_at_once_and_changes_nothing(
+    cloud: Cloud, action: str, known: bool
+) -> None:
+    wanted = {"power": "shutoff", "boot_id": "new", "task_state": "powering-off"}
+    make(cloud, "s", host="a", status="ACTIVE", **wanted)
+    job_id = ask(cloud, action, "s", before={"power": "running", "boot_id": "old"})
+    if known:
+        quarantine(cloud, "a")
+        take(cloud)
+    else:
+        run(cloud, a=REFUSED)
+    ended, found = job(cloud, job_id), server(cloud, "s")
+    assert (ended.state, ended.error) == ("failed", f"a is unreachable: {REFUSED}")
+    assert (found.status, found.task_state, found.power, found.boot_id) == ("ACTIVE", None, "running", "old")
 
 
 def test_deleting_does_not_wait_for_a_host_and_cleans_up_when_it_is_back(cloud: Cloud) -> None:

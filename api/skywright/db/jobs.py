@@ -66,6 +66,8 @@ class Job(Numbered, Base):
     held_since: Mapped[datetime | None]
     put_off: Mapped[int] = mapped_column(default=0, server_default="0")
     forced: Mapped[bool] = mapped_column(default=False, server_default=false())  # an operator: do not wait for hosts
+    priority: Mapped[int] = mapped_column(default=0, server_default="0")  # an operator's; higher goes first
+    undoing: Mapped[bool] = mapped_column(default=False, server_default=false())  # canceled: it takes back what it did
     attempts: Mapped[int] = mapped_column(default=0)
     worker: Mapped[str | None] = mapped_column(String(255))
     lease_until: Mapped[datetime | None]

@@ -1,13 +1,12 @@
 """Claiming: which queued jobs run next, decided in one write transaction.
 
-Jobs of one resource run in the order of their submission; of different resources in parallel. All jobs of one
-playbook that may run are taken at once: their run costs little more than one job's.
+Jobs of one playbook that may run are taken together: their run costs little more than one job's. Which, says `turns`.
 """
 
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +14,11 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
-from skywright.db.jobs import Host, Job, JobResource, Run
+from skywright.db.jobs import Host, Job, Run
 from skywright.jobs.hosts import render_open
 from skywright.jobs.playbooks import Outcome, Work, registry
-from skywright.jobs.settle import canceled, settle
+from skywright.jobs.settle import cancel, settle
+from skywright.jobs.turns import Turns, choose
 from skywright.jobs.variables import reserved_key
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-BATCH = 50
-LOOK_AHEAD = 1000
 LEASE = timedelta(seconds=30)
 
 
@@ -42,9 +40,11 @@ class Claim:
     hosts: list[tuple[str, list[str], dict[str, Any]]]
 
 
-def claim(session: Session, cloud: "Cloud", worker: str, run_id: str) -> Claim | None:
+def claim(session: Session, cloud: "Cloud", worker: str, run_id: str, turns: Turns | None = None) -> Claim | None:
     """Take the next jobs; None when there are none that may run."""
-    jobs = _choose(session, cloud)
+    _settle_canceled(session, cloud)
+    session.flush()
+    jobs = choose(session, turns or Turns())
     if not jobs:
         return None
     now = utcnow()
@@ -70,36 +70,10 @@ def claim(session: Session, cloud: "Cloud", worker: str, run_id: str) -> Claim |
     return Claim(run_id, playbook, attempts, work, hosts)
 
 
-def _choose(session: Session, cloud: "Cloud") -> list[Job]:
-    """The first job that may run, and with it all others of its playbook; the waiting ones are told what for."""
-    taken = _resources_of_running(session)
-    now = utcnow()
-    chosen: list[Job] = []
-    for job in session.scalars(select(Job).where(Job.state == "queued").order_by(Job.sequence).limit(LOOK_AHEAD)).all():
-        if job.cancel_requested_at is not None:
-            settle(session, cloud, job, canceled(), "canceled")
-            continue
-        keys = {(resource.resource_type, resource.resource_id) for resource in job.resources}
-        blocker = next((taken[key] for key in keys if key in taken), None)
-        for key in keys:
-            taken.setdefault(key, job)
-        if blocker is not None:
-            _wait(job, f"job {blocker.id} ({blocker.playbook} {blocker.action})", now)
-        elif (job.not_before is None or job.not_before <= now) and (not chosen or chosen[0].playbook == job.playbook):
-            chosen.append(job)
-            if len(chosen) == BATCH:
-                break
-    return chosen
-
-
-def _resources_of_running(session: Session) -> dict[tuple[str, str], Job]:
-    running = select(JobResource, Job).join(Job, Job.sequence == JobResource.job_sequence).where(Job.state == "running")
-    return {(resource.resource_type, resource.resource_id): job for resource, job in session.execute(running)}
-
-
-def _wait(job: Job, reason: str, now: datetime) -> None:
-    if job.waiting_for != reason:
-        job.waiting_for, job.waiting_since = reason, now
+def _settle_canceled(session: Session, cloud: "Cloud") -> None:
+    canceled_jobs = select(Job).where(Job.state == "queued", Job.cancel_requested_at.is_not(None), ~Job.undoing)
+    for job in session.scalars(canceled_jobs.order_by(Job.sequence)).all():
+        cancel(session, cloud, job)
 
 
 def _last_steps(playbook: str) -> Any:
@@ -163,7 +137,8 @@ def _settle_unrunnable(session: Session, cloud: "Cloud", jobs: Sequence[Job], wo
     for job in jobs:
         job.items = sorted(map(list, work.depends.get(job.id, ())))
         if job.id in work.refused:
-            settle(session, cloud, job, Outcome(ok=False, error=work.refused[job.id]))
+            refused = Outcome(ok=False, error=work.refused[job.id], silent=job.id in work.silent)
+            settle(session, cloud, job, refused)
         elif not job.items:
             settle(session, cloud, job, Outcome(ok=True))
         else:

@@ -141,7 +141,7 @@ def render_open(
         holds = {name: hold for name, hold in holds.items() if hold.unreachable}
     if not holds:
         return list(jobs), render(jobs)
-    left, refused, waiting = list(jobs), {}, list[tuple[Job, Hold]]()
+    left, refused, silent, waiting = list(jobs), {}, set(), list[tuple[Job, Hold]]()
     while left:
         with session.begin_nested() as savepoint:
             work = render(left)
@@ -153,6 +153,7 @@ def render_open(
         for job, hold in stuck:
             if hold.unreachable and (job.id in work.impatient or _expired(cloud, job)):
                 refused[job.id] = _given_up(session, hold)
+                silent.add(job.id)
             else:
                 waiting.append((job, hold))
         left = [job for job in left if all(job is not other for other, _ in stuck)]
@@ -161,6 +162,7 @@ def render_open(
         _keep_waiting(job, hold)
     leave_out(work, holds)
     work.refused.update(refused)
+    work.silent |= silent
     return [job for job in jobs if job.state == "running"], work
 
 

@@ -88,7 +88,8 @@ class Results:
         wanted = sorted(depends)
         results = [result for key in wanted for result in self._items.get(key, ())]
         errors = [error for key in wanted if (error := self._error(key))]
-        return Outcome(ok=not errors, error="; ".join(dict.fromkeys(errors)) or None, results=results)
+        error = "; ".join(dict.fromkeys(errors)) or None
+        return Outcome(ok=not errors, error=error, results=results, silent=bool(self.silent(wanted)))
 
     def _error(self, key: tuple[str, str]) -> str | None:
         host, item = key

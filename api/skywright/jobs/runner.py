@@ -4,6 +4,7 @@ import codecs
 import io
 import json
 import logging
+import math
 import os
 import select
 import threading
@@ -25,7 +26,6 @@ log = logging.getLogger(__name__)
 RunEvent = dict[str, Any]
 Sink = Callable[[list[RunEvent]], None]
 
-LIMIT_SECONDS = 2 * 3600.0  # tasks have limits of their own; this one is for Ansible itself
 FLUSH_SECONDS = 0.5
 
 
@@ -61,7 +61,7 @@ class Run:
         launcher: Launcher,
         *,
         check: bool = False,
-        limit_seconds: float = LIMIT_SECONDS,
+        limit_seconds: float = math.inf,
     ) -> None:
         self._directory, self._project, self._launcher = directory, project, launcher
         self._arguments = "--check --diff" if check else None

@@ -1,15 +1,17 @@
 """Ending jobs: the job's state and its resources' status change in one transaction, once per attempt."""
 
 import logging
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from sqlalchemy.orm import Session
 
-from skywright.db.base import utcnow
+from skywright.db.base import after_commit, utcnow
 from skywright.db.jobs import Job
+from skywright.jobs import webhooks
 from skywright.jobs.events import brief
-from skywright.jobs.playbooks import Outcome, registry
+from skywright.jobs.playbooks import CREATE, Outcome, registry
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -19,10 +21,14 @@ log = logging.getLogger(__name__)
 MAX_ATTEMPTS = 5
 BACK_OFF = timedelta(seconds=2)
 UNFINISHED = ("queued", "running")
+CANCELED = "The job was canceled"
 
 
 def settle(session: Session, cloud: "Cloud", job: Job, outcome: Outcome, state: str | None = None) -> None:
     """End *job* with *outcome*; *state* when it is neither successful nor failed."""
+    if job.undoing:
+        left = "" if outcome.ok else f"; what it made is not removed yet: {outcome.error}"
+        outcome, state = replace(outcome, error=CANCELED + left, canceled=True), "canceled"
     job.state = state or ("successful" if outcome.ok else "failed")
     job.error = outcome.error
     job.result = {"items": brief(outcome.results, "host", "module")}
@@ -34,6 +40,7 @@ def settle(session: Session, cloud: "Cloud", job: Job, outcome: Outcome, state: 
     except Exception as error:
         log.exception("job %s: its outcome cannot be applied", job.id)
         job.state, job.error = "error", f"{outcome.error or 'The run ended well'}; applying that failed: {error}"
+    webhooks.announce(session, job)
     log.info(
         "job %s %s %s: %s",
         job.id,
@@ -46,8 +53,8 @@ def settle(session: Session, cloud: "Cloud", job: Job, outcome: Outcome, state: 
 
 def requeue(session: Session, cloud: "Cloud", job: Job, reason: str, *, counted: bool = True) -> None:
     """Let *job* run again, or give up with *reason* after too many attempts; *counted*: the attempt was its own."""
-    if job.cancel_requested_at is not None:
-        settle(session, cloud, job, canceled(), "canceled")
+    if job.cancel_requested_at is not None and not job.undoing:
+        cancel(session, cloud, job)
         return
     if counted and job.attempts - job.put_off >= MAX_ATTEMPTS:
         error = f"{reason}; given up after {job.attempts} attempts"
@@ -55,14 +62,28 @@ def requeue(session: Session, cloud: "Cloud", job: Job, reason: str, *, counted:
         return
     fields = {"job": job.id, "request": job.request_id}
     log.warning("job %s is queued again: %s", job.id, reason, extra=fields)
-    job.state, job.worker, job.lease_until, job.run_id = "queued", None, None, None
-    job.waiting_since, job.waiting_for = utcnow(), None
+    _back_to_queue(job)
     if counted:
         # What a run that was killed left on its hosts may still be ending.
         job.not_before = utcnow() + BACK_OFF * job.attempts
         job.waiting_for = f"another attempt: {reason}"
 
 
-def canceled() -> Outcome:
-    """The outcome of a job that someone canceled."""
-    return Outcome(ok=False, error="The job was canceled", canceled=True)
+def cancel(session: Session, cloud: "Cloud", job: Job) -> None:
+    """End *job*, of which no process lives, for someone wants that; one that made something first takes that back.
+
+    It does so in its own place of the queue: nothing else happens to its resources before.
+    """
+    if job.action != CREATE or job.attempts == 0:
+        settle(session, cloud, job, Outcome(ok=False, error=CANCELED, canceled=True), "canceled")
+        return
+    job.undoing = True
+    _back_to_queue(job)
+    job.not_before = job.held_by = None
+    job.waiting_for = "a worker, to take back what it made"
+    after_commit(session, "notify workers", cloud.queue.notify)
+
+
+def _back_to_queue(job: Job) -> None:
+    job.state, job.worker, job.lease_until, job.run_id = "queued", None, None, None
+    job.waiting_since, job.waiting_for = utcnow(), None

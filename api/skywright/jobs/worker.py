@@ -15,6 +15,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from sqlalchemy import select, update
+from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
@@ -26,7 +27,8 @@ from skywright.jobs.housekeeping import Housekeeping
 from skywright.jobs.playbooks import registry
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.settle import canceled, requeue, settle
+from skywright.jobs.settle import cancel, requeue, settle
+from skywright.jobs.turns import Turns
 from skywright.jobs.warm import Launcher
 from skywright.log import bound, configure
 from skywright.settings import load
@@ -68,6 +70,7 @@ class Worker:
         self._changed = threading.Lock()
         self._stopping = threading.Event()
         self._next_sweep = 0.0
+        self._turns = Turns()
         self._housekeeping = Housekeeping(cloud, self.name)
 
     def stop(self) -> None:
@@ -131,10 +134,12 @@ class Worker:
         with ExitStack() as until_taken:
             directory = until_taken.enter_context(RunDirectory(self.cloud.settings.run_dir, run_id))
             with self.cloud.database.write() as session:
-                claimed = claim(session, self.cloud, self.name, run_id)
+                claimed = claim(session, self.cloud, self.name, run_id, self._turns)
             if claimed is None or not claimed.hosts:
                 return claimed is not None
-            active = Active(claimed, runner.Run(directory, self._project, claimed.playbook, self._launcher))
+            limit = claimed.work.limit_seconds or self.cloud.settings.run_seconds
+            run = runner.Run(directory, self._project, claimed.playbook, self._launcher, limit_seconds=limit)
+            active = Active(claimed, run)
             with self._changed:
                 self._active[run_id] = active
             self._pool.submit(self._execute, active, directory)
@@ -179,17 +184,22 @@ class Worker:
             row = session.get_one(Run, claimed.run_id)
             hosts.note(session, self.cloud, results, row.started_at)
             for job in jobs_of(session, claimed.attempts):
-                outcome = results.outcome(claimed.work.depends[job.id])
-                if results.canceled and job.cancel_requested_at is None:
-                    requeue(session, self.cloud, job, "Its run was ended for another reason", counted=False)
-                elif results.canceled:
-                    settle(session, self.cloud, job, canceled(), "canceled")
-                elif results.lost and not outcome.ok:
-                    requeue(session, self.cloud, job, outcome.error or "The run was killed")
-                elif not hosts.put_off(session, self.cloud, job, claimed.work, results):
-                    settle(session, self.cloud, job, outcome)
+                self._settle_job(session, job, claimed, results)
             row.state, row.rc, row.finished_at = results.state, results.rc, utcnow()
         log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state, extra={"run": claimed.run_id})
+
+    def _settle_job(self, session: Session, job: Job, claimed: Claim, results: Results) -> None:
+        outcome = results.outcome(claimed.work.depends[job.id])
+        # Of the jobs of a run that took too long any may be the reason: they get another one.
+        doubtful = results.lost or (results.timed_out and len(claimed.attempts) > 1)
+        if results.canceled and (job.cancel_requested_at is None or job.undoing):
+            requeue(session, self.cloud, job, "Its run was ended for another reason", counted=False)
+        elif results.canceled:
+            cancel(session, self.cloud, job)
+        elif doubtful and not outcome.ok:
+            requeue(session, self.cloud, job, outcome.error or "The run was killed")
+        elif not hosts.put_off(session, self.cloud, job, claimed.work, results):
+            settle(session, self.cloud, job, outcome)
 
     def _give_back(self, active: Active, reason: str) -> None:
         with self.cloud.database.write() as session:
@@ -214,7 +224,7 @@ class Worker:
             mine = dict(self._active)
         if mine:
             with self.cloud.database.read() as session:
-                wanted = Job.cancel_requested_at.is_not(None) & (Job.state == "running")
+                wanted = Job.cancel_requested_at.is_not(None) & (Job.state == "running") & ~Job.undoing
                 found = session.scalars(select(Job.run_id).where(Job.run_id.in_(mine), wanted).distinct()).all()
             for run_id in found:
                 mine[run_id or ""].run.cancel()

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 Item = dict[str, Any]
 
+# A job of this action that is canceled after it began is rendered once more, now with `undoing`: as absent.
+CREATE = "create"
+
 
 @dataclass
 class Work:
@@ -35,6 +38,10 @@ class Work:
     # {job id: host name}: jobs that chose this host only now. If it does not answer, they may choose again: such a
     # job is rendered with its argument `avoid`.
     chosen: dict[str, str] = field(default_factory=dict)
+    # How long the run may take at most; None: as long as the settings allow.
+    limit_seconds: float | None = None
+    # Of the refused jobs, those that only a host's silence keeps from running.
+    silent: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -45,7 +52,8 @@ class Outcome:
     error: str | None = None
     # The results of the items that the job depends on: each has host, module, id, changed, perhaps status and error.
     results: list[dict[str, Any]] = field(default_factory=list)
-    canceled: bool = False
+    canceled: bool = False  # then `ok` tells whether what the job made is gone
+    silent: bool = False  # nothing but hosts that did not answer went wrong
 
 
 class Playbook(Protocol):

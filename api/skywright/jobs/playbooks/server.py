@@ -4,30 +4,23 @@ All but deletions say the same thing: the server as it is wanted now. A run can 
 """
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright import ipam
-from skywright.db import isoformat, utcnow
 from skywright.db.compute import Server
 from skywright.db.jobs import Host, Job
 from skywright.db.network import Network, Port
-from skywright.jobs.playbooks import Item, Outcome, Work
+from skywright.jobs.playbooks import CREATE, Item, Outcome, Work
 from skywright.jobs.playbooks.config_drive import config_drive
-from skywright.jobs.playbooks.image import image_item, server_left
-from skywright.jobs.playbooks.network import PortChange, is_null, network_items
+from skywright.jobs.playbooks.image import image_item
+from skywright.jobs.playbooks.network_items import PortChange, is_null, network_items
+from skywright.jobs.playbooks.server_outcomes import CLEANUP, DELETING, IMPATIENT, ports_of, server_id_of, settle
 from skywright.jobs.scheduler import NoValidHost, Scheduler
-from skywright.jobs.submit import enqueue
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
-
-CLEANUP = "cleanup"
-FIRST_CLEANUP = timedelta(seconds=30)
-LAST_CLEANUP = timedelta(hours=1)
 
 
 class ServerPlaybook:
@@ -39,21 +32,7 @@ class ServerPlaybook:
         return _Rendering(session, jobs, cloud).render()
 
     def settle(self, session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None:
-        if job.action == CLEANUP:
-            if not outcome.ok and not outcome.canceled:
-                _clean_up_later(session, cloud, job.arguments)
-            return
-        server = session.get(Server, _server_id(job))
-        if server is None or server.deleted_at is not None:
-            return
-        if job.action == "delete":
-            _settle_delete(session, server, outcome, cloud)
-        elif outcome.ok:
-            _settle_present(session, server)
-        elif outcome.canceled and job.action != "create":
-            _end_task(server)
-        else:
-            _fail(server, job, outcome)
+        settle(session, job, outcome, cloud)
 
 
 class _Rendering:
@@ -65,7 +44,7 @@ class _Rendering:
         self.changes: list[PortChange] = []
         self.port_jobs: dict[str, str] = {}  # {port id: job id}
         self.hosts = {host.name: host for host in session.scalars(select(Host))}
-        ids = [_server_id(job) for job in jobs]
+        ids = [server_id_of(job) for job in jobs]
         self.servers = {row.id: row for row in session.scalars(select(Server).where(Server.id.in_(ids)))}
         self.ports: dict[str, list[Port]] = {}
         for port in ports_of(session, ids):
@@ -87,13 +66,13 @@ class _Rendering:
 
     def _place(self) -> None:
         """Give servers without a host one; those that no host can take are refused."""
-        waiting = [job for job in self.jobs if job.action == "create" and self._homeless(job)]
+        waiting = [job for job in self.jobs if job.action == CREATE and not job.undoing and self._homeless(job)]
         if not waiting:
             return
         self.session.flush()
         scheduler = Scheduler(self.session, self.cloud.settings)
         for job in waiting:
-            server = self.servers[_server_id(job)]
+            server = self.servers[server_id_of(job)]
             try:
                 scheduler.place(server)
             except NoValidHost as error:
@@ -106,7 +85,7 @@ class _Rendering:
         self.session.flush()
 
     def _homeless(self, job: Job) -> bool:
-        server = self.servers.get(_server_id(job))
+        server = self.servers.get(server_id_of(job))
         if server is None or server.deleted_at is not None:
             return False
         if "avoid" in job.arguments:  # the host that was chosen before did not answer
@@ -116,16 +95,20 @@ class _Rendering:
         return server.host is None
 
     def _render(self, job: Job) -> None:
-        server = self.servers.get(_server_id(job))
+        server = self.servers.get(server_id_of(job))
         if job.action == CLEANUP:
-            self._absent(job, job.arguments["host"], _server_id(job), _ghosts(self.session, job.arguments))
+            self._absent(job, job.arguments["host"], server_id_of(job), _ghosts(self.session, job.arguments))
         elif server is None or server.host is None or server.deleted_at is not None:
             return
-        elif job.action == "delete":
+        elif job.action == "delete" or job.undoing:
             self.work.impatient.add(job.id)
+            if job.undoing and server.task_state == DELETING:
+                return  # what follows removes it all
             self._absent(job, server.host, server.id, self.ports.get(server.id, []))
         else:
-            if job.action == "create" and server.wanted_host is not None and job.id in self.work.chosen:
+            if job.action in IMPATIENT and job.user_id is not None:
+                self.work.impatient.add(job.id)
+            if job.action == CREATE and server.wanted_host is not None and job.id in self.work.chosen:
                 self.work.impatient.add(job.id)  # there is no other host for it, and nothing of it is anywhere yet
             self._present(job, server, server.host)
 
@@ -144,7 +127,7 @@ class _Rendering:
         # What a server needs to stop, it has.
         if job.action != "stop" and not null:
             image = self._image(server.image_id)
-            if image is None and job.action == "create":
+            if image is None and job.action == CREATE:
                 self.work.refused[job.id] = f"Image {server.image_id} is not active, or not a raw or qcow2 disk."
                 return
             if image is not None:
@@ -197,89 +180,9 @@ def server_item(server: Server, ports: Sequence[Port], networks: dict[str, Netwo
     }
 
 
-def ports_of(session: Session, server_ids: Sequence[str]) -> list[Port]:
-    """The ports of servers, each server's in the order of its interfaces."""
-    query = select(Port).where(Port.device_id.in_(server_ids)).order_by(Port.created_at, Port.id)
-    return list(session.scalars(query))
-
-
-def mark_deleted(session: Session, server: Server) -> None:
-    """The server is gone for its user. Its ports go too; those that the user brought are free again."""
-    for port in ports_of(session, [server.id]):
-        if port.id in server.kept_ports:
-            port.device_id = port.device_owner = port.host = ""
-            port.status = "DOWN"
-        else:
-            ipam.delete_port(session, port)
-    server.status, server.task_state, server.power_state = "DELETED", None, 0
-    server.deleted_at = utcnow()
-
-
-def _server_id(job: Job) -> str:
-    return job.resources[0].resource_id
-
-
 def _networks(session: Session, ports: Iterable[Port]) -> dict[str, Network]:
     ids = {port.network_id for port in ports}
     return {row.id: row for row in session.scalars(select(Network).where(Network.id.in_(ids)))}
-
-
-def _settle_present(session: Session, server: Server) -> None:
-    """The server is on its host as it was wanted."""
-    running = server.power == "running"
-    server.status, server.power_state = ("ACTIVE", 1) if running else ("SHUTOFF", 4)
-    server.fault = None
-    _end_task(server)
-    server.launched_at = server.launched_at or utcnow()
-    ipam.ports_up(session, ports_of(session, [server.id]))
-
-
-def _fail(server: Server, job: Job, outcome: Outcome) -> None:
-    server.status = "ERROR"
-    _end_task(server)
-    if job.action == "create":
-        server.power_state = 0
-    text = outcome.error or "The job failed without a reason."
-    server.fault = {
-        "code": 500,
-        "message": text[:255],
-        "created": isoformat(utcnow()),
-        "details": f"Job {job.id} ({job.action}): {text}",
-    }
-
-
-def _end_task(server: Server) -> None:
-    """The job's task is over; a deletion that was asked for meanwhile still waits for its turn."""
-    if server.task_state != "deleting":
-        server.task_state = None
-
-
-def _settle_delete(session: Session, server: Server, outcome: Outcome, cloud: "Cloud") -> None:
-    """Deleting works for the user even if the host does not answer: what is left there is removed later."""
-    if outcome.canceled:
-        server.task_state = None
-        return
-    if not outcome.ok and server.host is not None:
-        ports = [
-            {"id": port.id, "mac": port.mac_address, "network_id": port.network_id}
-            for port in ports_of(session, [server.id])
-        ]
-        arguments = {"server_id": server.id, "host": server.host, "ports": ports, "attempt": 0}
-        _clean_up_later(session, cloud, arguments)
-    mark_deleted(session, server)
-    session.flush()
-    server_left(session, server.image_id, cloud)
-
-
-def _clean_up_later(session: Session, cloud: "Cloud", arguments: dict[str, Any]) -> None:
-    """Queue another try to remove what is left, each twice as late as the one before."""
-    attempt = int(arguments["attempt"])
-    # A host that left the inventory took everything with it.
-    if session.get(Host, arguments["host"]) is None:
-        return
-    following = arguments | {"attempt": attempt + 1}
-    job = enqueue(session, cloud.queue, "server", CLEANUP, [("server", arguments["server_id"])], following)
-    job.not_before = utcnow() + min(FIRST_CLEANUP * 2 ** min(attempt, 16), LAST_CLEANUP)
 
 
 def _ghosts(session: Session, arguments: dict[str, Any]) -> list[Port]:

@@ -88,15 +88,13 @@ def _refuse(context: Context, server_id: str, name: str) -> NoReturn:
 def _start(context: Context, server_id: str, _argument: Any) -> None:
     server = own_server(context, server_id)
     require(server, "start", ("SHUTOFF",))
-    server.power, server.task_state = "running", "powering-on"
-    _submit(context, server, "start")
+    _submit(context, server, "start", "powering-on", power="running")
 
 
 def _stop(context: Context, server_id: str, _argument: Any) -> None:
     server = own_server(context, server_id)
     require(server, "stop", ("ACTIVE", "ERROR"))
-    server.power, server.task_state = "shutoff", "powering-off"
-    _submit(context, server, "stop")
+    _submit(context, server, "stop", "powering-off", power="shutoff")
 
 
 def _reboot(context: Context, server_id: str, argument: Any) -> None:
@@ -108,9 +106,8 @@ def _reboot(context: Context, server_id: str, argument: Any) -> None:
         require(server, "reboot", ("ACTIVE",))
     else:
         require(server, "reboot", ("ACTIVE", "SHUTOFF", "ERROR"), (None, "rebooting"))
-    server.power, server.boot_id, server.reboot = "running", new_uuid(), kind.lower()
-    server.task_state = "rebooting" if kind == "SOFT" else "rebooting_hard"
-    _submit(context, server, "reboot")
+    task = "rebooting" if kind == "SOFT" else "rebooting_hard"
+    _submit(context, server, "reboot", task, power="running", boot_id=new_uuid(), reboot=kind.lower())
 
 
 def _lock(context: Context, server_id: str, argument: Any) -> None:
@@ -148,8 +145,13 @@ def _delete(context: Context, server_id: str, _argument: Any) -> None:
     delete(context, own_server(context, server_id))
 
 
-def _submit(context: Context, server: Server, action: str) -> None:
-    submit(context, "server", action, [("server", server.id)])
+def _submit(context: Context, server: Server, action: str, task: str, **wanted: str) -> None:
+    """Have the server brought to what is *wanted*; the job remembers what was, should it come to nothing."""
+    before = {name: getattr(server, name) for name in wanted}
+    server.task_state = task
+    for name, value in wanted.items():
+        setattr(server, name, value)
+    submit(context, "server", action, [("server", server.id)], {"before": before})
 
 
 ACTIONS: Mapping[str, Action] = {

@@ -1,12 +1,14 @@
 """Deleting servers: in every status, and at once where nothing was built yet."""
 
-from sqlalchemy import select, update
+from collections.abc import Sequence
+
+from sqlalchemy import func, select, update
 
 from skywright.db import utcnow
 from skywright.db.compute import Server
 from skywright.db.jobs import Job, JobResource
 from skywright.http import Context
-from skywright.jobs.playbooks.server import mark_deleted
+from skywright.jobs.playbooks.server_outcomes import DELETING, mark_deleted
 from skywright.jobs.submit import submit
 
 UNFINISHED = ("queued", "running")
@@ -22,11 +24,24 @@ def delete(context: Context, server: Server) -> None:
         job = submit(context, "server", "delete", [("server", server.id)])
         job.state, job.started_at, job.finished_at, job.waiting_since = "successful", utcnow(), utcnow(), None
         return
+    server.task_state = DELETING
+    context.db.flush()
     for job in jobs:
-        if job.held_by is not None:  # it waits for its host, and the deletion must not wait with it
-            job.cancel_requested_at = utcnow()
-    server.task_state = "deleting"
+        for needless in [job] if job.state == "queued" else _needless_run(context, job):
+            needless.cancel_requested_at = needless.cancel_requested_at or utcnow()
     submit(context, "server", "delete", [("server", server.id)])
+
+
+def _needless_run(context: Context, job: Job) -> Sequence[Job]:
+    """The jobs of the run of *job*, if all of them work on servers that are being deleted.
+
+    Otherwise the deletion waits for the run: deleting shall not be a way to disturb others.
+    """
+    jobs = context.db.scalars(select(Job).where(Job.run_id == job.run_id, Job.state == "running")).all()
+    servers = {row.resource_id for other in jobs for row in other.resources if row.resource_type == "server"}
+    deleting = select(func.count()).where(Server.id.in_(servers), Server.task_state == DELETING)
+    needless = all(other.playbook == "server" for other in jobs) and context.db.scalar(deleting) == len(servers)
+    return jobs if needless else ()
 
 
 def _unfinished(context: Context, server: Server) -> list[Job]:
