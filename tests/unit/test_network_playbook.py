@@ -17,7 +17,8 @@ from skywright.db import Database
 from skywright.db.jobs import Host, Job
 from skywright.db.network import Network, NetworkHost, Port, Subnet
 from skywright.jobs.playbooks import Outcome
-from skywright.jobs.playbooks.network import PLAYBOOK, PortChange, network_items
+from skywright.jobs.playbooks.network import PLAYBOOK
+from skywright.jobs.playbooks.network_items import PortChange, network_items
 
 SPEC = Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml"
 CLOUD = cast(Cloud, SimpleNamespace(queue=SimpleNamespace(notify=lambda: None)))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# Why a domain is off, as libvirt says, when it was the guest's own will.
+OWN_WILL = "shutdown"
 # Nova's numbers. A server whose domain is gone has none; whoever starts it makes the domain anew.
 POWER = {"running": 1, "paused": 3, "shutoff": 4, "crashed": 6}
 STATUS = {0: "SHUTOFF", 1: "ACTIVE", 4: "SHUTOFF", 6: "SHUTOFF"}
@@ -91,11 +93,11 @@ def _restore_servers(session: Session, host: Host, cloud: "Cloud") -> None:
 
 def _observe_servers(session: Session, results: Iterable[dict[str, Any]], since: datetime) -> None:
     """Let servers be what hosts said of them in a run that began at *since*."""
+    told = [result for result in results if result.get("domains") is not None]
     seen = {
-        result["host"]: {domain["id"]: POWER.get(domain["power"], 0) for domain in result["domains"]}
-        for result in results
-        if result.get("domains") is not None
+        result["host"]: {domain["id"]: POWER.get(domain["power"], 0) for domain in result["domains"]} for result in told
     }
+    own_will = {domain["id"] for result in told for domain in result["domains"] if domain.get("reason") == OWN_WILL}
     columns = (Server.id, Server.host, Server.status, Server.power_state)
     query = select(*columns).where(Server.host.in_(seen), Server.deleted_at.is_(None))
     differing = {}
@@ -108,6 +110,8 @@ def _observe_servers(session: Session, results: Iterable[dict[str, Any]], since:
         server = session.get_one(Server, server_id)
         log.warning("server %s: %s on %s, was %s", server_id, differing[server_id][1], server.host, server.status)
         server.power_state, server.status = differing[server_id]
+        if server_id in own_will and server.status == "SHUTOFF":
+            server.power = "shutoff"  # else it is drift that it does not run, and converging starts it
 
 
 def _changed_since(session: Session, server_ids: Iterable[str], since: datetime) -> set[str]:

@@ -1,6 +1,6 @@
 """Images in hosts' caches: what servers' jobs bring there, and what leaves after an image was deleted."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 from sqlalchemy import select
@@ -45,7 +45,8 @@ def server_left(session: Session, image_id: str | None, cloud: "Cloud") -> None:
 
 
 class ImagePlaybook:
-    """Jobs of one image each. `delete`: it leaves the caches of the hosts where no server is based on it.
+    """Jobs of one image each. `delete`: it leaves the caches of the hosts where no server is based on it; `converge`:
+    it comes back into the caches of some hosts.
 
     A server that is being made has its host before its image is fetched there, and none is made of a deleted image:
     so hosts that are not in use when this is rendered stay so.
@@ -60,7 +61,10 @@ class ImagePlaybook:
             for host in session.scalars(select(Host).where(Host.up).order_by(Host.name))
             if "computes" in host.groups
         ]
-        for image_id, carriers in _by_image(jobs).items():
+        for job in jobs:
+            if job.action == "converge":
+                self._bring_back(session, job, cloud, work)
+        for image_id, carriers in _by_image(job for job in jobs if job.action != "converge").items():
             used = set(
                 session.scalars(select(Server.host).where(Server.image_id == image_id, Server.deleted_at.is_(None)))
             )
@@ -71,16 +75,28 @@ class ImagePlaybook:
                 work.depends[job.id] = {(host, image_id) for host in free}
         return work
 
+    @staticmethod
+    def _bring_back(session: Session, job: Job, cloud: "Cloud", work: Work) -> None:
+        image_id = job.resources[0].resource_id
+        item = image_item(session, image_id, cloud)
+        if item is None:
+            work.refused[job.id] = f"Image {image_id} was deleted: it cannot be fetched again."
+            return
+        for host in job.arguments["hosts"]:
+            work.items.setdefault(host, {}).setdefault("images", []).append(item)
+        work.depends[job.id] = {(host, image_id) for host in job.arguments["hosts"]}
+
     def settle(self, session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None:
         """The image is long gone for its users: the job's own outcome says all."""
 
 
-def _by_image(jobs: Sequence[Job]) -> dict[str, list[Job]]:
+def _by_image(jobs: Iterable[Job]) -> dict[str, list[Job]]:
     """The jobs of each image: several may ask for the same."""
     found: dict[str, list[Job]] = {}
     for job in jobs:
         for resource in job.resources:
-            found.setdefault(resource.resource_id, []).append(job)
+            if resource.resource_type == "image":
+                found.setdefault(resource.resource_id, []).append(job)
     return found
 
 

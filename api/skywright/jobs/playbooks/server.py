@@ -16,7 +16,7 @@ from skywright.jobs.playbooks import CREATE, Item, Outcome, Work
 from skywright.jobs.playbooks.config_drive import config_drive
 from skywright.jobs.playbooks.image import image_item
 from skywright.jobs.playbooks.network_items import PortChange, is_null, network_items
-from skywright.jobs.playbooks.server_outcomes import CLEANUP, DELETING, IMPATIENT, ports_of, server_id_of, settle
+from skywright.jobs.playbooks.server_outcomes import CLEANUP, DELETING, IMPATIENT, TIDY, ports_of, server_id_of, settle
 from skywright.jobs.scheduler import NoValidHost, Scheduler
 
 if TYPE_CHECKING:
@@ -96,7 +96,9 @@ class _Rendering:
 
     def _render(self, job: Job) -> None:
         server = self.servers.get(server_id_of(job))
-        if job.action == CLEANUP:
+        if job.action == TIDY and server and not server.deleted_at and server.host == job.arguments["host"]:
+            self.work.refused[job.id] = "It is no leftover: it has come back to this host."
+        elif job.action in (CLEANUP, TIDY):
             self._absent(job, job.arguments["host"], server_id_of(job), _ghosts(self.session, job.arguments))
         elif server is None or server.host is None or server.deleted_at is not None:
             return
@@ -133,7 +135,10 @@ class _Rendering:
             if image is not None:
                 self._add(host, "images", image)
                 self.work.depends.setdefault(job.id, set()).add((host, image["id"]))
-        self._server(job, host, server_item(server, ports, self.networks, null=null))
+        item = server_item(server, ports, self.networks, null=null)
+        if job.action == CREATE or job.arguments.get("recreate_disk"):
+            item["launched"] = False
+        self._server(job, host, item)
         if job.action != "stop":
             self._plug(job, host, ports, present=True)
 
@@ -174,6 +179,7 @@ def server_item(server: Server, ports: Sequence[Port], networks: dict[str, Netwo
         "vcpus": server.vcpus,
         "memory_mib": server.ram_mib,
         "image_id": server.image_id,
+        "launched": server.launched_at is not None,
         "disk_gib": server.flavor["disk"],
         "ports": [{"id": port.id, "mac": port.mac_address, "mtu": networks[port.network_id].mtu} for port in ports],
         "config_drive": config_drive(server, ports, networks) if server.config_drive and not null else None,

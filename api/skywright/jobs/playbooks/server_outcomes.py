@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
 CLEANUP = "cleanup"
+# Repairing what drifted, and removing from a host what no record knows: jobs/repair.py.
+CONVERGE, TIDY = "converge", "tidy"
 DELETING = "deleting"
 # What users do to servers and wait for: where a host does not answer, they are told so, and nothing has changed.
 IMPATIENT = ("start", "stop", "reboot")
@@ -34,7 +36,7 @@ def settle(session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None
             _clean_up_later(session, cloud, job.arguments)
         return
     server = session.get(Server, server_id_of(job))
-    if server is None or server.deleted_at is not None:
+    if job.action == TIDY or server is None or server.deleted_at is not None:
         return
     if job.action == "delete":
         _settle_delete(session, server, job, outcome, cloud)
@@ -44,7 +46,7 @@ def settle(session: Session, job: Job, outcome: Outcome, cloud: "Cloud") -> None
         _as_before(server, job)
     elif outcome.ok:
         _settle_present(session, server)
-    else:
+    elif job.action != CONVERGE:  # what could not be repaired is as it was: the job tells why
         _fail(server, job, outcome)
 
 
