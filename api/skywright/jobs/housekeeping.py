@@ -1,4 +1,4 @@
-"""What a worker does beside its runs: say that it lives, and forget what need not be kept."""
+"""What a worker does beside its runs: say that it lives, tell webhooks, and forget what need not be kept."""
 
 import logging
 import time
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from skywright.db.base import utcnow
 from skywright.db.operations import Heartbeat
 from skywright.jobs import retention
+from skywright.jobs.deliveries import Deliveries
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -21,11 +22,13 @@ class Housekeeping:
 
     def __init__(self, cloud: "Cloud", name: str) -> None:
         self._cloud, self._name = cloud, name
+        self._deliveries = Deliveries(cloud)
         self._next_beat = 0.0
         self._next_retention = time.monotonic() + cloud.settings.retention_seconds
 
     def turn(self, runs: int) -> None:
         """Do what is due; *runs* are active."""
+        self._deliveries.start()
         now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
@@ -39,6 +42,7 @@ class Housekeeping:
 
     def end(self) -> None:
         """The worker stops: nobody need miss it."""
+        self._deliveries.stop()
         with self._cloud.database.write() as session:
             row = session.get(Heartbeat, self._name)
             if row is not None:

@@ -12,6 +12,12 @@ POLICIES = {
     "operations:plan": ANYONE,
     "operations:audit:list": READER,
     "operations:audit:list_all": ADMIN,
+    "operations:webhooks:list": READER,
+    "operations:webhooks:show": READER,
+    "operations:webhooks:create": MEMBER,
+    "operations:webhooks:delete": MEMBER,
+    # Of all projects' jobs: to be told of them, and to see who is.
+    "operations:webhooks:all_projects": ADMIN,
     "operations:hosts:list": ADMIN,
     "operations:hosts:show": ADMIN,
     # A host's variables say how Ansible reaches it: whoever sets them can make the controller do anything.
