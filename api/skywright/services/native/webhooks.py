@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
 from fastapi import Query
@@ -19,9 +19,9 @@ from skywright.jobs.addresses import PORTS, permitted
 router = Router()
 
 MOST = 10  # of a project
-STATES = ("successful", "failed", "canceled", "error")
 
 State = Literal["successful", "failed", "canceled", "error"]
+STATES: tuple[State, ...] = get_args(State)
 Playbook = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_./-]{1,64}$")]
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
