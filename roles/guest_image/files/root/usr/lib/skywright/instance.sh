@@ -40,8 +40,12 @@ apply_instance_data() {
 		rm -f $STATE/user-data-done /etc/dropbear/*
 		set_keys
 		set_password "$(field password)"
-		echo "$uuid" >$STATE/instance
 	fi
+}
+
+# Says that the instance is made: after what it consists of is on the disk, for a power cut may come at any time.
+keep_instance() {
+	[ -n "$uuid" ] && [ "$uuid" != "$(cat $STATE/instance)" ] && echo "$uuid" >$STATE/instance
 }
 
 # field NAME: the values of a field, one a line.
