@@ -42,3 +42,15 @@ def selected(value: Any, name: str = "", depth: int = 0) -> Any:
     if is_secret(name) or not _KEPT.match(name):
         return HIDDEN
     return str(value)[:TEXT_LIMIT]
+
+
+def without_secrets(data: Any) -> Any:
+    """*data* with every text hidden that is called like a secret."""
+    if isinstance(data, dict):
+        return {
+            key: HIDDEN if isinstance(value, str) and value and is_secret(key) else without_secrets(value)
+            for key, value in data.items()
+        }
+    if isinstance(data, list):
+        return [without_secrets(value) for value in data]
+    return data

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from skywright.cli.plan_view import show
 from skywright.cli.planning_proxy import Outcome
-from skywright.services.native.plan_views import without_secrets
+from skywright.redact import without_secrets
 
 ITEM = {"kind": "server", "id": "s1", "module": "libvirt_domain", "action": "update", "changed": True, "error": None}
 JOB = {"playbook": "server", "action": "stop", "resources": [{"type": "server", "id": "s1"}]}

@@ -1,6 +1,7 @@
 """A rehearsal: a database that requests use as always, and that forgets what they did.
 
 All of its writing transactions are one, which is never committed: what the first writes, the next one reads.
+A `Joint` is the same, but for its end: there the one transaction is committed.
 """
 
 import time
@@ -83,3 +84,31 @@ class Rehearsal(Database):
     def _notice(self, *execution: Any) -> None:
         context = execution[4]
         self.wrote = self.wrote or context.isinsert or context.isupdate or context.isdelete
+
+
+class Joint(Rehearsal):
+    """*database* in one transaction, from the first write until `keep`: a request, and what is recorded of it, happen
+    together or not at all.
+    """
+
+    @contextmanager
+    def write(self, patience: float = PATIENCE) -> Iterator[Session]:
+        """The one transaction; an exception takes back what was written, and was to be told, since here."""
+        self._hurry()
+        session = self._session or self._begin(patience)
+        calls = dict(session.info.get("after_commit", {}))
+        try:
+            with session.begin_nested():
+                yield session
+        except BaseException:
+            session.info["after_commit"] = calls
+            raise
+
+    def refuse(self, reason: str) -> NoReturn:
+        """End a request that is more than a transaction."""
+        self.refused = BadRequest(f"This request is not one transaction: {reason}")
+        raise self.refused
+
+    def keep(self) -> None:
+        """Commit everything."""
+        self._transaction.close()

@@ -9,7 +9,6 @@ import asyncio
 import re
 from collections.abc import MutableMapping
 from typing import Annotated, Any, Literal
-from urllib.parse import unquote
 
 import anyio
 import anyio.to_thread
@@ -22,10 +21,11 @@ from skywright.db.jobs import Job
 from skywright.db.rehearsal import Rehearsal
 from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
+from skywright.http.inside import Answer, ask, scope_of
 from skywright.http.router import json_response, request_context
 from skywright.jobs.draft import Draft, draft
 from skywright.jobs.warm import LauncherError
-from skywright.services.native.plan_views import Answer, plan_view
+from skywright.services.native.plan_views import plan_view
 
 router = Router()
 
@@ -34,7 +34,7 @@ RUNNING = 2
 WAITING = 16
 # Beside the body, what a request means may depend on these.
 HEADERS = ("content-type", "openstack-api-version", "x-openstack-nova-api-version")
-_PATH = re.compile(r"/[!-~]*")
+URL_PATH = re.compile(r"/[!-~]*")
 
 HeaderName = Annotated[str, Field(pattern=rf"(?i)^({'|'.join(HEADERS)})$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,255}$")]
@@ -84,10 +84,10 @@ def rehearse(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) -> tupl
     """The answer to a request, the runs that it would lead to, and whether it would change any record."""
     rehearsal = Rehearsal(cloud.database)
     rehearsed = cloud.rehearsed(rehearsal)
-    scope["state"] = {"cloud": rehearsed}
+    scope["state"]["cloud"] = rehearsed
     try:
         # A loop of its own: the request needs threads while this one holds the write lock for it.
-        answer = asyncio.run(_ask(cloud, scope, body))
+        answer = asyncio.run(ask(cloud, scope, body))
         if rehearsal.refused is not None:
             raise rehearsal.refused
         if not answer.ok:
@@ -108,45 +108,10 @@ def _scope(context: Context, body: PlanRequest) -> dict[str, Any]:
     if prefix is None:
         raise BadRequest(f"There is no service of type {body.service!r} whose requests can be planned.")
     path, _, query = body.path.partition("?")
-    if not _PATH.fullmatch(path) or not _PATH.fullmatch(f"/{query}"):
+    if not URL_PATH.fullmatch(path) or not URL_PATH.fullmatch(f"/{query}"):
         raise BadRequest("The path begins with a slash and is encoded as in a URL.")
     outer = context.request
     own = {name.lower(): value for name, value in body.headers.items()}
     kept = {name: outer.headers[name] for name in ("x-auth-token", "host") if name in outer.headers}
     headers = {"content-type": "application/json", **own, **kept}
-    return {
-        "type": "http",
-        "asgi": outer.scope["asgi"],
-        "http_version": "1.1",
-        "method": body.method,
-        "scheme": outer.scope["scheme"],
-        "path": unquote(prefix + path),
-        "raw_path": (prefix + path).encode(),
-        "query_string": query.encode(),
-        "root_path": "",
-        "headers": [(name.encode(), value.encode("latin-1")) for name, value in headers.items()],
-        "client": outer.scope["client"],
-        "server": outer.scope["server"],
-    }
-
-
-async def _ask(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) -> Answer:
-    """The API's answer to the request *scope*."""
-    assert cloud.gateway is not None
-    answer = Answer(500, b"")
-
-    async def receive() -> MutableMapping[str, Any]:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    async def send(message: MutableMapping[str, Any]) -> None:
-        if message["type"] == "http.response.start":
-            answer.status = message["status"]
-        else:
-            answer.content += message.get("body", b"")
-
-    try:
-        await cloud.gateway(scope, receive, send)
-    except Exception:
-        if not answer.content:  # a crash was logged and answered
-            raise
-    return answer
+    return scope_of(outer.scope, body.method, prefix + body.path, headers, {})

@@ -1,46 +1,23 @@
 """How a plan looks: an administrator sees hosts and differences; others see what becomes of their own resources."""
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
+from skywright.http.inside import Answer
 from skywright.jobs.draft import Draft, PlannedJob
 from skywright.jobs.results import Results
-from skywright.redact import HIDDEN, is_secret
+from skywright.redact import without_secrets
 
 Runs = Iterable[tuple[Draft, Results | None]]
 Key = tuple[str, str]
 SHOWN = ("id", "module", "action", "changed", "status", "error")
 
 
-@dataclass
-class Answer:
-    """What a service said to the request."""
-
-    status: int
-    content: bytes
-
-    @property
-    def ok(self) -> bool:
-        return self.status < 400
-
-    def view(self) -> dict[str, Any]:
-        """Without the secrets in it: nothing of this answer ever comes true."""
-        return {"status": self.status, "body": without_secrets(orjson.loads(self.content)) if self.content else None}
-
-
-def without_secrets(data: Any) -> Any:
-    """*data* with every text hidden that is called like a secret."""
-    if isinstance(data, dict):
-        return {
-            key: HIDDEN if isinstance(value, str) and value and is_secret(key) else without_secrets(value)
-            for key, value in data.items()
-        }
-    if isinstance(data, list):
-        return [without_secrets(value) for value in data]
-    return data
+def answer_view(answer: Answer) -> dict[str, Any]:
+    """*answer* without the secrets in it: nothing of it ever comes true."""
+    return {"status": answer.status, "body": without_secrets(orjson.loads(answer.content)) if answer.content else None}
 
 
 def plan_view(answer: Answer, runs: Runs, *, recorded: bool, admin: bool) -> dict[str, Any]:
@@ -54,7 +31,7 @@ def plan_view(answer: Answer, runs: Runs, *, recorded: bool, admin: bool) -> dic
     listed = [{"host": host if admin else None, "items": items} for host, items in sorted(hosts.items())]
     every = [item for items in hosts.values() for item in items]
     return {
-        "request": answer.view(),
+        "request": answer_view(answer),
         "jobs": jobs,
         "hosts": listed,
         "changed": sum(item["changed"] for item in every),
