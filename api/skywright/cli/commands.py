@@ -72,6 +72,44 @@ def plan(
 
 
 @app.command()
+def drift(
+    host: Annotated[str | None, typer.Option(help="Only what is on this host.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only what is this project's: its name or id.")] = None,
+    *,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what is there and what shall be.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show how hosts differ from what the records say, and change nothing.
+
+    The exit code is 0 if they do not, 2 if they do, 1 if not all could be looked at and the rest is well.
+    """
+    from skywright.cli.drift import drift as run
+
+    raise typer.Exit(run({"host": host, "project": project}, Console(), diff=diff, json=json))
+
+
+@app.command()
+def converge(
+    host: Annotated[str | None, typer.Option(help="Only what is on this host.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only what is this project's: its name or id.")] = None,
+    *,
+    keep_leftovers: Annotated[bool, typer.Option("--keep-leftovers", help="Leave what no record knows.")] = False,
+    recreate_disks: Annotated[
+        bool, typer.Option("--recreate-disks", help="Make lost disks anew: empty of what their users stored.")
+    ] = False,
+    json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Make hosts as the records say, and remove what no record knows.
+
+    The exit code is 0 if all is as it shall be then, else 1.
+    """
+    from skywright.cli.drift import converge as run
+
+    options = {"leftovers": not keep_leftovers, "recreate_disks": recreate_disks}
+    raise typer.Exit(run({"host": host, "project": project}, options, Console(), json=json))
+
+
+@app.command()
 def replay(
     run: Annotated[str, typer.Argument(help="A run's id or a job's, or how it begins.")],
     *,

@@ -21,38 +21,38 @@ def show(outcome: Outcome, console: Console) -> None:
     request = plan["request"]
     color = "red" if request["status"] >= 400 else "green"
     what = f"{outcome.method} {outcome.service} {outcome.path}"
-    _print(console, f"[bold]{_plain(what)}[/] [{color}]{request['status']}[/]")
+    print_line(console, f"[bold]{plain(what)}[/] [{color}]{request['status']}[/]")
     if request["status"] >= 400:
-        _print(console, f"[red]{_plain(_message(request['body']))}[/]")
+        print_line(console, f"[red]{plain(_message(request['body']))}[/]")
         return
     for job in plan["jobs"]:
         resources = ", ".join(f"{row['type']} {row['id']}" for row in job["resources"])
-        _print(console, f"job [bold]{_plain(job['playbook'])} {_plain(job['action'])}[/] of {_plain(resources)}")
+        print_line(console, f"job [bold]{plain(job['playbook'])} {plain(job['action'])}[/] of {plain(resources)}")
         if job["waiting_for"]:
-            _print(console, f"  [yellow]would wait: {_plain(job['waiting_for'])}[/]")
+            print_line(console, f"  [yellow]would wait: {plain(job['waiting_for'])}[/]")
         if job["error"]:
-            _print(console, f"  [red]✗ {_plain(job['error'])}[/]")
+            print_line(console, f"  [red]✗ {plain(job['error'])}[/]")
     for host in plan["hosts"]:
-        _print(console, f"[bold]{_plain(host['host'] or 'a host')}[/]")
+        print_line(console, f"[bold]{plain(host['host'] or 'a host')}[/]")
         for item in host["items"]:
             for line in _item(item):
-                _print(console, f"  {line}")
-    _print(console, _summary(plan))
+                print_line(console, f"  {line}")
+    print_line(console, _summary(plan))
 
 
 def _item(item: dict[str, Any]) -> Iterator[str]:
     color, sign = SIGNS.get(item["action"], SIGNS["update"])
     what = f"{item['kind']} {item['id']}"
-    module = f"[dim]{_plain(item['module'] or '')}[/]"
-    yield f"[{color}]{sign} {_plain(what)}[/] {module}"
+    module = f"[dim]{plain(item['module'] or '')}[/]"
+    yield f"[{color}]{sign} {plain(what)}[/] {module}"
     if item["error"]:
-        yield f"    [red]✗ {_plain(item['error'])}[/]"
-    for line in _difference(item.get("diff") or {}):
+        yield f"    [red]✗ {plain(item['error'])}[/]"
+    for line in difference(item.get("diff") or {}):
         style = LINES.get(line[:1], "dim")
-        yield f"    [{style}]{_plain(line)}[/]"
+        yield f"    [{style}]{plain(line)}[/]"
 
 
-def _difference(diff: dict[str, Any]) -> list[str]:
+def difference(diff: dict[str, Any]) -> list[str]:
     before, after = (_lines(diff.get(side)) for side in ("before", "after"))
     return [
         line for line in difflib.unified_diff(before, after, n=CONTEXT, lineterm="") if line[:3] not in ("---", "+++")
@@ -69,13 +69,13 @@ def _summary(plan: dict[str, Any]) -> str:
     if not plan["complete"]:
         return "[red]This would not work.[/] Nothing was changed."
     if changed:
-        return f"[bold]{_counted(changed, 'change')} on {_counted(hosts, 'host')}.[/] Nothing was changed."
+        return f"[bold]{counted(changed, 'change')} on {counted(hosts, 'host')}.[/] Nothing was changed."
     if plan["recorded"]:
         return "[bold]The cloud's records would change, no host.[/] Nothing was changed."
     return "[green]Nothing would change.[/]"
 
 
-def _counted(number: int, noun: str) -> str:
+def counted(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -88,12 +88,12 @@ def _message(body: Any) -> str:
     return ""
 
 
-def _plain(text: Any) -> str:
+def plain(text: Any) -> str:
     """*text* without anything that a terminal or rich would act upon."""
     return escape(
         "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(text))
     )
 
 
-def _print(console: Console, line: str) -> None:
+def print_line(console: Console, line: str) -> None:
     console.print(line, soft_wrap=True, highlight=False)

@@ -1,7 +1,7 @@
 """Skywright's own API: jobs with their events, hosts, the audit trail."""
 
 from skywright.http.service import Service
-from skywright.services.native import audit, follow, hosts, jobs, plan, versions, webhooks
+from skywright.services.native import audit, drift, follow, hosts, jobs, plan, versions, webhooks
 from skywright.services.native.errors import render_error
 from skywright.services.native.policies import POLICIES
 
@@ -11,7 +11,16 @@ SERVICE = Service(
     prefix="/v1",
     port=None,
     endpoint="",
-    routers=[versions.router, jobs.router, follow.router, hosts.router, audit.router, plan.router, webhooks.router],
+    routers=[
+        versions.router,
+        jobs.router,
+        follow.router,
+        hosts.router,
+        audit.router,
+        plan.router,
+        drift.router,
+        webhooks.router,
+    ],
     policies=POLICIES,
     render_error=render_error,
 )

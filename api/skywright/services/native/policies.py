@@ -10,6 +10,11 @@ POLICIES = {
     "operations:jobs:force": ADMIN,
     # Whoever has a token may plan: what, is up to the rules of the planned request.
     "operations:plan": ANYONE,
+    # How hosts differ from the records: everybody may know, and repair, what is his project's.
+    "operations:drift": READER,
+    "operations:drift_all": ADMIN,
+    "operations:converge": MEMBER,
+    "operations:converge_all": ADMIN,
     "operations:audit:list": READER,
     "operations:audit:list_all": ADMIN,
     "operations:webhooks:list": READER,

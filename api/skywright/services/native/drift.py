@@ -1,0 +1,124 @@
+"""`POST /v1/drift`: how hosts differ from the records; `POST /v1/converge`: repair it."""
+
+from collections.abc import Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import or_, select
+
+from skywright.cloud import Cloud
+from skywright.db.identity import Project
+from skywright.db.jobs import Host
+from skywright.errors import ApiError, BadRequest, Forbidden, NotFound, Unavailable
+from skywright.http import Context, Router
+from skywright.http.router import json_response, request_context
+from skywright.jobs.desired import Scope
+from skywright.jobs.drift import Look, LookFailed, compare, look
+from skywright.jobs.playbooks.network_items import is_null
+from skywright.jobs.repair import repair
+from skywright.jobs.warm import LauncherError
+from skywright.services.native.drift_views import drift_view
+from skywright.services.native.views import job_views
+
+router = Router()
+
+# Looking at all hosts costs as much as a run over all of them: one at a time, and few that wait for it.
+WAITING = 8
+
+
+class DriftRequest(BaseModel):
+    """What to look at: all that the caller may see, or one host's, or one project's (its name or id)."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: str | None = Field(None, max_length=255)
+    project: str | None = Field(None, max_length=255)
+
+
+class ConvergeRequest(DriftRequest):
+    """`leftovers`: whether to remove what no record knows; `recreate_disks`: whether servers whose disks are lost get
+    new ones, made of their images.
+    """
+
+    leftovers: bool = True
+    recreate_disks: bool = False
+
+
+@router.post("/drift", response_model=None)
+async def show_drift(request: Request, body: DriftRequest) -> Response:
+    return json_response(await _in_thread(request, _drift, body))
+
+
+@router.post("/converge", status_code=202, response_model=None)
+async def converge(request: Request, body: ConvergeRequest) -> Response:
+    return json_response(await _in_thread(request, _converge, body), 202)
+
+
+async def _in_thread(request: Request, function: Callable[..., Any], body: DriftRequest) -> Any:
+    limiter = _limiter(request)
+    if limiter.statistics().tasks_waiting >= WAITING:
+        raise Unavailable("Too many wait for the hosts to be looked at: try again in a while.")
+    return await anyio.to_thread.run_sync(function, request, body, limiter=limiter)
+
+
+def _limiter(request: Request) -> anyio.CapacityLimiter:
+    state = request.app.state
+    if not hasattr(state, "drifts"):
+        state.drifts = anyio.CapacityLimiter(1)
+    limiter: anyio.CapacityLimiter = state.drifts
+    return limiter
+
+
+def _drift(request: Request, body: DriftRequest) -> dict[str, Any]:
+    with request_context(request, "operations:drift", write=False) as context:
+        cloud, scope, admin = context.cloud, _scope(context, body, "operations:drift_all"), context.is_admin
+    seen = _look(cloud, scope)
+    with cloud.database.read() as session:
+        return drift_view(compare(session, cloud, seen), admin=admin)
+
+
+def _converge(request: Request, body: ConvergeRequest) -> dict[str, Any]:
+    with request_context(request, "operations:converge", write=False) as context:
+        cloud, scope = context.cloud, _scope(context, body, "operations:converge_all")
+    seen = _look(cloud, scope)
+    with request_context(request, "operations:converge", write=True) as context:
+        drift = compare(context.db, cloud, seen)
+        jobs = repair(context, drift, recreate_disks=body.recreate_disks, tidy=body.leftovers)
+        context.db.flush()
+        admin = context.is_admin
+        return {"jobs": job_views(context.db, jobs, admin=admin), "drift": drift_view(drift, admin=admin)}
+
+
+def _look(cloud: Cloud, scope: Scope) -> Look:
+    try:
+        return look(cloud, scope)
+    except (LauncherError, LookFailed) as error:
+        raise ApiError(str(error), status=503) from error
+
+
+def _scope(context: Context, body: DriftRequest, rule: str) -> Scope:
+    """What the caller asked for, if it is his to see; who may not see all sees his project's."""
+    if not context.allows(rule):
+        own = {context.project_id, _project_id(context, body.project) if body.project else context.project_id}
+        if body.host is not None or len(own) > 1:
+            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+        return Scope(project_id=context.project_id)
+    if body.host is not None:
+        host = context.db.get(Host, body.host)
+        if host is None:
+            raise NotFound.of("Host", body.host)
+        if is_null(host):
+            raise BadRequest(f"Host {host.name} is a null host: it keeps nothing that could differ.")
+    return Scope(body.host, _project_id(context, body.project) if body.project is not None else None)
+
+
+def _project_id(context: Context, project: str) -> str:
+    """The one project of this id or name."""
+    query = select(Project.id).where(or_(Project.id == project, Project.name == project))
+    found = context.db.scalars(query.limit(2)).all()
+    if len(found) != 1:
+        # Whether another's project exists is nobody else's matter.
+        raise NotFound.of("Project", project) if context.is_admin else Forbidden()
+    return found[0]

@@ -1,0 +1,72 @@
+"""Hosts that say what a test wants of what a run in check mode asks them."""
+
+from collections.abc import Callable
+from typing import Any
+
+from skywright.jobs.draft import Draft
+from skywright.jobs.results import Results
+
+MODULES = {
+    "networks": ("ovs_network", "dhcp_network"),
+    "images": ("server_disk",),
+    "servers": ("server_disk", "libvirt_domain"),
+}
+
+
+class FakeHosts:
+    """In place of the planner. All is as it shall be, but for what `say` was told; `marks` is all that they have."""
+
+    def __init__(self) -> None:
+        self.said: dict[tuple[str, str, str], dict[str, Any]] = {}
+        self.domains: dict[str, list[dict[str, Any]]] = {}
+        self.marks: dict[str, dict[str, list[Any]]] = {}
+        self.silent: set[str] = set()
+        self.drafts: list[Draft] = []
+        self.meanwhile: Callable[[], Any] | None = None
+
+    def say(self, host: str, module: str, identifier: str, *, action: str = "update", **more: Any) -> None:
+        """Let *module* answer so about an item: with `before` and `after`, or `error`."""
+        diff = {"before": more.pop("before", {}), "after": more.pop("after", {})}
+        entry = {"id": identifier, "changed": "error" not in more, "action": action, "diff": diff, **more}
+        self.said[host, module, identifier] = entry
+
+    def mark(self, host: str, **kinds: list[Any]) -> None:
+        self.marks[host] = {"directories": [], "ports": [], "dhcp": [], "images": [], **kinds}
+
+    def run(self, draft: Draft) -> Results:
+        self.drafts.append(draft)
+        results = Results()
+        results.rc = 0
+        for name, _, _ in draft.hosts:
+            if name in self.silent:
+                results.add(
+                    {"event": "runner_on_unreachable", "event_data": {"host": name, "res": {"msg": "no route"}}}
+                )
+                results.rc = 4
+            else:
+                for module, answer in self._answers(draft, name):
+                    data = {"host": name, "task_action": f"skywright.cloud.{module}", "res": answer}
+                    results.add({"event": "runner_on_ok", "event_data": data})
+        results.add({"event": "playbook_on_stats"})
+        if draft.playbook == "server" and self.meanwhile is not None:
+            self.meanwhile()
+        return results
+
+    def _answers(self, draft: Draft, host: str) -> list[tuple[str, dict[str, Any]]]:
+        if draft.playbook == "host":
+            empty = {"directories": [], "ports": [], "dhcp": [], "images": []}
+            info = {"domains": self.domains.get(host, []), "contents": self.marks.get(host, empty), "errors": []}
+            return [("host_info", {"host": info})]
+        return [
+            (module, {"results": [self.said.get((host, module, item["id"]), _same(item["id"]))]})
+            for kind, items in draft.items.get(host, {}).items()
+            for item in items
+            for module in MODULES[kind]
+        ]
+
+    def close(self) -> None:
+        """As the planner."""
+
+
+def _same(identifier: str) -> dict[str, Any]:
+    return {"id": identifier, "changed": False, "action": None}
