@@ -91,7 +91,7 @@ def test_the_catalog_names_the_native_api(demo: Connection, url: str) -> None:
 
 def test_health_needs_no_token(api: Api) -> None:
     assert requests.get(f"{api.url}/healthz", timeout=5).json() == {"status": "ok"}
-    assert requests.get(f"{api.url}/readyz", timeout=5).json() == {"status": "ok", "database": "ok"}
+    assert requests.get(f"{api.url}/readyz", timeout=5).json() == {"status": "ok", "database": "ok", "broker": "ok"}
 
 
 @pytest.mark.usefixtures("worker")
@@ -196,6 +196,18 @@ def test_a_stream_tells_of_a_job_that_ends_meanwhile(api: Api, waiting: str, dem
     states = [message["data"]["state"] for message in follow(demo, f"{url}/jobs/{waiting}/follow")]
     thread.join()
     assert states == ["queued", "canceled"]
+
+
+def test_only_operators_prioritize_jobs(waiting: str, admin: Connection, demo: Connection, url: str) -> None:
+    def patch(connection: Connection, job: Any, path: str = waiting) -> requests.Response:
+        return connection.session.patch(f"{url}/jobs/{path}", json={"job": job}, raise_exc=False)
+
+    assert patch(demo, {"priority": 1}).status_code == 403
+    answer = patch(admin, {"priority": 7})
+    assert (answer.status_code, answer.json()["job"]["priority"]) == (200, 7)
+    for job in ({"priority": 101}, {"priority": "7"}, {"priority": True}, {"state": "running"}, {}, None, 10**30):
+        assert patch(admin, job).status_code == 400, job
+    assert patch(admin, {"priority": 1}, "none").status_code == 404
 
 
 @pytest.mark.usefixtures("worker")

@@ -179,6 +179,17 @@ def force_job(job: JobId) -> None:
     force(job)
 
 
+@jobs.command("priority", context_settings={"ignore_unknown_options": True})
+def prioritize_job(
+    job: JobId,
+    priority: Annotated[int, typer.Argument(min=-100, max=100, help="0 is the usual one; higher goes first.")],
+) -> None:
+    """Let a waiting job go before others, with what it waits for, or behind them."""
+    from skywright.cli.show import prioritize
+
+    prioritize(job, priority)
+
+
 @jobs.command("cancel")
 def cancel_job(job: JobId) -> None:
     """End a job."""

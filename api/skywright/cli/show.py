@@ -196,6 +196,13 @@ def force(start: str) -> None:
     Console().print(f"{job['id']} {_state(job['state'])}, it does not wait for its host any more")
 
 
+def prioritize(start: str, priority: int) -> None:
+    """Let a job go before others, or behind them."""
+    api = Api()
+    job = api.request("PATCH", f"/jobs/{api.job_id(start)}", json={"job": {"priority": priority}})["job"]
+    Console().print(f"{job['id']} {_state(job['state'])}, priority {job['priority']}")
+
+
 def cancel(start: str) -> None:
     """Ask for a job's end."""
     api = Api()

@@ -3,6 +3,7 @@
 from typing import Annotated, Any
 
 from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
@@ -71,6 +72,29 @@ def force_job(context: Context, job_id: str) -> dict[str, Any]:
     if job.state != "queued":
         raise Conflict(f"Job {job_id} does not wait: it is {job.state}.")
     job.forced, job.not_before, job.held_by, job.waiting_for = True, None, None, None
+    after_commit(context.db, "notify workers", context.cloud.queue.notify)
+    return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
+
+
+class JobChange(BaseModel):
+    """What an operator may say of a job."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    priority: int = Field(ge=-100, le=100)
+
+
+class JobChangeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    job: JobChange
+
+
+@router.operation("PATCH", "/jobs/{job_id}", policy="operations:jobs:update")
+def update_job(context: Context, job_id: str, body: JobChangeBody) -> dict[str, Any]:
+    """Let a job that waits go before others, and with it the earlier jobs of its resources; or behind them."""
+    job = visible_job(context, job_id)
+    if job.state != "queued":
+        raise Conflict(f"Job {job_id} does not wait: it is {job.state}.")
+    job.priority = body.job.priority
     after_commit(context.db, "notify workers", context.cloud.queue.notify)
     return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
 

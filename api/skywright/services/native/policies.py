@@ -8,6 +8,7 @@ POLICIES = {
     "operations:jobs:show": READER,
     "operations:jobs:cancel": MEMBER,
     "operations:jobs:force": ADMIN,
+    "operations:jobs:update": ADMIN,
     # Whoever has a token may plan: what, is up to the rules of the planned request.
     "operations:plan": ANYONE,
     # How hosts differ from the records: everybody may know, and repair, what is his project's.

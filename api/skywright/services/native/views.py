@@ -33,6 +33,7 @@ def job_view(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
         "user_id": job.user_id,
         "request_id": job.request_id,
         "attempts": job.attempts,
+        "priority": job.priority,
         "waiting_for": (job.waiting_for or "a free worker") if waiting else None,
         "waiting_since": isoformat(job.waiting_since, micro=True) if waiting else None,
         "cancel_requested": job.cancel_requested_at is not None,
