@@ -133,8 +133,15 @@ def set_state(cloud: Cloud, name: str, state: str) -> None:
         hosts.set_state(session, cloud, session.get_one(Host, name), state, "why")
 
 
-def probe(cloud: Cloud, *domains: tuple[str, str], start: Any = None, down: str | None = None, boot: str = "1") -> None:
-    """An observation of host `a`, which began at *start*."""
+def probe(
+    cloud: Cloud,
+    *domains: tuple[str, str],
+    start: Any = None,
+    down: str | None = None,
+    boot: str = "1",
+    reason: str | None = None,
+) -> None:
+    """An observation of host `a`, which began at *start*; *reason*: why its domains are off."""
     with cloud.database.write() as session:
         run = Run(playbook="host", worker="w", started_at=start or utcnow())
         session.add(run)
@@ -143,7 +150,8 @@ def probe(cloud: Cloud, *domains: tuple[str, str], start: Any = None, down: str 
         session.add(row)
         session.flush()
         results = Results()
-        facts = {"vcpus": 4, "boot": boot, "domains": [{"id": name, "power": power} for name, power in domains]}
+        found = [{"id": name, "power": power, "reason": reason} for name, power in domains]
+        facts = {"vcpus": 4, "boot": boot, "domains": found}
         data = {"host": "a", "res": {"msg": down} if down else {"host": facts}}
         results.add({"event": "runner_on_unreachable" if down else "runner_on_ok", "event_data": data})
         results.rc = 0
@@ -447,3 +455,10 @@ def test_a_host_that_booted_gets_its_running_servers_back(cloud: Cloud) -> None:
     assert taken and [item["id"] for item in taken.work.items["a"]["servers"]] == ["s"]
     probe(cloud, ("s", "running"), ("off", "shutoff"), boot="2")
     assert take(cloud) is None
+
+
+@pytest.mark.parametrize(("reason", "power"), [("shutdown", "shutoff"), ("crashed", "running"), ("unknown", "running")])
+def test_only_the_guest_itself_changes_what_is_wanted(cloud: Cloud, reason: str, power: str) -> None:
+    make(cloud, "s", host="a", status="ACTIVE", power_state=1, task_state=None)
+    probe(cloud, ("s", "shutoff"), reason=reason)
+    assert (server(cloud, "s").status, server(cloud, "s").power) == ("SHUTOFF", power)

@@ -216,3 +216,51 @@ def test_turning_dhcp_off_removes_server_and_port(session: Session, network: Net
     assert work.items["host1"]["networks"][0]["dhcp"]["state"] == "absent"
     PLAYBOOK.settle(session, update, Outcome(ok=True), CLOUD)
     assert session.query(Port).filter_by(device_owner=ipam.DHCP_OWNER).count() == 0
+
+
+def validated(work: Any) -> dict[str, dict[str, Any]]:
+    """The one item of each host, if it is what the role takes."""
+    options = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
+    for kinds in work.items.values():
+        result = ArgumentSpecValidator(options).validate({"network_networks": kinds["networks"]})
+        assert not result.error_messages and not result.unsupported_parameters
+    return {host: kinds["networks"][0] for host, kinds in work.items.items()}
+
+
+def test_converging_repairs_what_is_the_networks_own(session: Session, network: Network) -> None:
+    port = port_on(session, network, "host2")
+    items(session, PortChange(port, "host2"))
+    found = validated(PLAYBOOK.render(session, [job(session, network, "converge", hosts=["host1"])], CLOUD))
+    assert set(found) == {"host1"}
+    assert found["host1"]["peers"] == ["172.20.1.12"]
+    assert found["host1"]["dhcp"]["subnets"] and found["host1"]["dhcp"]["hosts"] == []
+
+
+def test_tidying_removes_what_by_then_no_record_knows(session: Session, network: Network) -> None:
+    here, elsewhere = port_on(session, network, "host2"), port_on(session, network, "host3")
+    items(session, PortChange(here, "host2"), PortChange(elsewhere, "host3"))
+    arguments = {"host": "host2", "ports": [here.id, elsewhere.id, "gone"], "peers": ["172.20.1.13", "192.0.2.1"]}
+    tidy = job(session, network, "tidy", **arguments)
+    work = PLAYBOOK.render(session, [tidy], CLOUD)
+    found = validated(work)
+    assert [(entry["id"], entry["state"]) for entry in found["host2"]["ports"]] == [
+        (elsewhere.id, "absent"),
+        ("gone", "absent"),
+    ]
+    assert found["host2"]["former_peers"] == ["192.0.2.1"], "the other one is a host's"
+    assert found["host2"]["dhcp"] == {"state": "absent"}, "it is on host1"
+    assert {(entry["id"], entry["state"]) for entry in found["host1"]["dhcp"]["hosts"]} >= {("gone", "absent")}
+    assert work.depends[tidy.id] == {("host1", network.id), ("host2", network.id)}
+    PLAYBOOK.settle(session, tidy, Outcome(ok=True), CLOUD)
+    assert session.get(Network, network.id) is not None
+
+
+def test_tidying_a_network_that_does_not_belong_there(session: Session, network: Network) -> None:
+    items(session, PortChange(port_on(session, network, "host2"), "host2"))
+    unknown = Job(playbook="network", action="tidy", arguments={"network_id": "x", "host": "host3"})
+    session.add(unknown)
+    session.flush()
+    arguments: dict[str, Any] = {"host": "host3", "ports": [], "peers": []}
+    work = PLAYBOOK.render(session, [job(session, network, "tidy", **arguments), unknown], CLOUD)
+    absent = [{"id": network.id, "state": "absent"}, {"id": "x", "state": "absent"}]
+    assert {host: kinds["networks"] for host, kinds in work.items.items()} == {"host3": absent}

@@ -1,0 +1,159 @@
+"""What check mode says, told in words of the resource that it concerns."""
+
+from typing import Any
+
+import pytest
+
+from skywright.jobs.desired import Desired, Resource, tap
+from skywright.jobs.drift import Drift, Scope
+from skywright.jobs.findings import DRIFTED, LOST, UNKNOWN, Finding, Findings, Power, findings
+from skywright.jobs.results import Results
+
+SERVER, NETWORK, IMAGE, PORT = "server", "network", "image", "0a0b0c0d-0000-4000-8000-000000000001"
+TAP = tap(PORT)
+
+
+def wanted() -> Desired:
+    desired = Desired(owners={PORT: SERVER, TAP: SERVER})
+    for kind, name in (("networks", NETWORK), ("images", IMAGE), ("servers", SERVER)):
+        desired.add("h", kind, {"id": name})
+    return desired
+
+
+def told(module: str, identifier: str, powers: dict[str, Power] | None = None, **result: Any) -> Findings:
+    """What becomes of one answer; all others are that nothing differs."""
+    results = Results()
+    results.rc = 0
+    for name in (NETWORK, IMAGE, SERVER):
+        entry = {"id": name, "changed": False}
+        if name == identifier:
+            entry = {"id": name, "changed": "error" not in result, "action": "update", **result}
+        data = {"host": "h", "task_action": f"skywright.cloud.{module}", "res": {"results": [entry]}}
+        results.add({"event": "runner_on_ok", "event_data": data})
+    results.add({"event": "playbook_on_stats"})
+    return findings(wanted(), results, powers or {})
+
+
+def texts(found: Findings) -> list[tuple[str, str]]:
+    return [(finding.key[1], finding.text) for finding in found.found]
+
+
+PORT_AS_IT_SHALL_BE = {"tag": 1, "stale": False, "protected": False}
+SWITCH = [
+    ({}, {"ports": {TAP: PORT_AS_IT_SHALL_BE}}, SERVER, f"port {TAP} is missing on the switch"),
+    ({"ports": {"vx1": {**PORT_AS_IT_SHALL_BE, "tag": 9}}}, {"ports": {"vx1": PORT_AS_IT_SHALL_BE}}, NETWORK,
+     "tunnel vx1 differs: tag"),
+    ({"ports": {"dh1": {**PORT_AS_IT_SHALL_BE, "stale": True}}}, {"ports": {"dh1": PORT_AS_IT_SHALL_BE}}, NETWORK,
+     "the device of DHCP port dh1 is missing"),
+    ({"ports": {TAP: PORT_AS_IT_SHALL_BE}, "taps": {TAP: None}},
+     {"ports": {TAP: PORT_AS_IT_SHALL_BE}, "taps": {TAP: 1450}}, SERVER, f"the device of port {TAP} is missing"),
+    ({"ports": {TAP: PORT_AS_IT_SHALL_BE}, "taps": {TAP: 9000}},
+     {"ports": {TAP: PORT_AS_IT_SHALL_BE}, "taps": {TAP: 1450}}, SERVER, f"port {TAP} differs: mtu"),
+    ({"ports": {"dh1": PORT_AS_IT_SHALL_BE}}, {"ports": {}}, NETWORK, "DHCP port dh1 is there, but should not be"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("before", "after", "whose", "text"), SWITCH)
+def test_the_switch(before: Any, after: Any, whose: str, text: str) -> None:
+    found = told("ovs_network", NETWORK, diff={"before": before, "after": after})
+    assert texts(found) == [(whose, text)]
+    assert found.found[0].network_id == (NETWORK if whose == SERVER else None)
+
+
+def dhcp(**changes: Any) -> dict[str, Any]:
+    right = {"files": {"inside": "a"}, "options": "b", "unit": True, "enabled": True, "running": True, "told": True}
+    return {**right, "hosts": {PORT: "line"}, **changes}
+
+
+DHCP = [
+    (dhcp(hosts={PORT: "other"}), [(SERVER, "its DHCP entry differs")]),
+    (dhcp(hosts={}), [(SERVER, "its DHCP entry is missing")]),
+    (dhcp(hosts={PORT: "line", "": "x"}), [(NETWORK, "there are DHCP entries of nobody")]),
+    (dhcp(files={"inside": None}), [(NETWORK, "the DHCP server's file inside differs")]),
+    (
+        dhcp(running=False, options=""),
+        [(NETWORK, "the DHCP options differ"), (NETWORK, "its DHCP server does not run")],
+    ),
+    ({}, [(NETWORK, "its DHCP server is missing"), (SERVER, "its DHCP entry is missing")]),
+]
+
+
+@pytest.mark.parametrize(("before", "expected"), DHCP)
+def test_dhcp(before: Any, expected: Any) -> None:
+    assert texts(told("dhcp_network", NETWORK, diff={"before": before, "after": dhcp()})) == expected
+
+
+def test_a_dhcp_server_too_many() -> None:
+    found = told("dhcp_network", NETWORK, diff={"before": dhcp(), "after": {}})
+    assert texts(found) == [(NETWORK, "a DHCP server is there, but should not be")]
+
+
+def domain(**changes: Any) -> dict[str, Any]:
+    return {"power": "running", "persistent": True, "definition": {"memory": 1, "vcpus": 1}, "boot_id": "b", **changes}
+
+
+DOMAIN = [
+    ({}, None, ["its domain is not defined"]),
+    (domain(persistent=False), None, ["its domain was undefined: it would be gone with its next shutdown"]),
+    (domain(power="paused"), None, ["it is paused"]),
+    (domain(power="shutoff"), "crashed", ["it does not run: its QEMU crashed or was killed"]),
+    (domain(power="shutoff"), "destroyed", ["it does not run: its domain was destroyed"]),
+    (domain(power="shutoff"), "unknown", ["it does not run"]),
+    (domain(power="shutoff"), "shutdown", []),
+    (domain(power="shutoff", boot_id="c"), "shutdown", ["it was not rebooted as asked"]),
+    (domain(definition={"memory": 2, "vcpus": 1}), None, ["its definition differs: memory"]),
+]
+
+
+@pytest.mark.parametrize(("before", "reason", "expected"), DOMAIN)
+def test_domains(before: Any, reason: str | None, expected: list[str]) -> None:
+    powers = {SERVER: Power("shutoff", reason)} if reason else {}
+    found = told("libvirt_domain", SERVER, powers, diff={"before": before, "after": domain()})
+    assert [text for _, text in texts(found)] == expected
+    assert found.own_will == ({SERVER} if reason == "shutdown" else set())
+
+
+def test_a_stopped_server_that_runs() -> None:
+    found = told("libvirt_domain", SERVER, diff={"before": domain(), "after": domain(power="shutoff")})
+    assert texts(found) == [(SERVER, "it runs, but should not")]
+
+
+def test_disks_and_images() -> None:
+    before, after = {"disk_bytes": 1, "config_drive": "a", "image_id": None}, {"disk_bytes": 2, "config_drive": None}
+    found = told("server_disk", SERVER, diff={"before": before, "after": {**after, "image_id": "i"}})
+    assert [text for _, text in texts(found)] == [
+        "its disk differs",
+        "its config drive should not be there",
+        "its record of its image is missing",
+    ]
+    assert texts(told("server_disk", IMAGE, diff={})) == [(IMAGE, "it is not in the host's cache")]
+    lost = told("server_disk", IMAGE, error="the image is not in the cache and has no url").found
+    assert [finding.state for finding in lost] == [LOST]
+    assert [finding.state for finding in told("server_disk", SERVER, error="x", status="lost").found] == [LOST]
+    assert [finding.state for finding in told("server_disk", SERVER, error="x").found] == [UNKNOWN]
+
+
+def test_a_host_that_said_nothing_is_named() -> None:
+    results = Results()
+    results.rc = 4
+    results.add({"event": "runner_on_unreachable", "event_data": {"host": "h", "res": {"msg": "no route"}}})
+    results.add({"event": "playbook_on_stats"})
+    found = findings(wanted(), results, {})
+    assert found.found == [] and "no route" in found.silent["h"]
+
+
+@pytest.mark.parametrize(
+    ("states", "silent", "expected"),
+    [
+        ([], {}, "clean"),
+        ([DRIFTED], {}, "drift"),
+        ([LOST], {}, "drift"),
+        ([UNKNOWN], {}, "incomplete"),
+        ([], {"h": "gone"}, "incomplete"),
+        ([DRIFTED, UNKNOWN], {"h": "gone"}, "drift"),
+    ],
+)
+def test_the_state_of_all(states: list[str], silent: dict[str, str], expected: str) -> None:
+    found = [Finding(("server", "s"), "h", "m", "t", state=state) for state in states]
+    resources = {("server", "s"): Resource("s", "p")}
+    assert Drift(Scope(), Desired(), found, not_checked=silent, resources=resources).state == expected
