@@ -25,7 +25,11 @@ def json_response(body: Any, status: int = 200) -> Response:
     """*body* as JSON; None is an empty body."""
     if body is None:
         return Response(status_code=status)
-    return Response(orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS), status, media_type="application/json")
+    try:
+        content = orjson.dumps(body)
+    except TypeError:  # keys that are no strings: allowing for them makes long lists half as slow again
+        content = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
+    return Response(content, status, media_type="application/json")
 
 
 def cloud_of(request: Request) -> "Cloud":

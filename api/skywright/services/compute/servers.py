@@ -13,7 +13,7 @@ from skywright.services.compute.server_bodies import UpdateServer
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_queries import list_page
 from skywright.services.compute.server_states import find_server, own_server
-from skywright.services.compute.server_views import ServerViews, columns_of, links_of
+from skywright.services.compute.server_views import ServerViews, links_of
 
 router = Router()
 FIELDS = {
@@ -36,9 +36,9 @@ def list_servers(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2.1/servers/detail", policy="compute:servers:read")
 def list_servers_detail(context: Context) -> dict[str, Any]:
-    page = list_page(context, columns_of(context))
-    views = ServerViews(context, listing=True).render(page.rows, page.query)
-    return {"servers": views} | _next(context, "/servers/detail", page.following)
+    views = ServerViews(context, listing=True)
+    page = list_page(context, views.columns)
+    return {"servers": views.render(page.rows, page.query)} | _next(context, "/servers/detail", page.following)
 
 
 @router.operation("GET", "/v2.1/servers/{server_id}", policy="compute:servers:read")
@@ -70,8 +70,9 @@ def delete_server(context: Context, server_id: str) -> Response:
 
 def view(context: Context, server_id: str, *, full: bool = True) -> dict[str, Any]:
     """One server as GET shows it."""
-    rows = context.db.execute(select(*columns_of(context)).where(Server.id == server_id)).all()
-    return ServerViews(context, listing=False, full=full).render(rows)[0]
+    views = ServerViews(context, listing=False, full=full)
+    rows = context.db.execute(select(*views.columns).where(Server.id == server_id)).all()
+    return views.render(rows)[0]
 
 
 def _next(context: Context, path: str, marker: str | None) -> dict[str, Any]:
