@@ -166,8 +166,8 @@ class Networks:
             ports.pop(dhcp_name(item["id"]), None)
             if item["dhcp"]["state"] == "present":
                 ports[dhcp_name(item["id"])] = self._port(item, tag=tag)
-        for peer in item["former_peers"]:
-            ports.pop(tunnel_name(item["id"], peer), None)
+        former = set(item["former_peers"])
+        ports = {name: port for name, port in ports.items() if port["options"].get("remote_ip") not in former}
         ports.update(self._links(item, tag))
         if not ports:  # of taps that lost theirs, those that nobody mentioned stay
             return {"tag": have["tag"], "ports": {}, "taps": taps} if taps else None

@@ -1,19 +1,121 @@
-"""What somebody changed by hand on a host is put right by the next job, and by the host's own services."""
+"""What somebody changed by hand on a host is put right by the next job, by the host's own services, and on demand."""
 
+import json
+import subprocess
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from openstack.connection import Connection
 
-from lab.support import Guest, Lab, Made, eventually
+from lab.support import BIN, CLOUD, ROOT, Guest, Lab, Made, eventually
+
+DISKS = "/var/lib/skywright/servers"
+STRANGER = "172.31.255.9"  # no host's tunnel address
 
 
-@pytest.fixture
-def server(made: Made) -> tuple[Any, Any]:
-    network = made.network()
-    (server,) = made.active(made.server([network], "host2"))
-    made.booted(server)
-    return server, network
+@pytest.fixture(scope="module")
+def pair(made_for_all: Made) -> tuple[Any, Any, Any]:
+    """A server on host2, another on host1, and their network."""
+    network = made_for_all.network()
+    servers = made_for_all.active(*(made_for_all.server([network], host) for host in ("host2", "host1")))
+    for server in servers:
+        made_for_all.booted(server)
+    return servers[0], servers[1], network
+
+
+@pytest.fixture(scope="module")
+def server(pair: tuple[Any, Any, Any]) -> tuple[Any, Any]:
+    return pair[0], pair[2]
+
+
+def skywright(*arguments: str, expected: int) -> str:
+    environment = {"PATH": "/usr/bin:/bin", "HOME": str(ROOT), "OS_CLOUD": CLOUD, "COLUMNS": "250"}
+    result = subprocess.run(
+        [BIN / "skywright", *arguments],
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert result.returncode == expected, result.stdout + result.stderr
+    return result.stdout
+
+
+def leave_behind(lab: Lab, network: Any) -> dict[str, str]:
+    """Leave on host2 what no record knows; the ids of it."""
+    ids = {kind: str(uuid4()) for kind in ("server", "port", "network", "image")}
+    domain = (
+        f"<domain type='qemu'><name>instance-{ids['server']}</name><uuid>{ids['server']}</uuid>"
+        "<memory>65536</memory><vcpu>1</vcpu><os><type>hvm</type></os></domain>"
+    )
+    tap, marks = f"tap{ids['port'][:11]}", f"external_ids:skywright-network={network.id}"
+    tunnel = f"options:remote_ip={STRANGER} options:key={network.provider_segmentation_id}"
+    lab["host2"].run(
+        f"""set -e
+        mkdir {DISKS}/{ids["server"]}; touch {DISKS}/{ids["server"]}/disk; echo "{domain}" | virsh define /dev/stdin
+        ip tuntap add dev {tap} mode tap
+        ovs-vsctl add-port br-int {tap} {marks} external_ids:skywright-port={ids["port"]}
+        ovs-vsctl add-port br-int vxstranger {marks} -- set Interface vxstranger type=vxlan {tunnel}
+        mkdir /var/lib/skywright/dhcp/{ids["network"]}
+        touch /var/lib/skywright/images/{ids["image"]}.qcow2"""
+    )
+    return ids
+
+
+def test_drift_names_what_was_changed_by_hand_and_converge_puts_it_right(
+    cloud: Connection, lab: Lab, pair: tuple[Any, Any, Any]
+) -> None:
+    killed, undefined, network = pair
+    port = next(iter(cloud.network.ports(device_id=killed.id)))
+    tunnels = f"find Port external_ids:skywright-network={network.id} protected=true"
+    entries = f"/var/lib/skywright/dhcp/{network.id}/hosts"
+    skywright("drift", expected=0)
+    lab["host2"].run(f"kill -9 $(pgrep -f 'guest=[i]nstance-{killed.id}')")
+    lab["host2"].run(f"ovs-vsctl del-port br-int tap{port.id[:11]}")
+    lab["host2"].run(f"ovs-vsctl --bare --columns=name {tunnels} | xargs -n1 ovs-vsctl del-port")
+    lab["host1"].run(f"virsh undefine {undefined.id}; rm {DISKS}/{undefined.id}/disk.config")
+    lab["host1"].run(f"sed -i 's/{port.mac_address}/fa:16:3e:99:99:99/' {entries}; echo nonsense >> {entries}")
+    ids = leave_behind(lab, cloud.network.get_network(network.id))
+
+    said = skywright("drift", expected=2)
+    for words in (
+        "its QEMU crashed or was killed",
+        f"port tap{port.id[:11]} is missing on the switch",
+        "is missing on the switch",
+        "its domain was undefined",
+        "its config drive is missing",
+        "its DHCP entry",
+        "DHCP entries of nobody",
+        f"vxstranger to {STRANGER}",
+        *(identifier for kind, identifier in ids.items() if kind != "port"),
+        f"tap{ids['port'][:11]}",
+    ):
+        assert words in said, said
+    report = json.loads(skywright("drift", "--json", expected=2))
+    assert {one["id"] for one in report["resources"]} == {killed.id, undefined.id, network.id}
+    assert len(report["leftovers"]) == 4
+
+    skywright("converge", expected=0)
+    skywright("drift", expected=0)
+    assert lab.traces([*ids.values(), f"tap{ids['port'][:11]}", "vxstranger", STRANGER]) == []
+    assert undefined.id in lab["host1"].run("virsh list --persistent --uuid").split()
+    for found in (killed, undefined):
+        assert cloud.compute.get_server(found.id).status == "ACTIVE"
+        Guest(lab, found, network).wait_reached()
+
+
+def test_a_lost_disk_is_told_and_not_made_anew(lab: Lab, pair: tuple[Any, Any, Any]) -> None:
+    found, host = pair[1], lab["host1"]
+    host.run(f"mv {DISKS}/{found.id} /var/lib/skywright/aside")
+    said = skywright("drift", "--host", "host1", expected=2)
+    assert "NOT REPAIRABLE its disk" in said
+    skywright("converge", "--host", "host1", expected=1)
+    assert host.run(f"ls {DISKS}/{found.id} 2>/dev/null || true") == ""
+    host.run(f"mv /var/lib/skywright/aside {DISKS}/{found.id}")
+    skywright("drift", "--host", "host1", expected=0)
 
 
 def test_a_hard_reboot_brings_back_what_was_removed_by_hand(
