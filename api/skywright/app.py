@@ -7,12 +7,15 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
+import anyio
+import anyio.to_thread
 import orjson
 from sqlalchemy import select
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from skywright.cloud import Cloud
+from skywright.db import Outage
 from skywright.db.identity import Project
 from skywright.http import audit
 from skywright.http.body_limit import limited
@@ -40,6 +43,8 @@ class Gateway:
         self.prefixes = {service.type: service.prefix for service in services}
         self._types = {service.prefix: service.type for service in services}
         self.metrics = Metrics(cloud)
+        # Requests that wait for the database may hold all other threads.
+        self._probes = anyio.CapacityLimiter(2)
         self.afterwards = audit.Afterwards(cloud.database)
         cloud.gateway = self
 
@@ -108,7 +113,7 @@ class Gateway:
             case "/healthz":
                 status, body = 200, {"status": "ok"}
             case "/readyz":
-                status, body = await run_in_threadpool(_readiness, self.cloud)
+                status, body = await anyio.to_thread.run_sync(_readiness, self.cloud, limiter=self._probes)
             case _:
                 status, body = 404, {"error": {"code": 404, "title": "Not Found"}}
         headers = [(b"content-type", b"application/json")]
@@ -131,13 +136,14 @@ def private(scope: Scope) -> bool:
 
 
 def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:
-    """Whether requests can be served: the database answers and has its tables."""
+    """Whether requests can be served: the database answers and has its tables. Without a broker they can."""
+    body = {"status": "ok", "database": "ok", "broker": cloud.queue.state()}
     try:
-        with cloud.database.read() as session:
+        with cloud.database.read(patience=0) as session:
             session.execute(select(Project.id).limit(1))
-    except SQLAlchemyError as error:
-        return 503, {"status": "unavailable", "database": type(error).__name__}
-    return 200, {"status": "ok", "database": "ok"}
+    except (Outage, SQLAlchemyError) as error:
+        body |= {"status": "unavailable", "database": type(error.__cause__ or error).__name__}
+    return (200 if body["status"] == "ok" else 503), body
 
 
 async def _lifespan(receive: Receive, send: Send) -> None:

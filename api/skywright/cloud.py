@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db import Database
 from skywright.db.rehearsal import Rehearsal
-from skywright.jobs.queue import LocalQueue, Queue
+from skywright.jobs.queue import Queue, make_queue
 from skywright.settings import Settings
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class Cloud:
         settings.root.mkdir(parents=True, exist_ok=True)
         self.settings = settings
         self.database = Database(settings.database_url)
-        self.queue: Queue = LocalQueue(settings.root / "workers")
+        self.queue: Queue = make_queue(settings.broker, settings.root / "workers")
         self._rules = rules or {}
         self.gateway: Gateway | None = None  # the API itself, for requests that are planned
 

@@ -14,7 +14,8 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SKYWRIGHT_")
 
     state_dir: Path = Field(Path("var"), description="Directory of the database, images, keys and runs.")
-    database: str = Field("", description="SQLAlchemy URL; empty: SQLite in state_dir.")
+    database: str = Field("", description="URL, mariadb://USER:PASSWORD@HOST/NAME; empty: SQLite in state_dir.")
+    broker: str = Field("", description="RabbitMQ's URL, amqp://USER:PASSWORD@HOST//; empty: workers of this machine.")
     listen: str = Field("127.0.0.1", description="Comma-separated addresses that the API listens on.")
     port: int = Field(8000, description="Port of the unified layout (/identity, /compute, ...).")
     classic_ports: bool = Field(True, description="Also listen on every service's own port (5000, 8774, 9292, 9696).")
@@ -41,6 +42,9 @@ class Settings(BaseSettings):
     keep_audit_days: float = Field(365, gt=0, description="How long the audit trail and jobs that ended are kept.")
     keep_audit: int = Field(1_000_000, ge=1, description="How many audit records are kept.")
     retention_seconds: float = Field(60.0, gt=0, description="How often a worker looks for what need not be kept.")
+    lease_seconds: float = Field(
+        30.0, ge=5, description="How long a worker may be silent before others run its jobs again; the same for all."
+    )
     workers_sweep_seconds: float = Field(5.0, description="How often a worker looks without being told.")
 
     @cached_property

@@ -1,8 +1,10 @@
 """The API in process, on a real socket, for real clients."""
 
+import os
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +12,7 @@ import openstack
 import pytest
 import uvicorn
 from openstack.connection import Connection
+from sqlalchemy import create_engine, text
 
 from skywright.app import Gateway, create_app
 from skywright.services import bootstrap
@@ -43,7 +46,7 @@ def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
     listener = socket.create_server((address, 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     url = f"http://{address}:{listener.getsockname()[1]}"
-    settings = Settings(state_dir=state, public_url=url)
+    settings = Settings(state_dir=state, public_url=url, database=_own_database())
     app = create_app(settings)
     app.cloud.database.create_all()
     with app.cloud.database.write() as session:
@@ -60,6 +63,19 @@ def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
     yield Api(app, url)
     server.should_exit = True
     thread.join()
+
+
+def _own_database() -> str:
+    """The URL of a new database on the MariaDB whose URL `SKYWRIGHT_TEST_MARIADB` says; "" means SQLite."""
+    server = os.environ.get("SKYWRIGHT_TEST_MARIADB")
+    if not server:
+        return ""
+    name = f"contract_{uuid.uuid4().hex}"
+    engine = create_engine(server)
+    with engine.connect() as connection:
+        connection.execute(text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    return f"{server.rstrip('/')}/{name}"
 
 
 @pytest.fixture(scope="module")

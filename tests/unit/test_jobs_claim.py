@@ -14,6 +14,7 @@ from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, JobResource, Run
 from skywright.jobs.claim import Claim, claim, jobs_of
+from skywright.jobs.leases import Watch
 from skywright.jobs.playbooks import CREATE, Outcome, registry
 from skywright.jobs.recover import recover
 from skywright.jobs.rundir import RunDirectory
@@ -91,7 +92,7 @@ def test_a_worker_that_lost_its_jobs_cannot_settle_them(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         job = session.scalars(select(Job).where(Job.id == job_id)).one()
         job.lease_until = utcnow() - timedelta(seconds=1)
-    assert recover(cloud) == 1
+    assert recover(cloud, Watch(0)) == 1
     with cloud.database.write() as session:
         session.scalars(select(Job).where(Job.id == job_id)).one().not_before = None
     fast = take(cloud, "w2")
@@ -110,7 +111,7 @@ def test_attempts_are_bounded_and_spaced(cloud: Cloud, tmp_path: Path) -> None:
         with cloud.database.write() as session:
             job = session.scalars(select(Job).where(Job.id == job_id)).one()
             job.lease_until = utcnow() - timedelta(seconds=1)
-        recover(cloud)
+        recover(cloud, Watch(0))
         again = jobs_fake.job(cloud, job_id)
         assert (again.not_before is not None) == (attempt < MAX_ATTEMPTS)
         with cloud.database.write() as session:
@@ -128,8 +129,8 @@ def test_a_lease_that_ran_out_is_not_enough_while_a_process_of_the_run_lives(clo
         job = session.scalars(select(Job).where(Job.id == job_id)).one()
         job.lease_until = utcnow() - timedelta(seconds=1)
     with RunDirectory(cloud.settings.run_dir, claimed.run_id):
-        assert recover(cloud) == 0
-    assert recover(cloud) == 1
+        assert recover(cloud, Watch(0)) == 0
+    assert recover(cloud, Watch(0)) == 1
     with cloud.database.read() as session:
         assert session.get_one(Run, claimed.run_id).state == "error"
 
@@ -164,9 +165,9 @@ def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("skywright.jobs.recover.requeue", killed)
-        recover(cloud)
+        recover(cloud, Watch(0))
     assert {path.name for path in directory.iterdir()} == {"lock", "record.json"}
-    assert recover(cloud) == 1
+    assert recover(cloud, Watch(0)) == 1
     assert jobs_fake.job(cloud, job_id).state == "queued"
     assert [path.name for path in directory.iterdir()] == ["record.json"]
 

@@ -58,7 +58,7 @@ class Job(Numbered, Base):
     action: Mapped[str] = mapped_column(String(64))  # create, delete, stop...
     arguments: Mapped[dict[str, Any]] = mapped_column(default=dict)
     state: Mapped[str] = mapped_column(String(16), default="queued")
-    waiting_for: Mapped[str | None] = mapped_column(String(255))
+    waiting_for: Mapped[str | None] = mapped_column(Text)
     waiting_since: Mapped[datetime | None] = mapped_column(default=utcnow)
     not_before: Mapped[datetime | None]
     # The host that the job waits for, and since when; put_off: attempts that ended because a host did not answer.

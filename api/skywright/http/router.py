@@ -13,6 +13,7 @@ from skywright.errors import Unauthorized
 from skywright.http import audit
 from skywright.http.access import permitted
 from skywright.http.context import Context
+from skywright.http.outages import persevere
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -89,12 +90,18 @@ class Router(APIRouter):
                 pending = audit.current()
                 if pending is not None:
                     pending.read(values)
-                with request_context(request, policy, write=writes, plannable=True) as context:
-                    result = handler(context, **values)
-                    response = result if isinstance(result, Response) else json_response(result, status)
-                    if pending is not None:
-                        pending.expected = response.status_code
-                    return response
+                made: list[Response] = []
+
+                def attempt() -> None:
+                    with request_context(request, policy, write=writes, plannable=True) as context:
+                        result = handler(context, **values)
+                        response = result if isinstance(result, Response) else json_response(result, status)
+                        if pending is not None:
+                            pending.expected = response.status_code
+                        made.append(response)
+
+                persevere(cloud_of(request).database, attempt, repeatable=writes or method in READS)
+                return made[-1]
 
             endpoint.anonymous = policy is None  # type: ignore[attr-defined]
             endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]

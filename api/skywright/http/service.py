@@ -10,7 +10,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized
+from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized, Unavailable
 from skywright.http.router import Router, json_response
 
 if TYPE_CHECKING:
@@ -52,6 +52,8 @@ class Service:
             response = json_response(self.render_error(error), error.status)
             if error.status == 401:
                 response.headers["WWW-Authenticate"] = f'Keystone uri="{cloud.settings.public_url}/identity"'
+            if isinstance(error, Unavailable):
+                response.headers["Retry-After"] = str(error.retry_after)
             return response
 
         @app.exception_handler(ApiError)

@@ -6,7 +6,6 @@ Jobs of one playbook that may run are taken together: their run costs little mor
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +15,7 @@ from sqlalchemy.orm import Session
 from skywright.db.base import utcnow
 from skywright.db.jobs import Host, Job, Run
 from skywright.jobs.hosts import render_open
+from skywright.jobs.leases import until
 from skywright.jobs.playbooks import Outcome, Work, registry
 from skywright.jobs.settle import cancel, settle
 from skywright.jobs.turns import Turns, choose
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
 log = logging.getLogger(__name__)
-
-LEASE = timedelta(seconds=30)
 
 
 @dataclass(frozen=True)
@@ -56,7 +54,7 @@ def claim(session: Session, cloud: "Cloud", worker: str, run_id: str, turns: Tur
     for job in jobs:
         job.state, job.worker, job.run_id = "running", worker, run_id
         job.attempts += 1
-        job.lease_until, job.started_at = now + LEASE, job.started_at or now
+        job.lease_until, job.started_at = until(cloud), job.started_at or now
         job.waiting_for = job.waiting_since = job.not_before = None
     session.flush()
     jobs, work = render_open(session, cloud, jobs, partial(render, session, cloud))

@@ -9,11 +9,22 @@ from typing import Protocol
 
 
 class Queue(Protocol):
-    """`notify` tells the workers that a job was queued; `wait` returns when told, or after *timeout* seconds."""
+    """How those who queue jobs and those who run them hear of each other. No call blocks but `wait`."""
 
-    def notify(self) -> None: ...
+    def notify(self) -> None:
+        """A job was queued: some worker is to look."""
 
-    def wait(self, timeout: float) -> bool: ...
+    def notify_all(self) -> None:
+        """Every worker is to look: only one of them can do what is wanted."""
+
+    def wake(self) -> None:
+        """Let this process's `wait` return; may be called in a signal handler."""
+
+    def wait(self, timeout: float) -> bool:
+        """Return when told, or after *timeout* seconds; whether told."""
+
+    def state(self) -> str:
+        """How it is: `ok`, or what is wrong."""
 
     def close(self) -> None:
         """Be told no more."""
@@ -27,15 +38,15 @@ class LocalQueue:
         self._receiver: socket.socket | None = None
 
     def notify(self) -> None:
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
-            sender.setblocking(False)
-            for path in self._directory.glob("*.sock"):
-                try:
-                    sender.sendto(b"", str(path))
-                except ConnectionRefusedError:  # a worker that died
-                    path.unlink(missing_ok=True)
-                except OSError:  # its buffer is full: it is about to look anyway
-                    pass
+        """Tell all: who comes second finds nothing."""
+        for path in self._directory.glob("*.sock"):
+            self._tell(path)
+
+    notify_all = notify
+
+    def wake(self) -> None:
+        if self._receiver is not None:
+            self._tell(self._own_path())
 
     def wait(self, timeout: float) -> bool:
         receiver = self._receiver or self._bind()
@@ -46,18 +57,44 @@ class LocalQueue:
                     receiver.recv(1)
         return bool(ready)
 
-    def _bind(self) -> socket.socket:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        path = self._directory / f"{os.getpid()}.sock"
-        path.unlink(missing_ok=True)
-        self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._receiver.setblocking(False)
-        self._receiver.bind(str(path))
-        return self._receiver
+    def state(self) -> str:
+        return "ok"
 
     def close(self) -> None:
-        """Be told no more."""
         if self._receiver is not None:
-            Path(self._receiver.getsockname()).unlink(missing_ok=True)
+            self._own_path().unlink(missing_ok=True)
             self._receiver.close()
             self._receiver = None
+
+    def _own_path(self) -> Path:
+        return self._directory / f"{os.getpid()}.sock"
+
+    def _bind(self) -> socket.socket:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._own_path().unlink(missing_ok=True)
+        self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._receiver.setblocking(False)
+        self._receiver.bind(str(self._own_path()))
+        return self._receiver
+
+    @staticmethod
+    def _tell(path: Path) -> None:
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
+            sender.setblocking(False)
+            try:
+                sender.sendto(b"", str(path))
+            except ConnectionRefusedError:  # a worker that died
+                path.unlink(missing_ok=True)
+            except OSError:  # its buffer is full: it is about to look anyway
+                pass
+
+
+def make_queue(broker: str, directory: Path) -> Queue:
+    """The queue of the broker with the URL *broker*; this machine's own if there is none."""
+    local = LocalQueue(directory)
+    if not broker:
+        return local
+    # Who has no broker need not load what speaks to one.
+    from skywright.jobs.broker import BrokerQueue  # noqa: PLC0415
+
+    return BrokerQueue(broker, local)

@@ -4,26 +4,30 @@
 """
 
 import logging
+import math
 import os
 import signal
 import socket
 import sys
 import threading
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from functools import partial
 
-from sqlalchemy import select, update
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
-from skywright.db import new_uuid, utcnow
+from skywright.db import Outage, new_uuid, utcnow
 from skywright.db.jobs import Job, Run
 from skywright.db.migrate import upgrade
 from skywright.jobs import events, hosts, observe, records, recover, runner
-from skywright.jobs.claim import LEASE, Claim, claim, jobs_of
+from skywright.jobs.claim import Claim, claim, jobs_of
 from skywright.jobs.housekeeping import Housekeeping
+from skywright.jobs.leases import Leases, Watch, clock
 from skywright.jobs.playbooks import registry
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
@@ -45,6 +49,7 @@ BURST_SECONDS = 0.05
 BURST_LIMIT = 0.5
 GATHER_SECONDS = 0.3
 STOP_SECONDS = 10.0
+AWAY_SECONDS = 0.5
 OWNED = "--owned"
 
 
@@ -55,6 +60,7 @@ class Active:
     claim: Claim
     run: runner.Run
     started: float = field(default_factory=time.monotonic)
+    stored: int = 0  # events that are certainly in the database
 
 
 class Worker:
@@ -71,22 +77,28 @@ class Worker:
         self._stopping = threading.Event()
         self._next_sweep = 0.0
         self._turns = Turns()
+        self._leases = Leases(cloud, self.name)
+        self._others = Watch(cloud.settings.lease_seconds)
         self._housekeeping = Housekeeping(cloud, self.name)
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when the runs have ended."""
         self._stopping.set()
-        self.cloud.queue.notify()
+        self.cloud.queue.wake()
 
     def run(self) -> None:
         """Work until `stop`."""
         registry()
         self._launcher.start()
         self.cloud.queue.wait(0)  # from now on we are told
+        self._leases.start()
         log.info("worker %s is ready", self.name)
         while not self._stopping.is_set():
             try:
                 pause = self._turn()
+            except Outage:
+                log.warning("the database is away")
+                pause = AWAY_SECONDS
             except Exception:
                 log.exception("the worker's turn failed; the next one comes")
                 pause = self.cloud.settings.workers_sweep_seconds
@@ -98,8 +110,7 @@ class Worker:
         sweep = self.cloud.settings.workers_sweep_seconds
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + sweep
-            recover.recover(self.cloud)
-            self._renew_leases()
+            recover.recover(self.cloud, self._others)
             observe.submit_if_due(self.cloud)
             self._housekeeping.turn(len(self._active))
         self._cancel_requested()
@@ -133,8 +144,8 @@ class Worker:
         run_id = new_uuid()
         with ExitStack() as until_taken:
             directory = until_taken.enter_context(RunDirectory(self.cloud.settings.run_dir, run_id))
-            with self.cloud.database.write() as session:
-                claimed = claim(session, self.cloud, self.name, run_id, self._turns)
+            since = clock()
+            claimed = self._claim(run_id)
             if claimed is None or not claimed.hosts:
                 return claimed is not None
             limit = claimed.work.limit_seconds or self.cloud.settings.run_seconds
@@ -142,9 +153,19 @@ class Worker:
             active = Active(claimed, run)
             with self._changed:
                 self._active[run_id] = active
+            self._leases.hold(run_id, since, run.cancel)
             self._pool.submit(self._execute, active, directory)
             until_taken.pop_all()  # the directory is the run's now
         return True
+
+    def _claim(self, run_id: str) -> Claim | None:
+        try:
+            with self.cloud.database.write() as session:
+                return claim(session, self.cloud, self.name, run_id, self._turns)
+        except Outage as outage:
+            if outage.uncertain:  # whatever it was: nothing of it has begun
+                self._persist(partial(self._release, run_id))
+            raise
 
     def _execute(self, active: Active, directory: RunDirectory) -> None:
         """Run and settle; in a thread of the pool."""
@@ -154,7 +175,7 @@ class Worker:
         def sink(batch: list[runner.RunEvent]) -> None:
             pending.append(batch)
             if time.monotonic() - active.started > runner.FLUSH_SECONDS:
-                self._store(claimed.run_id, pending)
+                self._store(active, pending)
 
         try:
             with directory, bound(run=claimed.run_id):
@@ -162,31 +183,51 @@ class Worker:
                 names = [name for name, _, _ in claimed.hosts]
                 items = {"skywright_items": {name: claimed.work.items.get(name, {}) for name in names}}
                 results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
-                self._settle(active, results, pending)
+                self._persist(partial(self._settle, active, results, pending))
+                log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)
                 records.end(directory, claimed, results)
+        except Outage:
+            log.error("run %s ended, but the database is away: its jobs will run again", claimed.run_id)
         except Exception as error:
             log.exception("run %s failed", claimed.run_id)
             self._give_back(active, f"The run failed: {error}")
         finally:
+            self._leases.drop(claimed.run_id)
             with self._changed:
                 del self._active[claimed.run_id]
-            self.cloud.queue.notify()
+            self.cloud.queue.wake()
 
-    def _store(self, run_id: str, pending: list[list[runner.RunEvent]]) -> None:
-        with self.cloud.database.write() as session:
-            events.store(session, run_id, [event for batch in pending for event in batch])
-        pending.clear()
+    def _persist(self, work: Callable[[Session], None]) -> None:
+        """Do *work* in a writing transaction however long the database is away; only who stops does not wait."""
+        self.cloud.database.transact(work, math.inf, self._stopping.is_set)
 
-    def _settle(self, active: Active, results: Results, pending: list[list[runner.RunEvent]]) -> None:
+    def _store(self, active: Active, pending: list[list[runner.RunEvent]]) -> None:
+        """Write down what happened so far; if the database is away, later."""
+        with suppress(Outage):
+            with self.cloud.database.write(patience=0) as session:
+                stored = self._add_events(session, active, pending)
+            active.stored = stored
+            pending.clear()
+
+    @staticmethod
+    def _add_events(session: Session, active: Active, pending: list[list[runner.RunEvent]]) -> int:
+        """Add those of *pending* that no earlier attempt, of which nobody knew how it ended, has added."""
+        run = session.get_one(Run, active.claim.run_id)
+        kept = [event for batch in pending for event in batch if event.get("event") in events.KEPT]
+        events.store(session, run.id, kept[(run.events or 0) - active.stored :])
+        return run.events or 0
+
+    def _settle(self, active: Active, results: Results, pending: list[list[runner.RunEvent]], session: Session) -> None:
+        """The run's end; nothing if it has been told before, or another worker took the jobs over."""
         claimed = active.claim
-        with self.cloud.database.write() as session:
-            events.store(session, claimed.run_id, [event for batch in pending for event in batch])
-            row = session.get_one(Run, claimed.run_id)
-            hosts.note(session, self.cloud, results, row.started_at)
-            for job in jobs_of(session, claimed.attempts):
-                self._settle_job(session, job, claimed, results)
-            row.state, row.rc, row.finished_at = results.state, results.rc, utcnow()
-        log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state, extra={"run": claimed.run_id})
+        row = session.get_one(Run, claimed.run_id)
+        if row.state != "running":
+            return
+        self._add_events(session, active, pending)
+        hosts.note(session, self.cloud, results, row.started_at)
+        for job in jobs_of(session, claimed.attempts):
+            self._settle_job(session, job, claimed, results)
+        row.state, row.rc, row.finished_at = results.state, results.rc, utcnow()
 
     def _settle_job(self, session: Session, job: Job, claimed: Claim, results: Results) -> None:
         outcome = results.outcome(claimed.work.depends[job.id])
@@ -202,22 +243,22 @@ class Worker:
             settle(session, self.cloud, job, outcome)
 
     def _give_back(self, active: Active, reason: str) -> None:
-        with self.cloud.database.write() as session:
+        def give_back(session: Session) -> None:
             for job in jobs_of(session, active.claim.attempts):
                 requeue(session, self.cloud, job, reason)
             row = session.get_one(Run, active.claim.run_id)
             row.state, row.finished_at = "error", utcnow()
 
-    def _renew_leases(self) -> None:
-        with self._changed:
-            mine = list(self._active)
-        if mine:
-            with self.cloud.database.write() as session:
-                session.execute(
-                    update(Job)
-                    .where(Job.run_id.in_(mine), Job.state == "running", Job.worker == self.name)
-                    .values(lease_until=utcnow() + LEASE)
-                )
+        with suppress(Outage):  # then others will take them
+            self._persist(give_back)
+
+    def _release(self, run_id: str, session: Session) -> None:
+        """Undo a claim of which nobody knows whether it took place."""
+        for job in session.scalars(select(Job).where(Job.run_id == run_id, Job.state == "running")):
+            requeue(session, self.cloud, job, "The database was lost", counted=False)
+        run = session.get(Run, run_id)
+        if run is not None and run.state == "running":
+            run.state, run.finished_at = "error", utcnow()
 
     def _cancel_requested(self) -> None:
         with self._changed:
@@ -238,8 +279,10 @@ class Worker:
             for active in self._active.values():
                 active.run.cancel()
         self._pool.shutdown(wait=True)
+        self._leases.stop()
         self._launcher.close()
-        self._housekeeping.end()
+        with suppress(Outage):
+            self._housekeeping.end()
         self.cloud.queue.close()
         log.info("worker %s has stopped", self.name)
 

@@ -1,0 +1,244 @@
+"""The queue on RabbitMQ: several machines' API processes and workers hear of each other.
+
+A word is empty: it says "look". The broker may be lost at any time, with all that it holds: words are sent in the
+background or not at all, this machine's workers are told directly meanwhile, and all look every few seconds anyway.
+"""
+
+import logging
+import random
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+
+from amqp.exceptions import AMQPError
+from kombu.connection import Connection
+from kombu.entity import Exchange, Queue
+from kombu.exceptions import KombuError
+from kombu.messaging import Consumer, Producer
+
+from skywright.jobs.queue import LocalQueue
+
+log = logging.getLogger(__name__)
+
+# Whoever of the workers is free takes a word from the one queue; those for everybody go to a queue of each worker's.
+# What nobody takes may not pile up: old words are dropped.
+WORK = Queue(
+    "skywright.work",
+    Exchange(""),
+    routing_key="skywright.work",
+    durable=True,
+    queue_arguments={
+        "x-queue-type": "quorum",
+        "x-max-length": 100,
+        "x-overflow": "drop-head",
+        "x-message-ttl": 60_000,
+    },
+)
+ALL = Exchange("skywright.workers", "fanout", durable=True)
+CONNECT_SECONDS = 5
+HEARTBEAT_SECONDS = 15
+CONFIRM_SECONDS = 5
+LOOK_SECONDS = 1.0  # how often a listener looks whether it is to stop
+FIRST_PAUSE, LAST_PAUSE = 0.5, 15.0
+
+
+class BrokerQueue:
+    """The queue of the broker at *url*; *local* wakes this process, and tells this machine while the broker is away."""
+
+    def __init__(self, url: str, local: LocalQueue) -> None:
+        self._local = local
+        self._publisher = Publisher(url, local.notify)
+        self._listener = Listener(url, local.wake)
+
+    def notify(self) -> None:
+        self._publisher.send(everybody=False)
+
+    def notify_all(self) -> None:
+        self._publisher.send(everybody=True)
+
+    def wake(self) -> None:
+        self._local.wake()
+
+    def wait(self, timeout: float) -> bool:
+        told = self._local.wait(timeout)
+        self._listener.start()
+        return told
+
+    def state(self) -> str:
+        return self._publisher.look() or "ok"
+
+    def close(self) -> None:
+        self._listener.stop()
+        self._publisher.stop()
+        self._local.close()
+
+
+class _Background:
+    """A thread with a connection that it makes again, with longer and longer pauses, whenever it is lost."""
+
+    name = ""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._stopping = threading.Event()
+        self._starting = threading.Lock()
+        self._thread: threading.Thread | None = None
+        self.trouble: str | None = None
+
+    def start(self) -> None:
+        with self._starting:
+            if self._thread is None and not self._stopping.is_set():
+                self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
+                self._thread.start()
+
+    def stop(self) -> None:
+        self._stopping.set()
+        if self._thread is not None:
+            self._thread.join(2 * LOOK_SECONDS)
+
+    def _run(self) -> None:
+        pause = FIRST_PAUSE
+        while not self._stopping.is_set():
+            try:
+                with self._connection() as connection:
+                    self._work(connection)
+            except (OSError, KombuError, AMQPError) as error:
+                if self.trouble is None:
+                    log.warning("the broker is lost (%s: %s); workers look every few seconds", _kind(error), error)
+                else:
+                    pause = min(pause * 2, LAST_PAUSE)
+                self.trouble = _kind(error)
+                self._lost()
+                self._stopping.wait(pause * random.uniform(0.5, 1))
+            else:
+                pause = FIRST_PAUSE
+
+    def _work(self, connection: Connection) -> None:
+        """Work until told to stop; an exception when the connection is lost."""
+        raise NotImplementedError
+
+    def _lost(self) -> None:
+        """The connection was lost, or could not be made."""
+
+    def _is_back(self) -> None:
+        if self.trouble is not None:
+            log.info("the broker is back")
+        self.trouble = None
+
+    @contextmanager
+    def _connection(self) -> Iterator[Connection]:
+        connection = Connection(
+            self._url,
+            connect_timeout=CONNECT_SECONDS,
+            heartbeat=HEARTBEAT_SECONDS,
+            transport_options={"confirm_publish": True},
+        )
+        try:
+            connection.connect()
+            yield connection
+        finally:
+            with suppress(Exception):
+                connection.close()
+
+
+class Publisher(_Background):
+    """Sends words; any number of them that wait are one. *otherwise* is called for those that cannot be sent."""
+
+    name = "broker-publisher"
+
+    def __init__(self, url: str, otherwise: Callable[[], None]) -> None:
+        super().__init__(url)
+        self._otherwise = otherwise
+        self._waiting = threading.Condition()
+        self._wanted: set[bool] = set()  # for everybody, or not
+
+    def send(self, *, everybody: bool) -> None:
+        """Send a word soon."""
+        self.start()
+        with self._waiting:
+            self._wanted.add(everybody)
+            self._waiting.notify()
+        if self.trouble is not None:
+            self._otherwise()
+
+    def look(self) -> str | None:
+        """What is wrong with the broker; None if nothing is known to be."""
+        self.start()
+        return self.trouble
+
+    def stop(self) -> None:
+        self._stopping.set()
+        with self._waiting:
+            self._waiting.notify()
+        super().stop()
+
+    def _work(self, connection: Connection) -> None:
+        producer = Producer(connection.channel())
+        WORK(producer.channel).declare()
+        ALL(producer.channel).declare()
+        self._is_back()
+        while not self._stopping.is_set():
+            with self._waiting:
+                if not self._wanted:
+                    self._waiting.wait(LOOK_SECONDS)
+                wanted, self._wanted = self._wanted, set()
+            for everybody in wanted:
+                try:
+                    self._publish(producer, everybody=everybody)
+                except Exception:
+                    self._wanted |= wanted  # on the next connection
+                    raise
+            connection.heartbeat_check(rate=2)
+            with suppress(socket.timeout):
+                connection.drain_events(timeout=0.001)
+
+    @staticmethod
+    def _publish(producer: Producer, *, everybody: bool) -> None:
+        exchange, key = (ALL, "") if everybody else (WORK.exchange, WORK.routing_key)
+        producer.publish(
+            b"",
+            exchange=exchange,
+            routing_key=key,
+            content_type="application/octet-stream",
+            content_encoding="binary",
+            timeout=CONFIRM_SECONDS,
+            confirm_timeout=CONFIRM_SECONDS,
+        )
+
+    def _lost(self) -> None:
+        if self._wanted:
+            self._otherwise()
+
+
+class Listener(_Background):
+    """Calls *wake* for each word that comes, and when the broker is back: words may have been lost."""
+
+    name = "broker-listener"
+
+    def __init__(self, url: str, wake: Callable[[], None]) -> None:
+        super().__init__(url)
+        self._wake = wake
+
+    def _work(self, connection: Connection) -> None:
+        channel = connection.channel()
+        own = Queue("", ALL, exclusive=True, auto_delete=True, max_length=10)
+        with Consumer(channel, [WORK, own], callbacks=[self._told], prefetch_count=1):
+            self._is_back()
+            self._wake()
+            last = time.monotonic()
+            while not self._stopping.is_set():
+                with suppress(socket.timeout):
+                    connection.drain_events(timeout=LOOK_SECONDS)
+                if time.monotonic() - last > LOOK_SECONDS:
+                    last = time.monotonic()
+                    connection.heartbeat_check(rate=2)
+
+    def _told(self, _body: object, message: object) -> None:
+        message.ack()  # type: ignore[attr-defined]
+        self._wake()
+
+
+def _kind(error: BaseException) -> str:
+    return type(error).__name__
