@@ -10,6 +10,7 @@ from __future__ import annotations
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
+from ansible_collections.skywright.cloud.plugins.module_utils.caller import end_with_caller
 from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
 
 
@@ -89,6 +90,7 @@ def converge(module, *, items, read, want, apply, status=None, commands=(), excl
     commands          -> the list that C(apply) appends its writes to
     exclusive         -> the name of the lock to hold from the read to the last write
     """
+    end_with_caller()
     guard = nullcontext() if exclusive is None or module.check_mode else lock(exclusive)
     try:
         with guard:

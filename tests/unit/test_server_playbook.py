@@ -20,6 +20,7 @@ from skywright.db.network import Network, Port, Subnet
 from skywright.jobs.playbooks import Outcome
 from skywright.jobs.playbooks.console import PLAYBOOK as CONSOLE
 from skywright.jobs.playbooks.server import PLAYBOOK
+from skywright.jobs.settle import settle
 from skywright.settings import Settings
 
 SPEC = Path(__file__).parents[2] / "roles/server/meta/argument_specs.yml"
@@ -212,3 +213,89 @@ def test_console_jobs(session: Session, cloud: Cloud) -> None:
     assert set(work.refused) == {lost.id}
     CONSOLE.settle(session, read, Outcome(ok=True, results=[{"id": "a", "output": "hello"}]), cloud)
     assert read.result == {"output": "hello"}
+
+
+def test_only_a_server_that_never_ran_gets_a_new_disk(session: Session, cloud: Cloud) -> None:
+    server = make(session, "a", host="host2")
+
+    def launched(action: str, **arguments: Any) -> bool:
+        work = PLAYBOOK.render(session, [job(session, action, "a", **arguments)], cloud)
+        return bool(work.items["host2"]["servers"][0]["launched"])
+
+    assert not launched("reboot")
+    server.launched_at = utcnow()
+    assert launched("reboot") and launched("start") and launched("converge")
+    assert not launched("converge", recreate_disk=True)
+    assert not launched("create"), "a run of its first job can be done again"
+
+
+def test_a_repair_that_failed_leaves_the_server_as_it_was(session: Session, cloud: Cloud) -> None:
+    server = make(session, "a", host="host2", status="ACTIVE")
+    converge = job(session, "converge", "a")
+    PLAYBOOK.settle(session, converge, Outcome(ok=False, error="host2: no"), cloud)
+    assert (server.status, server.fault) == ("ACTIVE", None)
+    server.status, server.power_state = "SHUTOFF", 4
+    PLAYBOOK.settle(session, converge, GOOD, cloud)
+    assert (server.status, server.power_state) == ("ACTIVE", 1)
+
+
+def test_tidying_removes_a_leftover_and_nothing_else(session: Session, cloud: Cloud) -> None:
+    server = make(session, "a", host="host2", status="ACTIVE")
+    leftover, own = (job(session, "tidy", "a", server_id="a", host=host, ports=[]) for host in ("host1", "host2"))
+    work = PLAYBOOK.render(session, [leftover, own], cloud)
+    assert work.items == {"host1": {"servers": [{"id": "a", "state": "absent"}]}}
+    assert set(work.refused) == {own.id}
+    PLAYBOOK.settle(session, leftover, GOOD, cloud)
+    PLAYBOOK.settle(session, leftover, Outcome(ok=False, error="no"), cloud)
+    assert (server.status, server.deleted_at) == ("ACTIVE", None)
+
+
+class TestCanceledCreate:
+    """A create that was canceled after it began, and takes back what it made."""
+
+    @pytest.fixture
+    def server(self, session: Session) -> Server:
+        return make(session, "a", host="host2", status="BUILD", task_state="spawning")
+
+    @pytest.fixture
+    def undoing(self, session: Session, cloud: Cloud, server: Server) -> Job:
+        row = job(session, "create", server.id)
+        PLAYBOOK.render(session, [row], cloud)
+        row.attempts, row.undoing = 1, True
+        return row
+
+    def cleanups(self, session: Session) -> list[Job]:
+        return list(session.scalars(select(Job).where(Job.action == "cleanup")))
+
+    def test_it_says_that_nothing_shall_be_there(self, session: Session, cloud: Cloud, undoing: Job) -> None:
+        items = PLAYBOOK.render(session, [undoing], cloud).items
+        assert items["host2"]["servers"] == [{"id": "a", "state": "absent"}]
+        assert [port["state"] for port in items["host2"]["networks"][0]["ports"]] == ["absent"]
+        [entry] = items["host1"]["networks"][0]["dhcp"]["hosts"]
+        assert entry["state"] == "absent"
+
+    def test_the_server_is_in_error_on_no_host(
+        self, session: Session, cloud: Cloud, undoing: Job, server: Server
+    ) -> None:
+        settle(session, cloud, undoing, GOOD)
+        assert (undoing.state, server.status, server.host, server.task_state) == ("canceled", "ERROR", None, None)
+        assert server.fault and server.fault["message"] == "The job was canceled"
+        assert {port.host for port in session.scalars(select(Port).where(Port.device_id == "a"))} == {""}
+        assert self.cleanups(session) == []
+
+    def test_what_its_host_does_not_remove_now_is_removed_later(
+        self, session: Session, cloud: Cloud, undoing: Job, server: Server
+    ) -> None:
+        settle(session, cloud, undoing, Outcome(ok=False, error="host2 is unreachable"))
+        assert (undoing.state, server.status, server.host) == ("canceled", "ERROR", None)
+        [cleanup] = self.cleanups(session)
+        assert cleanup.arguments["host"] == "host2" and len(cleanup.arguments["ports"]) == 1
+
+    def test_it_leaves_that_to_a_deletion(self, session: Session, cloud: Cloud, undoing: Job, server: Server) -> None:
+        server.task_state = "deleting"
+        assert not PLAYBOOK.render(session, [undoing], cloud).items
+        settle(session, cloud, undoing, GOOD)
+        assert (server.status, server.host, server.task_state) == ("BUILD", "host2", "deleting")
+        settle(session, cloud, job(session, "delete", "a"), Outcome(ok=False, error="canceled", canceled=True))
+        assert (server.status, server.host, server.task_state) == ("ERROR", None, None)
+        assert len(self.cleanups(session)) == 1
