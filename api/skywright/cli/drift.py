@@ -81,7 +81,7 @@ def show(report: dict[str, Any], console: Console, *, diff: bool) -> None:
 
 
 def _summary(report: dict[str, Any]) -> str:
-    checked = ", ".join(f"{number} {kind}" for kind, number in report["checked"].items())
+    checked = ", ".join(counted(number, kind.removesuffix("s")) for kind, number in report["checked"].items())
     match report["state"]:
         case "clean":
             return f"[green]No drift.[/] Looked at {checked}."
