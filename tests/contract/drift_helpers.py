@@ -20,6 +20,7 @@ class FakeHosts:
         self.said: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.domains: dict[str, list[dict[str, Any]]] = {}
         self.marks: dict[str, dict[str, list[Any]]] = {}
+        self.boots: dict[str, str] = {}
         self.silent: set[str] = set()
         self.drafts: list[Draft] = []
         self.meanwhile: Callable[[], Any] | None = None
@@ -55,7 +56,13 @@ class FakeHosts:
     def _answers(self, draft: Draft, host: str) -> list[tuple[str, dict[str, Any]]]:
         if draft.playbook == "host":
             empty = {"directories": [], "ports": [], "dhcp": [], "images": []}
-            info = {"domains": self.domains.get(host, []), "contents": self.marks.get(host, empty), "errors": []}
+            marks = self.marks.get(host, empty)
+            info = {
+                "boot": self.boots.get(host),
+                "domains": self.domains.get(host, []),
+                "contents": marks,
+                "errors": [],
+            }
             return [("host_info", {"host": info})]
         return [
             (module, {"results": [self.said.get((host, module, item["id"]), _same(item["id"]))]})

@@ -397,6 +397,17 @@ def test_what_is_not_the_apis_is_no_leftover(api: Api, ask: Ask, hosts: FakeHost
     assert ask()["state"] == "clean"
 
 
+def test_a_machine_that_is_two_hosts_has_no_leftovers(ask: Ask, hosts: FakeHosts, server: Made) -> None:
+    """What belongs to one would be removed from the other."""
+    other = ({"h1", "h2"} - {server.host}).pop()
+    hosts.domains = {name: [{"id": server.id, "power": "running", "reason": None}] for name in ("h1", "h2")}
+    assert [one["host"] for one in ask()["leftovers"]] == [other]
+    hosts.boots = {"h1": "same", "h2": "same"}
+    report = ask()
+    assert (report["state"], report["leftovers"]) == ("incomplete", [])
+    assert {one["reason"] for one in report["not_checked"]} == {f"it is the same machine as {n}" for n in ("h1", "h2")}
+
+
 def test_what_is_being_made_or_removed_is_no_leftover(
     api: Api, ask: Ask, hosts: FakeHosts, demo: Connection, things: Fixtures
 ) -> None:

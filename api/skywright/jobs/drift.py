@@ -7,8 +7,10 @@ work on it, and the records say the same as before.
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skywright.db.jobs import Host
 from skywright.jobs import activity
 from skywright.jobs.activity import Key, Moment, Touched
 from skywright.jobs.desired import Desired, Resource, Scope, desired
@@ -16,6 +18,7 @@ from skywright.jobs.draft import Draft
 from skywright.jobs.findings import DRIFTED, LOST, UNKNOWN, Finding, Findings, Power, findings
 from skywright.jobs.leftovers import Leftover, leftovers
 from skywright.jobs.playbooks import Item
+from skywright.jobs.playbooks.network_items import is_null
 from skywright.jobs.results import Results
 
 if TYPE_CHECKING:
@@ -75,7 +78,8 @@ def look(cloud: "Cloud", scope: Scope) -> Look:
         for info in contents.values()
         for domain in info.get("domains") or []
     }
-    checked = _run(cloud, "server", wanted.items, wanted)
+    answering = {name: items for name, items in wanted.items.items() if contents[name]}
+    checked = _run(cloud, "server", answering, wanted)
     told = findings(wanted, checked, powers)
     for name, info in contents.items():
         reason = _unread(listed, name, info)
@@ -123,8 +127,24 @@ def compare(session: Session, cloud: "Cloud", seen: Look) -> Drift:
             drift.found.append(finding)
     drift.own_will = {server for server in seen.told.own_will if ("server", server) not in moved.resources}
     if seen.scope.project_id is None:
-        drift.leftovers = leftovers(session, seen.contents, moved)
+        twins = _twins(session, seen.contents)
+        drift.not_checked |= {name: f"it is the same machine as {other}" for name, other in twins.items()}
+        contents = {name: info for name, info in seen.contents.items() if name not in twins}
+        drift.leftovers = leftovers(session, contents, moved)
     return drift
+
+
+def _twins(session: Session, contents: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Hosts of which another one, by its boot, is the same machine: what is one's would be taken for a leftover."""
+    real = [host for host in session.scalars(select(Host).order_by(Host.name)) if not is_null(host)]
+    boots = {host.name: (host.info or {}).get("boot") for host in real}
+    boots |= {name: info.get("boot") for name, info in contents.items()}
+    return {
+        name: other
+        for name in contents
+        for other, boot in boots.items()
+        if other != name and boot is not None and boot == boots[name]
+    }
 
 
 def _mine(drift: Drift, finding: Finding) -> bool:

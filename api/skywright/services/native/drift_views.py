@@ -16,10 +16,9 @@ def drift_view(drift: Drift, *, admin: bool) -> dict[str, Any]:
     found: dict[Key, list[Finding]] = {}
     for finding in drift.found:
         found.setdefault(finding.key, []).append(finding)
-    checked = {
-        kind: {item["id"] for items in drift.wanted.items.values() for item in items.get(kind, ())} for kind in KINDS
-    }
     hosts = {name for name, _, _ in drift.wanted.hosts} - drift.not_checked.keys()
+    looked = [items for name, items in drift.wanted.items.items() if name in hosts]
+    checked = {kind: {item["id"] for items in looked for item in items.get(kind, ())} for kind in KINDS}
     return {
         "state": drift.state,
         "checked": {"hosts": len(hosts)} | {kind: len(ids) for kind, ids in checked.items()},
