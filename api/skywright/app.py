@@ -1,5 +1,6 @@
 """The ASGI application: every service under its path on the one port, and alone on its classic port."""
 
+import asyncio
 import ipaddress
 import re
 import time
@@ -20,6 +21,7 @@ from skywright.db.identity import Project
 from skywright.http import audit
 from skywright.http.body_limit import limited
 from skywright.http.service import Service
+from skywright.jobs.schedules import Scheduler
 from skywright.log import bound
 from skywright.metrics import CONTENT_TYPE, Metrics
 from skywright.services import SERVICES
@@ -51,13 +53,20 @@ class Gateway:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
             if scope["type"] == "lifespan":
-                await _lifespan(receive, send)
-                await run_in_threadpool(self.afterwards.flush)
+                await self._live(receive, send)
             return
         request_id = f"req-{uuid.uuid4()}"
         scope.setdefault("state", {})["request_id"] = request_id
         with bound(request=request_id):
             await self._answer(scope, receive, send, request_id)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """What an API process does beside its requests, from its start to its end."""
+        scheduler = Scheduler(self.cloud, asyncio.get_running_loop())
+        scheduler.start()
+        await _lifespan(receive, send)
+        await run_in_threadpool(scheduler.stop)
+        await run_in_threadpool(self.afterwards.flush)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began, status = time.perf_counter(), 500

@@ -33,7 +33,10 @@ class Settings(BaseSettings):
     observe_seconds: int = Field(60, ge=0, description="How often the worker looks at the hosts; 0: never.")
     quarantine_failures: int = Field(3, ge=1, description="So many failures in a row to reach a host quarantine it.")
     unreachable_seconds: int = Field(900, ge=0, description="How long a user's job waits for a host that is silent.")
-    run_seconds: float = Field(7200, gt=0, description="How long a run may take; then it is ended, and its jobs say so.")
+    run_seconds: float = Field(7200, gt=0, description="How long a run may take; then it is ended, and its jobs fail.")
+    operator_playbooks: Path = Field(
+        Path("playbooks/operator"), description="Directory of an operator's own playbooks, in project_dir or absolute."
+    )
     webhook_networks: str = Field("", description="Comma-separated networks that are not public, yet have webhooks.")
     keep_runs_days: float = Field(30, gt=0, description="How long runs are kept, with their records.")
     keep_runs: int = Field(10_000, ge=1, description="How many runs are kept.")
@@ -67,6 +70,10 @@ class Settings(BaseSettings):
     @property
     def run_dir(self) -> Path:
         return self.root / "runs"
+
+    @property
+    def operator_dir(self) -> Path:
+        return self.project_dir.resolve() / self.operator_playbooks
 
     @property
     def webhook_network_list(self) -> list[IPv4Network | IPv6Network]:

@@ -1,7 +1,7 @@
 """What jobs would have done on hosts: rendered as for a run, but without claiming them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import Session
@@ -37,6 +37,7 @@ class Draft:
     jobs: list[PlannedJob]
     items: dict[str, dict[str, list[Item]]]
     hosts: list[tuple[str, list[str], dict[str, Any]]]
+    variables: dict[str, Any] = field(default_factory=dict)  # beside the items
 
 
 def draft(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> list[Draft]:
@@ -64,4 +65,4 @@ def _draft(session: Session, cloud: "Cloud", playbook: str, jobs: list[Job]) -> 
         for job in jobs
     ]
     hosts = [(host.name, list(host.groups), dict(host.variables)) for host in hosts_of(session, work)]
-    return Draft(playbook, planned, work.items, hosts)
+    return Draft(playbook, planned, work.items, hosts, work.variables | work.confidential)

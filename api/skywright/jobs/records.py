@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 REFERENCE = "$secret"
 # Fields that hold what users say to their servers, and URLs that allow to read an image.
 SECRET_FIELDS = frozenset({"config_drive", "url"})
-CODE = ("playbooks/cloud", "roles", "plugins")
+CODE = ("playbooks/cloud", "playbooks/operator", "roles", "plugins")
 LEFT_SECONDS = 3600.0
 
 
@@ -41,13 +41,18 @@ def conceal(value: Any, key: bytes, name: str = "") -> Any:
     """*value* with references in place of its secrets."""
     if value is not None and (name in SECRET_FIELDS or is_secret(name)):
         content = value.partition("?")[0] if name == "url" and isinstance(value, str) else value
-        data = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
-        return {REFERENCE: hmac.new(key, data, hashlib.sha256).hexdigest()}
+        return _reference(content, key)
     if isinstance(value, Mapping):
         return {field: conceal(item, key, field) for field, item in value.items()}
     if isinstance(value, list | tuple):
         return [conceal(item, key) for item in value]
     return value
+
+
+def _reference(value: Any, key: bytes) -> dict[str, str]:
+    """What stands in place of a secret."""
+    data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
+    return {REFERENCE: hmac.new(key, data, hashlib.sha256).hexdigest()}
 
 
 def begin(cloud: "Cloud", directory: rundir.RunDirectory, claimed: "Claim") -> None:
@@ -62,6 +67,8 @@ def begin(cloud: "Cloud", directory: rundir.RunDirectory, claimed: "Claim") -> N
         "jobs": {job_id: {} for job_id in claimed.attempts},
         "hosts": [[name, groups, conceal(variables, key)] for name, groups, variables in claimed.hosts],
         "items": {name: conceal(claimed.work.items.get(name, {}), key) for name in names},
+        "variables": conceal(claimed.work.variables, key)
+        | {name: _reference(value, key) for name, value in claimed.work.confidential.items()},
     }
     _write(directory, record)
 

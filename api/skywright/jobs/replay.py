@@ -17,6 +17,7 @@ from skywright.db.jobs import Host, Job
 from skywright.db.rehearsal import Rehearsal
 from skywright.jobs import records, rundir
 from skywright.jobs.draft import draft
+from skywright.jobs.playbooks import file_of
 from skywright.jobs.runner import inventory
 from skywright.jobs.variables import dump
 
@@ -49,7 +50,7 @@ def prepare(cloud: "Cloud", name: str) -> Replay:
     record = records.load(cloud, run_id)
     if record is None:
         raise Unreplayable(f"Run {run_id} has no record here")
-    items, variables = _now(cloud, record)
+    items, variables, extra = _now(cloud, record)
     key = records.digest_key(cloud)
     differences = [
         *_versions(cloud, record),
@@ -66,9 +67,9 @@ def prepare(cloud: "Cloud", name: str) -> Replay:
         for host, groups, old in record["hosts"]
     ]
     wanted = _reveal(_by_id(record["items"]), _by_id(items), "", missing)
-    return Replay(
-        run_id, record["playbook"], inventory(hosts), {"skywright_items": _listed(wanted)}, differences, missing
-    )
+    sent = _reveal(record.get("variables", {}), extra, "variable", missing)
+    sent["skywright_items"] = _listed(wanted)
+    return Replay(run_id, record["playbook"], inventory(hosts), sent, differences, missing)
 
 
 def find(cloud: "Cloud", name: str) -> str:
@@ -98,12 +99,19 @@ def write(cloud: "Cloud", replay: Replay) -> Path:
 def command(replay: Replay, path: Path, *, check: bool) -> list[str]:
     """What runs it, in the project's directory."""
     mode = ["--check", "--diff"] if check else []
-    playbook = f"playbooks/cloud/{replay.playbook}.yml"
-    return ["ansible-playbook", playbook, "-i", f"{path}/hosts.yml", "-e", f"@{path}/variables.yml", *mode]
+    return [
+        "ansible-playbook",
+        file_of(replay.playbook),
+        "-i",
+        f"{path}/hosts.yml",
+        "-e",
+        f"@{path}/variables.yml",
+        *mode,
+    ]
 
 
-def _now(cloud: "Cloud", record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The items that the run's jobs would have now, and the hosts' variables."""
+def _now(cloud: "Cloud", record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The items that the run's jobs would have now, the hosts' variables, and the run's."""
     rehearsal = Rehearsal(cloud.database)
     try:
         with rehearsal.write() as session:
@@ -115,7 +123,7 @@ def _now(cloud: "Cloud", record: dict[str, Any]) -> tuple[dict[str, Any], dict[s
             variables = {host.name: dict(host.variables) for host in hosts}
     finally:
         rehearsal.forget()
-    return (drafts[0].items if drafts else {}), variables
+    return (drafts[0].items, variables, drafts[0].variables) if drafts else ({}, variables, {})
 
 
 def _versions(cloud: "Cloud", record: dict[str, Any]) -> Iterator[str]:

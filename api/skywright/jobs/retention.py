@@ -1,4 +1,4 @@
-"""Forgetting in time: runs, events, jobs, audit records, revoked tokens and silent workers, by age and by number.
+"""Forgetting in time, by age and by number: runs, events, jobs, what was told and scheduled, audit records, tokens.
 
 A worker does it in small batches between its other work, so that no transaction is long. What removed rows had counted
 is kept as tallies in the same transaction.
@@ -14,11 +14,14 @@ from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, sel
 from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
-from skywright.db.identity import RevokedToken
+from skywright.db.identity import Project, RevokedToken
 from skywright.db.jobs import Event, Job, Run
 from skywright.db.operations import Audit, Heartbeat, Tally, retiring
+from skywright.db.schedules import Schedule, ScheduleRun
+from skywright.db.webhooks import Delivery, Webhook
 from skywright.jobs import records
 from skywright.jobs.settle import UNFINISHED
+from skywright.jobs.webhooks import PENDING
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -54,6 +57,8 @@ def sweep(cloud: "Cloud", now: datetime | None = None) -> int:
         partial(_audit, before=audit_before, most=settings.keep_audit),
         partial(_rows, statement=delete(RevokedToken).where(RevokedToken.expires_at < now)),
         partial(_rows, statement=delete(Heartbeat).where(Heartbeat.seen_at < now - SILENT)),
+        partial(_deliveries, before=events_before),
+        partial(_schedule_runs, before=runs_before, most=settings.keep_runs),
     )
     removed = 0
     for step in steps:
@@ -148,6 +153,21 @@ def _audit(session: Session, before: datetime, most: int) -> int:
     if limit is not None:
         removed += _rows(session, _oldest(Audit.user_id.is_(None), Audit.sequence <= limit))
     return removed
+
+
+def _deliveries(session: Session, before: datetime) -> int:
+    """What webhooks were told, and those of projects that are gone."""
+    removed = _rows(session, delete(Delivery).where(Delivery.state != PENDING, Delivery.created_at < before))
+    orphans = Webhook.project_id.is_not(None) & Webhook.project_id.not_in(select(Project.id))
+    return removed + _rows(session, delete(Webhook).where(orphans))
+
+
+def _schedule_runs(session: Session, before: datetime, most: int) -> int:
+    """What became of schedules' times, and those of projects that are gone."""
+    newest = session.scalar(select(func.max(ScheduleRun.id))) or 0
+    old = or_(ScheduleRun.started_at < before, ScheduleRun.id <= newest - most)
+    removed = _rows(session, delete(ScheduleRun).where(old, ScheduleRun.state != "running"))
+    return removed + _rows(session, delete(Schedule).where(Schedule.project_id.not_in(select(Project.id))))
 
 
 def _oldest(*conditions: Any) -> Any:

@@ -16,6 +16,7 @@ from typing import Any
 from ansible_runner import Runner, RunnerConfig
 from ansible_runner.utils import OutputEventFilter, get_callback_dir
 
+from skywright.jobs.playbooks import file_of
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
 from skywright.jobs.variables import dump
@@ -48,7 +49,7 @@ def environment(project: Path) -> dict[str, str]:
 
 
 class Run:
-    """One execution of `playbooks/cloud/<playbook>.yml`; `cancel` may be called from another thread.
+    """One execution of a playbook; `cancel` may be called from another thread.
 
     With *check* it changes nothing: Ansible says, with differences, what it would do.
     """
@@ -66,7 +67,7 @@ class Run:
         self._directory, self._project, self._launcher = directory, project, launcher
         self._arguments = "--check --diff" if check else None
         self._limit_seconds = limit_seconds
-        self._playbook = f"playbooks/cloud/{playbook}.yml"
+        self._playbook = file_of(playbook)
         self._canceled = threading.Event()
         self._runner: WarmRunner | None = None
 

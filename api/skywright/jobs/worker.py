@@ -182,6 +182,7 @@ class Worker:
                 records.begin(self.cloud, directory, claimed)
                 names = [name for name, _, _ in claimed.hosts]
                 items = {"skywright_items": {name: claimed.work.items.get(name, {}) for name in names}}
+                items |= claimed.work.variables | claimed.work.confidential
                 results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
                 self._persist(partial(self._settle, active, results, pending))
                 log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)

@@ -38,6 +38,9 @@ class Work:
     # {job id: host name}: jobs that chose this host only now. If it does not answer, they may choose again: such a
     # job is rendered with its argument `avoid`.
     chosen: dict[str, str] = field(default_factory=dict)
+    # Variables of the run beside the items; of the confidential ones its record has only digests.
+    variables: dict[str, Any] = field(default_factory=dict)
+    confidential: dict[str, Any] = field(default_factory=dict)
     # How long the run may take at most; None: as long as the settings allow.
     limit_seconds: float | None = None
     # Of the refused jobs, those that only a host's silence keeps from running.
@@ -70,9 +73,23 @@ class Playbook(Protocol):
         ...
 
 
+def file_of(playbook: str) -> str:
+    """The playbook's file in the project; `operator/NAME` is one of an operator's own, for which another stands in."""
+    kind, _, name = playbook.partition("/")
+    return f"playbooks/{kind}.yml" if name else f"playbooks/cloud/{kind}.yml"
+
+
+class _Registry(dict[str, Playbook]):
+    def __missing__(self, name: str) -> Playbook:
+        kind, _, rest = name.partition("/")
+        if not rest:
+            raise KeyError(name)
+        return self[kind]
+
+
 @cache
 def registry() -> Mapping[str, Playbook]:
-    """All playbooks by name."""
+    """All playbooks by name; `operator/NAME` is one of the kind `operator`."""
     modules = [import_module(f"{__name__}.{found.name}") for found in pkgutil.iter_modules(__path__)]
     playbooks: list[Playbook] = [module.PLAYBOOK for module in modules if hasattr(module, "PLAYBOOK")]
-    return {playbook.name: playbook for playbook in playbooks}
+    return _Registry({playbook.name: playbook for playbook in playbooks})

@@ -1,7 +1,7 @@
 """Skywright's own API: jobs with their events, hosts, the audit trail."""
 
 from skywright.http.service import Service
-from skywright.services.native import audit, drift, follow, hosts, jobs, plan, versions, webhooks
+from skywright.services.native import audit, drift, follow, hosts, jobs, plan, playbooks, schedules, versions, webhooks
 from skywright.services.native.errors import render_error
 from skywright.services.native.policies import POLICIES
 
@@ -20,6 +20,8 @@ SERVICE = Service(
         plan.router,
         drift.router,
         webhooks.router,
+        schedules.router,
+        playbooks.router,
     ],
     policies=POLICIES,
     render_error=render_error,

@@ -24,6 +24,15 @@ POLICIES = {
     "operations:webhooks:delete": MEMBER,
     # Of all projects' jobs: to be told of them, and to see who is.
     "operations:webhooks:all_projects": ADMIN,
+    "operations:schedules:list": READER,
+    "operations:schedules:list_all": ADMIN,
+    "operations:schedules:show": READER,
+    "operations:schedules:create": MEMBER,
+    # A schedule acts with its owner's rights: nobody else of the project decides when.
+    "operations:schedules:update": f"{ADMIN} or (role:member and project_id:%(project_id)s and user_id:%(user_id)s)",
+    # Operator playbooks do on hosts whatever they like.
+    "operations:playbooks:list": ADMIN,
+    "operations:playbooks:run": ADMIN,
     "operations:hosts:list": ADMIN,
     "operations:hosts:show": ADMIN,
     # A host's variables say how Ansible reaches it: whoever sets them can make the controller do anything.
