@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db import mariadb
 from skywright.db.base import Base
+from skywright.db.durable import Log
 from skywright.db.turn import make_lock_row
 from skywright.errors import Unavailable
 
@@ -70,6 +71,7 @@ class Database:
             event.listen(self.engine, "begin", _sqlite_begin)
         else:
             self.engine = mariadb.make_engine(parsed, answer_seconds)
+        self._log = Log(parsed.database) if self.sqlite and parsed.database else None
         self._writer = self.engine.execution_options(write=True)
         # Writers wait for each other in the database, each with a connection, and on SQLite by polling with pauses
         # up to 0.1 s: threads of one process queue here instead.
@@ -99,6 +101,8 @@ class Database:
                 except BaseException:
                     session.rollback()  # before it is another's turn
                     raise
+            if self._log is not None:
+                self._log.sync()
             for call in session.info.pop("after_commit", {}).values():
                 call()
 
@@ -174,8 +178,8 @@ class Database:
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # we say BEGIN ourselves: see _sqlite_begin
-    # A small cache for each connection: the system's page cache, which all share, is behind it.
-    pragmas = ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=15000", "cache_size=-1000")
+    # Commits are made durable by Log. A small cache for each connection: the system's, which all share, is behind it.
+    pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000", "cache_size=-1000")
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
 
