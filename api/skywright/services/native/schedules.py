@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
+from urllib.parse import unquote
 
 import orjson
 from fastapi import Query
@@ -23,6 +24,8 @@ from skywright.services.native.playbooks import PlaybookName, RunRequest, check_
 router = Router()
 
 MOST = 50  # of a project
+# A schedule that makes schedules would never end.
+NEVER = frozenset({"plan", "schedules", "webhooks"})
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
 Cron = Annotated[str, StringConstraints(pattern=r"^[!-~ ]{1,255}$")]
@@ -168,8 +171,8 @@ def _request(context: Context, wanted: NewSchedule) -> dict[str, Any]:
     gateway = context.cloud.gateway
     if gateway is None or request["service"] not in gateway.prefixes:
         raise BadRequest(f"There is no service of type {request['service']!r}.")
-    if request["service"] == "operations" and not path.startswith(("/drift", "/converge", "/jobs/", "/playbooks/")):
-        raise BadRequest("Of the native API only drift, converge, jobs and playbooks can be scheduled.")
+    if request["service"] == "operations" and unquote(path).split("/")[1] in NEVER:
+        raise BadRequest(f"Requests for {', '.join(sorted(NEVER))} cannot be scheduled.")
     return request
 
 
