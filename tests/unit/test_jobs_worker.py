@@ -1,11 +1,13 @@
 """Whole jobs, through a worker and a real Ansible on this machine: what may go wrong does."""
 
+import errno
 import os
 import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import jobs_fake
@@ -15,6 +17,7 @@ from sqlalchemy import select
 from skywright.cloud import Cloud
 from skywright.db import utcnow
 from skywright.db.jobs import Event, Host, Job, Run
+from skywright.jobs.rundir import RunDirectory
 from skywright.jobs.worker import Worker
 
 
@@ -126,6 +129,53 @@ def test_a_launcher_that_died_is_replaced(cloud: Cloud) -> None:
             os.kill(pid, signal.SIGKILL)
     (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
     assert job.state == "successful"
+
+
+def test_a_full_disk_while_a_run_begins_costs_an_attempt(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    usual, failures = RunDirectory.write, iter([OSError(errno.ENOSPC, "No space left on device")])
+
+    def write(directory: RunDirectory, name: str, text: str) -> Path:
+        if name == "env/extravars" and (error := next(failures, None)):
+            raise error
+        return usual(directory, name, text)
+
+    monkeypatch.setattr(RunDirectory, "write", write)
+    monkeypatch.setattr("skywright.jobs.settle.BACK_OFF", timedelta(seconds=0.5))
+    job_id = jobs_fake.submit(cloud, "a")
+    jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).waiting_for)
+    assert "No space left on device" in (jobs_fake.job(cloud, job_id).waiting_for or "")
+    (job,) = jobs_fake.ended(cloud, job_id)
+    assert (job.state, job.attempts) == ("successful", 2)
+
+
+def test_a_disk_that_is_full_before_a_run_begins_is_waited_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("skywright.jobs.worker.RunDirectory", full)
+        job_id = jobs_fake.submit(cloud, "a")
+        jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).waiting_for)
+        job = jobs_fake.job(cloud, job_id)
+        assert job.waiting_for == "a worker that can begin a run: No space left on device"
+    (job,) = jobs_fake.ended(cloud, job_id)
+    assert (job.state, job.attempts) == ("successful", 1)
+
+
+def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    cloud = jobs_fake.make_cloud(tmp_path)
+    cloud.settings.run_seconds = 2
+    worker = Worker(cloud)
+    thread = threading.Thread(target=worker.run)
+    thread.start()
+    try:
+        (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a", item={"seconds": 60}))
+        assert (job.state, job.attempts) == ("failed", 1)
+        assert job.error == "The run took too long and was ended"
+        assert jobs_fake.processes_of(tmp_path) == []
+    finally:
+        worker.stop()
+        thread.join()
 
 
 class WorkerProcess:

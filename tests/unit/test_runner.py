@@ -1,12 +1,16 @@
 """A run's results, reconciled from events, exit code and silence."""
 
+import json
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
+from ansible_runner import RunnerConfig
 
 from skywright.jobs.results import Results
-from skywright.jobs.runner import inventory
+from skywright.jobs.runner import WarmRunner, inventory
 from skywright.jobs.variables import dump, reserved_key
 
 
@@ -66,6 +70,43 @@ def test_a_job_on_two_hosts_fails_when_one_does() -> None:
     outcome = results(OK, STATS).outcome({("h1", "a"), ("h2", "a")})
     assert outcome.error == "h2 said nothing about a"
     assert [result["host"] for result in outcome.results] == ["h1"]
+
+
+def stats(**counts: int) -> dict[str, Any]:
+    return {"event": "playbook_on_stats", "event_data": {name: {"h1": count} for name, count in counts.items()}}
+
+
+@pytest.mark.parametrize(
+    ("found", "unsure"),
+    [
+        (results(stats(ok=1)), True),
+        (results(rc=0), True),
+        (results(OK, stats(ok=2)), False),
+        (results(failed(ignored=True, msg="odd"), stats(ok=1)), False),
+        (results(failed(ignored=True, msg="odd"), stats(ok=2)), True),
+        (results(failed(msg="odd"), stats(ok=3, failures=1), rc=2), False),
+        (results(stats(ok=0)), False),
+        (results(event("runner_on_unreachable", res={"msg": "no route"}), stats(ok=4, dark=1), rc=4), False),
+        (results({"event": "error", "stdout": "no such playbook"}, rc=4), False),
+        (results(rc=None), False),
+    ],
+)
+def test_lost_events_are_no_failure(found: Results, unsure: bool) -> None:
+    assert found.unsure({("h1", "a")}) == unsure
+
+
+def test_events_whose_announcement_got_lost_are_taken_from_the_artifact(tmp_path: Path) -> None:
+    found, sunk = Results(), list[dict[str, Any]]()
+    lost = WarmRunner(RunnerConfig(tmp_path), *[None] * 2, found, sunk.extend, limit_seconds=1)  # type: ignore[arg-type]
+    (tmp_path / "2-partial.json").write_text(json.dumps(STATS))
+    (tmp_path / "1-partial.json").write_text(json.dumps(OK))
+    os.utime(tmp_path / "1-partial.json", (1, 1))
+    (tmp_path / "3-partial.json").write_text('{"event": "runner_on')
+    lost._fill_gaps(tmp_path)
+    lost._flush()
+    assert [one["event"] for one in sunk] == ["runner_on_ok", "playbook_on_stats"]
+    found.rc = 0
+    assert found.outcome({("h1", "a")}).ok
 
 
 def test_facts_of_a_host_are_a_result() -> None:

@@ -1,12 +1,15 @@
 """What came of a run, per host and item: events, exit code and missing answers reconciled."""
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 from skywright.jobs.playbooks import Outcome
 
 SHOWN_TEXT = 2000
+# The events that tell a task's end on a host, and the statistics that count them at the run's end.
+ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
+COUNTS = ("ok", "failures", "dark")
 
 
 class Results:
@@ -19,13 +22,15 @@ class Results:
         self._items: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self._unreachable: dict[str, str] = {}
         self._fatal: dict[str, str] = {}  # what ended a host's part of the run early
-        self._stats = False
+        self._stats: dict[str, Any] | None = None
+        self._told: Counter[str] = Counter()  # how many tasks told us how they ended on each host
         self._text: deque[str] = deque(maxlen=20)
 
     def add(self, event: dict[str, Any]) -> None:
         """Take in one event of ansible-runner's."""
         kind, data = event.get("event", ""), event.get("event_data") or {}
         host, result = data.get("host", ""), data.get("res") or {}
+        self._told[host] += kind in ENDS
         if kind in ("runner_on_ok", "runner_on_failed"):
             items = list(item_results(data, host, result))
             for item in items:
@@ -35,7 +40,7 @@ class Results:
         elif kind == "runner_on_unreachable":
             self._unreachable[host] = _message(result)
         elif kind == "playbook_on_stats":
-            self._stats = True
+            self._stats = data
         elif kind in ("verbose", "error", "warning") and event.get("stdout"):
             self._text.append(event["stdout"])
 
@@ -53,7 +58,7 @@ class Results:
             return "The run was canceled"
         if self.lost:
             return "The run was killed"
-        if self.rc != 0 and not self._stats:
+        if self.rc != 0 and self._stats is None:
             return f"Ansible ended with {self.rc}: {' '.join(self._text)[-SHOWN_TEXT:] or 'no output'}"
         return None
 
@@ -82,6 +87,18 @@ class Results:
         hosts = {host for host, _ in failed}
         spoken = any(result.get("error") for key in failed for result in self._items.get(key, ()))
         return hosts if hosts <= self._unreachable.keys() and not spoken and not self.broken else set()
+
+    def unsure(self, depends: Iterable[tuple[str, str]]) -> bool:
+        """Whether nothing went wrong with *depends* but that events got lost, so that nobody knows."""
+        failed = [key for key in depends if self._error(key)]
+        return bool(failed) and all(self._unheard(*key) for key in failed)
+
+    def _unheard(self, host: str, item: str) -> bool:
+        if self.broken or self._items.get((host, item)) or host in self._unreachable or host in self._fatal:
+            return False
+        if self._stats is None:
+            return True
+        return bool(self._told[host] < sum(self._stats.get(name, {}).get(host, 0) for name in COUNTS))
 
     def outcome(self, depends: Iterable[tuple[str, str]]) -> Outcome:
         """The outcome of a job that depends on the items *depends* [(host, item id)]."""

@@ -5,7 +5,7 @@ for. Of the jobs that may run, the ones with the highest priority decide; among 
 and projects take turns for the places in a run. So one project's thousand jobs cost another's one job no more than the
 run that is on its way.
 
-All unfinished jobs are looked at, for any of them may keep others waiting: a few columns of each, some 10 ms a thousand.
+All unfinished jobs are looked at, for any of them may keep others waiting: a few columns of each, 10 ms a thousand.
 """
 
 from collections import defaultdict

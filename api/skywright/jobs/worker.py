@@ -32,7 +32,7 @@ from skywright.jobs.playbooks import registry
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
 from skywright.jobs.settle import cancel, requeue, settle
-from skywright.jobs.turns import Turns
+from skywright.jobs.turns import BATCH, Turns
 from skywright.jobs.warm import Launcher
 from skywright.log import bound, configure
 from skywright.settings import load
@@ -143,7 +143,7 @@ class Worker:
         self._gather_burst()
         run_id = new_uuid()
         with ExitStack() as until_taken:
-            directory = until_taken.enter_context(RunDirectory(self.cloud.settings.run_dir, run_id))
+            directory = until_taken.enter_context(self._make_directory(run_id))
             since = clock()
             claimed = self._claim(run_id)
             if claimed is None or not claimed.hosts:
@@ -157,6 +157,16 @@ class Worker:
             self._pool.submit(self._execute, active, directory)
             until_taken.pop_all()  # the directory is the run's now
         return True
+
+    def _make_directory(self, run_id: str) -> RunDirectory:
+        try:
+            return RunDirectory(self.cloud.settings.run_dir, run_id)
+        except OSError as error:  # a full disk: whoever waits shall know
+            with self.cloud.database.write() as session:
+                silent = (Job.state == "queued") & Job.waiting_for.is_(None)
+                for job in session.scalars(select(Job).where(silent).limit(BATCH)):
+                    job.waiting_for, job.waiting_since = f"a worker that can begin a run: {error.strerror}", utcnow()
+            raise
 
     def _claim(self, run_id: str) -> Claim | None:
         try:
@@ -234,6 +244,7 @@ class Worker:
         outcome = results.outcome(claimed.work.depends[job.id])
         # Of the jobs of a run that took too long any may be the reason: they get another one.
         doubtful = results.lost or (results.timed_out and len(claimed.attempts) > 1)
+        doubtful = doubtful or results.unsure(claimed.work.depends[job.id])
         if results.canceled and (job.cancel_requested_at is None or job.undoing):
             requeue(session, self.cloud, job, "Its run was ended for another reason", counted=False)
         elif results.canceled:
