@@ -22,6 +22,7 @@ from skywright.jobs.playbooks.image import image_item
 from skywright.jobs.playbooks.network_items import Rendering, is_null
 from skywright.jobs.playbooks.server import server_item
 from skywright.jobs.playbooks.server_outcomes import ports_of
+from skywright.jobs.variables import reserved_key
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -144,7 +145,11 @@ class _Reading:
             by_server.setdefault(port.device_id, []).append(port)
         for server in servers:
             own = by_server.get(server.id, [])
-            self.found.add(server.host or "", "servers", server_item(server, own, networks))
+            item = server_item(server, own, networks)
+            if key := reserved_key(item):  # it would make Ansible refuse all others, too
+                self.found.left_out["server", server.id] = f"the name {key!r} is reserved: it cannot be used on a host"
+                continue
+            self.found.add(server.host or "", "servers", item)
             for port in own:
                 self.found.owners[port.id] = self.found.owners[tap(port.id)] = server.id
 

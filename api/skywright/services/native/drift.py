@@ -101,7 +101,7 @@ def _look(cloud: Cloud, scope: Scope) -> Look:
 def _scope(context: Context, body: DriftRequest, rule: str) -> Scope:
     """What the caller asked for, if it is his to see; who may not see all sees his project's."""
     if not context.allows(rule):
-        own = {context.project_id, _project_id(context, body.project) if body.project else context.project_id}
+        own = {context.project_id, context.project_id if body.project is None else _project_id(context, body.project)}
         if body.host is not None or len(own) > 1:
             raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
         return Scope(project_id=context.project_id)
