@@ -13,6 +13,8 @@ from skywright.jobs.playbooks import Outcome, Work
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
+LIMIT_SECONDS = 300.0
+
 
 class ConsolePlaybook:
     """Jobs `read` of one server each, with the number of lines that are wanted (None: as many as there are)."""
@@ -20,7 +22,7 @@ class ConsolePlaybook:
     name = "console"
 
     def render(self, session: Session, jobs: Sequence[Job], cloud: "Cloud") -> Work:
-        work = Work()
+        work = Work(limit_seconds=LIMIT_SECONDS)
         ids = {job.arguments["server_id"] for job in jobs}
         query = select(Server.id, Server.host).where(Server.id.in_(ids), Server.deleted_at.is_(None))
         hosts = {row.id: row.host for row in session.execute(query)}

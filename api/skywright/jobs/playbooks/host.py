@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 # Why a domain is off, as libvirt says, when it was the guest's own will.
 OWN_WILL = "shutdown"
+LIMIT_SECONDS = 900.0
 # Nova's numbers. A server whose domain is gone has none; whoever starts it makes the domain anew.
 POWER = {"running": 1, "paused": 3, "shutoff": 4, "crashed": 6}
 STATUS = {0: "SHUTOFF", 1: "ACTIVE", 4: "SHUTOFF", 6: "SHUTOFF"}
@@ -43,7 +44,7 @@ class HostPlaybook:
         tried = or_(Host.retry_at.is_(None), Host.retry_at <= utcnow())
         known = set(session.scalars(select(Host.name)))
         usual = set(session.scalars(select(Host.name).where(tried)))
-        work = Work()
+        work = Work(limit_seconds=LIMIT_SECONDS)
         for job in jobs:
             hosts = set(job.arguments.get("hosts") or usual) & known
             work.depends[job.id] = {(name, name) for name in hosts}

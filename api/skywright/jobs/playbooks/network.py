@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 FIRST_RETRY = timedelta(seconds=30)
 LAST_RETRY = timedelta(hours=1)
+LIMIT_SECONDS = 1800.0
 
 
 class NetworkPlaybook:
@@ -34,7 +35,7 @@ class NetworkPlaybook:
 
     def render(self, session: Session, jobs: Sequence[Job], cloud: "Cloud") -> Work:
         hosts = {host.name: host for host in session.scalars(select(Host)) if not is_null(host)}
-        work = Work()
+        work = Work(limit_seconds=LIMIT_SECONDS)
         # One resource is never in two running jobs, so no network comes twice.
         for job in jobs:
             network_id = job.arguments["network_id"]
