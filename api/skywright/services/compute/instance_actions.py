@@ -55,7 +55,7 @@ def _jobs(context: Context, server: Server) -> list[Job]:
         select(Job)
         .join(JobResource, JobResource.job_sequence == Job.sequence)
         .where(JobResource.resource_type == "server", JobResource.resource_id == server.id)
-        .where(Job.playbook == "server", Job.action != "cleanup")
+        .where(Job.playbook == "server", Job.action.not_in(("cleanup", "tidy")))
         .order_by(Job.sequence.desc())
     )
     return list(context.db.scalars(query))
