@@ -10,12 +10,16 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
+from skywright.cli.automation import playbooks, schedules, webhooks
 from skywright.cli.host_commands import app as hosts
 
 app = typer.Typer(help="A private cloud with the OpenStack APIs, run by Ansible.", no_args_is_help=True)
 jobs = typer.Typer(help="What was asked for, how far it is, how it ended.", no_args_is_help=True)
 app.add_typer(jobs, name="jobs")
 app.add_typer(hosts, name="hosts")
+app.add_typer(schedules, name="schedules")
+app.add_typer(playbooks, name="playbooks")
+app.add_typer(webhooks, name="webhooks")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
 
@@ -164,11 +168,15 @@ def show_job(job: JobId) -> None:
 
 
 @jobs.command("follow")
-def follow_job(job: JobId) -> None:
-    """Follow a job until it ends; the exit code tells how."""
-    from skywright.cli.show import follow
+def follow_job(
+    job: Annotated[str | None, typer.Argument(help="The job's id, or how it begins.")] = None,
+    resource: Annotated[str | None, typer.Option(help="All jobs of a resource: server/ID.")] = None,
+    project: Annotated[str | None, typer.Option(help="All jobs of a project: its name or id.")] = None,
+) -> None:
+    """Follow a job until it ends; the exit code tells how. Without one: all that you may see, until interrupted."""
+    from skywright.cli.follow import follow
 
-    raise typer.Exit(0 if follow(job) else 1)
+    raise typer.Exit(0 if follow(Console(), job, resource, project) else 1)
 
 
 @jobs.command("force")

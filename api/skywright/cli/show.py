@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 import requests
 from keystoneauth1.exceptions import ClientException
@@ -13,7 +14,6 @@ from openstack.config import OpenStackConfig
 from openstack.exceptions import SDKException
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from skywright.cli.steps import StepFailed
@@ -67,20 +67,33 @@ class Api:
             raise StepFailed(f"{len(found)} jobs begin with {start}", "See `skywright jobs list`.")
         return str(found[0])
 
-    def events(self, job_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """The job's stream of (kind, data); it resumes when the connection breaks."""
-        last, broken, url = "", 0, f"{self._url}/jobs/{job_id}/follow"
+    def project_id(self, name: str) -> str:
+        """The id of the project that is called so, or has this id."""
+        identity = {"service_type": "identity", "interface": "public"}
+        for path in ("/v3/auth/projects", f"/v3/projects?name={quote(name, safe='')}"):
+            answer = self._session.get(path, endpoint_filter=identity, raise_exc=False)
+            for project in answer.json()["projects"] if answer.ok else ():
+                if project["name"] == name:
+                    return str(project["id"])
+        return name
+
+    def stream(self, path: str, parameters: dict[str, str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
+        """A stream of (kind, data), as long as it lasts; it resumes when the connection breaks."""
+        last, broken = "", 0
         while True:
-            headers = {"X-Auth-Token": self._session.get_token(), "Last-Event-ID": last}
+            headers = {"X-Auth-Token": self._session.get_token(), **({"Last-Event-ID": last} if last else {})}
             try:
-                with requests.get(url, headers=headers, stream=True, timeout=SILENCE_SECONDS) as answer:
-                    if not answer.ok:
+                with requests.get(
+                    self._url + path, params=parameters, headers=headers, stream=True, timeout=SILENCE_SECONDS
+                ) as answer:
+                    if answer.status_code < 500 and not answer.ok:
                         raise StepFailed(_message(answer), "See `skywright jobs list`.")
+                    answer.raise_for_status()
                     for message in _messages(answer.iter_lines(chunk_size=1)):
                         last, broken = message.get("id", last), 0
                         yield message["event"], json.loads(message["data"])
                 return
-            except requests.RequestException as error:
+            except (requests.RequestException, ClientException) as error:
                 broken += 1
                 if broken > RECONNECTS:
                     raise StepFailed(f"The stream broke: {error}", "Is the API up? See `skywright status`.") from error
@@ -135,7 +148,7 @@ def show_jobs(states: list[str], resource: str | None, limit: int) -> None:
             job["id"][:8],
             f"{job['playbook']} {job['action']}",
             escape(", ".join(f"{row['type']} {row['id'][:8]}" for row in job["resources"])),
-            _state(job["state"]),
+            colored(job["state"]),
             job["created_at"][:19].replace("T", " "),
             _took(job),
             escape(job["error"] or (f"waits: {job['waiting_for']}" if job["waiting_for"] else "")),
@@ -155,7 +168,7 @@ def show_job(start: str) -> None:
     console.print(facts)
     steps = Table("Step", "State", "Began", "Took")
     for step in job["steps"]:
-        steps.add_row(escape(step["name"]), _state(step["state"]), step["started_at"][11:23], _took(step))
+        steps.add_row(escape(step["name"]), colored(step["state"]), step["started_at"][11:23], _took(step))
     console.print(steps)
     results = Table("Item", "Host", "Module", "Action", "Why")
     for result in job["results"]:
@@ -165,58 +178,29 @@ def show_job(start: str) -> None:
     console.print(results)
 
 
-def follow(start: str) -> bool:
-    """Show a job's progress until it ends; whether it ended well."""
-    api, console = Api(), Console()
-    columns = (TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[step]}"), TimeElapsedColumn())
-    job: dict[str, Any] = {}
-    with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("", step="")
-        for kind, data in api.events(api.job_id(start)):
-            if kind == "job":
-                job = data
-                name = f"{job['playbook']} {job['action']}: {_state(job['state'])}"
-                step = f"waits: {job['waiting_for']}" if job["waiting_for"] else ""
-                total = job["progress"]["total"] or None
-                progress.update(task, description=name, completed=job["progress"]["done"], total=total)
-                if step:
-                    progress.update(task, step=escape(step))
-            elif data["kind"] == "playbook_on_task_start":
-                progress.update(task, step=escape(data["task"] or ""))
-            else:
-                _print_failures(console, data)
-    console.print(f"{_state(job['state'])} {escape(job['error'] or '')}")
-    return bool(job["state"] == "successful")
-
-
 def force(start: str) -> None:
     """Let a job run although its host should be left alone."""
     api = Api()
     job = api.request("POST", f"/jobs/{api.job_id(start)}/force")["job"]
-    Console().print(f"{job['id']} {_state(job['state'])}, it does not wait for its host any more")
+    Console().print(f"{job['id']} {colored(job['state'])}, it does not wait for its host any more")
 
 
 def prioritize(start: str, priority: int) -> None:
     """Let a job go before others, or behind them."""
     api = Api()
     job = api.request("PATCH", f"/jobs/{api.job_id(start)}", json={"job": {"priority": priority}})["job"]
-    Console().print(f"{job['id']} {_state(job['state'])}, priority {job['priority']}")
+    Console().print(f"{job['id']} {colored(job['state'])}, priority {job['priority']}")
 
 
 def cancel(start: str) -> None:
     """Ask for a job's end."""
     api = Api()
     job = api.request("POST", f"/jobs/{api.job_id(start)}/cancel")["job"]
-    Console().print(f"{job['id']} {_state(job['state'])}, its end was asked for")
+    Console().print(f"{job['id']} {colored(job['state'])}, its end was asked for")
 
 
-def _print_failures(console: Console, event: dict[str, Any]) -> None:
-    for item in event.get("items", []):
-        if item.get("error"):
-            console.print(f"[red]✗[/] {escape(event['task'] or '')}: {escape(str(item['error']))}")
-
-
-def _state(state: str) -> str:
+def colored(state: str) -> str:
+    """*state* as it is printed."""
     return f"[{COLORS.get(state, 'red')}]{state}[/]"
 
 
