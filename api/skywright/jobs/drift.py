@@ -15,7 +15,7 @@ from skywright.jobs import activity
 from skywright.jobs.activity import Key, Moment, Touched
 from skywright.jobs.desired import Desired, Resource, Scope, desired
 from skywright.jobs.draft import Draft
-from skywright.jobs.findings import DRIFTED, LOST, UNKNOWN, Finding, Findings, Power, findings
+from skywright.jobs.findings import DRIFTED, LOST, UNKNOWN, Finding, Findings, findings
 from skywright.jobs.leftovers import Leftover, leftovers
 from skywright.jobs.playbooks import Item
 from skywright.jobs.playbooks.network_items import is_null
@@ -73,14 +73,14 @@ def look(cloud: "Cloud", scope: Scope) -> Look:
     listing = {name: {"contents": list[Item]()} for name, _, _ in wanted.hosts}
     listed = _run(cloud, "host", listing, wanted)
     contents = {name: _of_host(listed, name) for name in listing}
-    powers = {
-        domain["id"]: Power(domain["power"], domain.get("reason"))
-        for info in contents.values()
+    reasons = {
+        (name, domain["id"]): domain.get("reason")
+        for name, info in contents.items()
         for domain in info.get("domains") or []
     }
     answering = {name: items for name, items in wanted.items.items() if contents[name]}
     checked = _run(cloud, "server", answering, wanted)
-    told = findings(wanted, checked, powers)
+    told = findings(wanted, checked, reasons)
     for name, info in contents.items():
         reason = _unread(listed, name, info)
         if reason:

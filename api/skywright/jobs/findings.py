@@ -23,6 +23,7 @@ OFF = {
 
 Result = dict[str, Any]
 Diff = dict[str, Any]
+Reasons = Mapping[tuple[str, str], str | None]
 
 
 @dataclass(frozen=True)
@@ -39,29 +40,21 @@ class Finding:
     network_id: str | None = None
 
 
-@dataclass(frozen=True)
-class Power:
-    """How a host found a server's domain."""
-
-    power: str
-    reason: str | None
-
-
 @dataclass
 class Findings:
-    """All differences. `powers`: how domains were found; `silent`: hosts that said nothing, with the reason;
-    `own_will`: servers whose guests shut themselves down while the records say that they run.
+    """All differences. `reasons`: why domains are off, by host and server; `silent`: hosts that said nothing, with
+    the reason; `own_will`: servers whose guests shut themselves down while the records say that they run.
     """
 
-    powers: Mapping[str, Power]
+    reasons: Reasons
     found: list[Finding] = field(default_factory=list)
     silent: dict[str, str] = field(default_factory=dict)
     own_will: set[str] = field(default_factory=set)
 
 
-def findings(wanted: Desired, results: Results, powers: Mapping[str, Power]) -> Findings:
-    """What check mode said of the items of *wanted*; *powers* by server id."""
-    told = Findings(powers)
+def findings(wanted: Desired, results: Results, reasons: Reasons) -> Findings:
+    """What check mode said of the items of *wanted*."""
+    told = Findings(reasons)
     for host, kind, item_id in wanted.index():
         outcome = results.outcome([(host, item_id)])
         spoken = [result for result in outcome.results if result["module"] != "fail"]
@@ -187,8 +180,7 @@ def _of_domain(base: Finding, before: Diff, after: Diff, told: Findings) -> Iter
     if not before:
         yield replace(base, text="its domain is not defined", diff={"before": before, "after": after})
         return
-    power = told.powers.get(base.key[1])
-    reason = power.reason if power is not None and before["power"] == "shutoff" else None
+    reason = told.reasons.get((base.host, base.key[1])) if before["power"] == "shutoff" else None
     for key, tell in _DOMAIN.items():
         have, want = before.get(key), after.get(key)
         if have == want:

@@ -6,7 +6,7 @@ import pytest
 
 from skywright.jobs.desired import Desired, Resource, tap
 from skywright.jobs.drift import Drift, Scope
-from skywright.jobs.findings import DRIFTED, LOST, UNKNOWN, Finding, Findings, Power, findings
+from skywright.jobs.findings import DRIFTED, LOST, UNKNOWN, Finding, Findings, findings
 from skywright.jobs.results import Results
 
 SERVER, NETWORK, IMAGE, PORT = "server", "network", "image", "0a0b0c0d-0000-4000-8000-000000000001"
@@ -20,7 +20,7 @@ def wanted() -> Desired:
     return desired
 
 
-def told(module: str, identifier: str, powers: dict[str, Power] | None = None, **result: Any) -> Findings:
+def told(module: str, identifier: str, reason: str | None = None, **result: Any) -> Findings:
     """What becomes of one answer; all others are that nothing differs."""
     results = Results()
     results.rc = 0
@@ -31,7 +31,7 @@ def told(module: str, identifier: str, powers: dict[str, Power] | None = None, *
         data = {"host": "h", "task_action": f"skywright.cloud.{module}", "res": {"results": [entry]}}
         results.add({"event": "runner_on_ok", "event_data": data})
     results.add({"event": "playbook_on_stats"})
-    return findings(wanted(), results, powers or {})
+    return findings(wanted(), results, {("h", SERVER): reason, ("another", SERVER): "shutdown"})
 
 
 def texts(found: Findings) -> list[tuple[str, str]]:
@@ -107,8 +107,7 @@ DOMAIN = [
 
 @pytest.mark.parametrize(("before", "reason", "expected"), DOMAIN)
 def test_domains(before: Any, reason: str | None, expected: list[str]) -> None:
-    powers = {SERVER: Power("shutoff", reason)} if reason else {}
-    found = told("libvirt_domain", SERVER, powers, diff={"before": before, "after": domain()})
+    found = told("libvirt_domain", SERVER, reason, diff={"before": before, "after": domain()})
     assert [text for _, text in texts(found)] == expected
     assert found.own_will == ({SERVER} if reason == "shutdown" else set())
 
