@@ -1,5 +1,25 @@
 """The command `skywright`."""
 
-from skywright.cli.commands import main
+# ruff: noqa: PLC0415
+
+import sys
+
+from skywright.cli.failure import StepFailed
+
+
+def main() -> None:
+    """Run the command line. What serves for months does not carry along what only people's commands need."""
+    if sys.argv[1:] == ["serve"]:
+        from skywright.cli.serve import serve
+
+        try:
+            serve()
+        except StepFailed as failure:
+            sys.exit(f"{failure.what}\n{failure.advice}")
+    else:
+        from skywright.cli.commands import main as run
+
+        run()
+
 
 __all__ = ["main"]

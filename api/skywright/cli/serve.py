@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import logging
+import multiprocessing
+import os
 import socket
 import subprocess
 import sys
@@ -12,7 +14,7 @@ import time
 import uvicorn
 
 from skywright.app import create_app
-from skywright.cli.steps import StepFailed
+from skywright.cli.failure import StepFailed
 from skywright.db.migrate import upgrade
 from skywright.http.access_log import AccessLog
 from skywright.jobs.worker import OWNED
@@ -36,7 +38,7 @@ def serve() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     settings = load()
     sockets = listen(settings)
-    upgrade(settings.database_url)
+    _bring_up_to_date(settings)
     application = AccessLog(create_app(settings))
     server = uvicorn.Server(
         uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
@@ -47,6 +49,15 @@ def serve() -> None:
         server.run(sockets=sockets)
     finally:
         worker.stop()
+
+
+def _bring_up_to_date(settings: Settings) -> None:
+    """Migrate the database in a process of its own: what that takes is large, and used once."""
+    process = multiprocessing.get_context("fork").Process(target=upgrade, args=[settings.database_url])
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise StepFailed("The database cannot be brought up to date.", "Its error is above, or in the log.")
 
 
 def listen(settings: Settings) -> list[socket.socket]:
@@ -104,4 +115,8 @@ class Supervisor:
     @staticmethod
     def _spawn() -> subprocess.Popen[bytes]:
         # It stops when this pipe closes, however we end.
-        return subprocess.Popen([sys.executable, "-m", "skywright.jobs.worker", OWNED], stdin=subprocess.PIPE)
+        return subprocess.Popen(
+            [sys.executable, "-m", "skywright.jobs.worker", OWNED],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # as for us
+        )

@@ -10,15 +10,10 @@ from rich.markup import escape
 from rich.spinner import Spinner
 from rich.table import Table
 
+from skywright.cli.failure import StepFailed
+
+__all__ = ["Report", "StepFailed", "Steps"]
 Report = Callable[[str], None]
-
-
-class StepFailed(Exception):
-    """A step failed: *what* happened, and *advice* on what to do about it."""
-
-    def __init__(self, what: str, advice: str) -> None:
-        super().__init__(what)
-        self.what, self.advice = what, advice
 
 
 class Steps:
