@@ -9,7 +9,7 @@ from sqlalchemy import select
 
 from contract.compute_helpers import Fixtures, add_hosts, make_fixtures, run_jobs
 from contract.conftest import Api
-from skywright.db import new_uuid
+from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, JobResource, Run
 from skywright.jobs.claim import claim
 from skywright.jobs.settle import cancel, requeue
@@ -111,3 +111,17 @@ def test_a_deletion_does_not_wait_for_jobs_that_did_not_begin(api: Api, demo: Co
     run_jobs(api.cloud)
     assert job_of(api, server_id, "stop").state == "canceled"
     assert demo.compute.find_server(server_id) is None
+
+
+def test_a_deletion_that_has_begun_cannot_be_canceled(api: Api, demo: Connection, fixtures: Fixtures) -> None:
+    server_id = create(demo, fixtures)
+    run_jobs(api.cloud)
+    demo.compute.delete_server(server_id)
+    url = f"{api.url}/v1/jobs/{job_of(api, server_id, 'delete').id}/cancel"
+    claimed = start_run(api)
+    assert demo.session.post(url, raise_exc=False).status_code == 409
+    with api.cloud.database.write() as session:
+        session.scalars(select(Job).where(Job.run_id == claimed.run_id)).one().cancel_requested_at = utcnow()
+    end_canceled(api, claimed.run_id)
+    run_jobs(api.cloud)
+    assert job_of(api, server_id, "delete").state == "successful"

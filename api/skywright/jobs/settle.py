@@ -11,7 +11,7 @@ from skywright.db.base import after_commit, utcnow
 from skywright.db.jobs import Job
 from skywright.jobs import webhooks
 from skywright.jobs.events import brief
-from skywright.jobs.playbooks import CREATE, Outcome, registry
+from skywright.jobs.playbooks import CREATE, DELETE, Outcome, registry
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -74,6 +74,10 @@ def cancel(session: Session, cloud: "Cloud", job: Job) -> None:
 
     It does so in its own place of the queue: nothing else happens to its resources before.
     """
+    if job.action == DELETE and job.attempts > 0:
+        job.cancel_requested_at = None
+        requeue(session, cloud, job, "It cannot be canceled any more", counted=False)
+        return
     if job.action != CREATE or job.attempts == 0:
         settle(session, cloud, job, Outcome(ok=False, error=CANCELED, canceled=True), "canceled")
         return

@@ -28,7 +28,7 @@ from skywright.jobs import events, hosts, observe, records, recover, runner
 from skywright.jobs.claim import Claim, claim, jobs_of
 from skywright.jobs.housekeeping import Housekeeping
 from skywright.jobs.leases import Leases, Watch, clock
-from skywright.jobs.playbooks import registry
+from skywright.jobs.playbooks import DELETE, registry
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
 from skywright.jobs.settle import cancel, requeue, settle
@@ -277,7 +277,8 @@ class Worker:
             mine = dict(self._active)
         if mine:
             with self.cloud.database.read() as session:
-                wanted = Job.cancel_requested_at.is_not(None) & (Job.state == "running") & ~Job.undoing
+                begun = (Job.state == "running") & ~Job.undoing & (Job.action != DELETE)
+                wanted = Job.cancel_requested_at.is_not(None) & begun
                 found = session.scalars(select(Job.run_id).where(Job.run_id.in_(mine), wanted).distinct()).all()
             for run_id in found:
                 mine[run_id or ""].run.cancel()

@@ -21,6 +21,8 @@ Item = dict[str, Any]
 
 # A job of this action that is canceled after it began is rendered once more, now with `undoing`: as absent.
 CREATE = "create"
+# One of this action that has begun cannot be canceled: what it removed is gone.
+DELETE = "delete"
 
 
 @dataclass

@@ -40,8 +40,7 @@ def _needless_run(context: Context, job: Job) -> Sequence[Job]:
     jobs = context.db.scalars(select(Job).where(Job.run_id == job.run_id, Job.state == "running")).all()
     servers = {row.resource_id for other in jobs for row in other.resources if row.resource_type == "server"}
     deleting = select(func.count()).where(Server.id.in_(servers), Server.task_state == DELETING)
-    needless = all(other.playbook == "server" for other in jobs) and context.db.scalar(deleting) == len(servers)
-    return jobs if needless else ()
+    return jobs if context.db.scalar(deleting) == len(servers) else ()
 
 
 def _unfinished(context: Context, server: Server) -> list[Job]:

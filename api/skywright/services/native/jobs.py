@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from skywright.db import after_commit, utcnow
 from skywright.db.jobs import Event, Job, JobResource
 from skywright.http import Conflict, Context, NotFound, Router
+from skywright.jobs.playbooks import DELETE
 from skywright.jobs.settle import UNFINISHED
 from skywright.services.native.views import event_views, job_views, result_views, step_views
 
@@ -60,6 +61,8 @@ def cancel_job(context: Context, job_id: str) -> dict[str, Any]:
     context.enforce("operations:jobs:cancel", {"project_id": job.project_id})
     if job.state not in UNFINISHED:
         raise Conflict(f"Job {job_id} has ended already: {job.state}.")
+    if job.action == DELETE and job.attempts:
+        raise Conflict(f"Job {job_id} deletes, and has begun: it cannot be canceled any more.")
     job.cancel_requested_at = job.cancel_requested_at or utcnow()
     after_commit(context.db, "notify workers", context.cloud.queue.notify)
     return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
