@@ -302,10 +302,11 @@ class TestCancel:
     def test_it_goes_before_what_came_later(self, cloud: Cloud, created: tuple[str, Claim], tmp_path: Path) -> None:
         job_id, _ = created
         later = ask(cloud, None, "a")
+        ask(cloud, None, "b", priority=100)
         self.cancel(cloud, job_id)
         job = jobs_fake.job(cloud, job_id)
         assert (job.state, job.undoing, job.error) == ("queued", True, None)
-        assert next_run(cloud, Turns()) == [job_id]
+        assert next_run(cloud, Turns())[0] == job_id
         job = jobs_fake.job(cloud, job_id)
         assert (job.state, job.error) == ("canceled", "The job was canceled")
         assert next_run(cloud, Turns()) == [later]

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import inspect, select
+from sqlalchemy import case, inspect, select
 from sqlalchemy.orm import Session, lazyload
 
 from skywright.db.base import utcnow
@@ -21,6 +21,8 @@ from skywright.db.jobs import Job, JobResource
 from skywright.jobs.settle import UNFINISHED
 
 BATCH = 50
+# The priority of canceled jobs that take back what they made: somebody waits for that.
+URGENT = 1000
 # A job that was tried so often runs in a run of its own: it may be what ended the runs that it shared.
 ALONE_AFTER = 2
 # Of the tables, not of their classes: rows of thousands of jobs, without the mapper's share of the time.
@@ -32,7 +34,7 @@ COLUMNS = (
     _job.action,
     _job.state,
     _job.project_id,
-    _job.priority,
+    case((_job.undoing, URGENT), else_=_job.priority).label("priority"),
     _job.forced,
     _job.not_before,
     _job.held_by,
