@@ -34,7 +34,7 @@ class FakeHosts:
     def mark(self, host: str, **kinds: list[Any]) -> None:
         self.marks[host] = {"directories": [], "ports": [], "dhcp": [], "images": [], **kinds}
 
-    def run(self, draft: Draft) -> Results:
+    def run(self, draft: Draft, _limit_seconds: float) -> Results:
         self.drafts.append(draft)
         results = Results()
         results.rc = 0

@@ -24,6 +24,7 @@ from skywright.jobs.results import Results
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
+LIMIT_SECONDS = 900.0  # a thousand servers take some ten seconds
 MOVED = "it changed while the hosts were looked at"
 KINDS = {"network": "networks", "image": "images", "server": "servers"}
 Index = dict[tuple[str, str, str], Item]
@@ -92,7 +93,7 @@ def _run(cloud: "Cloud", playbook: str, items: dict[str, dict[str, list[Item]]],
     hosts = [host for host in wanted.hosts if host[0] in items]
     if not hosts:
         return Results()
-    results = cloud.planner.run(Draft(playbook, [], items, hosts))
+    results = cloud.planner.run(Draft(playbook, [], items, hosts), LIMIT_SECONDS)
     if results.broken:
         raise LookFailed(results.broken)
     return results

@@ -22,14 +22,14 @@ class Planner:
         self._directory = settings.root / "plans"
         self._launcher = Launcher(runner.environment(self._project), self._project)
 
-    def run(self, draft: Draft) -> Results:
+    def run(self, draft: Draft, limit_seconds: float = LIMIT_SECONDS) -> Results:
         """What Ansible says that it would change."""
         self._clean_up()
         names = [name for name, _, _ in draft.hosts]
         items = {"skywright_items": {name: draft.items.get(name, {}) for name in names}}
         with RunDirectory(self._directory, new_uuid()) as directory:
             run = runner.Run(
-                directory, self._project, draft.playbook, self._launcher, check=True, limit_seconds=LIMIT_SECONDS
+                directory, self._project, draft.playbook, self._launcher, check=True, limit_seconds=limit_seconds
             )
             return run.execute(runner.inventory(draft.hosts), items, _ignore)
 
