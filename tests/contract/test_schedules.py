@@ -103,6 +103,20 @@ def test_a_request_is_made_at_its_time_with_all_that_belongs_to_it(api: Api, clo
         assert (record.address, record.status) == (f"schedule:{schedule['id']}", 201)
 
 
+def test_a_requests_own_headers_come_along(api: Api, clock: Clock, demo: Connection) -> None:
+    image = demo.image.create_image(name="before", disk_format="raw", container_format="bare")
+    request = {
+        "service": "image",
+        "method": "PATCH",
+        "path": f"/v2/images/{image.id}",
+        "body": [{"op": "replace", "path": "/name", "value": "after"}],
+        "headers": {"Content-Type": "application/openstack-images-v2.1-json-patch"},
+    }
+    create(demo, api, request=request)
+    clock.tick()
+    assert demo.image.get_image(image.id).name == "after"
+
+
 def test_missed_times_happen_once_and_no_time_happens_twice(api: Api, clock: Clock, demo: Connection) -> None:
     schedule = create(demo, api, request={**NETWORK, "body": {"network": {"name": "once"}}}, cron="* * * * *")
     schedulers = [clock.scheduler, *(Scheduler(api.cloud, clock.loop) for _ in range(3))]

@@ -86,7 +86,11 @@ class Deliveries:
         from skywright.jobs import receivers  # noqa: PLC0415 - a worker without webhooks needs no HTTP client
 
         signed = webhooks.headers(attempt, utcnow())
-        status, reason = await receivers.send(attempt.url, signed, attempt.body, self._networks, self._resolver)
+        try:
+            status, reason = await receivers.send(attempt.url, signed, attempt.body, self._networks, self._resolver)
+        except Exception as error:
+            log.exception("delivery %s cannot be sent", attempt.delivery_id)
+            status, reason = None, f"It could not be sent: {type(error).__name__}"
         fields = (attempt.delivery_id, attempt.webhook_id, attempt.number, reason or status)
         log.log(logging.WARNING if reason else logging.INFO, "delivery %s to webhook %s, attempt %d: %s", *fields)
         # Else its time comes again: twice is better than never.

@@ -54,7 +54,7 @@ async def _post(
 
 async def _address(url: httpx.URL, networks: Sequence[Network], resolver: Executor) -> str:
     host, port = url.raw_host.decode("ascii"), url.port or PORTS.get(url.scheme)
-    if not host or port is None:
+    if not host or port is None or not 0 < port < 1 << 16:
         raise Refused("The URL is not one of HTTP")
     try:
         found = await asyncio.get_running_loop().run_in_executor(

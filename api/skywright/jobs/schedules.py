@@ -225,12 +225,8 @@ def _scope(cloud: "Cloud", order: Order, state: dict[str, Any]) -> dict[str, Any
         "client": (f"schedule:{order.schedule_id}", 0),
         "server": (public.hostname, None),
     }
-    headers = {
-        **order.request.get("headers", {}),
-        "content-type": "application/json",
-        "host": public.netloc,
-        "x-auth-token": order.token,
-    }
+    own = {name.lower(): value for name, value in order.request.get("headers", {}).items()}
+    headers = {"content-type": "application/json", **own, "host": public.netloc, "x-auth-token": order.token}
     path = cloud.gateway.prefixes[order.request["service"]] + order.request["path"]
     return scope_of(origin, order.request["method"], path, headers, state)
 
