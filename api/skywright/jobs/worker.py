@@ -3,6 +3,7 @@
 `python -m skywright.jobs.worker` is one worker with the settings of the environment.
 """
 
+import gc
 import logging
 import math
 import os
@@ -315,6 +316,8 @@ def main() -> None:
         signal.signal(number, lambda _number, _frame: worker.stop())
     if OWNED in sys.argv:
         threading.Thread(target=_stop_with_owner, args=[worker], daemon=True).start()
+    registry()
+    gc.freeze()  # what is imported stays: the collector need not look through it whenever a claim makes many rows
     worker.run()
 
 
