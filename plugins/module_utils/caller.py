@@ -15,15 +15,18 @@ import stat
 import sys
 import threading
 import time
+from contextlib import suppress
 
 GRACE_SECONDS = 1.0
 
 
 def end_with_caller():
     """From now on, end this process and the programs that it runs as soon as nobody reads its answer."""
-    # Only as Ansible runs it: alone in its process, below a shell of its own.
+    # Only as Ansible runs it: alone in its process.
     if not hasattr(sys.modules["__main__"], "_module_fqn") or not stat.S_ISFIFO(os.fstat(1).st_mode):
         return
+    with suppress(PermissionError):  # it leads its session, and so its group
+        os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_watch, daemon=True).start()
 
