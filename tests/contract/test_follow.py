@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from typing import Any
 
 import pytest
@@ -192,6 +193,26 @@ def test_a_stream_ends_with_the_right_to_it(api: Api, demo: Connection, monkeypa
         stream.until(is_ready)
         demo.session.delete(f"{api.url}/identity/v3/auth/tokens", headers={"X-Subject-Token": client.auth_token})
         assert list(stream) == []
+
+
+def test_many_followers_cost_as_much_as_one(api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, reads = api.cloud.database.read, []
+
+    def counted(*arguments: Any) -> Any:
+        reads.append(time.monotonic())
+        return real(*arguments)
+
+    with ExitStack() as stack:
+        streams = [stack.enter_context(Stream(api, demo, "/follow")) for _ in range(25)]
+        for stream in streams:
+            stream.until(is_ready)
+        monkeypatch.setattr(api.cloud.database, "read", counted)
+        time.sleep(1)
+        job_id = queue(api, demo.current_project_id)
+        for stream in streams:
+            assert stream.until(lambda message: message["data"].get("id") == job_id)
+        looks = (time.monotonic() - reads[0]) / feed.LOOK_SECONDS
+    assert len(reads) <= looks + 10  # the schedules look, too
 
 
 def test_ten_thousand_events_arrive_in_order_at_several_clients_one_of_which_comes_back(
