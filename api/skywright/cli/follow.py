@@ -10,11 +10,13 @@ from urllib.parse import quote
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Column
 
 from skywright.cli.show import Api, colored
 from skywright.cli.steps import StepFailed
 
 PAUSE_SECONDS = 1.0
+BAR_WIDTH = 20
 
 
 def follow(console: Console, job: str | None, resource: str | None, project: str | None) -> bool:
@@ -53,13 +55,14 @@ class Board:
         self._bars: dict[str, TaskID] = {}
         self._said: dict[str, str] = {}
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
+            BarColumn(BAR_WIDTH),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("[dim]{task.fields[step]}[/]"),
+            TextColumn("[dim]{task.fields[step]}[/]", table_column=Column(no_wrap=True, ratio=1)),
             console=console,
             transient=True,
+            expand=True,
         )
         self.well = True
 
@@ -94,7 +97,7 @@ class Board:
             self._end(job["id"])
             self._say(f"{title} {escape(job['error'] or '')}".rstrip())
         elif self._console.is_terminal:
-            self._update(job, title, escape(step))
+            self._update(job, f"{name} {colored(job['state'])}", escape(step))
         elif self._said.get(job["id"]) != (line := f"{title} {_steps(job)} {escape(step)}".rstrip()):
             self._said[job["id"]] = line
             self._say(line)

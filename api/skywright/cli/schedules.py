@@ -112,7 +112,11 @@ def _what(row: dict[str, Any]) -> str:
 
 
 def _result(run: dict[str, Any]) -> str:
-    return f"{colored(run['state'])} {escape(run['error'] or '')}".rstrip() if run else ""
+    """How it ended; of a look for drift also what was found."""
+    if not run:
+        return ""
+    found = run["answer"].get("state") if isinstance(run["answer"], dict) else None
+    return f"{colored(run['state'])} {escape(run['error'] or found or '')}".rstrip()
 
 
 def _time(moment: str | None) -> str:
