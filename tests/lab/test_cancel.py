@@ -1,0 +1,108 @@
+"""Canceling and deleting what is being built: at once, and nothing of it stays, neither here nor on the hosts."""
+
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from openstack.connection import Connection
+
+from lab.support import ROOT, Host, Lab, Made, eventually, unique
+
+SECONDS = 5
+RUNS = ROOT / "var/runs"
+
+
+@pytest.fixture
+def new_image(cloud: Connection, made: Made, tmp_path: Path) -> Any:
+    """An image that no host has yet."""
+    disk = tmp_path / "disk.qcow2"
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
+    with disk.open("rb") as data:
+        image = cloud.image.create_image(
+            unique("new"), data=data, disk_format="qcow2", container_format="bare", wait=True
+        )
+    made.later(lambda: cloud.image.delete_image(image.id))
+    made.needles.add(image.id)
+    return image
+
+
+@contextmanager
+def no_downloads(cloud: Connection, host: Host) -> Iterator[None]:
+    """The API's answers do not reach *host*: who downloads an image waits for them for a long time."""
+    port = urlsplit(cloud.session.get_endpoint(service_type="operations", interface="public")).port
+    chain = "'{ type filter hook input priority 0; }'"
+    rule = f"nft add rule inet skywright-test input tcp sport {port} drop"
+    host.run(f"nft add table inet skywright-test && nft add chain inet skywright-test input {chain} && {rule}")
+    try:
+        yield
+    finally:
+        host.run("nft delete table inet skywright-test")
+
+
+def processes_of(run_id: str) -> set[str]:
+    """The processes that work for the run: they hold its directory's lock."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/fd/*"):
+        try:
+            if path.readlink().is_relative_to(RUNS / run_id):
+                found.add(path.parts[2])
+        except OSError:
+            continue
+    return found
+
+
+def modules(host: Host) -> str:
+    """The modules that run on *host*: Ansible hands them to a Python without arguments."""
+    return host.run("pgrep -fx '/usr/bin/python3'", check=False)
+
+
+class Build:
+    """A server whose create has come as far as its image, and waits there."""
+
+    def __init__(self, cloud: Connection, made: Made, host: Host, image: Any) -> None:
+        self.cloud, self.made, self.host = cloud, made, host
+        self.api = cloud.session.get_endpoint(service_type="operations", interface="public")
+        self.server = made.server([made.network()], host.name, image_id=image.id)
+        self.needles = {self.server.id, *made.port_needles(self.server.id)}
+        eventually(lambda: made.lab.traces(self.needles) and modules(host), 30, "its tap is there, its image is not")
+        [self.job] = cloud.session.get(f"{self.api}/jobs", params={"resource": self.server.id}).json()["jobs"]
+        assert processes_of(self.job["run_id"])
+
+    def job_state(self) -> str:
+        return str(self.cloud.session.get(f"{self.api}/jobs/{self.job['id']}").json()["job"]["state"])
+
+    def assert_gone(self, begun: float) -> None:
+        """In time nothing works for the run any more, and nothing of the server is on any host."""
+
+        def gone() -> bool:
+            left = processes_of(self.job["run_id"]) or modules(self.host) or self.made.lab.traces(self.needles)
+            return self.job_state() == "canceled" and not left
+
+        eventually(gone, begun + SECONDS - time.monotonic(), "nothing is left of it")
+
+
+def test_canceling_a_create_leaves_nothing(cloud: Connection, made: Made, lab: Lab, new_image: Any) -> None:
+    with no_downloads(cloud, lab["host2"]):
+        build = Build(cloud, made, lab["host2"], new_image)
+        begun = time.monotonic()
+        assert cloud.session.post(f"{build.api}/jobs/{build.job['id']}/cancel").status_code == 202
+        build.assert_gone(begun)
+    server = cloud.compute.get_server(build.server.id)
+    assert (server.status, server.compute_host, server.task_state) == ("ERROR", None, None)
+    assert server.fault["message"] == "The job was canceled"
+    made.delete(server)
+
+
+def test_deleting_what_is_being_built_does_not_wait_for_it(
+    cloud: Connection, made: Made, lab: Lab, new_image: Any
+) -> None:
+    with no_downloads(cloud, lab["host2"]):
+        build = Build(cloud, made, lab["host2"], new_image)
+        begun = time.monotonic()
+        made.delete(build.server)
+        build.assert_gone(begun)
