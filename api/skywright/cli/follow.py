@@ -3,7 +3,7 @@
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
@@ -105,7 +105,9 @@ class Board:
     def _update(self, job: dict[str, Any], title: str, step: str) -> None:
         bar = self._bars.get(job["id"])
         if bar is None:
-            bar = self._bars[job["id"]] = self._progress.add_task(title, step=step)
+            bar = self._bars[job["id"]] = self._progress.add_task(title, total=None, step=step)
+            (task,) = (task for task in self._progress.tasks if task.id == bar)
+            task.start_time = self._progress.get_time() - _age(job)
         done, total = job["progress"]["done"], job["progress"]["total"] or None
         self._progress.update(bar, description=title, completed=done, total=total, step=step)
 
@@ -118,6 +120,11 @@ class Board:
     def _say(self, text: str) -> None:
         clock = "" if self._console.is_terminal else f"{datetime.now():%H:%M:%S} "
         self._console.print(f"{clock}{text}", soft_wrap=True, highlight=False)
+
+
+def _age(job: dict[str, Any]) -> float:
+    """How long ago, in seconds, the job was asked for."""
+    return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(job["created_at"])).total_seconds())
 
 
 def _steps(job: dict[str, Any]) -> str:
