@@ -204,7 +204,8 @@ class Servers:
 
     def delete(self, step):
         """Stop the server, then remove the namespace (and with it the veth pair) and its files."""
-        self.runner.write(["systemctl", "disable", "--now", unit(step.id)])
+        if os.path.exists(self.unit_file):  # else no server was ever started here
+            self.runner.write(["systemctl", "disable", "--now", unit(step.id)])
         if os.path.exists(os.path.join("/run/netns", "qdhcp-" + step.id)):
             self.runner.write(["ip", "netns", "delete", "qdhcp-" + step.id])
         remove(self.path(step.id))

@@ -59,7 +59,7 @@ def leave_behind(lab: Lab, network: Any) -> dict[str, str]:
         ip tuntap add dev {tap} mode tap
         ovs-vsctl add-port br-int {tap} {marks} external_ids:skywright-port={ids["port"]}
         ovs-vsctl add-port br-int vxstranger {marks} -- set Interface vxstranger type=vxlan {tunnel}
-        mkdir /var/lib/skywright/dhcp/{ids["network"]}
+        mkdir -p /var/lib/skywright/dhcp/{ids["network"]}
         touch /var/lib/skywright/images/{ids["image"]}.qcow2"""
     )
     return ids

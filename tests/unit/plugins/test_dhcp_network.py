@@ -119,6 +119,13 @@ def test_what_somebody_wrote_into_the_entries_goes(run_module, host):
         assert verbs(answer) == ["reload-or-restart"]
 
 
+def test_files_without_a_server_are_removed(run_module, host):
+    (host.directory / NET).mkdir(parents=True)
+    answer = run_module(dhcp_network.main, host.args({"id": NET, "state": "absent"}))
+    assert answer["by_id"][NET]["action"] == "delete" and answer["commands"] == []
+    assert not (host.directory / NET).exists()
+
+
 def test_check_mode(run_module, host):
     foretold = run_module(dhcp_network.main, host.args(network()), check=True)
     assert not host.directory.exists()
