@@ -11,7 +11,7 @@ import requests
 from openstack.connection import Connection
 
 from contract.conftest import PASSWORD, Api
-from skywright.db import utcnow
+from skywright.db import Outage, utcnow
 from skywright.db.jobs import Job
 from skywright.db.network import Network
 from skywright.db.operations import Audit
@@ -139,14 +139,16 @@ def test_a_time_that_is_interrupted_leaves_nothing_and_comes_again(
 ) -> None:
     schedule = create(demo, api, request={**NETWORK, "body": {"network": {"name": "killed"}}})
 
-    def killed(*_arguments: Any) -> None:
-        raise KeyboardInterrupt  # as little is done as after a kill
+    for cause in (KeyboardInterrupt, Outage):  # as little is done as after a kill
 
-    with monkeypatch.context() as patch:
-        patch.setattr("skywright.jobs.schedules._conclude", killed)
-        with pytest.raises(KeyboardInterrupt):
-            clock.tick()
-    assert (networks(api, "killed"), runs(demo, api, schedule)) == (0, [])
+        def ends(*_arguments: Any, cause: type[BaseException] = cause) -> None:
+            raise cause
+
+        with monkeypatch.context() as patch:
+            patch.setattr("skywright.jobs.schedules._conclude", ends)
+            with pytest.raises(cause):
+                clock.tick()
+        assert (networks(api, "killed"), runs(demo, api, schedule)) == (0, [])
     clock.tick()
     assert (networks(api, "killed"), len(runs(demo, api, schedule))) == (1, 1)
 

@@ -15,11 +15,13 @@ import pytest
 
 from skywright.cloud import Cloud
 from skywright.db import utcnow
+from skywright.db.identity import Domain, Project
 from skywright.db.jobs import Job
 from skywright.db.webhooks import Delivery, Webhook
 from skywright.jobs import webhooks
 from skywright.jobs.addresses import permitted
 from skywright.jobs.playbooks import Outcome
+from skywright.jobs.retention import sweep
 from skywright.jobs.settle import settle
 from skywright.jobs.webhooks import Attempt
 
@@ -128,6 +130,23 @@ def test_failures_are_tried_again_later_and_later_for_a_day(cloud: Cloud) -> Non
     assert max(pauses) == 3600
     assert timedelta(hours=22) < now - began < timedelta(hours=24)
     assert (delivery(cloud).state, delivery(cloud).reason) == ("failed", ("refused" * 100)[:255])
+
+
+def test_what_was_told_is_forgotten_in_time_and_with_its_project(cloud: Cloud) -> None:
+    with cloud.database.write() as session:
+        session.add(Domain(id="default", name="Default", name_key="default"))
+        session.flush()
+        session.add(Project(id="p", domain_id="default", name="p", name_key="p"))
+    mine, _orphan, everyones = subscribe(cloud), subscribe(cloud, "gone"), subscribe(cloud, None)
+    end(cloud)
+    (told, pending) = take(cloud, NOW)
+    note(cloud, told, None, NOW, 200)
+    sweep(cloud, utcnow() + timedelta(days=13))
+    assert len(owed(cloud)) == 2
+    sweep(cloud, utcnow() + timedelta(days=15))
+    assert [webhook for webhook, _ in owed(cloud)] == [pending.webhook_id]
+    with cloud.database.read() as session:
+        assert {row.id for row in session.query(Webhook)} == {mine, everyones}
 
 
 def test_each_webhook_has_its_turn_and_a_busy_one_waits(cloud: Cloud) -> None:

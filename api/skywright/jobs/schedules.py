@@ -20,7 +20,7 @@ from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
 from skywright.auth.subject import Claims
-from skywright.db import new_hex, utcnow
+from skywright.db import Outage, new_hex, utcnow
 from skywright.db.identity import Project, User
 from skywright.db.jobs import Job
 from skywright.db.rehearsal import Joint
@@ -114,8 +114,8 @@ class Scheduler:
             joint.keep()
         except BaseException as error:
             joint.forget()
-            if not isinstance(error, Exception):
-                raise
+            if isinstance(error, Outage) or not isinstance(error, Exception):
+                raise  # nothing took place: the time comes again
             log.exception("schedule %s: its time cannot be run", schedule_id)
             self._skip(schedule_id, now, f"It could not be run: {error}")
             return
