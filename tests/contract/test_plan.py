@@ -10,12 +10,13 @@ from typing import Any
 import pytest
 import requests
 from openstack.connection import Connection
-from sqlalchemy import text
+from sqlalchemy import select, text
 
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import Api
 from skywright.cloud import Cloud
 from skywright.db.base import Base
+from skywright.db.jobs import Host
 from skywright.jobs.warm import LauncherError
 
 NULL = {
@@ -67,8 +68,8 @@ def admin_plan(api: Api, admin: Connection) -> Plans:
 def dump(cloud: Cloud) -> dict[str, list[Any]]:
     """All that the database holds."""
     with cloud.database.read() as session:
-        names = sorted(set(Base.metadata.tables) - BESIDE)
-        return {name: sorted(map(repr, session.execute(text(f'SELECT * FROM "{name}"')))) for name in names}
+        tables = [table for table in Base.metadata.sorted_tables if table.name not in BESIDE]
+        return {table.name: sorted(map(repr, session.execute(select(table)))) for table in tables}
 
 
 def files(cloud: Cloud) -> set[str]:
@@ -267,10 +268,8 @@ def test_a_console_log_cannot_be_planned(plan: Plans, server: str) -> None:
 def test_a_host_that_does_not_answer(api: Api, admin_plan: Plans, server: str) -> None:
     gone = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     with api.cloud.database.write() as session:
-        session.execute(text("UPDATE host SET variables = json_set(variables, '$.ansible_connection', 'ssh')"))
-        session.execute(
-            text("UPDATE host SET variables = json_patch(variables, :gone)"), {"gone": str(gone).replace("'", '"')}
-        )
+        for host in session.scalars(select(Host)):
+            host.variables = host.variables | gone | {"ansible_connection": "ssh"}
     found = admin_plan("compute", "POST", f"/v2.1/servers/{server}/action", {"os-stop": None})
     assert not found["complete"] and found["changed"] == 0
     assert "unreachable" in found["jobs"][0]["error"]
@@ -335,7 +334,8 @@ def test_plans_and_requests_do_not_disturb_each_other(
     run_jobs(api.cloud)
     with api.cloud.database.read() as session:
         sequences = list(session.scalars(text("SELECT sequence FROM job ORDER BY sequence")))
-    assert sequences == list(range(sequences[0], sequences[0] + len(sequences))), "plans use up no numbers"
+    if api.cloud.database.sqlite:  # MariaDB never gives a number again
+        assert sequences == list(range(sequences[0], sequences[0] + len(sequences))), "plans use up no numbers"
     for identifier in made:
         nova("DELETE", f"/servers/{identifier}")
     run_jobs(api.cloud)

@@ -13,7 +13,6 @@ from openstack.connection import Connection
 from contract.conftest import PASSWORD, Api
 from contract.identity_helpers import Identity, make_identity, on_project, unique
 from skywright.cloud import Cloud
-from skywright.settings import Settings
 
 OPENSTACK = Path(sys.executable).with_name("openstack")
 
@@ -188,7 +187,7 @@ def test_deleting_ends_tokens_at_once(identity: Identity, ended: str) -> None:
 def test_a_change_in_another_process_ends_tokens_here(identity: Identity, api: Api) -> None:
     """Two processes share the database only: what one changes the other must not remember."""
     _, _, user, token = _fresh(identity)
-    other = Cloud(Settings(state_dir=api.cloud.settings.state_dir))
+    other = Cloud(api.cloud.settings)
     with other.database.read() as session:
         assert other.authenticate(session, token) is not None
     assert identity.call("PATCH", f"/users/{user}", {"user": {"enabled": False}}).status_code == 200

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
+from sqlalchemy import create_engine, text
+
 START_SECONDS = 40.0
 SHARE = Path("/usr/share/mysql")
 # A prefix of commands: the process is killed when the thread that started it is gone, however it went.
@@ -110,16 +112,17 @@ class MariaDb(Server):
             "--max-connections=300",
         ]
 
+    @property
+    def server_url(self) -> str:
+        return f"mariadb+pymysql://root@127.0.0.1:{self.port}"
+
     def url(self, database: str) -> str:
         """The URL of *database*, which is made if there is none."""
-        from sqlalchemy import create_engine, text  # noqa: PLC0415 - only those who ask need a driver
-
-        server = f"mariadb+pymysql://root@127.0.0.1:{self.port}"
-        engine = create_engine(server)
+        engine = create_engine(self.server_url)
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE IF NOT EXISTS `{database}`"))
         engine.dispose()
-        return f"{server}/{database}"
+        return f"{self.server_url}/{database}"
 
 
 class RabbitMq(Server):

@@ -125,7 +125,7 @@ def error_code(error: BaseException | None) -> int | None:
 def transient(error: BaseException) -> bool:
     """Whether *error* says nothing about the statement: it would have worked at another time."""
     if isinstance(error, PendingRollbackError):
-        return error.code == "8s2b"  # the connection was lost, and somebody did not mind
+        return True  # the connection was lost, and somebody did not mind
     if not isinstance(error, DBAPIError):
         return False
     return error.connection_invalidated or error_code(error.orig) in CONFLICTS | OUTAGES
@@ -138,7 +138,8 @@ def uncertain(error: DBAPIError) -> bool:
 
 def set_collation(connection: Connection) -> None:
     """Let tables that are made from now on compare strings exactly."""
-    connection.execute(text(f"ALTER DATABASE CHARACTER SET {CHARSET} COLLATE {COLLATION}"))
+    if connection.scalar(text("SELECT @@collation_database")) != COLLATION:
+        connection.execute(text(f"ALTER DATABASE CHARACTER SET {CHARSET} COLLATE {COLLATION}"))
 
 
 @contextmanager
@@ -150,6 +151,7 @@ def migration_lock(url: URL) -> Iterator[None]:
     engine = make_engine(url, MIGRATION_SECONDS)
     try:
         with engine.begin() as connection:
+            set_collation(connection)  # now, for it waits for all who use the database: us, too
             connection.execute(text("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY) ENGINE=InnoDB"))
             connection.execute(text("INSERT IGNORE INTO migration_lock VALUES (1)"))
         with engine.begin() as connection:

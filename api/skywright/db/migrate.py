@@ -33,9 +33,6 @@ def upgrade(url: str) -> None:
         pass
     with _lock(url):
         outdated = current(database) != head()
-        if outdated and not database.sqlite:
-            with database.engine.begin() as connection:
-                mariadb.set_collation(connection)
         database.engine.dispose()
         if outdated:
             from alembic import command  # noqa: PLC0415 - a worker whose database is up to date must stay small

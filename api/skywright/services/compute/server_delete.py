@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import func, select, update
 
-from skywright.db import utcnow
+from skywright.db import after_commit, utcnow
 from skywright.db.compute import Server
 from skywright.db.jobs import Job, JobResource
 from skywright.http import Context
@@ -29,6 +29,7 @@ def delete(context: Context, server: Server) -> None:
     for job in jobs:
         for needless in [job] if job.state == "queued" else _needless_run(context, job):
             needless.cancel_requested_at = needless.cancel_requested_at or utcnow()
+    after_commit(context.db, "notify all workers", context.cloud.queue.notify_all)  # who has one of these ends it
     submit(context, "server", "delete", [("server", server.id)])
 
 

@@ -64,7 +64,7 @@ def cancel_job(context: Context, job_id: str) -> dict[str, Any]:
     if job.action == DELETE and job.attempts:
         raise Conflict(f"Job {job_id} deletes, and has begun: it cannot be canceled any more.")
     job.cancel_requested_at = job.cancel_requested_at or utcnow()
-    after_commit(context.db, "notify workers", context.cloud.queue.notify)
+    after_commit(context.db, "notify workers", context.cloud.queue.notify_all)  # one of them has it
     return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
 
 

@@ -1,0 +1,181 @@
+"""MariaDB in place of SQLite: the same values come back, one writer at a time, and lost connections do no harm."""
+
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from sqlalchemy import event, func, select
+from sqlalchemy.orm import Session
+
+from contract.conftest import Api, make_api
+from distributed.servers import MariaDb
+from skywright.db import Database, Outage
+from skywright.db.compute import Flavor
+from skywright.db.jobs import Host, Job
+from skywright.db.operations import Audit
+
+
+@pytest.fixture(scope="module")
+def database(mariadb: MariaDb) -> Iterator[Database]:
+    database = Database(mariadb.url("values"))
+    database.create_all()
+    yield database
+    database.engine.dispose()
+
+
+@pytest.fixture
+def api(tmp_path: Path, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    monkeypatch.setenv("SKYWRIGHT_TEST_MARIADB", mariadb.server_url)
+    yield from make_api(tmp_path)
+
+
+def test_values_come_back_as_they_were(database: Database) -> None:
+    moment = datetime(2026, 11, 20, 23, 59, 59, 999999)
+    text = "ß 🚀 \\ % ' \" \0 end " + "x" * 100_000
+    with database.write() as session:
+        session.add(Job(playbook="p", action="a", created_at=moment, error=text, arguments={"big": 1 << 60, "t": text}))
+        session.add(Flavor(name="wide", vcpus=1 << 40, ram_mib=1, disk_gib=0, rxtx_factor=0.1))
+    with database.read() as session:
+        job = session.scalars(select(Job).where(Job.created_at == moment)).one()
+        flavor = session.scalars(select(Flavor).where(Flavor.vcpus == 1 << 40)).one()
+        total = session.scalar(select(func.sum(Flavor.ram_mib)))
+    assert (job.created_at, job.error, job.arguments) == (moment, text, {"big": 1 << 60, "t": text})
+    assert flavor.rxtx_factor == 0.1
+    assert total == 1 and isinstance(total, int)
+
+
+def test_strings_are_the_same_only_if_they_are_equal(database: Database) -> None:
+    names = ["a", "A", "a ", "á", "ss", "ß"]
+    with database.write() as session:
+        session.add_all(Host(name=name) for name in names)
+    with database.read() as session:
+        assert [session.scalar(select(Host.name).where(Host.name == name)) for name in names] == names
+        assert session.scalars(select(Host.name).order_by(Host.name)).all() == sorted(names)
+
+
+def test_writers_wait_for_each_other_and_readers_see_one_moment(database: Database, mariadb: MariaDb) -> None:
+    with database.write() as session:
+        session.add(Host(name="counted"))
+    others = [Database(mariadb.url("values")) for _ in range(3)]
+
+    def count(mine: Database) -> None:
+        for _ in range(20):
+            with mine.write() as session:
+                row = session.get_one(Host, "counted")
+                row.vcpus = row.vcpus + 1
+
+    threads = [threading.Thread(target=count, args=(other,)) for other in (*others, others[0])]
+    with database.read() as session:
+        assert session.scalar(select(Host.vcpus).where(Host.name == "counted")) == 0
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert session.scalar(select(Host.vcpus).where(Host.name == "counted")) == 0
+    with database.read() as session:
+        assert session.scalar(select(Host.vcpus).where(Host.name == "counted")) == 80
+    for other in others:
+        other.engine.dispose()
+
+
+def test_a_transaction_whose_connection_is_lost_leaves_nothing(database: Database, mariadb: MariaDb) -> None:
+    with pytest.raises(Outage) as caught, database.write() as session:
+        session.add(Host(name="lost"))
+        session.flush()
+        mariadb.kill()
+        mariadb.start()
+        # As those do that let one job's failure not end the others.
+        with suppress(Exception), session.begin_nested():
+            session.add(Host(name="lost, too"))
+            session.flush()
+        session.add(Host(name="ignored"))
+    assert not caught.value.uncertain
+    with database.read() as session:
+        assert not session.scalars(select(Host.name).where(Host.name.in_(["lost", "lost, too", "ignored"]))).all()
+
+
+def test_work_is_done_again_until_it_is_done_once(database: Database, mariadb: MariaDb) -> None:
+    attempts = []
+
+    def work(session: Session) -> None:
+        attempts.append(session)
+        session.add(Host(name="persistent"))
+        session.flush()
+        if len(attempts) == 1:
+            mariadb.kill()
+            mariadb.start()
+
+    database.transact(work)
+    with database.read() as session:
+        assert session.get(Host, "persistent") is not None
+    assert len(attempts) == 2
+
+
+class LostCommit:
+    """Lets the next commit of a request fail without an answer, after or before it took place."""
+
+    def __init__(self, api: Api, *, took_place: bool) -> None:
+        self._engine, self._took_place = api.cloud.database.engine, took_place
+        self._armed = True
+
+    def __enter__(self) -> "LostCommit":
+        event.listen(self._engine, "commit", self._commit)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        event.remove(self._engine, "commit", self._commit)
+
+    def _commit(self, connection: Any) -> None:
+        if self._armed and connection.get_execution_options().get("write"):
+            self._armed = False
+            if self._took_place:
+                connection.connection.dbapi_connection.commit()
+            connection.connection.dbapi_connection._sock.close()
+
+
+@pytest.mark.parametrize("took_place", [True, False])
+def test_a_request_whose_commit_got_no_answer_is_done_once(api: Api, took_place: bool) -> None:
+    with api.connect() as admin, LostCommit(api, took_place=took_place):
+        token = admin.auth_token
+        body = {"flavor": {"name": "once", "vcpus": 1, "ram": 64, "disk": 0}}
+        answer = requests.post(
+            f"{api.url}/compute/v2.1/flavors", json=body, headers={"X-Auth-Token": token}, timeout=30
+        )
+        assert answer.status_code == 200, answer.text
+    with api.cloud.database.read() as session:
+        flavor = session.scalars(select(Flavor)).one()
+        assert answer.json()["flavor"]["id"] == flavor.id
+        audits = session.scalars(select(Audit.status).where(Audit.path == "/v2.1/flavors")).all()
+    assert audits == [200]
+
+
+def test_requests_wait_for_a_database_that_comes_back_and_are_told_when_it_does_not(api: Api, mariadb: MariaDb) -> None:
+    with api.connect() as admin:
+        headers = {"X-Auth-Token": admin.auth_token}
+    flavors = f"{api.url}/compute/v2.1/flavors"
+    body = {"flavor": {"name": "late", "vcpus": 1, "ram": 64, "disk": 0}}
+    mariadb.kill()
+    answers: list[requests.Response] = []
+    asking = [
+        threading.Thread(target=lambda: answers.append(requests.get(flavors, headers=headers, timeout=60))),
+        threading.Thread(target=lambda: answers.append(requests.post(flavors, json=body, headers=headers, timeout=60))),
+    ]
+    for thread in asking:
+        thread.start()
+    ready = requests.get(f"{api.url}/readyz", timeout=10)
+    assert (ready.status_code, ready.json()["status"]) == (503, "unavailable")
+    mariadb.start()
+    for thread in asking:
+        thread.join()
+    assert [answer.status_code for answer in answers] == [200, 200]
+    assert requests.get(f"{api.url}/readyz", timeout=10).status_code == 200
+    mariadb.kill()
+    answer = requests.post(flavors, json=body, headers=headers, timeout=60)
+    mariadb.start()
+    assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
+    assert "nothing was changed" in answer.json()["serviceUnavailable"]["message"]
