@@ -108,17 +108,21 @@ class Leases:
 
 
 class Watch:
-    """The leases of runs that are not this machine's: which of them were not renewed for as long as they last."""
+    """The leases of runs that are not this machine's: which of them were not renewed for as long as they last.
 
-    def __init__(self, seconds: float) -> None:
+    It is asked every *sweep* seconds.
+    """
+
+    def __init__(self, seconds: float, sweep: float = 0.0) -> None:
         self._seconds = seconds
+        self._gap = max(seconds / 2, 3 * sweep)
         self._seen: dict[str, tuple[datetime | None, float]] = {}
         self._looked = 0.0
 
     def expired(self, leases: Mapping[str, datetime | None], now: float | None = None) -> set[str]:
         """Which of *leases* {run id: until when}, as they are in the database at the moment *now*, are over."""
         now = clock() if now is None else now
-        if now - self._looked > self._seconds / 2:
+        if now - self._looked > self._gap:
             self._seen.clear()  # who did not look does not know: perhaps nobody could renew anything meanwhile
         self._looked = now
         for run_id, lease_until in leases.items():

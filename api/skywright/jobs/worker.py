@@ -79,7 +79,7 @@ class Worker:
         self._next_sweep = 0.0
         self._turns = Turns()
         self._leases = Leases(cloud, self.name)
-        self._others = Watch(cloud.settings.lease_seconds)
+        self._others = Watch(cloud.settings.lease_seconds, cloud.settings.workers_sweep_seconds)
         self._housekeeping = Housekeeping(cloud, self.name)
 
     def stop(self) -> None:
