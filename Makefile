@@ -6,16 +6,18 @@ BIN := $(VENV)/bin
 PACKAGES := python3-venv python3-apt openssh-client
 # libvirt-python, which the unit tests drive libvirt's test driver with, is compiled; the rest is what tests run.
 DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck busybox curl iproute2 qemu-system-x86 qemu-utils xorriso
+# Servers that tests start for themselves: installing them must not start the machine's own.
+TEST_SERVERS := mariadb-server-core rabbitmq-server
 
-.PHONY: help cloud test lint unit lab-test molecule sanity bench down clean
+.PHONY: help cloud test lint unit distributed lab-test molecule sanity bench down clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 cloud: $(VENV)/.ready ## Make this machine a two-host cloud and boot a server on each host
 	@$(BIN)/skywright up
 
-test: lint unit lab-test molecule ## Run every test (makes the cloud if there is none)
+test: lint unit distributed lab-test molecule ## Run every test (makes the cloud if there is none)
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check
@@ -26,6 +28,9 @@ lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 
 unit: $(VENV)/.ready-dev ## Run the tests that need no hosts
 	$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/security
+
+distributed: $(VENV)/.ready-servers ## Run the tests of several controllers on a MariaDB and a RabbitMQ of their own
+	$(BIN)/pytest -q tests/distributed
 
 lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
 	$(BIN)/pytest -q tests/lab
@@ -63,4 +68,10 @@ $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 	@if ! dpkg-query -W -f '$${db:Status-Status}\n' $(DEV_PACKAGES) 2>/dev/null | grep -c '^installed' | grep -qx $(words $(DEV_PACKAGES)); then \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(DEV_PACKAGES); fi
 	$(BIN)/pip install -q -r requirements-dev.lock
+	@touch $@
+
+$(VENV)/.ready-servers: $(VENV)/.ready-dev
+	@if ! dpkg-query -W -f '$${db:Status-Status}\n' $(TEST_SERVERS) 2>/dev/null | grep -c '^installed' | grep -qx $(words $(TEST_SERVERS)); then \
+		[ ! -d /run/systemd/system ] || systemctl mask rabbitmq-server.service epmd.service epmd.socket; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(TEST_SERVERS); fi
 	@touch $@

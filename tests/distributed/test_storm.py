@@ -65,7 +65,7 @@ class Client:
     """A user who tries again when told to, and looks whether it was done when that is not sure."""
 
     def __init__(self, apis: list[Api]) -> None:
-        self._apis, self._http = apis, httpx.Client(timeout=60, trust_env=False)
+        self.apis, self.http = apis, httpx.Client(timeout=60, trust_env=False)
         self.token = self.request("POST", "/identity/v3/auth/tokens", LOGIN, fresh=True).headers["X-Subject-Token"]
         self.repeated = 0
 
@@ -73,8 +73,8 @@ class Client:
         headers = {} if fresh else {"X-Auth-Token": self.token, "OpenStack-API-Version": "compute 2.90"}
         limit = time.monotonic() + WAIT_SECONDS
         while True:
-            api = self._apis[key % len(self._apis)]
-            answer = self._http.request(method, api.url + path, json=body, headers=headers)
+            api = self.apis[key % len(self.apis)]
+            answer = self.http.request(method, api.url + path, json=body, headers=headers)
             if answer.status_code != 503 or time.monotonic() > limit:
                 return answer
             assert "look whether" not in answer.text, "the API has found out itself"
@@ -105,8 +105,8 @@ class Work:
         self._flavor = client.ask("POST", "/compute/v2.1/flavors", {"flavor": flavor})["flavor"]["id"]
         image = {"name": "none", "disk_format": "raw", "container_format": "bare"}
         self._image = client.ask("POST", "/image/v2/images", image)["id"]
-        client._http.put(
-            f"{client._apis[0].url}/image/v2/images/{self._image}/file",
+        client.http.put(
+            f"{client.apis[0].url}/image/v2/images/{self._image}/file",
             content=b"\0" * 4096,
             headers={"X-Auth-Token": client.token, "Content-Type": "application/octet-stream"},
         ).raise_for_status()
@@ -173,10 +173,18 @@ def settlements(cloud: Cloud) -> None:
         )
 
 
-def test_three_hundred_jobs_have_three_hundred_outcomes(cluster: Cluster, mariadb: MariaDb, rabbitmq: RabbitMq) -> None:
+@pytest.fixture
+def client(cluster: Cluster) -> Iterator[Client]:
+    client = Client(cluster.apis)
+    yield client
+    client.http.close()
+
+
+def test_three_hundred_jobs_have_three_hundred_outcomes(
+    cluster: Cluster, client: Client, mariadb: MariaDb, rabbitmq: RabbitMq
+) -> None:
     cloud = cluster.cloud
     settlements(cloud)
-    client = Client(cluster.apis)
     work = Work(client, cloud)
     before = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as pool:

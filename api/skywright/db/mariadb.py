@@ -124,8 +124,11 @@ def error_code(error: BaseException | None) -> int | None:
 
 def transient(error: BaseException) -> bool:
     """Whether *error* says nothing about the statement: it would have worked at another time."""
-    if isinstance(error, PendingRollbackError):
-        return True  # the connection was lost, and somebody did not mind
+    return isinstance(error, PendingRollbackError) or lost(error)
+
+
+def lost(error: BaseException) -> bool:
+    """Whether *error* is the one that took the transaction with it; those that follow are `PendingRollbackError`s."""
     if not isinstance(error, DBAPIError):
         return False
     return error.connection_invalidated or error_code(error.orig) in CONFLICTS | OUTAGES

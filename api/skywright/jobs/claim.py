@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.base import utcnow
 from skywright.db.jobs import Host, Job, Run
+from skywright.db.mariadb import lost
 from skywright.jobs.hosts import render_open
 from skywright.jobs.leases import until
 from skywright.jobs.playbooks import Outcome, Work, registry
@@ -83,7 +84,9 @@ def render(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
     """The work of *jobs*; one that cannot be rendered must not keep the others from running."""
     try:
         return _render_together(session, cloud, jobs)
-    except Exception:
+    except Exception as error:
+        if lost(error):
+            raise
         log.exception("rendering %d jobs together failed: each alone", len(jobs))
     broken = {}
     for job in jobs:
@@ -92,6 +95,8 @@ def render(session: Session, cloud: "Cloud", jobs: Sequence[Job]) -> Work:
                 registry()[job.playbook].render(session, [job], cloud)
                 savepoint.rollback()
         except Exception as error:
+            if lost(error):
+                raise
             log.exception("job %s cannot be rendered", job.id)
             broken[job.id] = f"The job cannot be prepared: {error}"
     rest = [job for job in jobs if job.id not in broken]

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.base import after_commit, utcnow
 from skywright.db.jobs import Job
+from skywright.db.mariadb import lost
 from skywright.jobs import webhooks
 from skywright.jobs.events import brief
 from skywright.jobs.playbooks import CREATE, DELETE, Outcome, registry
@@ -38,6 +39,8 @@ def settle(session: Session, cloud: "Cloud", job: Job, outcome: Outcome, state: 
         with session.begin_nested():
             registry()[job.playbook].settle(session, job, outcome, cloud)
     except Exception as error:
+        if lost(error):
+            raise  # the whole transaction is done again
         log.exception("job %s: its outcome cannot be applied", job.id)
         job.state, job.error = "error", f"{outcome.error or 'The run ended well'}; applying that failed: {error}"
     webhooks.announce(session, job)
