@@ -46,8 +46,8 @@ sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (i
 	cd "$$dir/ansible_collections/skywright/cloud"; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-test sanity --python 3.11 --skip-test pylint
 
-bench: cloud ## Measure against the bare tools: a table, and var/bench.json
-	@$(BIN)/python -m bench
+bench: cloud ## Measure against the bare tools (ONLY=events,scale ROUNDS=3): a table, and var/bench.json
+	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 down: ## Remove the cloud: hosts, bridges, processes, files
 	@if [ -x $(BIN)/skywright ]; then $(BIN)/skywright down; fi

@@ -2,7 +2,7 @@
 
 import signal
 import time
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -13,7 +13,19 @@ from rich.console import Console
 from bench import report
 from bench.client import ApiError, Client
 from bench.cloud import Cloud
-from bench.measures import Context, Measure, busy, idle, overhead, scale, servers, tokens
+from bench.measures import (
+    Context,
+    Measure,
+    busy,
+    events,
+    idle,
+    overhead,
+    scale,
+    servers,
+    submissions,
+    together,
+    tokens,
+)
 from bench.stats import Row, number
 
 ROOT = Path(__file__).parents[1]
@@ -21,6 +33,9 @@ MEASURES: dict[str, Measure] = {
     "servers": servers.measure,
     "busy": busy.measure,
     "overhead": overhead.measure,
+    "together": together.measure,
+    "submissions": submissions.measure,
+    "events": events.measure,
     "tokens": tokens.measure,
     "scale": scale.measure,
     "idle": idle.measure,
@@ -41,10 +56,13 @@ def main(
     console, rows, started = Console(), list[Row](), datetime.now(UTC)
     begun = time.monotonic()
     try:
-        with Cloud(Client.of_cloud(ROOT / "clouds.yaml", cloud)) as made:
+        with ExitStack() as stack:
+            context = Context(
+                lambda: stack.enter_context(Cloud(Client.of_cloud(ROOT / "clouds.yaml", cloud))), ROOT, rounds
+            )
             for name in chosen:
                 with console.status(f"{name} ...") if console.is_terminal else nullcontext():
-                    for row in MEASURES[name](Context(made, ROOT, rounds)):
+                    for row in MEASURES[name](context):
                         rows.append(row)
                         console.print(f"{row.name}: [bold]{number(row.median)}[/] {row.unit}", highlight=False)
     except (ApiError, OSError) as error:

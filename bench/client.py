@@ -37,6 +37,12 @@ class Http:
 
     def __init__(self) -> None:
         self._local = threading.local()
+        self._all: list[http.client.HTTPConnection] = []
+
+    def close(self) -> None:
+        """Close the connections of all threads."""
+        for connection in self._all:
+            connection.close()
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Any = None) -> Answer:
         """One request; the time is from sending it to having read the answer."""
@@ -64,6 +70,7 @@ class Http:
         connection = self._connections.get(netloc)
         if connection is None:
             connection = self._connections[netloc] = http.client.HTTPConnection(netloc, timeout=TIMEOUT)
+            self._all.append(connection)
         connection.request(method, path, payload, headers)
         return connection.getresponse()
 
@@ -120,7 +127,11 @@ class Client:
 
     def raw(self, service: str, method: str, path: str, body: Any = None) -> Answer:
         """A request with any answer."""
-        return self.http.send(method, self._urls[service] + path, {"X-Auth-Token": self.token}, body)
+        return self.http.send(method, self.url_of(service, path), {"X-Auth-Token": self.token}, body)
+
+    def url_of(self, service: str, path: str) -> str:
+        """Where *path* of a service is."""
+        return self._urls[service] + path
 
     def call(self, service: str, method: str, path: str, body: Any = None) -> Answer:
         """A request that must succeed."""

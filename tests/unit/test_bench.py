@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from bench import bare, report
 from bench.client import ApiError
-from bench.measures import idle
+from bench.cloud import Cloud
+from bench.measures import Context, events, idle, submissions
 from bench.stats import Row, Target, number, ratios
 from rich.console import Console
 
@@ -124,3 +125,26 @@ def test_who_asks_for_an_unknown_measure_is_told() -> None:
     )
     assert asked.returncode == 2
     assert "nonsense" in asked.stderr
+
+
+def no_cloud() -> Cloud:
+    raise AssertionError("this measure needs no cloud")
+
+
+def test_events_are_counted_by_number(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "EVENTS", 300)
+    monkeypatch.setattr(events, "LOST_AFTER", 70)
+    rows = list(events.measure(Context(no_cloud, tmp_path, 1)))
+    counted = [row for row in rows if row.target]
+    assert [row.met for row in counted] == [True] * 4
+    assert [row.detail["seen"] for row in counted if "missing" in row.name] == [300, 300]
+    assert list((tmp_path / "var").iterdir()) == []
+
+
+def test_accepted_jobs_are_in_the_database(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(submissions, "JOBS", 20)
+    stops, deletes = submissions.measure(Context(no_cloud, tmp_path, 1))
+    assert (len(stops.values), len(deletes.values)) == (3, 3)
+    monkeypatch.setattr(submissions, "_jobs", lambda _cloud: 0)
+    with pytest.raises(ApiError, match="20 requests were accepted, 0 jobs are in the database"):
+        list(submissions.measure(Context(no_cloud, tmp_path, 1)))

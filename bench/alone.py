@@ -1,0 +1,104 @@
+"""An API process without a worker, with a database of its own beside the cloud's: what it accepts waits for ever."""
+
+import secrets
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from tempfile import mkdtemp
+from types import TracebackType
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import uvicorn
+
+from bench.client import ApiError, Client
+from skywright.app import create_app
+from skywright.cloud import Cloud
+from skywright.db.migrate import upgrade
+from skywright.http.access_log import AccessLog
+from skywright.log import configure
+from skywright.services.bootstrap import bootstrap
+from skywright.settings import Settings
+
+START_SECONDS = 60
+ADMIN = {"name": "admin", "domain": {"name": "Default"}}
+
+
+class Alone:
+    """The process, `client` of its administrator, and `cloud`, its database from within."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._exits = ExitStack()
+
+    def __enter__(self) -> "Alone":
+        try:
+            self._directory.mkdir(parents=True, exist_ok=True)
+            state = Path(mkdtemp(prefix="bench-", dir=self._directory))
+            self._exits.callback(shutil.rmtree, state, ignore_errors=True)
+            settings = settings_of(state, _free_port())
+            upgrade(settings.database_url)
+            self.cloud = Cloud(settings)
+            self._exits.callback(self.cloud.database.engine.dispose)
+            password = secrets.token_hex()
+            with self.cloud.database.write() as session:
+                bootstrap(session, settings, admin_password=password)
+            self._start(settings)
+            auth = {"auth_url": f"{settings.public_url}/identity/v3", "username": "admin", "password": password}
+            self.client = Client(auth, ADMIN)
+            self._exits.callback(self.client.http.close)
+        except BaseException:
+            self._exits.close()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._exits.close()
+
+    def _start(self, settings: Settings) -> None:
+        command = [sys.executable, "-m", "bench.alone", str(settings.root), str(settings.port)]
+        with (settings.root / "log").open("wb") as log:
+            process = subprocess.Popen(command, stderr=log)
+        self._exits.callback(process.wait)
+        self._exits.callback(process.terminate)
+        limit = time.monotonic() + START_SECONDS
+        while not _answers(settings.public_url):
+            if process.poll() is not None or time.monotonic() > limit:
+                raise ApiError(f"the API does not start: {(settings.root / 'log').read_text()[-2000:]}")
+            time.sleep(0.1)
+
+
+def settings_of(state: Path, port: int) -> Settings:
+    return Settings(state_dir=state, port=port, public_url=f"http://127.0.0.1:{port}")
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urlopen(f"{url}/readyz"):
+            return True
+    except (URLError, ConnectionError):
+        return False
+
+
+def serve(settings: Settings) -> None:
+    """Serve as `skywright serve` does, but for the worker."""
+    configure()
+    listener = socket.create_server(("127.0.0.1", settings.port), backlog=2048)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    application = AccessLog(create_app(settings))
+    uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False)).run(sockets=[listener])
+
+
+if __name__ == "__main__":
+    serve(settings_of(Path(sys.argv[1]), int(sys.argv[2])))
