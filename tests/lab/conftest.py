@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from openstack.connection import Connection
 
-from lab.support import ROOT, Lab, Made, connect
+from lab.support import ROOT, Lab, Made, connect, unique
 
 
 @pytest.fixture(scope="session")
@@ -26,6 +26,15 @@ def cloud() -> Iterator[Connection]:
         pytest.fail("there is no cloud: run `make cloud` first")
     with connect() as connection:
         yield connection
+
+
+@pytest.fixture(scope="session")
+def blank(cloud: Connection) -> Iterator[str]:
+    """The id of an image without a system: for servers that only have to run, at no cost."""
+    disk = bytes(1 << 20)
+    image = cloud.image.create_image(unique("blank"), data=disk, disk_format="raw", container_format="bare", wait=True)
+    yield image.id
+    cloud.image.delete_image(image.id)
 
 
 @pytest.fixture

@@ -291,6 +291,13 @@ def connect(cloud: str = CLOUD) -> Connection:
     return Connection(config=config.get_one(cloud))
 
 
+def hurry(cloud: Connection, resource: Any) -> None:
+    """Have the jobs of the resource run now that would wait for a better time."""
+    api = cloud.session.get_endpoint(service_type="operations", interface="public")
+    for job in cloud.session.get(f"{api}/jobs", params={"resource": resource.id, "state": "queued"}).json()["jobs"]:
+        cloud.session.post(f"{api}/jobs/{job['id']}/force")
+
+
 def look_at(cloud: Connection, host: Host) -> None:
     """Have the host looked at, and wait until the cloud uses it."""
     api = cloud.session.get_endpoint(service_type="operations", interface="public")

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from lab.support import ROOT, Host, Lab, Made, eventually, look_at, unique
+from lab.support import ROOT, Host, Lab, Made, eventually, hurry, look_at, unique
 
 ERROR_SECONDS = 60
 LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
@@ -66,25 +66,32 @@ FAULTS = {
 }
 
 
+@pytest.fixture(scope="module")
+def bystander(made_for_all: Made, blank: str) -> tuple[Any, Any]:
+    """A server on host2, and its network. So the image is there, and nothing but a fault can stop the next server."""
+    network = made_for_all.network()
+    return made_for_all.active(made_for_all.server([network], "host2", image_id=blank))[0], network
+
+
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_server_on_a_host_that_fails_says_why(cloud: Connection, made: Made, lab: Lab, fault: str) -> None:
+def test_a_server_on_a_host_that_fails_says_why(
+    made: Made, lab: Lab, bystander: tuple[Any, Any], blank: str, fault: str
+) -> None:
     breaking, reason = FAULTS[fault]
-    host = lab["host2"]
-    network = made.network()
-    (bystander,) = made.active(made.server([network], "host2"))
-    # The image is there already, so that nothing but the fault can stop the next server.
-    process = host.run(f"pgrep -f 'guest=instance-{bystander.id}'")
-    made.later(lambda: look_at(cloud, host))
+    host, (neighbour, network) = lab["host2"], bystander
+    process = host.run(f"pgrep -f 'guest=instance-{neighbour.id}'")
+    made.later(lambda: look_at(made.cloud, host))
     with breaking(host):
-        server, other = made.server([network], "host2"), made.server([network], "host1")
+        server, other = (made.server([network], name, image_id=blank) for name in ("host2", "host1"))
         message = failed(made, server)
         made.active(other)
         made.delete(server)
     assert_matches(message, reason)
-    assert host.run(f"pgrep -f 'guest=instance-{bystander.id}'") == process, "its neighbour is not disturbed"
-    look_at(cloud, host)
+    assert host.run(f"pgrep -f 'guest=instance-{neighbour.id}'") == process, "its neighbour is not disturbed"
+    look_at(made.cloud, host)
+    hurry(made.cloud, server)
     made.assert_no_traces({server.id}, seconds=60)
-    made.active(made.server([network], "host2"))
+    made.active(made.server([network], "host2", image_id=blank))
 
 
 def assert_matches(message: str, reason: str) -> None:
@@ -109,9 +116,9 @@ def lost_image(cloud: Connection, made: Made, tmp_path: Path) -> Any:
     return image
 
 
-def test_a_server_of_an_image_whose_file_is_lost_says_so(made: Made, lost_image: Any) -> None:
+def test_a_server_of_an_image_whose_file_is_lost_says_so(made: Made, lost_image: Any, blank: str) -> None:
     network = made.network()
-    server, other = made.server([network], image_id=lost_image.id), made.server([network])
+    server, other = (made.server([network], image_id=image_id) for image_id in (lost_image.id, blank))
     message = failed(made, server)
     assert_matches(message, f"host[12]: .*{lost_image.id}")
     made.active(other)

@@ -25,7 +25,7 @@ from skywright.db.migrate import upgrade
 from skywright.settings import Settings
 
 OBSERVE_SECONDS = 5
-# The longest way back: the pause after the third failure, and a look.
+# The longest way back: the pauses between failures, and a look.
 BACK_SECONDS = 90
 
 
@@ -92,6 +92,7 @@ class Cloud:
             "SKYWRIGHT_PUBLIC_URL": self.url,
             "SKYWRIGHT_CLASSIC_PORTS": "false",
             "SKYWRIGHT_OBSERVE_SECONDS": str(OBSERVE_SECONDS),
+            "SKYWRIGHT_QUARANTINE_FAILURES": "2",
         }
         self._environment = {**os.environ, **settings, "COLUMNS": "250", "OS_CLOUD": "scratch"}
         self._environment["OS_CLIENT_CONFIG_FILE"] = str(state / "clouds.yaml")
@@ -271,26 +272,30 @@ def test_a_host_in_maintenance_is_left_alone(scratch: Cloud, lab: Lab, placed: C
 def test_an_outage_costs_nothing_but_time(
     scratch: Cloud, lab: Lab, gates: dict[str, Gate], placed: Callable[[str], Any]
 ) -> None:
-    doomed, stopped = placed("second"), placed("second")
+    doomed, kept = placed("second"), placed("second")
     gates["second"].close()
     # Two servers are more than either host would be given, were both up.
     others = [scratch.server(f"new-{number}") for number in range(2)]
     for server in others:
         assert scratch.wait(server, "ACTIVE").compute_host == "first"
         scratch.connection.compute.delete_server(server.id)
-    scratch.connection.compute.stop_server(stopped)
+    scratch.connection.compute.stop_server(kept)
     scratch.connection.compute.delete_server(doomed.id)
     eventually(lambda: scratch.gone(doomed), 30, "the user is rid of the server")
+    assert scratch.wait(kept, "ACTIVE").task_state is None
+    (refused,) = scratch.jobs(resource=kept.id, state="failed")
+    assert refused["action"] == "stop" and refused["error"].startswith("second is unreachable")
     assert doomed.id in lab["host2"].domains()
     eventually(lambda: scratch.host("second")["state"] == "quarantined", BACK_SECONDS, "the host is quarantined")
-    (waiting,) = scratch.jobs(resource=stopped.id, state="queued")
-    assert re.match(r"second is unreachable; retry at 20\d\d-", waiting["waiting_for"])
+    (waiting,) = scratch.jobs(resource=doomed.id, state="queued")
+    assert re.match(r"(second is unreachable; )?retry at 20\d\d-", waiting["waiting_for"])
     assert "quarantined" in scratch.cli("hosts", "list")
     (service,) = [row for row in scratch.connection.compute.services() if row.host == "second"]
     assert service.status == "disabled" and service.disabled_reason.startswith("AUTO: second is unreachable")
     gates["second"].open()
     eventually(lambda: scratch.host("second")["state"] == "enabled", BACK_SECONDS, "a look lifts the quarantine")
-    scratch.wait(stopped, "SHUTOFF")
+    scratch.connection.compute.stop_server(kept)
+    scratch.wait(kept, "SHUTOFF")
     eventually(lambda: doomed.id not in lab["host2"].domains(), 60, "the deleted server is gone from the host")
 
 

@@ -35,9 +35,9 @@ def changes(found: dict[str, Any]) -> set[tuple[str, str, str]]:
     }
 
 
-def test_plans_name_every_change_and_make_none(cloud: Connection, made: Made, lab: Lab) -> None:
+def test_plans_name_every_change_and_make_none(cloud: Connection, made: Made, lab: Lab, blank: str) -> None:
     network = made.network()
-    (server,) = made.active(made.server([network], "host2"))
+    (server,) = made.active(made.server([network], "host2", image_id=blank))
     before = traces(lab, made)
     assert before
 
@@ -45,7 +45,7 @@ def test_plans_name_every_change_and_make_none(cloud: Connection, made: Made, la
     body = {
         "server": {
             "name": name,
-            "imageRef": made.image().id,
+            "imageRef": blank,
             "flavorRef": cloud.compute.find_flavor("m1.nano").id,
             "networks": [{"uuid": network.id}],
             "availability_zone": "nova:host2",
@@ -73,9 +73,8 @@ def test_plans_name_every_change_and_make_none(cloud: Connection, made: Made, la
     assert [found.name for found in cloud.compute.servers() if found.name == name] == []
 
 
-def test_the_command_line_tells_by_its_exit_code(cloud: Connection, made: Made, lab: Lab) -> None:
-    network = made.network("192.168.80.0/24")
-    (server,) = made.active(made.server([network], "host1"))
+def test_the_command_line_tells_by_its_exit_code(made: Made, lab: Lab, blank: str) -> None:
+    (server,) = made.active(made.server([made.network("192.168.80.0/24")], "host1", image_id=blank))
     stop = plan("server", "stop", server.id)
     assert stop.returncode == 2, stop.stderr
     assert "host1" in stop.stdout and "+power: shutoff" in stop.stdout

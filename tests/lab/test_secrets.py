@@ -82,12 +82,13 @@ def kept(patterns: list[str]) -> Iterator[str]:
                     yield f"{table}: {row}"
 
 
-def test_secrets_stay_with_the_server(made: Made, lab: Lab, secrets: dict[str, str], tmp_path: Path) -> None:
+def test_secrets_stay_with_the_server(made: Made, lab: Lab, blank: str, secrets: dict[str, str]) -> None:
     patterns = patterns_of(secrets)
     network = made.network()
     with Processes(lab, patterns) as processes:
         server = made.server(
             [network],
+            image_id=blank,
             user_data=base64.b64encode(user_data(secrets)).decode(),
             admin_password=secrets["password"],
             metadata={"db": secrets["metadata"]},

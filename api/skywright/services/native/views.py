@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright.db import isoformat
+from skywright.db import isoformat, utcnow
 from skywright.db.jobs import Event, Host, Job, Run
 from skywright.jobs.events import TASK_START
 from skywright.redact import HIDDEN, is_secret
@@ -34,7 +34,7 @@ def job_view(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
         "request_id": job.request_id,
         "attempts": job.attempts,
         "priority": job.priority,
-        "waiting_for": (job.waiting_for or "a free worker") if waiting else None,
+        "waiting_for": _reason_to_wait(job) if waiting else None,
         "waiting_since": isoformat(job.waiting_since, micro=True) if waiting else None,
         "cancel_requested": job.cancel_requested_at is not None,
         "progress": {
@@ -49,6 +49,12 @@ def job_view(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
     if admin:
         view |= {"run_id": job.run_id, "worker": job.worker, "hosts": sorted({host for host, _ in job.items})}
     return view
+
+
+def _reason_to_wait(job: Job) -> str:
+    if job.waiting_for is None and job.not_before is not None and job.not_before > utcnow():
+        return f"retry at {isoformat(job.not_before)}"
+    return job.waiting_for or "a free worker"
 
 
 def result_views(job: Job, *, admin: bool) -> list[dict[str, Any]]:
