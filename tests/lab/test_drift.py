@@ -1,6 +1,7 @@
 """What somebody changed by hand on a host is put right by the next job, by the host's own services, and on demand."""
 
 import json
+import os
 import subprocess
 from typing import Any
 from uuid import uuid4
@@ -30,7 +31,7 @@ def server(pair: tuple[Any, Any, Any]) -> tuple[Any, Any]:
 
 
 def skywright(*arguments: str, expected: int) -> str:
-    environment = {"PATH": "/usr/bin:/bin", "HOME": str(ROOT), "OS_CLOUD": CLOUD, "COLUMNS": "250"}
+    environment = os.environ | {"OS_CLOUD": CLOUD, "COLUMNS": "250"}
     result = subprocess.run(
         [BIN / "skywright", *arguments],
         check=False,
