@@ -64,8 +64,10 @@ class Gateway:
         """What an API process does beside its requests, from its start to its end."""
         scheduler = Scheduler(self.cloud, asyncio.get_running_loop())
         scheduler.start()
-        await _lifespan(receive, send)
-        await run_in_threadpool(scheduler.stop)
+        try:
+            await _lifespan(receive, send)
+        finally:
+            scheduler.stop()
         await run_in_threadpool(self.afterwards.flush)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 from fastapi import Request
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
@@ -67,7 +68,7 @@ class Follower:
         self.position = reaches
         return messages
 
-    def _gone(self, session: Any) -> bool:
+    def _gone(self, session: Session) -> bool:
         """Whether nothing will ever come any more: a client asks again for a job whose end it knows."""
         state = session.scalar(select(Job.state).where(Job.id == self._scope.job_id))
         return state is None or state not in UNFINISHED
