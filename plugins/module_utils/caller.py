@@ -17,7 +17,8 @@ import threading
 import time
 from contextlib import suppress
 
-GRACE_SECONDS = 1.0
+# Less than it takes until another run begins here.
+GRACE_SECONDS = 0.3
 
 
 def end_with_caller():
