@@ -82,7 +82,7 @@ def test_drift_names_what_was_changed_by_hand_and_converge_puts_it_right(
     lab["host1"].run(f"sed -i 's/{port.mac_address}/fa:16:3e:99:99:99/' {entries}; echo nonsense >> {entries}")
     ids = leave_behind(lab, cloud.network.get_network(network.id))
 
-    said = skywright("drift", expected=2)
+    said = skywright("drift", "--json", expected=2)
     for words in (
         "its QEMU crashed or was killed",
         f"port tap{port.id[:11]} is missing on the switch",
@@ -96,7 +96,7 @@ def test_drift_names_what_was_changed_by_hand_and_converge_puts_it_right(
         f"tap{ids['port'][:11]}",
     ):
         assert words in said, said
-    report = json.loads(skywright("drift", "--json", expected=2))
+    report = json.loads(said)
     assert {one["id"] for one in report["resources"]} == {killed.id, undefined.id, network.id}
     assert len(report["leftovers"]) == 4
 
