@@ -16,6 +16,7 @@ from contract.conftest import Api, make_api
 from distributed.servers import MariaDb
 from skywright.db import Database, Outage
 from skywright.db.compute import Flavor
+from skywright.db.database import Pauses
 from skywright.db.jobs import Host, Job
 from skywright.db.operations import Audit
 
@@ -154,7 +155,9 @@ def test_a_request_whose_commit_got_no_answer_is_done_once(api: Api, took_place:
     assert audits == [200]
 
 
-def test_requests_wait_for_a_database_that_comes_back_and_are_told_when_it_does_not(api: Api, mariadb: MariaDb) -> None:
+def test_requests_wait_for_a_database_that_comes_back_and_are_told_when_it_does_not(
+    api: Api, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with api.connect() as admin:
         headers = {"X-Auth-Token": admin.auth_token}
     flavors = f"{api.url}/compute/v2.1/flavors"
@@ -174,6 +177,8 @@ def test_requests_wait_for_a_database_that_comes_back_and_are_told_when_it_does_
         thread.join()
     assert [answer.status_code for answer in answers] == [200, 200]
     assert requests.get(f"{api.url}/readyz", timeout=10).status_code == 200
+    for waits in (Database.write.__wrapped__, Pauses.__init__):  # type: ignore[attr-defined]
+        monkeypatch.setattr(waits, "__defaults__", (0.5,))
     mariadb.kill()
     answer = requests.post(flavors, json=body, headers=headers, timeout=60)
     mariadb.start()
