@@ -15,7 +15,6 @@ from contextlib import contextmanager, suppress
 from amqp.exceptions import AMQPError
 from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
-from kombu.exceptions import KombuError
 from kombu.messaging import Consumer, Producer
 
 from skywright.jobs.queue import LocalQueue
@@ -104,16 +103,13 @@ class _Background:
             try:
                 with self._connection() as connection:
                     self._work(connection)
-            except (OSError, KombuError, AMQPError) as error:
+            except Exception as error:  # whatever it is: without this thread nobody would hear of anything
                 if self.trouble is None:
-                    log.warning("the broker is lost (%s: %s); workers look every few seconds", _kind(error), error)
-                else:
-                    pause = min(pause * 2, LAST_PAUSE)
-                self.trouble = _kind(error)
+                    log.warning("the broker is lost (%s); workers look every few seconds", _reason(error))
+                pause = FIRST_PAUSE if self.trouble is None else min(pause * 2, LAST_PAUSE)
+                self.trouble = type(error).__name__
                 self._lost()
                 self._stopping.wait(pause * random.uniform(0.5, 1))
-            else:
-                pause = FIRST_PAUSE
 
     def _work(self, connection: Connection) -> None:
         """Work until told to stop; an exception when the connection is lost."""
@@ -240,5 +236,7 @@ class Listener(_Background):
         self._wake()
 
 
-def _kind(error: BaseException) -> str:
-    return type(error).__name__
+def _reason(error: Exception) -> str:
+    """What *error* says, unless it might say the URL, which has a password."""
+    known = isinstance(error, OSError | AMQPError)
+    return f"{type(error).__name__}: {error}" if known else type(error).__name__
