@@ -1,6 +1,7 @@
 """Words through RabbitMQ: they arrive, a lost broker only makes them late, and none pile up."""
 
 import logging
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +58,22 @@ def test_one_worker_hears_of_a_job_and_all_hear_of_what_only_one_can_do(
     workers[0].wake()
     assert told(workers) == 1
     assert told(workers, 1) == 0
+
+
+def test_changes_are_announced_to_followers_and_disturb_no_worker(
+    rabbitmq: RabbitMq, sender: BrokerQueue, workers: list[BrokerQueue], tmp_path: Path
+) -> None:
+    others = [make(rabbitmq, tmp_path / f"api{number}") for number in range(2)]
+    heard = [threading.Event() for _ in others]
+    for queue, event in zip(others, heard, strict=True):
+        queue.listen(event.set)
+        assert event.wait(10), "whoever begins to listen looks once"
+        event.clear()
+    sender.announce()
+    assert all(event.wait(5) for event in heard)
+    assert told(workers, 0.5) == 0
+    for queue in others:
+        queue.close()
 
 
 def test_a_lost_broker_is_noticed_and_found_again(

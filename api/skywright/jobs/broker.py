@@ -36,6 +36,7 @@ WORK = Queue(
     },
 )
 ALL = Exchange("skywright.workers", "fanout", durable=True)
+CHANGES = Exchange("skywright.changes", "fanout", durable=True)  # for those who follow jobs
 CONNECT_SECONDS = 5
 HEARTBEAT_SECONDS = 15
 CONFIRM_SECONDS = 5
@@ -48,14 +49,23 @@ class BrokerQueue:
 
     def __init__(self, url: str, local: LocalQueue) -> None:
         self._local = local
+        self._url = url
         self._publisher = Publisher(url, local.notify)
-        self._listener = Listener(url, local.wake)
+        self._listener = Listener(url, local.wake, ALL, WORK)
+        self._followers: list[Listener] = []
 
     def notify(self) -> None:
-        self._publisher.send(everybody=False)
+        self._publisher.send(WORK.exchange)
 
     def notify_all(self) -> None:
-        self._publisher.send(everybody=True)
+        self._publisher.send(ALL)
+
+    def announce(self) -> None:
+        self._publisher.send(CHANGES)
+
+    def listen(self, call: Callable[[], None]) -> None:
+        self._followers.append(Listener(self._url, call, CHANGES))
+        self._followers[-1].start()
 
     def wake(self) -> None:
         self._local.wake()
@@ -69,8 +79,8 @@ class BrokerQueue:
         return self._publisher.look() or "ok"
 
     def close(self) -> None:
-        self._listener.stop()
-        self._publisher.stop()
+        for background in (self._listener, *self._followers, self._publisher):
+            background.stop()
         self._local.close()
 
 
@@ -140,7 +150,7 @@ class _Background:
 
 
 class Publisher(_Background):
-    """Sends words; any number of them that wait are one. *otherwise* is called for those that cannot be sent."""
+    """Sends words; any number of them that wait are one. *otherwise* is called for workers' that cannot be sent."""
 
     name = "broker-publisher"
 
@@ -148,15 +158,15 @@ class Publisher(_Background):
         super().__init__(url)
         self._otherwise = otherwise
         self._waiting = threading.Condition()
-        self._wanted: set[bool] = set()  # for everybody, or not
+        self._wanted: dict[str, Exchange] = {}
 
-    def send(self, *, everybody: bool) -> None:
+    def send(self, exchange: Exchange) -> None:
         """Send a word soon."""
         self.start()
         with self._waiting:
-            self._wanted.add(everybody)
+            self._wanted[exchange.name] = exchange
             self._waiting.notify()
-        if self.trouble is not None:
+        if self.trouble is not None and exchange is not CHANGES:
             self._otherwise()
 
     def look(self) -> str | None:
@@ -173,30 +183,30 @@ class Publisher(_Background):
     def _work(self, connection: Connection) -> None:
         producer = Producer(connection.channel())
         WORK(producer.channel).declare()
-        ALL(producer.channel).declare()
+        for exchange in (ALL, CHANGES):
+            exchange(producer.channel).declare()
         self._is_back()
         while not self._stopping.is_set():
             with self._waiting:
                 if not self._wanted:
                     self._waiting.wait(LOOK_SECONDS)
-                wanted, self._wanted = self._wanted, set()
-            for everybody in wanted:
-                try:
-                    self._publish(producer, everybody=everybody)
-                except Exception:
-                    self._wanted |= wanted  # on the next connection
-                    raise
+                wanted, self._wanted = self._wanted, {}
+            try:
+                for exchange in wanted.values():
+                    self._publish(producer, exchange)
+            except Exception:
+                self._wanted = wanted | self._wanted  # on the next connection
+                raise
             connection.heartbeat_check(rate=2)
             with suppress(socket.timeout):
                 connection.drain_events(timeout=0.001)
 
     @staticmethod
-    def _publish(producer: Producer, *, everybody: bool) -> None:
-        exchange, key = (ALL, "") if everybody else (WORK.exchange, WORK.routing_key)
+    def _publish(producer: Producer, exchange: Exchange) -> None:
         producer.publish(
             b"",
             exchange=exchange,
-            routing_key=key,
+            routing_key=WORK.routing_key if exchange is WORK.exchange else "",
             content_type="application/octet-stream",
             content_encoding="binary",
             timeout=CONFIRM_SECONDS,
@@ -204,23 +214,24 @@ class Publisher(_Background):
         )
 
     def _lost(self) -> None:
-        if self._wanted:
+        if self._wanted.keys() - {CHANGES.name}:
             self._otherwise()
 
 
 class Listener(_Background):
-    """Calls *wake* for each word that comes, and when the broker is back: words may have been lost."""
+    """Calls *wake* for each word to *everybody* or that it takes out of *shared*, and when the broker is back."""
 
     name = "broker-listener"
 
-    def __init__(self, url: str, wake: Callable[[], None]) -> None:
+    def __init__(self, url: str, wake: Callable[[], None], everybody: Exchange, shared: Queue | None = None) -> None:
         super().__init__(url)
-        self._wake = wake
+        self._wake, self._everybody, self._shared = wake, everybody, shared
 
     def _work(self, connection: Connection) -> None:
         channel = connection.channel()
-        own = Queue("", ALL, exclusive=True, auto_delete=True, max_length=10)
-        with Consumer(channel, [WORK, own], callbacks=[self._told], prefetch_count=1):
+        own = Queue("", self._everybody, exclusive=True, auto_delete=True, max_length=10)
+        queues = [own] if self._shared is None else [own, self._shared]
+        with Consumer(channel, queues, callbacks=[self._told], prefetch_count=1):
             self._is_back()
             self._wake()
             last = time.monotonic()

@@ -4,6 +4,8 @@ import contextlib
 import os
 import select
 import socket
+import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -22,6 +24,12 @@ class Queue(Protocol):
 
     def wait(self, timeout: float) -> bool:
         """Return when told, or after *timeout* seconds; whether told."""
+
+    def announce(self) -> None:
+        """Something that followers of jobs are told of has changed."""
+
+    def listen(self, call: Callable[[], None]) -> None:
+        """Call *call*, in a thread, whenever that is announced; some announcements are lost."""
 
     def state(self) -> str:
         """How it is: `ok`, or what is wrong."""
@@ -57,6 +65,20 @@ class LocalQueue:
                     receiver.recv(1)
         return bool(ready)
 
+    def announce(self) -> None:
+        for path in self._directory.glob("*.listener"):
+            self._tell(path)
+
+    def listen(self, call: Callable[[], None]) -> None:
+        receiver = self._bound(self._directory / f"{os.getpid()}.listener")
+
+        def run() -> None:
+            while True:
+                receiver.recv(1)
+                call()
+
+        threading.Thread(target=run, name="listener", daemon=True).start()
+
     def state(self) -> str:
         return "ok"
 
@@ -70,12 +92,16 @@ class LocalQueue:
         return self._directory / f"{os.getpid()}.sock"
 
     def _bind(self) -> socket.socket:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        self._own_path().unlink(missing_ok=True)
-        self._receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        self._receiver = self._bound(self._own_path())
         self._receiver.setblocking(False)
-        self._receiver.bind(str(self._own_path()))
         return self._receiver
+
+    def _bound(self, path: Path) -> socket.socket:
+        self._directory.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+        receiver.bind(str(path))
+        return receiver
 
     @staticmethod
     def _tell(path: Path) -> None:
@@ -83,7 +109,7 @@ class LocalQueue:
             sender.setblocking(False)
             try:
                 sender.sendto(b"", str(path))
-            except ConnectionRefusedError:  # a worker that died
+            except ConnectionRefusedError:  # of a process that died
                 path.unlink(missing_ok=True)
             except OSError:  # its buffer is full: it is about to look anyway
                 pass

@@ -155,6 +155,7 @@ class Worker:
             with self._changed:
                 self._active[run_id] = active
             self._leases.hold(run_id, since, run.cancel)
+            self.cloud.queue.announce()
             self._pool.submit(self._execute, active, directory)
             until_taken.pop_all()  # the directory is the run's now
         return True
@@ -196,6 +197,7 @@ class Worker:
                 items |= claimed.work.variables | claimed.work.confidential
                 results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
                 self._persist(partial(self._settle, active, results, pending))
+                self.cloud.queue.announce()
                 log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)
                 records.end(directory, claimed, results)
         except Outage:
@@ -220,6 +222,7 @@ class Worker:
                 stored = self._add_events(session, active, pending)
             active.stored = stored
             pending.clear()
+            self.cloud.queue.announce()
 
     @staticmethod
     def _add_events(session: Session, active: Active, pending: list[list[runner.RunEvent]]) -> int:

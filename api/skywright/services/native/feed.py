@@ -10,6 +10,7 @@ from bisect import bisect_right
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from types import TracebackType
 from typing import Any
 
@@ -20,11 +21,13 @@ from starlette.concurrency import run_in_threadpool
 from skywright.db import Database
 from skywright.db.changes import latest
 from skywright.db.jobs import Event, Job, JobResource, Run
+from skywright.jobs.queue import Queue
 from skywright.jobs.settle import UNFINISHED
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2
+LOOK_SECONDS = 0.2  # without being told
+REST_SECONDS = 0.02
 PAGE = 500
 RECENT = 2000  # so many changes stay in memory
 
@@ -116,8 +119,9 @@ def _number(change: Change) -> int:
 class Feed:
     """The latest changes of all jobs. Within `async with` somebody follows; only then is the database looked at."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, queue: Queue) -> None:
+        self._database, self._queue = database, queue
+        self._told: asyncio.Event | None = None
         self._followers = 0
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
@@ -127,8 +131,11 @@ class Feed:
 
     async def __aenter__(self) -> "Feed":
         self._followers += 1
+        if self._told is None:
+            self._told = asyncio.Event()
+            self._queue.listen(partial(_tell, asyncio.get_running_loop(), self._told))
         if self._task is None:
-            self._task = asyncio.create_task(self._watch())
+            self._task = asyncio.create_task(self._watch(self._told))
         return self
 
     async def __aexit__(
@@ -153,9 +160,10 @@ class Feed:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._news.wait(), timeout)
 
-    async def _watch(self) -> None:
+    async def _watch(self, told: asyncio.Event) -> None:
         while True:
             changes: list[Change] = []
+            told.clear()
             try:
                 changes, reaches = await run_in_threadpool(self._look)
             except Exception:
@@ -163,7 +171,9 @@ class Feed:
             else:
                 self._remember(changes, reaches)
             if len(changes) < PAGE:
-                await asyncio.sleep(LOOK_SECONDS)
+                await asyncio.sleep(REST_SECONDS)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(told.wait(), LOOK_SECONDS - REST_SECONDS)
 
     def _look(self) -> tuple[list[Change], int]:
         with self._database.read() as session:
@@ -181,3 +191,9 @@ class Feed:
         if changes or begins:
             self._news.set()
             self._news = asyncio.Event()
+
+
+def _tell(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
+    """From another thread: something changed."""
+    with contextlib.suppress(RuntimeError):  # the process is ending
+        loop.call_soon_threadsafe(told.set)

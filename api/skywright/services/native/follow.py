@@ -143,7 +143,7 @@ def _follower(
 def _feed(request: Request) -> Feed:
     state = request.app.state
     if not hasattr(state, "feed"):
-        state.feed = Feed(state.cloud.database)
+        state.feed = Feed(state.cloud.database, state.cloud.queue)
     feed: Feed = state.feed
     return feed
 

@@ -1,0 +1,30 @@
+"""One machine's queue: workers are woken, followers hear of changes, and nobody waits for those who died."""
+
+import threading
+from pathlib import Path
+
+from skywright.jobs.queue import LocalQueue
+
+
+def test_workers_are_told_of_jobs_and_followers_of_changes(tmp_path: Path) -> None:
+    worker, api = LocalQueue(tmp_path), LocalQueue(tmp_path)
+    heard = threading.Event()
+    api.listen(heard.set)
+    assert not worker.wait(0)
+    api.notify()
+    assert worker.wait(1) and not heard.is_set()
+    worker.announce()
+    assert heard.wait(1) and not worker.wait(0.1)
+    worker.wake()
+    assert worker.wait(1)
+    worker.close()
+
+
+def test_who_died_is_forgotten(tmp_path: Path) -> None:
+    worker = LocalQueue(tmp_path)
+    worker.wait(0)
+    (path,) = tmp_path.iterdir()
+    assert worker._receiver is not None
+    worker._receiver.close()
+    LocalQueue(tmp_path).notify()
+    assert not path.exists()
