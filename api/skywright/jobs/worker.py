@@ -5,34 +5,29 @@
 
 import gc
 import logging
-import math
 import os
 import signal
 import socket
 import sys
 import threading
 import time
-from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from functools import partial
 
 from sqlalchemy import select
-from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
 from skywright.db import Outage, new_uuid, utcnow
-from skywright.db.jobs import Job, Run
+from skywright.db.jobs import Job
 from skywright.db.migrate import upgrade
-from skywright.jobs import events, hosts, observe, records, recover, runner
-from skywright.jobs.claim import Claim, claim, jobs_of
+from skywright.jobs import observe, records, recover, runner
+from skywright.jobs.claim import Claim, claim
 from skywright.jobs.housekeeping import Housekeeping
 from skywright.jobs.leases import Leases, Watch, clock
 from skywright.jobs.playbooks import DELETE, registry
-from skywright.jobs.results import Results
+from skywright.jobs.report import Persistence, Report
 from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.settle import cancel, requeue, settle
 from skywright.jobs.turns import BATCH, Turns
 from skywright.jobs.warm import Launcher
 from skywright.log import bound, configure
@@ -61,7 +56,6 @@ class Active:
     claim: Claim
     run: runner.Run
     started: float = field(default_factory=time.monotonic)
-    stored: int = 0  # events that are certainly in the database
 
 
 class Worker:
@@ -80,6 +74,7 @@ class Worker:
         self._turns = Turns()
         self._leases = Leases(cloud, self.name)
         self._others = Watch(cloud.settings.lease_seconds, cloud.settings.workers_sweep_seconds)
+        self._persistence = Persistence(cloud, self._stopping.is_set)
         self._housekeeping = Housekeeping(cloud, self.name)
 
     def stop(self) -> None:
@@ -176,18 +171,18 @@ class Worker:
                 return claim(session, self.cloud, self.name, run_id, self._turns)
         except Outage as outage:
             if outage.uncertain:  # whatever it was: nothing of it has begun
-                self._persist(partial(self._release, run_id))
+                self._persistence.release(run_id)
             raise
 
     def _execute(self, active: Active, directory: RunDirectory) -> None:
         """Run and settle; in a thread of the pool."""
         claimed = active.claim
-        pending: list[list[runner.RunEvent]] = []
+        report = Report(self._persistence, claimed)
 
         def sink(batch: list[runner.RunEvent]) -> None:
-            pending.append(batch)
+            report.add(batch)
             if time.monotonic() - active.started > runner.FLUSH_SECONDS:
-                self._store(active, pending)
+                report.store()
 
         try:
             with directory, bound(run=claimed.run_id):
@@ -196,85 +191,19 @@ class Worker:
                 items = {"skywright_items": {name: claimed.work.items.get(name, {}) for name in names}}
                 items |= claimed.work.variables | claimed.work.confidential
                 results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
-                self._persist(partial(self._settle, active, results, pending))
-                self.cloud.queue.announce()
+                report.settle(results)
                 log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)
                 records.end(directory, claimed, results)
         except Outage:
             log.error("run %s ended, but the database is away: its jobs will run again", claimed.run_id)
         except Exception as error:
             log.exception("run %s failed", claimed.run_id)
-            self._give_back(active, f"The run failed: {error}")
+            report.give_back(f"The run failed: {error}")
         finally:
             self._leases.drop(claimed.run_id)
             with self._changed:
                 del self._active[claimed.run_id]
             self.cloud.queue.wake()
-
-    def _persist(self, work: Callable[[Session], None]) -> None:
-        """Do *work* in a writing transaction however long the database is away; only who stops does not wait."""
-        self.cloud.database.transact(work, math.inf, self._stopping.is_set)
-
-    def _store(self, active: Active, pending: list[list[runner.RunEvent]]) -> None:
-        """Write down what happened so far; if the database is away, later."""
-        with suppress(Outage):
-            with self.cloud.database.write(patience=0) as session:
-                stored = self._add_events(session, active, pending)
-            active.stored = stored
-            pending.clear()
-            self.cloud.queue.announce()
-
-    @staticmethod
-    def _add_events(session: Session, active: Active, pending: list[list[runner.RunEvent]]) -> int:
-        """Add those of *pending* that no earlier attempt, of which nobody knew how it ended, has added."""
-        run = session.get_one(Run, active.claim.run_id)
-        kept = [event for batch in pending for event in batch if event.get("event") in events.KEPT]
-        events.store(session, run.id, kept[(run.events or 0) - active.stored :])
-        return run.events or 0
-
-    def _settle(self, active: Active, results: Results, pending: list[list[runner.RunEvent]], session: Session) -> None:
-        """The run's end; nothing if it has been told before, or another worker took the jobs over."""
-        claimed = active.claim
-        row = session.get_one(Run, claimed.run_id)
-        if row.state != "running":
-            return
-        self._add_events(session, active, pending)
-        hosts.note(session, self.cloud, results, row.started_at)
-        for job in jobs_of(session, claimed.attempts):
-            self._settle_job(session, job, claimed, results)
-        row.state, row.rc, row.finished_at = results.state, results.rc, utcnow()
-
-    def _settle_job(self, session: Session, job: Job, claimed: Claim, results: Results) -> None:
-        outcome = results.outcome(claimed.work.depends[job.id])
-        # Of the jobs of a run that took too long any may be the reason: they get another one.
-        doubtful = results.lost or (results.timed_out and len(claimed.attempts) > 1)
-        doubtful = doubtful or results.unsure(claimed.work.depends[job.id])
-        if results.canceled and (job.cancel_requested_at is None or job.undoing):
-            requeue(session, self.cloud, job, "Its run was ended for another reason", counted=False)
-        elif results.canceled:
-            cancel(session, self.cloud, job)
-        elif doubtful and not outcome.ok:
-            requeue(session, self.cloud, job, outcome.error or "The run was killed")
-        elif not hosts.put_off(session, self.cloud, job, claimed.work, results):
-            settle(session, self.cloud, job, outcome)
-
-    def _give_back(self, active: Active, reason: str) -> None:
-        def give_back(session: Session) -> None:
-            for job in jobs_of(session, active.claim.attempts):
-                requeue(session, self.cloud, job, reason)
-            row = session.get_one(Run, active.claim.run_id)
-            row.state, row.finished_at = "error", utcnow()
-
-        with suppress(Outage):  # then others will take them
-            self._persist(give_back)
-
-    def _release(self, run_id: str, session: Session) -> None:
-        """Undo a claim of which nobody knows whether it took place."""
-        for job in session.scalars(select(Job).where(Job.run_id == run_id, Job.state == "running")):
-            requeue(session, self.cloud, job, "The database was lost", counted=False)
-        run = session.get(Run, run_id)
-        if run is not None and run.state == "running":
-            run.state, run.finished_at = "error", utcnow()
 
     def _cancel_requested(self) -> None:
         with self._changed:
