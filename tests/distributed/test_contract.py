@@ -8,8 +8,8 @@ from pathlib import Path
 from distributed.servers import MariaDb
 
 CONTRACT = Path(__file__).parents[1] / "contract"
-# Names and tokens, lists with filters and pages, addresses, quotas, transactions that are taken back, the audit trail.
-CHOSEN = ("identity", "compute_lists", "compute_create", "network_subnets", "image_list", "plan", "audit")
+# Lists with filters and pages, addresses, quotas, transactions that are taken back.
+CHOSEN = ("compute_lists", "compute_create", "network_subnets", "image_list", "plan")
 
 
 def test_the_contract_holds(mariadb: MariaDb) -> None:
