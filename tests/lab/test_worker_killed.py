@@ -138,15 +138,17 @@ def assert_same(made: Made, lab: Lab, server: Any, wanted: list[str], why: str) 
 
 
 def test_a_worker_that_is_killed_at_any_boundary_leaves_no_trace(
-    cloud: Connection, made: Made, lab: Lab, tmp_path: Path
+    cloud: Connection, made: Made, lab: Lab, tmp_path: Path, blank: str
 ) -> None:
     network, log = made.network(), tmp_path / "boundary"
-    (undisturbed,) = made.active(made.server([network], "host1"))
+    (undisturbed,) = made.active(made.server([network], "host1", image_id=blank))
     wanted = footprint(made, lab, undisturbed)
     assert len(wanted) > 5
     servers: list[Any] = []
     with worker_stopped(cloud, servers):
-        boundaries = die_at_every_boundary(log, lambda _: servers.append(made.server([network], "host1")))
+        boundaries = die_at_every_boundary(
+            log, lambda _: servers.append(made.server([network], "host1", image_id=blank))
+        )
     made.active(*servers)
     assert len(boundaries) > 4, boundaries
     for server, boundary in zip(servers, boundaries, strict=True):
@@ -178,9 +180,11 @@ def there(lab: Lab, servers: list[Any]) -> int:
     return sum(server.id in lab[name].domains() for name in lab.hosts for server in servers)
 
 
-def test_servers_survive_a_worker_that_is_killed_within_a_task(cloud: Connection, made: Made, lab: Lab) -> None:
+def test_servers_survive_a_worker_that_is_killed_within_a_task(
+    cloud: Connection, made: Made, lab: Lab, blank: str
+) -> None:
     network = made.network()
-    servers = [made.server([network]) for _ in range(COUNT)]
+    servers = [made.server([network], image_id=blank) for _ in range(COUNT)]
     kill_worker_when(lambda: there(lab, servers), "a domain is defined")
     active = made.active(*servers, seconds=90)
 
