@@ -80,9 +80,13 @@ class Database:
     @contextmanager
     def read(self, patience: float = PATIENCE) -> Iterator[Session]:
         """A session whose changes are thrown away; an Outage if the database is, or goes, away."""
-        with Session(self.engine, expire_on_commit=False) as session, self._outages():
-            self._connect(session, patience)
-            yield session
+        session = Session(self.engine, expire_on_commit=False)
+        try:
+            with self._outages():
+                self._connect(session, patience)
+                yield session
+        finally:
+            _close(session)
 
     @contextmanager
     def write(self, patience: float = PATIENCE) -> Iterator[Session]:
@@ -90,21 +94,20 @@ class Database:
 
         An Outage if the database is, or goes, away.
         """
-        with Session(self._writer, expire_on_commit=False) as session:
-            with self._taking_turns(patience):
-                try:
-                    with self._outages():
-                        self._connect(session, patience)
-                        yield session
-                        session.flush()
-                    self._commit(session)
-                except BaseException:
-                    session.rollback()  # before it is another's turn
-                    raise
-            if self._log is not None:
-                self._log.sync()
-            for call in session.info.pop("after_commit", {}).values():
-                call()
+        session = Session(self._writer, expire_on_commit=False)
+        with self._taking_turns(patience):
+            try:
+                with self._outages():
+                    self._connect(session, patience)
+                    yield session
+                    session.flush()
+                self._commit(session)
+            finally:
+                _close(session)  # before it is another's turn
+        if self._log is not None:
+            self._log.sync()
+        for call in session.info.pop("after_commit", {}).values():
+            call()
 
     def transact(
         self,
@@ -174,6 +177,14 @@ class Database:
             if self.sqlite or not mariadb.transient(error):
                 raise
             raise Outage() from error
+
+
+def _close(session: Session) -> None:
+    """Let go of the connection; what came of the transaction stands, even if the server is lost by now."""
+    try:
+        session.close()
+    except SQLAlchemyError:
+        session.invalidate()
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:
