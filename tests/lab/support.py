@@ -121,6 +121,10 @@ class Lab:
         wanted = list(needles)
         return [line for host in self.hosts.values() for line in host.traces(wanted)]
 
+    def domains(self) -> dict[str, set[str]]:
+        """`{host: ids of servers that have a domain there}`."""
+        return {name: set(host.domains()) for name, host in self.hosts.items()}
+
     def playbook(self, name: str, *arguments: str, seconds: float = 300) -> "PlaybookRun":
         environment = os.environ | {"PATH": f"{BIN}:{os.environ['PATH']}", "ANSIBLE_NOCOLOR": "1"}
         command = [BIN / "ansible-playbook", f"playbooks/{name}.yml", *arguments]

@@ -31,16 +31,16 @@ def test_the_client_makes_uses_and_removes_a_server(made: Made, lab: Lab, tmp_pa
     assert {"identity", "compute", "image", "network"} <= {row["Type"] for row in read("catalog", "list")}
 
     image = read("image", "create", "--file", str(IMAGE), "--disk-format", "qcow2", name)
-    made.later(lambda: openstack("image", "delete", image["id"]))
+    made.later(lambda: made.cloud.image.delete_image(image["id"]))
     made.needles.add(image["id"])
     flavor = read("flavor", "create", "--ram", "128", "--vcpus", "1", "--disk", "1", name)
-    made.later(lambda: openstack("flavor", "delete", flavor["id"]))
+    made.later(lambda: made.cloud.compute.delete_flavor(flavor["id"]))
     key = tmp_path / "key"
     key.touch(0o600)
     key.write_text(openstack("keypair", "create", name))
-    made.later(lambda: openstack("keypair", "delete", name))
+    made.later(lambda: made.cloud.compute.delete_keypair(name))
     network = read("network", "create", name)
-    made.later(lambda: openstack("network", "delete", network["id"]))
+    made.later(lambda: made.cloud.network.delete_network(network["id"]))
     openstack("subnet", "create", "--network", name, "--subnet-range", "192.168.79.0/24", name)
 
     wanted = ["--image", name, "--flavor", name, "--network", name, "--key-name", name]

@@ -11,8 +11,8 @@ from lab.support import ROOT, Lab
 EXAMPLE = ROOT / "docs/examples/cloud.yml"
 
 
-def test_a_second_run_changes_nothing_on_any_host(lab: Lab) -> None:
-    lab.playbook("site").assert_well(changed=False)
+def test_check_mode_reports_nothing_on_converged_hosts(lab: Lab) -> None:
+    """That a second run changes nothing is what Molecule's scenario of all roles shows."""
     lab.playbook("site", "--check", "--diff").assert_well(changed=False)
 
 
@@ -25,20 +25,22 @@ def declared(lab: Lab, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
             item["state"] = "absent"
     absent = tmp_path / "absent.yml"
     absent.write_text(yaml.safe_dump(cloud))
+    before = lab.domains()
     yield EXAMPLE, absent
-    lab.playbook("cloud", "-e", f"@{absent}").assert_well()
+    if lab.domains() != before:
+        lab.playbook("cloud", "-e", f"@{absent}").assert_well()
 
 
 def test_a_declared_cloud_is_made_kept_and_removed(lab: Lab, declared: tuple[Path, Path]) -> None:
     present, absent = (f"@{path}" for path in declared)
-    before = {name: host.domains() for name, host in lab.hosts.items()}
+    before = lab.domains()
     lab.playbook("cloud", "-e", present).assert_well(changed=True)
     lab.playbook("cloud", "-e", present).assert_well(changed=False)
     lab.playbook("cloud", "-e", present, "--check").assert_well(changed=False)
-    made = {name: set(host.domains()) - set(before[name]) for name, host in lab.hosts.items()}
+    made = {name: found - before[name] for name, found in lab.domains().items()}
     assert all(len(ids) == 1 for ids in made.values())
     for name, ids in made.items():
         lab[name].wait_booted(ids.pop(), "web-")
     lab.playbook("cloud", "-e", absent).assert_well(changed=True)
     lab.playbook("cloud", "-e", absent, "--check").assert_well(changed=False)
-    assert {name: set(host.domains()) for name, host in lab.hosts.items()} == {n: set(d) for n, d in before.items()}
+    assert lab.domains() == before
