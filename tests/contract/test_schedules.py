@@ -20,10 +20,11 @@ from skywright.jobs.retention import sweep
 from skywright.jobs.schedules import Scheduler
 
 NETWORK = {"service": "network", "method": "POST", "path": "/v2.0/networks"}
+LATER = datetime(utcnow().year + 2, 1, 1)
 
 
 class Clock:
-    """A scheduler whose time is the test's. The API's own one finds nothing: all schedules are for later years."""
+    """A scheduler whose time is the test's. The API's own one finds nothing: all schedules wait for `LATER`."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -31,7 +32,7 @@ class Clock:
         self._thread = threading.Thread(target=self.loop.run_forever)
         self._thread.start()
         self.scheduler = Scheduler(api.cloud, self.loop)
-        self.now = datetime(utcnow().year + 2, 1, 1)
+        self.now = LATER
 
     def tick(self, **later: int) -> None:
         self.now += timedelta(**later)
@@ -58,6 +59,7 @@ def create(connection: Connection, api: Api, **fields: Any) -> dict[str, Any]:
     answer = connection.session.post(f"{api.url}/v1/schedules", json={"schedule": wanted | fields}, raise_exc=False)
     assert answer.status_code == 201, answer.text
     schedule: dict[str, Any] = answer.json()["schedule"]
+    at(api, schedule, LATER)
     return schedule
 
 

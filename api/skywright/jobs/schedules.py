@@ -9,6 +9,7 @@ is made after the move was committed: it happens at most once.
 import asyncio
 import logging
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 RUNNING, ACCEPTED, FAILED, SKIPPED = "running", "accepted", "failed", "skipped"
-LOOK_SECONDS = 1.0
+RETRY_SECONDS = 1.0
 AT_ONCE = 4
 LONGEST = timedelta(minutes=30)  # what is not answered after twice that was lost with its API
 TOKEN_LIFE = timedelta(minutes=10)
@@ -72,15 +73,18 @@ class Scheduler:
     def stop(self) -> None:
         """Begin nothing more."""
         self._stopping.set()
-        self._thread.join(LOOK_SECONDS)
+        self._thread.join(RETRY_SECONDS)
         self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _run(self) -> None:
-        while not self._stopping.wait(LOOK_SECONDS):
+        pause = 0.0
+        while not self._stopping.wait(pause):
             try:
                 self.tick(utcnow())
+                pause = 60.0 - time.time() % 60.0  # cron knows whole minutes
             except Exception:
                 log.exception("schedules cannot be looked at; the next look comes")
+                pause = RETRY_SECONDS
 
     def tick(self, now: datetime) -> None:
         """Run what is due at *now*."""
