@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from skywright.db.jobs import Job
 from skywright.db.network import Network
 from skywright.db.operations import Audit
 from skywright.db.schedules import Schedule, ScheduleRun
+from skywright.jobs import schedules
 from skywright.jobs.retention import sweep
 from skywright.jobs.schedules import Scheduler
 
@@ -220,6 +222,29 @@ def test_the_owners_rights_are_those_of_the_moment(api: Api, clock: Clock, admin
     admin.identity.update_project(project, is_enabled=True)
     # Each time once, and the one that came to 403 twice more before its owner lost all roles.
     assert networks(api, "owned") == 1 + 1
+
+
+def test_the_api_looks_when_a_minute_begins_and_soon_after_a_failure(
+    api: Api, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[datetime] = []
+    third = threading.Event()
+
+    def tick(now: datetime) -> None:
+        looks.append(now)
+        if len(looks) == 1:
+            raise RuntimeError("the database is away")
+        if len(looks) == 3:
+            third.set()
+
+    monkeypatch.setattr(schedules, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(schedules, "time", SimpleNamespace(time=lambda: 119.95))  # a minute is about to begin
+    scheduler = Scheduler(api.cloud, clock.loop)
+    monkeypatch.setattr(scheduler, "tick", tick)
+    scheduler.start()
+    assert third.wait(5)
+    scheduler.stop()
+    assert looks[2] - looks[1] >= timedelta(seconds=0.05)
 
 
 def test_an_application_credentials_limits_are_the_schedules(api: Api, clock: Clock, demo: Connection) -> None:

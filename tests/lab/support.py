@@ -224,6 +224,17 @@ class Made:
     def image(self) -> Any:
         return next(iter(self.cloud.image.images(name=CLOUD)))
 
+    def empty_image(self, directory: Path) -> Any:
+        """An image of its own, without a system, that no host has yet."""
+        disk = directory / "disk.qcow2"
+        subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
+        formats = {"disk_format": "qcow2", "container_format": "bare"}
+        with disk.open("rb") as data:
+            image = self.cloud.image.create_image(unique("empty"), data=data, wait=True, **formats)
+        self.later(lambda: self.cloud.image.delete_image(image.id))
+        self.needles.add(image.id)
+        return image
+
     def port_needles(self, server_id: str) -> set[str]:
         ports = list(self.cloud.network.ports(device_id=server_id))
         return {port.id[:11] for port in ports} | {port.mac_address for port in ports}

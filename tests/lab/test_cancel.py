@@ -1,6 +1,5 @@
 """Canceling and deleting what is being built: at once, and nothing of it stays, neither here nor on the hosts."""
 
-import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,24 +10,15 @@ from urllib.parse import urlsplit
 import pytest
 from openstack.connection import Connection
 
-from lab.support import ROOT, Host, Lab, Made, eventually, unique
+from lab.support import ROOT, Host, Lab, Made, eventually
 
 SECONDS = 5
 RUNS = ROOT / "var/runs"
 
 
 @pytest.fixture
-def new_image(cloud: Connection, made: Made, tmp_path: Path) -> Any:
-    """An image that no host has yet."""
-    disk = tmp_path / "disk.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
-    with disk.open("rb") as data:
-        image = cloud.image.create_image(
-            unique("new"), data=data, disk_format="qcow2", container_format="bare", wait=True
-        )
-    made.later(lambda: cloud.image.delete_image(image.id))
-    made.needles.add(image.id)
-    return image
+def new_image(made: Made, tmp_path: Path) -> Any:
+    return made.empty_image(tmp_path)
 
 
 @contextmanager

@@ -99,16 +99,9 @@ def assert_matches(message: str, reason: str) -> None:
 
 
 @pytest.fixture
-def lost_image(cloud: Connection, made: Made, tmp_path: Path) -> Any:
+def lost_image(made: Made, tmp_path: Path) -> Any:
     """An active image whose file is gone from the store."""
-    disk = tmp_path / "disk.qcow2"
-    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
-    with disk.open("rb") as data:
-        image = cloud.image.create_image(
-            unique("lost"), data=data, disk_format="qcow2", container_format="bare", wait=True
-        )
-    made.later(lambda: cloud.image.delete_image(image.id))
-    made.needles.add(image.id)
+    image = made.empty_image(tmp_path)
     files = [path for path in (ROOT / "var/images/store").rglob("*") if image.id in path.name]
     assert files
     for path in files:
