@@ -16,38 +16,38 @@ from pathlib import Path
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HOME = (CHECKOUT / "var" / "lab").resolve()
-FILES = (CHECKOUT / os.environ.get("SKYWRIGHT_LAB_FILES", HOME)).resolve()
 
 
-def lab_id() -> str:
+def lab_id(files: Path) -> str:
     """Two labs on one machine differ in this, and so in everything that is made for them."""
     wanted = os.environ.get("SKYWRIGHT_LAB_ID")
     if wanted is None:
-        path = CHECKOUT if FILES == HOME else FILES
+        path = CHECKOUT if files == HOME else files
         return "sw" + hashlib.sha256(str(path).encode()).hexdigest()[:4]
     if not re.fullmatch("sw[0-9a-f]{4}", wanted):
         raise SystemExit(f"SKYWRIGHT_LAB_ID must be sw and four hexadecimal digits, not {wanted!r}")
     return wanted
 
 
-def count() -> int:
-    """How many hosts: as many as are asked for, and those that are there already (so none is forgotten)."""
-    wanted = int(os.environ.get("SKYWRIGHT_LAB_HOSTS", "2"))
-    there = [int(path.name[4:]) for path in FILES.glob("hosts/host*") if path.name[4:].isdigit()]
-    if not 1 <= wanted <= 200:
-        raise SystemExit("SKYWRIGHT_LAB_HOSTS must be between 1 and 200")
-    return max([wanted, *there])
+def count(files: Path, kind: str, variable: str, default: int, limit: int) -> int:
+    """How many hosts of a kind: as many as are asked for, and those that are there already (so none is forgotten)."""
+    wanted = int(os.environ.get(variable, default))
+    there = [path.name.removeprefix(kind) for path in files.glob(f"hosts/{kind}*")]
+    if not 1 <= wanted <= limit:
+        raise SystemExit(f"{variable} must be between 1 and {limit}")
+    return max([wanted, *(int(number) for number in there if number.isdigit())])
 
 
-def lab() -> dict:
-    name = lab_id()
+def lab(files: Path, hosts: dict[str, int]) -> dict:
+    """The facts of a lab of *hosts*: for each its number, which the end of its addresses is made of."""
+    name = lab_id(files)
     first, second = bytes.fromhex(name[2:])
     management = f"10.{64 + first % 64}.{second}"
     bridges = {"management_bridge": f"{name}-m", "data_bridge": f"{name}-d"}
     machines = [
         {
-            "name": f"{name}-host{number}",
-            "hostname": f"host{number}",
+            "name": f"{name}-{hostname}",
+            "hostname": hostname,
             "nics": [
                 {
                     "name": "host0",
@@ -58,13 +58,13 @@ def lab() -> dict:
                 {"name": "data0", "device": f"{name}-{number}d", "bridge": bridges["data_bridge"]},
             ],
         }
-        for number in range(1, count() + 1)
+        for hostname, number in hosts.items()
     ]
     return {
         "id": name,
-        "files": str(FILES),
-        "key": str(FILES / "id_ed25519"),
-        "known_hosts": str(FILES / "known_hosts"),
+        "files": str(files),
+        "key": str(files / "id_ed25519"),
+        "known_hosts": str(files / "known_hosts"),
         "management_address": f"{management}.1/24",
         "data_network": f"172.{16 + first % 16}.{second}.0/24",
         **bridges,
@@ -72,8 +72,8 @@ def lab() -> dict:
     }
 
 
-def inventory() -> dict:
-    facts = lab()
+def inventory(facts: dict, groups: dict[str, list[str]]) -> dict:
+    """The inventory of the lab with these *facts*, for Ansible."""
     # A host that was killed takes its connections with it: notice within seconds.
     ssh = f"-o UserKnownHostsFile='{facts['known_hosts']}' -o StrictHostKeyChecking=yes"
     ssh += " -o ServerAliveInterval=3 -o ServerAliveCountMax=3 -o ConnectTimeout=5"
@@ -91,14 +91,17 @@ def inventory() -> dict:
         }
     return {
         "_meta": {"hostvars": variables},
-        "computes": {"hosts": [machine["hostname"] for machine in facts["machines"]]},
-        "networks": {"hosts": ["host1"]},
+        **{group: {"hosts": hosts} for group, hosts in groups.items()},
         "lab": {"hosts": ["localhost"]},
     }
 
 
 def main() -> None:
-    print(json.dumps(lab() if "--lab" in sys.argv else inventory(), indent=2))
+    files = (CHECKOUT / os.environ.get("SKYWRIGHT_LAB_FILES", HOME)).resolve()
+    hosts = {f"host{number}": number for number in range(1, count(files, "host", "SKYWRIGHT_LAB_HOSTS", 2, 200) + 1)}
+    facts = lab(files, hosts)
+    groups = {"computes": list(hosts), "networks": ["host1"]}
+    print(json.dumps(facts if "--lab" in sys.argv else inventory(facts, groups), indent=2))
 
 
 if __name__ == "__main__":

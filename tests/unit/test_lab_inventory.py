@@ -9,12 +9,13 @@ from pathlib import Path
 
 import pytest
 
-SCRIPT = Path(__file__).parents[2] / "inventories/lab/hosts.py"
+INVENTORIES = Path(__file__).parents[2] / "inventories"
 
 
-def run(*arguments, **environment):
-    clean = {key: value for key, value in os.environ.items() if not key.startswith("SKYWRIGHT_LAB")}
-    done = subprocess.run([SCRIPT, *arguments], env=clean | environment, capture_output=True, text=True, check=False)
+def run(*arguments, inventory="lab", **environment):
+    clean = {key: value for key, value in os.environ.items() if not key.startswith(("SKYWRIGHT_LAB", "SKYWRIGHT_HA"))}
+    command = [INVENTORIES / inventory / "hosts.py", *arguments]
+    done = subprocess.run(command, env=clean | environment, capture_output=True, text=True, check=False)
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr
 
 
@@ -56,3 +57,13 @@ def test_no_host_that_is_there_is_forgotten(tmp_path):
 @pytest.mark.parametrize("lab_id", ["sw12345", "xx1a2b", "sw1A2B", ""])
 def test_other_lab_ids_are_refused(lab_id):
     assert "SKYWRIGHT_LAB_ID" in run("--lab", SKYWRIGHT_LAB_ID=lab_id)
+
+
+def test_the_ha_inventory_is_a_lab_of_its_own_with_controllers(tmp_path):
+    inventory = run("--list", inventory="ha", SKYWRIGHT_HA_FILES=str(tmp_path), SKYWRIGHT_HA_COMPUTES="3")
+    facts = inventory["_meta"]["hostvars"]["localhost"]["lab_host_lab"]
+    assert facts["id"] != run("--lab")["id"]
+    assert inventory["controllers"]["hosts"] == ["controller1", "controller2", "controller3"]
+    assert inventory["computes"]["hosts"] == ["compute1", "compute2", "compute3"]
+    addresses = [host["ansible_host"] for name, host in inventory["_meta"]["hostvars"].items() if name != "localhost"]
+    assert len(set(addresses)) == 6
