@@ -18,6 +18,11 @@ class Settings(BaseSettings):
     broker: str = Field("", description="RabbitMQ's URL, amqp://USER:PASSWORD@HOST//; empty: workers of this machine.")
     listen: str = Field("127.0.0.1", description="Comma-separated addresses that the API listens on.")
     port: int = Field(8000, description="Port of the unified layout (/identity, /compute, ...).")
+    worker: bool = Field(True, description="Whether `skywright serve` keeps a worker beside the API.")
+    peers: str = Field(
+        "",
+        description="Comma-separated URLs of the other controllers' APIs, http://10.0.0.2:8000: they keep images, too.",
+    )
     classic_ports: bool = Field(True, description="Also listen on every service's own port (5000, 8774, 9292, 9696).")
     public_url: str = Field("http://127.0.0.1:8000", description="Base URL in the catalog, as clients see it.")
     region: str = "RegionOne"
@@ -78,6 +83,10 @@ class Settings(BaseSettings):
     @property
     def webhook_network_list(self) -> list[IPv4Network | IPv6Network]:
         return [ip_network(text.strip()) for text in self.webhook_networks.split(",") if text.strip()]
+
+    @property
+    def peer_urls(self) -> list[str]:
+        return [url.strip().rstrip("/") for url in self.peers.split(",") if url.strip()]
 
     @property
     def listen_addresses(self) -> list[str]:

@@ -5,9 +5,13 @@ import secrets
 from typing import Any
 
 import yaml
+from sqlalchemy import event
+from sqlalchemy.orm import Session
 
 from skywright.cli.checkout import Checkout
+from skywright.cli.failure import StepFailed
 from skywright.db import Database
+from skywright.db.migrate import upgrade
 from skywright.services import bootstrap
 from skywright.settings import Settings
 
@@ -48,6 +52,25 @@ def bootstrap_accounts(settings: Settings, passwords: dict[str, str]) -> None:
         user = bootstrap.ensure_user(session, "demo", passwords["demo"], project)
         bootstrap.grant(session, user, "member", "project", project.id)
     database.engine.dispose()
+
+
+def bootstrap_administrator(settings: Settings, password: str) -> bool:
+    """Bring the database up to date with its first account and the catalog; whether anything had to change."""
+    if not password:
+        raise StepFailed("No password came by standard input", "Write the administrator's password there.")
+    upgrade(settings.database_url)
+    database = Database(settings.database_url)
+    touched: list[object] = []
+
+    def look(session: Session, *_: object) -> None:
+        touched.extend(session.new)
+        touched.extend(row for row in session.dirty if session.is_modified(row))
+
+    with database.write() as session:
+        event.listen(session, "before_flush", look)
+        bootstrap.bootstrap(session, settings, admin_password=password)
+    database.engine.dispose()
+    return bool(touched)
 
 
 def _passwords(checkout: Checkout) -> dict[str, str]:

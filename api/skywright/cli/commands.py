@@ -26,7 +26,7 @@ JobId = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
 
 @app.command()
 def serve() -> None:
-    """Run the API, and a worker that is restarted when it dies."""
+    """Run the API, and a worker that is restarted when it dies (SKYWRIGHT_WORKER=false: the API alone)."""
     from skywright.cli.serve import serve as run
 
     run()
@@ -36,6 +36,16 @@ def serve() -> None:
 def worker() -> None:
     """Run a worker alone."""
     os.execv(sys.executable, [sys.executable, "-m", "skywright.jobs.worker"])
+
+
+@app.command()
+def bootstrap() -> None:
+    """Make the database's tables, the administrator `admin` and the catalog; the password comes by standard input."""
+    from skywright.cli.accounts import bootstrap_administrator
+    from skywright.settings import load
+
+    made = bootstrap_administrator(load(), sys.stdin.readline().strip())
+    print("changed" if made else "unchanged")
 
 
 @app.command()

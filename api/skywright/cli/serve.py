@@ -1,4 +1,4 @@
-"""`skywright serve`: the API on all its sockets, and a worker beside it."""
+"""`skywright serve`: the API on all its sockets, and a worker beside it unless the settings want none."""
 
 import contextlib
 import ctypes
@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
 
 import uvicorn
 
@@ -43,10 +44,17 @@ def serve() -> None:
     server = uvicorn.Server(
         uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
     )
+    with _worker() if settings.worker else contextlib.nullcontext():
+        server.run(sockets=sockets)
+
+
+@contextlib.contextmanager
+def _worker() -> Iterator[None]:
+    """A worker meanwhile."""
     worker = Supervisor()
     worker.start()
     try:
-        server.run(sockets=sockets)
+        yield
     finally:
         worker.stop()
 

@@ -1,0 +1,20 @@
+"""The first account of a cloud that several controllers share."""
+
+import pytest
+
+from skywright.cli.accounts import bootstrap_administrator
+from skywright.cli.failure import StepFailed
+from skywright.settings import Settings
+
+
+def test_the_second_time_changes_nothing_and_another_password_or_address_does(tmp_path):
+    settings = Settings(state_dir=tmp_path)
+    assert bootstrap_administrator(settings, "secret")
+    assert not bootstrap_administrator(settings, "secret")
+    assert bootstrap_administrator(settings, "another")
+    assert bootstrap_administrator(Settings(state_dir=tmp_path, public_url="https://10.0.0.9:8000"), "another")
+
+
+def test_an_empty_password_is_none(tmp_path):
+    with pytest.raises(StepFailed):
+        bootstrap_administrator(Settings(state_dir=tmp_path), "")
