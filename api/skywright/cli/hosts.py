@@ -18,6 +18,7 @@ from skywright.cli.checkout import Checkout
 from skywright.cli.enrol import HOST_NAME, INTERFACE, Ask, Findings, KnownHosts, Target, look
 from skywright.cli.show import Api
 from skywright.cli.steps import Report, StepFailed, Steps
+from skywright.jobs.connection import connection, known_hosts
 from skywright.jobs.runner import inventory
 from skywright.jobs.settle import UNFINISHED
 from skywright.jobs.variables import dump
@@ -26,8 +27,6 @@ from skywright.settings import load
 VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,127}")
 COLORS = {"enabled": "green", "disabled": "yellow", "maintenance": "yellow", "quarantined": "red"}
 SEEN_SECONDS = 120
-# A host that dies takes its connections with it: notice within seconds.
-SSH = "-o StrictHostKeyChecking=yes -o ServerAliveInterval=3 -o ServerAliveCountMax=3 -o ConnectTimeout=5"
 
 
 @dataclass(frozen=True)
@@ -72,7 +71,7 @@ def parse_variables(assignments: Sequence[str]) -> dict[str, Any]:
 def add(console: Console, wanted: Wanted, ask: Ask) -> None:
     """Enrol a host: meet it, register it, prepare it, let it have servers. Adding it again goes on where it failed."""
     api, target = Api(), wanted.target
-    known = KnownHosts(load().root / "known_hosts")
+    known = KnownHosts(known_hosts(load()))
     findings = look(target, known, wanted.data_interface, wanted.fingerprint, ask)
     name = wanted.name or findings.hostname
     problems = [*findings.problems, *_clashes(api, name, target)]
@@ -100,11 +99,7 @@ def _variables(wanted: Wanted, findings: Findings, known: KnownHosts) -> dict[st
     target = wanted.target
     variables = {
         **wanted.variables,
-        "ansible_host": target.address,
-        "ansible_port": target.port,
-        "ansible_user": target.user,
-        "ansible_ssh_private_key_file": str(target.key.resolve()),
-        "ansible_ssh_common_args": f"-o UserKnownHostsFile='{known.path}' {SSH}",
+        **connection(target.address, target.port, target.user, target.key.resolve(), known.path),
     }
     if not findings.is_root:
         variables["ansible_become"] = True
@@ -204,7 +199,7 @@ def remove(console: Console, name: str) -> None:
     api = Api()
     variables = api.request("GET", f"/hosts/{_named(name)}")["host"]["variables"]
     api.request("DELETE", f"/hosts/{name}")
-    known = KnownHosts(load().root / "known_hosts")
+    known = KnownHosts(known_hosts(load()))
     others = [host["variables"] for host in api.request("GET", "/hosts")["hosts"]]
     if _entry(variables) not in map(_entry, others):
         known.forget(_entry(variables))

@@ -1,6 +1,6 @@
 """The database: tables by service, and the handle that opens transactions."""
 
-from skywright.db import compute, identity, image, jobs, network, operations, schedules, webhooks
+from skywright.db import compute, identity, image, jobs, network, operations, overcloud, schedules, webhooks
 from skywright.db.base import Base, after_commit, isoformat, new_hex, new_uuid, utcnow
 from skywright.db.database import Database, Outage
 
@@ -18,6 +18,7 @@ __all__ = [
     "new_hex",
     "new_uuid",
     "operations",
+    "overcloud",
     "schedules",
     "utcnow",
     "webhooks",

@@ -9,6 +9,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 from skywright.db.base import Base, new_uuid, utcnow
 from skywright.db.changes import Numbered
 
+# The group of hosts that are parts of clouds that this one makes: none of this one's servers or networks is there.
+OVERCLOUD = "overcloud"
+
 
 class Host(Base):
     """A machine of the inventory. Capacity is observed; `groups` and `variables` are the inventory's."""
@@ -39,6 +42,11 @@ class Host(Base):
     def condition(self) -> str:
         """The operator's word, or `quarantined` for a host that failed too often; maintenance says more than that."""
         return "quarantined" if self.quarantined_at and self.state != "maintenance" else self.state
+
+    @property
+    def of_overcloud(self) -> bool:
+        """Whether it is another cloud's: whatever that has there is its own, and none of our leftovers."""
+        return OVERCLOUD in self.groups
 
 
 class Job(Numbered, Base):

@@ -60,7 +60,7 @@ def claim(session: Session, cloud: "Cloud", worker: str, run_id: str, turns: Tur
     session.flush()
     jobs, work = render_open(session, cloud, jobs, partial(render, session, cloud))
     attempts = _settle_unrunnable(session, cloud, jobs, work)
-    hosts = [(host.name, host.groups, host.variables) for host in hosts_of(session, work)] if attempts else []
+    hosts = inventory_of(session, work) if attempts else []
     run.hosts = [name for name, _, _ in hosts]
     if not jobs:
         session.delete(run)
@@ -151,6 +151,15 @@ def _settle_unrunnable(session: Session, cloud: "Cloud", jobs: Sequence[Job], wo
 
 def hosts_of(session: Session, work: Work) -> Sequence[Host]:
     return session.scalars(select(Host).where(Host.name.in_(work.items)).order_by(Host.name)).all()
+
+
+def inventory_of(session: Session, work: Work) -> list[tuple[str, list[str], dict[str, Any]]]:
+    """The run's hosts with their groups and variables."""
+    found = []
+    for host in hosts_of(session, work):
+        groups, variables = work.inventory.get(host.name, (host.groups, {}))
+        found.append((host.name, list(groups), {**host.variables, **variables}))
+    return found
 
 
 def jobs_of(session: Session, attempts: dict[str, int]) -> list[Job]:

@@ -89,7 +89,8 @@ class _Reading:
         self.found = Desired()
         self.busy = unfinished(session)
         # A null host keeps nothing: there is nothing to compare.
-        self.hosts = {row.name: row for row in session.scalars(select(Host)) if not is_null(row)}
+        hosts = (row for row in session.scalars(select(Host)) if not is_null(row))
+        self.hosts = {row.name: row for row in hosts if not row.of_overcloud}
 
     def read(self) -> Desired:
         looked = self._hosts()

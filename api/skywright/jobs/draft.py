@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy.orm import Session
 
 from skywright.db.jobs import Job
-from skywright.jobs.claim import hosts_of, render
+from skywright.jobs.claim import inventory_of, render
 from skywright.jobs.hosts import closed, hold_of, leave_out
 from skywright.jobs.playbooks import Item
 
@@ -64,5 +64,4 @@ def _draft(session: Session, cloud: "Cloud", playbook: str, jobs: list[Job]) -> 
         )
         for job in jobs
     ]
-    hosts = [(host.name, list(host.groups), dict(host.variables)) for host in hosts_of(session, work)]
-    return Draft(playbook, planned, work.items, hosts, work.variables | work.confidential)
+    return Draft(playbook, planned, work.items, inventory_of(session, work), work.variables | work.confidential)

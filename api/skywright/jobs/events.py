@@ -72,6 +72,8 @@ def _summary(event: dict[str, Any], data: dict[str, Any]) -> Iterator[tuple[str,
         items = list(item_results(data, data.get("host", ""), result))
         if items:
             yield "items", brief(items)
+    if event["event"] == TASK_START:
+        yield "play", _short(data.get("play"))
     if event["event"] in FAILURES:
         yield "ignored", bool(data.get("ignore_errors"))
         yield "message", _short(result.get("msg"))

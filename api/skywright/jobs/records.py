@@ -63,6 +63,7 @@ def begin(cloud: "Cloud", directory: rundir.RunDirectory, claimed: "Claim") -> N
         "run": claimed.run_id,
         "playbook": claimed.playbook,
         "version": version(cloud.settings.project_dir),
+        "check": claimed.work.check,
         "begun_at": isoformat(utcnow(), micro=True),
         "jobs": {job_id: {} for job_id in claimed.attempts},
         "hosts": [[name, groups, conceal(variables, key)] for name, groups, variables in claimed.hosts],

@@ -42,6 +42,7 @@ class Replay:
     variables: dict[str, Any]
     differences: list[str]  # between what was sent then and what the same jobs would send now
     missing: list[str]  # secrets that nobody knows any more
+    check: bool  # whether it only said what it would change
 
 
 def prepare(cloud: "Cloud", name: str) -> Replay:
@@ -69,7 +70,7 @@ def prepare(cloud: "Cloud", name: str) -> Replay:
     wanted = _reveal(_by_id(record["items"]), _by_id(items), "", missing)
     sent = _reveal(record.get("variables", {}), extra, "variable", missing)
     sent["skywright_items"] = _listed(wanted)
-    return Replay(run_id, record["playbook"], inventory(hosts), sent, differences, missing)
+    return Replay(run_id, record["playbook"], inventory(hosts), sent, differences, missing, record.get("check", False))
 
 
 def find(cloud: "Cloud", name: str) -> str:
@@ -98,7 +99,7 @@ def write(cloud: "Cloud", replay: Replay) -> Path:
 
 def command(replay: Replay, path: Path, *, check: bool) -> list[str]:
     """What runs it, in the project's directory."""
-    mode = ["--check", "--diff"] if check else []
+    mode = ["--check", "--diff"] if check or replay.check else []
     return [
         "ansible-playbook",
         file_of(replay.playbook),
@@ -121,6 +122,7 @@ def _now(cloud: "Cloud", record: dict[str, Any]) -> tuple[dict[str, Any], dict[s
             names = [host for host, _, _ in record["hosts"]]
             hosts = session.scalars(select(Host).where(Host.name.in_(names))).all()
             variables = {host.name: dict(host.variables) for host in hosts}
+            variables |= {name: own for found in drafts for name, _, own in found.hosts}
     finally:
         rehearsal.forget()
     return (drafts[0].items, variables, drafts[0].variables) if drafts else ({}, variables, {})

@@ -144,8 +144,11 @@ class Worker:
             claimed = self._claim(run_id)
             if claimed is None or not claimed.hosts:
                 return claimed is not None
-            limit = claimed.work.limit_seconds or self.cloud.settings.run_seconds
-            run = runner.Run(directory, self._project, claimed.playbook, self._launcher, limit_seconds=limit)
+            work = claimed.work
+            limit = work.limit_seconds or self.cloud.settings.run_seconds
+            run = runner.Run(
+                directory, self._project, claimed.playbook, self._launcher, check=work.check, limit_seconds=limit
+            )
             active = Active(claimed, run)
             with self._changed:
                 self._active[run_id] = active

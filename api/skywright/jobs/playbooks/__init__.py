@@ -45,6 +45,11 @@ class Work:
     confidential: dict[str, Any] = field(default_factory=dict)
     # How long the run may take at most; None: as long as the settings allow.
     limit_seconds: float | None = None
+    # {host name: (groups, variables)}: the groups that a host is in for this run, in place of its own, and variables
+    # beside its own.
+    inventory: dict[str, tuple[list[str], dict[str, Any]]] = field(default_factory=dict)
+    # Whether the run only says what it would change.
+    check: bool = False
     # Of the refused jobs, those that only a host's silence keeps from running.
     silent: set[str] = field(default_factory=set)
 

@@ -59,11 +59,15 @@ class OperatorPlaybook:
 
 
 def _hosts(session: Session, wanted: list[str]) -> list[str]:
-    """The hosts that are called, or in groups that are called, as *wanted*; of all, those that may be worked on."""
+    """The hosts that are called, or in groups that are called, as *wanted*.
+
+    Without, all of this cloud that may be worked on; an overcloud's only survive if not all are worked on at once.
+    """
     hosts = session.scalars(select(Host).order_by(Host.name)).all()
     if wanted:
         return [host.name for host in hosts if host.name in wanted or set(wanted) & set(host.groups)]
-    return [host.name for host in hosts if host.condition not in ("maintenance", "quarantined") and not host.retry_at]
+    own = (host for host in hosts if not host.of_overcloud)
+    return [host.name for host in own if host.condition not in ("maintenance", "quarantined") and not host.retry_at]
 
 
 PLAYBOOK = OperatorPlaybook()

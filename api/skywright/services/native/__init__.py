@@ -1,7 +1,19 @@
 """Skywright's own API: jobs with their events, hosts, the audit trail."""
 
 from skywright.http.service import Service
-from skywright.services.native import audit, drift, follow, hosts, jobs, plan, playbooks, schedules, versions, webhooks
+from skywright.services.native import (
+    audit,
+    drift,
+    follow,
+    hosts,
+    jobs,
+    overclouds,
+    plan,
+    playbooks,
+    schedules,
+    versions,
+    webhooks,
+)
 from skywright.services.native.errors import render_error
 from skywright.services.native.policies import POLICIES
 
@@ -22,6 +34,7 @@ SERVICE = Service(
         webhooks.router,
         schedules.router,
         playbooks.router,
+        overclouds.router,
     ],
     policies=POLICIES,
     render_error=render_error,

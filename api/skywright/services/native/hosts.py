@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from sqlalchemy import delete, select
 
 from skywright.db.compute import Server
-from skywright.db.jobs import Host
+from skywright.db.jobs import OVERCLOUD, Host
 from skywright.db.network import NetworkHost, Port
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.router import json_response
@@ -112,6 +112,8 @@ def drain_host(context: Context, name: str, body: DrainBody) -> dict[str, Any]:
 def delete_host(context: Context, name: str) -> None:
     """Forget a host; nothing on it changes. What it served is served elsewhere, jobs that waited for it end."""
     host = _host(context, name)
+    if host.of_overcloud:
+        raise Conflict(f"Host {name} is an overcloud's: take it out of that one's plan.")
     if context.db.scalar(select(Server.id).where(Server.host == name, Server.deleted_at.is_(None)).limit(1)):
         raise Conflict(f"Host {name} still has servers.")
     context.db.delete(host)
@@ -128,6 +130,10 @@ def delete_host(context: Context, name: str) -> None:
 
 def _apply(context: Context, host: Host, body: HostBody) -> None:
     if body.groups is not None:
+        if host.of_overcloud and OVERCLOUD not in body.groups:
+            raise Conflict(f"Host {host.name} is an overcloud's: it cannot be this cloud's, too.")
+        if OVERCLOUD in body.groups and not host.of_overcloud:
+            raise BadRequest(f"Hosts get into the group {OVERCLOUD} by an overcloud's plan.")
         host.groups = sorted(set(body.groups) - {"all", "ungrouped"})
     if body.variables is not None:
         kept = host.variables or {}

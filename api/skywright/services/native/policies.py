@@ -33,6 +33,11 @@ POLICIES = {
     # Operator playbooks do on hosts whatever they like.
     "operations:playbooks:list": ADMIN,
     "operations:playbooks:run": ADMIN,
+    # Overclouds: whoever names a plan's hosts has Ansible log in there.
+    "operations:overclouds:list": ADMIN,
+    "operations:overclouds:show": ADMIN,
+    "operations:overclouds:deploy": ADMIN,
+    "operations:overclouds:delete": ADMIN,
     "operations:hosts:list": ADMIN,
     "operations:hosts:show": ADMIN,
     # A host's variables say how Ansible reaches it: whoever sets them can make the controller do anything.
