@@ -16,9 +16,9 @@ class Runner:
     def __init__(self):
         self.commands = []
 
-    def read(self, argv, timeout=30):
+    def read(self, argv, timeout=30, stdin=""):
         """Run a program that changes nothing and return its output."""
-        return self._run(argv, timeout)
+        return self._run(argv, timeout, stdin) if stdin else self._run(argv, timeout)
 
     def write(self, argv, timeout=60, stdin=""):
         """Run a program that changes the host, and keep it for the module's answer."""

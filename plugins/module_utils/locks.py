@@ -13,9 +13,9 @@ DIRECTORY = "/run/lock"
 
 
 @contextmanager
-def lock(name, timeout=60):
-    """Hold the host-wide lock C(name); the kernel lets go of it when the process ends, however it ends."""
-    path = os.path.join(DIRECTORY, f"skywright-{name}.lock")
+def lock(name, timeout=60, directory=None):
+    """Hold the lock C(name) of the host, or of a directory; the kernel lets go when the process ends in any way."""
+    path = os.path.join(directory or DIRECTORY, f"skywright-{name}.lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         _acquire(descriptor, path, time.monotonic() + timeout)
