@@ -3,10 +3,12 @@
 
 hosts.py --list   the inventory, for Ansible
 hosts.py --lab    the lab's own facts, for whoever has to find it
+hosts.py --plan   the plan of an overcloud of these hosts
 """
 
 from __future__ import annotations
 
+import ipaddress
 import json
 import os
 import runpy
@@ -30,8 +32,39 @@ def main() -> None:
         return
     groups = {"controllers": controllers, "computes": computes, "networks": computes[:2]}
     inventory = LAB.inventory(facts, groups)
+    if "--plan" in sys.argv:
+        print("---")
+        print(json.dumps(plan(facts, groups, inventory["_meta"]["hostvars"]), indent=2))
+        return
     inventory["_meta"]["hostvars"]["localhost"]["lab_host_control_plane"] = True
     print(json.dumps(inventory, indent=2))
+
+
+def plan(facts: dict, groups: dict[str, list[str]], hosts: dict[str, dict]) -> dict:
+    """The plan of a cloud of the lab's hosts, as `skywright overcloud deploy` takes it."""
+    management = ipaddress.ip_interface(facts["management_address"])
+    switched = {*groups["computes"], *groups["networks"]}
+    return {
+        "name": "ha",
+        "virtual_address": f"{management.network.network_address + 9}/{management.network.prefixlen}",
+        "interface": "host0",
+        "key": facts["key"],
+        "data_interface": "data0",
+        "roles": groups,
+        "networks": {"management": str(management.network), "data": facts["data_network"]},
+        "hosts": {
+            name: {"address": host["ansible_host"]}
+            | ({"data_address": host["vswitch_data_address"]} if name in switched else {})
+            for name, host in hosts.items()
+            if name != "localhost"
+        },
+        # What group_vars say to playbooks that are run by hand.
+        "variables": {
+            "common_update_cache": False,
+            "hypervisor_qemu_settings": {"cgroup_controllers": [], "security_driver": "none"},
+            "vswitch_physical_networks": {"physnet1": "br-phy"},
+        },
+    }
 
 
 if __name__ == "__main__":

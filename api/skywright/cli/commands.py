@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from skywright.cli.automation import playbooks, schedules, webhooks
 from skywright.cli.host_commands import app as hosts
+from skywright.cli.overcloud import app as overcloud
 
 app = typer.Typer(help="A private cloud with the OpenStack APIs, run by Ansible.", no_args_is_help=True)
 jobs = typer.Typer(help="What was asked for, how far it is, how it ended.", no_args_is_help=True)
@@ -20,6 +21,7 @@ app.add_typer(hosts, name="hosts")
 app.add_typer(schedules, name="schedules")
 app.add_typer(playbooks, name="playbooks")
 app.add_typer(webhooks, name="webhooks")
+app.add_typer(overcloud, name="overcloud")
 
 JobId = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
 

@@ -11,6 +11,7 @@ from skywright.db.jobs import OVERCLOUD, Host, Job, JobResource
 from skywright.db.overcloud import Overcloud
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.jobs.hosts import MAINTENANCE
+from skywright.jobs.overcloud_health import problems
 from skywright.jobs.overcloud_plan import BadPlan, Plan, read
 from skywright.jobs.overcloud_secrets import files, secrets_file, vault_password
 from skywright.jobs.overclouds import DEPLOY, NAME, PLAN, RECOVER, REMOVE, STATUS, WANTED, connection_of, forget
@@ -137,9 +138,9 @@ def _registered(context: Context, plan: Plan) -> Overcloud:
     known = {host.name: host for host in context.db.scalars(select(Host))}
     for name in [name for name, host in known.items() if host.of_overcloud and name not in owners]:
         context.db.delete(known.pop(name))  # it was only ever planned
-    problems = list(_clashes(plan, known, owners))
-    if problems:
-        raise Conflict(f"The plan cannot be followed: {'; '.join(problems)}.")
+    clashes = list(_clashes(plan, known, owners))
+    if clashes:
+        raise Conflict(f"The plan cannot be followed: {'; '.join(clashes)}.")
     for name in plan.hosts.keys() - known.keys():
         variables = connection_of(context.cloud.settings, plan, name)
         context.db.add(Host(name=name, groups=[OVERCLOUD], variables=variables))
@@ -192,6 +193,7 @@ def _view(context: Context, row: Overcloud) -> dict[str, Any]:
         "state": row.state,
         "plan": row.plan,
         "report": row.report,
+        "problems": None if row.report is None else problems(Plan.model_validate(row.plan), row.report),
         "observed_at": isoformat(row.observed_at, micro=True),
         "deployed_at": isoformat(row.deployed_at, micro=True),
         "created_at": isoformat(row.created_at, micro=True),

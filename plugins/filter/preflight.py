@@ -1,0 +1,181 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Whether hosts can become a highly available cloud, judged by the facts of all of them together."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections import defaultdict
+
+SYSTEM = "debian 12"
+PYTHON = [3, 9]
+CLOCK_SECONDS = 10
+DISK_GIB = 5
+MEMORY_MIB = {"controllers": 2000, "computes": 1000, "networks": 500}
+# What the services of a controller listen on, and the programs that do so when they are there already.
+PORTS = {
+    **{port: {"haproxy", "python", "python3", "skywright"} for port in (5000, 8000, 8774, 9292, 9696)},
+    3306: {"mariadbd", "haproxy"},
+    4444: {"mariadbd", "socat", "rsync"},
+    4567: {"mariadbd"},
+    4568: {"mariadbd"},
+    5671: {"beam.smp"},
+    15692: {"beam.smp"},
+    25672: {"beam.smp"},
+    4369: {"epmd", "systemd", "beam.smp"},
+    8404: {"haproxy"},
+    9200: {"systemd", "python3"},
+    11211: {"memcached"},
+}
+
+
+def preflight_hosts(names, hostvars):
+    """Give what C(preflight) judges, of hosts with these names in an inventory."""
+    hosts = []
+    for name in names:
+        known = hostvars[name]
+        hosts.append(
+            {
+                "name": name,
+                "address": known.get("ansible_host", name),
+                "groups": [group for group in known["group_names"] if group in MEMORY_MIB],
+                "data_interface": known.get("vswitch_data_interface"),
+                "data_address": known.get("vswitch_data_address"),
+                "facts": known.get("preflight_found", {}).get("preflight"),
+            }
+        )
+    return hosts
+
+
+def preflight(hosts, virtual_address, interface):
+    """Give {host: {problems, warnings}} for C(hosts).
+
+    Each is {name, address, groups, data_interface, data_address, facts}; a host without facts did not answer.
+    """
+    known = [host for host in hosts if host["facts"]]
+    verdict = {host["name"]: {"problems": [], "warnings": []} for host in hosts}
+    for host in known:
+        verdict[host["name"]]["problems"] += _alone(host)
+        verdict[host["name"]]["problems"] += _network(host, interface)
+        verdict[host["name"]]["warnings"] += _warnings(host)
+    for name, problem in [*_together(known), *_clocks(known), *_virtual(known, virtual_address)]:
+        verdict[name]["problems"].append(problem)
+    return verdict
+
+
+def _alone(host):
+    facts = host["facts"]
+    yield from facts["errors"]
+    if facts["system"] != SYSTEM:
+        yield f"it runs {facts['system']}: {SYSTEM} is needed"
+    if (facts["python"] or [0]) < PYTHON:
+        yield "its Python is too old: 3.9 is needed"
+    if (facts["disk_free_gib"] or 0) < DISK_GIB:
+        yield f"{facts['disk_free_gib']} GiB are free in /var/lib: {DISK_GIB} GiB are needed"
+    memory = max(MEMORY_MIB[group] for group in host["groups"])
+    if (facts["memory_mib"] or 0) < memory:
+        yield f"it has {facts['memory_mib']} MiB of memory: {memory} MiB are needed"
+    for name, package in sorted((facts["packages"] or {}).items()):
+        if not package["good"]:
+            found = f"only {package['version']}" if package["version"] else "neither installed nor in a repository"
+            yield f"package {name}: {found}"
+    if "controllers" in host["groups"]:
+        yield from _ports(facts["listeners"] or ())
+
+
+def _ports(listeners):
+    for port in sorted({entry["port"] for entry in listeners} & PORTS.keys()):
+        # Whoever listens only to itself is in nobody's way but of the services that bind to every address.
+        others = {entry["program"] for entry in listeners if entry["port"] == port} - PORTS[port]
+        if others:
+            yield f"port {port} is taken by {', '.join(sorted(map(str, others)))}"
+
+
+def _network(host, interface):
+    nics = host["facts"]["interfaces"] or {}
+    if "controllers" in host["groups"]:
+        if interface not in nics:
+            yield f"it has no network interface {interface}"
+        elif not any(address.startswith(host["address"] + "/") for address in nics[interface]["addresses"]):
+            yield f"{host['address']} is not on {interface}, which is to have the virtual address"
+    if {"computes", "networks"} & set(host["groups"]):
+        if host["data_interface"] not in nics:
+            yield f"it has no network interface {host['data_interface']}"
+        yield from _overlaps(host, nics)
+
+
+def _overlaps(host, nics):
+    """The data network's addresses are nowhere else: the switch's own bridge may have this host's already."""
+    data = ipaddress.ip_interface(host["data_address"])
+    for name, nic in sorted(nics.items()):
+        if name in (host["data_interface"], "br-phy"):
+            continue
+        for address in nic["addresses"]:
+            there = ipaddress.ip_interface(address)
+            if there.version == data.version and there.network.overlaps(data.network):
+                yield f"{address} on {name} is of the data network {data.network}"
+
+
+def _warnings(host):
+    if "computes" in host["groups"] and not host["facts"]["virtualization"]:
+        yield "it has no /dev/kvm: its servers' processors will be emulated, which is slow"
+
+
+def _together(hosts):
+    """What no two hosts may have in common."""
+    for what in ("hostname", "machine_id", "mac"):
+        owners = defaultdict(set)
+        for host in hosts:
+            for value in _values(host["facts"], what):
+                owners[value].add(host["name"])
+        for value, names in sorted(owners.items()):
+            for name in sorted(names) if len(names) > 1 else ():
+                others = ", ".join(sorted(names - {name}))
+                yield name, f"{what.replace('_', ' ')} {value} is that of {others}, too"
+
+
+def _values(facts, what):
+    if what != "mac":
+        return [facts[what]] if facts[what] else []
+    return [nic["mac"] for name, nic in (facts["interfaces"] or {}).items() if _is_real(name, nic["mac"])]
+
+
+def _is_real(name, mac):
+    """Bridges and taps of a switch may be called alike and numbered alike everywhere."""
+    return bool(mac) and mac != "00:00:00:00:00:00" and not name.startswith(("br-", "tap", "ovs-", "virbr", "vxlan"))
+
+
+def _clocks(hosts):
+    offsets = {host["name"]: host["facts"]["clock_offset"] for host in hosts}
+    known = sorted(offset for offset in offsets.values() if offset is not None)
+    for name, offset in sorted(offsets.items()):
+        off = abs(offset - known[len(known) // 2]) if offset is not None else 0
+        if off > CLOCK_SECONDS:
+            yield name, f"its clock differs by {off:.0f} s from the others'"
+
+
+def _virtual(hosts, virtual_address):
+    """Nobody has the virtual address but one of the controllers."""
+    address = virtual_address.partition("/")[0]
+    controllers = [host for host in hosts if "controllers" in host["groups"]]
+    ours = {mac for host in controllers for mac in _macs(host)}
+    for host in controllers:
+        strangers = set(host["facts"]["holders"] or ()) - ours
+        if strangers:
+            yield host["name"], f"the virtual address {address} is taken by {', '.join(sorted(strangers))}"
+    for host in hosts:
+        there = [a for nic in (host["facts"]["interfaces"] or {}).values() for a in nic["addresses"]]
+        if "controllers" not in host["groups"] and any(a.startswith(address + "/") for a in there):
+            yield host["name"], f"it has the virtual address {address}"
+
+
+def _macs(host):
+    return [nic["mac"] for nic in (host["facts"]["interfaces"] or {}).values()]
+
+
+class FilterModule:
+    """The filters of playbooks/overcloud_preflight.yml."""
+
+    def filters(self):
+        """Name them."""
+        return {"preflight": preflight, "preflight_hosts": preflight_hosts}

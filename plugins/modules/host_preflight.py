@@ -1,0 +1,228 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_preflight
+short_description: What could keep a host from becoming a part of a cloud
+description:
+  - Returns facts about a host of which nothing is prepared yet.
+  - The filter C(preflight) judges those of all hosts together.
+  - It changes nothing. What cannot be found out is null, and explained in C(errors).
+options:
+  directory:
+    description: Where room is needed.
+    type: path
+    default: /var/lib
+  reference:
+    description: The controller's clock, in seconds since 1970, when the task began.
+    type: float
+    required: true
+  packages:
+    description: Packages that will be installed, if they are not yet.
+    type: list
+    elements: dict
+    default: []
+    options:
+      name:
+        description: The package.
+        type: str
+        required: true
+      version:
+        description: The oldest version that will do.
+        type: str
+        default: ''
+  address:
+    description: An address to ask the network for; nobody is to have it.
+    type: str
+  interface:
+    description: Where to ask for it.
+    type: str
+attributes:
+  check_mode:
+    description: It only reads.
+    support: full
+author:
+  - Skywright contributors (@skywright)
+"""
+
+EXAMPLES = r"""
+- name: Look at the host
+  skywright.cloud.host_preflight:
+    reference: "{{ now().timestamp() }}"
+    packages: [{name: haproxy, version: '2.6'}]
+    address: 10.0.0.9
+    interface: eth0
+  register: preflight_found
+"""
+
+RETURN = r"""
+preflight:
+  description: The facts.
+  returned: always
+  type: dict
+  sample:
+    hostname: controller1
+    machine_id: 0a0b0c0d000040008000000000000004
+    system: debian 12
+    python: [3, 11]
+    clock_offset: 0.4
+    disk_free_gib: 60.5
+    memory_mib: 8192
+    virtualization: true
+    interfaces: {eth0: {mac: "52:54:00:00:00:01", addresses: [10.0.0.11/24]}}
+    listeners: [{address: 10.0.0.11, port: 22, program: sshd}]
+    packages: {haproxy: {version: 2.6.12-1, good: true}}
+    holders: []
+    errors: []
+"""
+
+import json
+import os
+import re
+import socket
+import struct
+import subprocess
+import sys
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
+
+GIB = 1024**3
+SPEC = {
+    "directory": {"type": "path", "default": "/var/lib"},
+    "reference": {"type": "float", "required": True},
+    "packages": {
+        "type": "list",
+        "elements": "dict",
+        "default": [],
+        "options": {"name": {"type": "str", "required": True}, "version": {"type": "str", "default": ""}},
+    },
+    "address": {"type": "str"},
+    "interface": {"type": "str"},
+}
+FACTS = ("hostname", "machine_id", "system", "python", "clock_offset", "disk_free_gib", "memory_mib", "virtualization")
+LISTS = ("interfaces", "listeners", "packages", "holders")
+PROGRAM = re.compile(r'"([^"]+)"')
+ARP, REPLY = 0x0806, 2
+ARP_SECONDS = 1.0
+
+
+def identity(params):
+    """Who the host is, and what it runs."""
+    release = dict(line.split("=", 1) for line in (read_text("/etc/os-release") or "").splitlines() if "=" in line)
+    system = " ".join(release.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))
+    return {
+        "hostname": socket.gethostname().partition(".")[0],
+        "machine_id": (read_text("/etc/machine-id") or "").strip(),
+        "system": system,
+        "python": list(sys.version_info[:2]),
+        "clock_offset": round(time.time() - params["reference"], 3),
+    }
+
+
+def capacity(params):
+    """What the host has."""
+    disk = os.statvfs(params["directory"])
+    memory = re.search(r"^MemTotal:\s+(\d+) kB", read_text("/proc/meminfo"), re.MULTILINE)
+    return {
+        "disk_free_gib": round(disk.f_bavail * disk.f_frsize / GIB, 1),
+        "memory_mib": int(memory.group(1)) // 1024,
+        "virtualization": os.path.exists("/dev/kvm"),
+    }
+
+
+def interfaces(params):
+    """The NICs with their addresses."""
+    found = {}
+    for link in json.loads(Runner().read(["ip", "-json", "address", "show"])):
+        addresses = [f"{info['local']}/{info['prefixlen']}" for info in link["addr_info"]]
+        found[link["ifname"]] = {"mac": link.get("address"), "addresses": addresses}
+    return {"interfaces": found}
+
+
+def listeners(params):
+    """Who listens on which TCP port."""
+    found = []
+    for line in Runner().read(["ss", "-Htlnp"]).splitlines():
+        words = line.split(None, 5)
+        address, _colon, port = words[3].rpartition(":")
+        program = PROGRAM.search(words[5]) if len(words) > 5 else None
+        found.append({"address": address, "port": int(port), "program": program.group(1) if program else None})
+    return {"listeners": found}
+
+
+def packages(params):
+    """Which version of each package is there, or could be."""
+    wanted = {package["name"]: package["version"] for package in params["packages"]}
+    versions = {}
+    name = None
+    for line in Runner().read(["apt-cache", "policy", *wanted]).splitlines() if wanted else ():
+        if not line.startswith(" "):
+            name = line.rstrip(":")
+        key, _colon, value = line.strip().partition(": ")
+        if key in ("Installed", "Candidate") and value != "(none)":
+            versions.setdefault(name, value)
+    return {
+        "packages": {
+            name: {"version": versions.get(name), "good": name in versions and _is_new(versions[name], oldest)}
+            for name, oldest in wanted.items()
+        }
+    }
+
+
+def _is_new(version, oldest):
+    argv = ["dpkg", "--compare-versions", version, "ge", oldest]
+    return not oldest or subprocess.run(argv, check=False, timeout=10).returncode == 0
+
+
+def holders(params):
+    """The MAC addresses of whoever says to have the address."""
+    if not params["address"] or not os.path.exists(f"/sys/class/net/{params['interface']}"):
+        return {"holders": []}
+    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ARP)) as network:
+        network.bind((params["interface"], ARP))
+        network.send(question(network.getsockname()[4], params["address"]))
+        end, found = time.monotonic() + ARP_SECONDS, set()
+        while (left := end - time.monotonic()) > 0:
+            network.settimeout(left)
+            try:
+                answer = holder(network.recv(128), params["address"])
+            except TimeoutError:
+                break
+            found |= {answer} - {None}
+    return {"holders": sorted(found)}
+
+
+def question(mac, address):
+    """The frame that asks who has an address, of a host that does not say to have any."""
+    ethernet = b"\xff" * 6 + mac + struct.pack("!H", ARP)
+    return ethernet + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + bytes(4) + bytes(6) + socket.inet_aton(address)
+
+
+def holder(frame, address):
+    """Who says in this frame to have the address, if it says that."""
+    if len(frame) < 42 or struct.unpack("!H", frame[20:22])[0] != REPLY or frame[28:32] != socket.inet_aton(address):
+        return None
+    return ":".join(f"{byte:02x}" for byte in frame[22:28])
+
+
+def main():
+    """Gather the facts."""
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    found = {**dict.fromkeys(FACTS), **dict.fromkeys(LISTS), "errors": []}
+    for part in (identity, capacity, interfaces, listeners, packages, holders):
+        try:
+            found.update(part(module.params))
+        except (ItemError, OSError, ValueError) as error:
+            found["errors"].append(f"{part.__name__}: {error}")
+    module.exit_json(changed=False, preflight=found)
+
+
+if __name__ == "__main__":
+    main()
