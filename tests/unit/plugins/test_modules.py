@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[3]
 PLUGINS = ROOT / "plugins"
 MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
 FACETS = ("type", "elements", "required", "default", "choices")
-ON_HOSTS = {"ansible", "ansible_collections", "libvirt", "rtslib_fb"}
+ON_HOSTS = {"ansible", "ansible_collections", "libvirt", "pymysql", "rtslib_fb"}
 
 
 def load(name):

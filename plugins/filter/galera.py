@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""How a Galera cluster gets up, told from what its nodes said."""
+
+from __future__ import annotations
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.skywright.cloud.plugins.module_utils.galera import decide
+
+NOTHING = {
+    "primary": False,
+    "synced": False,
+    "position": None,
+    "uuid": None,
+    "sound": False,
+    "safe": False,
+    "partial": False,
+    "databases": [],
+}
+
+
+def galera_nodes(registered):
+    """Give the nodes' facts out of the results of a loop over their names; of some only why there are none."""
+    nodes = []
+    for result in registered:
+        if "node" in result:
+            nodes.append(result["node"])
+        else:
+            why = "it cannot be reached" if result.get("unreachable") else "it cannot be looked at"
+            nodes.append({**NOTHING, "name": result["item"], "error": f"{why}: {result.get('msg', 'no reason told')}"})
+    return nodes
+
+
+def galera_decision(registered, without=()):
+    """Tell how the cluster gets or stays up: {action: join, bootstrap or refuse, node, reason, position}."""
+    nodes = galera_nodes(registered)
+    unknown = sorted(set(without) - {node["name"] for node in nodes})
+    if unknown:
+        raise AnsibleFilterError(f"galera_recover_without names {', '.join(unknown)}, which are no nodes")
+    decision = decide(nodes, without)
+    positions = {node["name"]: node["position"] for node in nodes}
+    return {**decision, "position": positions.get(decision["node"])}
+
+
+def galera_addresses(names, hostvars):
+    """Give the nodes' addresses, in the same order."""
+    return [hostvars[name].get("galera_address") or hostvars[name].get("ansible_host", name) for name in names]
+
+
+class FilterModule:
+    """The filters of this file."""
+
+    def filters(self):
+        """Name them."""
+        return {"galera_decision": galera_decision, "galera_addresses": galera_addresses}
