@@ -88,6 +88,14 @@ class Database:
         finally:
             _close(session)
 
+    def release(self, session: Session) -> None:
+        """End what *session* reads now; it may go on to read what is there then.
+
+        Whoever reads while he writes has SQLite keep all that was written meanwhile in its log, and look through it at
+        every commit.
+        """
+        _close(session)
+
     @contextmanager
     def write(self, patience: float = PATIENCE) -> Iterator[Session]:
         """A session committed at the end, rolled back on an exception; then its `after_commit` calls run.

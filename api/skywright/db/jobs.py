@@ -46,7 +46,7 @@ class Host(Base):
     @property
     def of_overcloud(self) -> bool:
         """Whether it is another cloud's: whatever that has there is its own, and none of our leftovers."""
-        return OVERCLOUD in self.groups
+        return OVERCLOUD in (self.groups or ())  # a new row has none yet
 
 
 class Job(Numbered, Base):

@@ -46,6 +46,11 @@ class Rehearsal(Database):
         with self._database.read(patience) as session:
             yield session
 
+    def release(self, session: Session) -> None:
+        """What was written is to be read on: only before the first write there is something to let go."""
+        if session is not self._session:
+            super().release(session)
+
     @contextmanager
     def write(self, patience: float = PATIENCE) -> Iterator[Session]:
         """The one transaction; an exception takes back what was written since here. Nothing is told to anybody."""

@@ -1,6 +1,7 @@
 """The context of one request: who asks, under which transaction, with which rights."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -119,6 +120,13 @@ class Context:
         if row is None or not mine or getattr(row, "deleted_at", None) is not None:
             raise NotFound.of(label, identifier)
         return row
+
+    @contextmanager
+    def writing(self) -> Iterator[Session]:
+        """A writing transaction of its own, for a handler that began by reading: that is over, its rows are as read."""
+        self.cloud.database.release(self.db)
+        with self.cloud.database.write() as session:
+            yield session
 
     def refuse_plan(self, reason: str) -> None:
         """End the request, with *reason*, if it is only planned: for handlers that do more than change records."""

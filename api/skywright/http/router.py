@@ -2,7 +2,7 @@
 
 import functools
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -75,9 +75,16 @@ class Router(APIRouter):
         super().__init__(redirect_slashes=False, **options)
 
     def operation(
-        self, method: str, path: str, *, policy: str | None, status: int = 200, write: bool | None = None
+        self,
+        method: str,
+        path: str,
+        *,
+        policy: str | None,
+        status: int = 200,
+        write: bool | Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> Callable[[Handler], Handler]:
-        writes = method not in READS if write is None else write
+        """*write* says otherwise than the method whether the transaction writes; it may be asked with the values."""
+        default = method not in READS if write is None else write
 
         def register(handler: Handler) -> Handler:
             signature = inspect.signature(handler, eval_str=True)
@@ -90,6 +97,7 @@ class Router(APIRouter):
                 pending = audit.current()
                 if pending is not None:
                     pending.read(values)
+                writes = default(values) if callable(default) else default
                 made: list[Response] = []
 
                 def attempt() -> None:

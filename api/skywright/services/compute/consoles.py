@@ -21,7 +21,7 @@ def output(context: Context, server_id: str, argument: Any) -> str:
     length = _length(argument)
     require(find_server(context, server_id), "get_console_output", BOOTED, None)
     context.refuse_plan("a console log is read at once.")
-    with context.cloud.database.write() as session:
+    with context.writing() as session:
         inner = replace(context, db=session)
         # Its own resource: reading does not wait for jobs that change the server.
         job = submit(inner, "console", "read", [("console", server_id)], {"server_id": server_id, "length": length})

@@ -79,7 +79,7 @@ def create_keypair(context: Context, body: CreateKeypair) -> Response:
     except ValueError as error:
         raise BadRequest(str(error)) from None
     row = Keypair(user_id=user, name=wanted.name, public_key=public.strip(), fingerprint=mark, type="ssh")
-    with context.cloud.database.write() as session:
+    with context.writing() as session:
         _store(session, context, row)
     view = _view(row, version) | {"user_id": user} | ({"private_key": private} if private else {})
     return json_response({"keypair": view}, 201 if version >= 2 else 200)

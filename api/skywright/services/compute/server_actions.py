@@ -1,7 +1,6 @@
 """`POST /servers/{id}/action`. https://docs.openstack.org/api-ref/compute/#servers-run-an-action-servers-action"""
 
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any, NoReturn
 
 from fastapi import Response
@@ -20,6 +19,7 @@ from skywright.services.compute.validation import Reason
 
 router = Router()
 Action = Callable[[Context, str, Any], None]
+CONSOLE = "os-getConsoleOutput"
 REASON: TypeAdapter[str] = TypeAdapter(Reason)
 
 # Of Nova's actions, those that this cloud does not offer: they are known, and refused.
@@ -62,19 +62,22 @@ ABSENT = frozenset(
 )
 
 
-# Actions open their own transactions: the console's waits for a job, which none may do.
-@router.operation("POST", "/v2.1/servers/{server_id}/action", policy="compute:servers:write", status=202, write=False)
+def _writes(values: Mapping[str, Any]) -> bool:
+    """All actions but the console's: that waits for a job, which no transaction may do."""
+    return CONSOLE not in values["body"]
+
+
+@router.operation("POST", "/v2.1/servers/{server_id}/action", policy="compute:servers:write", status=202, write=_writes)
 def act(context: Context, server_id: str, body: dict[str, Any]) -> Response:
     if len(body) != 1:
         raise BadRequest("There must be exactly one action in the body.")
     [(name, argument)] = body.items()
-    if name == "os-getConsoleOutput":
+    if name == CONSOLE:
         return json_response({"output": consoles.output(context, server_id, argument)}, 200)
     action = ACTIONS.get(name)
     if action is None:
         _refuse(context, server_id, name)
-    with context.cloud.database.write() as session:
-        action(replace(context, db=session), server_id, argument)
+    action(context, server_id, argument)
     return Response(status_code=202)
 
 

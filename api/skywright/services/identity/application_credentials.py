@@ -107,7 +107,7 @@ def create_application_credential(context: Context, user_id: str, body: CreateAp
         unrestricted=wanted.unrestricted,
         expires_at=future(wanted.expires_at),
     )
-    with context.cloud.database.write() as session:
+    with context.writing() as session:
         if wanted.access_rules is not None:
             row.access_rule_ids = [_rule(session, user_id, rule).id for rule in wanted.access_rules]
         session.add(row)

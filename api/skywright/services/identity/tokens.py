@@ -54,7 +54,7 @@ def _use_up(context: Context, trust_id: str) -> None:
     if trust.remaining_uses is None:
         return
     left = update(Trust).where(Trust.id == trust_id, Trust.remaining_uses > 0)
-    with context.cloud.database.write() as session:
+    with context.writing() as session:
         used = session.execute(left.values(remaining_uses=Trust.remaining_uses - 1))
         if not used.rowcount:  # type: ignore[attr-defined]
             raise Unauthorized()

@@ -115,7 +115,7 @@ def create_user(context: Context, body: CreateUser) -> dict[str, Any]:
     domain_id = caller_domain(context, wanted.domain_id)
     context.enforce("identity:create_user", target(domain_id=domain_id))
     hashed = hash_password(wanted.password) if wanted.password is not None else None
-    with context.cloud.database.write() as session:
+    with context.writing() as session:
         exists(session.get(Domain, domain_id), "domain", domain_id)
         row = User(
             name=wanted.name,
@@ -144,7 +144,7 @@ def update_user(context: Context, user_id: str, body: UpdateUser) -> dict[str, A
     if wanted.domain_id not in (None, current.domain_id):
         raise BadRequest("A user stays in his domain.")
     hashed = hash_password(wanted.password) if wanted.password is not None else None
-    with context.cloud.database.write() as session:
+    with context.writing() as session:
         row = exists(session.get(User, user_id), "user", user_id)
         _change(session, row, wanted, hashed)
         return {"user": view(context, row)}
@@ -167,7 +167,7 @@ def change_password(context: Context, user_id: str, body: ChangePassword) -> Non
     if change.password == change.original_password:
         raise BadRequest("The new password cannot be identical to the original one.")
     hashed = hash_password(change.password)
-    with context.cloud.database.write() as session:
+    with context.writing() as session:
         current = session.get(User, user_id)
         # Somebody else's change in the meantime wins: the proof was about the old password.
         if current is None or current.password_hash != row.password_hash:
