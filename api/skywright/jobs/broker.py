@@ -7,10 +7,12 @@ background or not at all, this machine's workers are told directly meanwhile, an
 import logging
 import random
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from urllib.parse import parse_qs, urlencode, urlsplit
 
 from amqp.exceptions import AMQPError
 from kombu.connection import Connection
@@ -84,6 +86,41 @@ class BrokerQueue:
         self._local.close()
 
 
+def connect(urls: str) -> Connection:
+    """A connection to one of the nodes *urls*, which are tried in any order, so that clients spread over them."""
+    nodes = urls.split(";")
+    for left, url in zip(reversed(range(len(nodes))), random.sample(nodes, len(nodes)), strict=True):
+        connection = connection_to(url)
+        try:
+            connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
+        except Exception:
+            with suppress(Exception):
+                connection.close()
+            if left == 0:
+                raise
+        else:
+            break
+    return connection
+
+
+def connection_to(url: str) -> Connection:
+    """A connection to be made; with TLS the node has a certificate of its name or address, by the authority *ssl_ca*."""
+    node = urlsplit(url)
+    tls: dict[str, object] | None = None
+    if node.scheme == "amqps":
+        parameters = parse_qs(node.query)
+        authority = parameters.pop("ssl_ca", [None])[0]
+        tls = {"cert_reqs": ssl.CERT_REQUIRED, "ca_certs": authority, "server_hostname": node.hostname}
+        url = node._replace(query=urlencode(parameters, doseq=True)).geturl()
+    return Connection(
+        url,
+        ssl=tls,
+        connect_timeout=CONNECT_SECONDS,
+        heartbeat=HEARTBEAT_SECONDS,
+        transport_options={"confirm_publish": True},
+    )
+
+
 class _Background:
     """A thread with a connection that it makes again, with longer and longer pauses, whenever it is lost."""
 
@@ -135,14 +172,8 @@ class _Background:
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
-        connection = Connection(
-            self._url,
-            connect_timeout=CONNECT_SECONDS,
-            heartbeat=HEARTBEAT_SECONDS,
-            transport_options={"confirm_publish": True},
-        )
+        connection = connect(self._url)
         try:
-            connection.connect()
             yield connection
         finally:
             with suppress(Exception):
