@@ -104,7 +104,7 @@ def connect(urls: str) -> Connection:
 
 
 def connection_to(url: str) -> Connection:
-    """A connection to be made; with TLS the node has a certificate of its name or address, by the authority *ssl_ca*."""
+    """A connection to be made; with TLS to a node whose certificate, by *ssl_ca*, has its name or address."""
     node = urlsplit(url)
     tls: dict[str, object] | None = None
     if node.scheme == "amqps":
