@@ -235,9 +235,10 @@ class Broker:
         return WANTED[item["kind"]](item, there, self.nodes)
 
     def apply(self, steps):
-        """Send all writes with one command; what is removed goes last, for it may be in use until then."""
-        ordered = sorted(steps, key=lambda step: (step.want is None, KINDS.index(step.item["kind"])))
-        return self.cluster.change([(step.id, call) for step in ordered for call in WRITES[step.item["kind"]](step)])
+        """Send all writes with one command; what is removed goes last, and in the other order."""
+        there = [step for kind in KINDS for step in steps if step.item["kind"] == kind and step.want is not None]
+        gone = [step for kind in reversed(KINDS) for step in steps if step.item["kind"] == kind and step.want is None]
+        return self.cluster.change([(s.id, call) for s in there + gone for call in WRITES[s.item["kind"]](s)])
 
 
 def have(state, nodes, passwords):
