@@ -1,6 +1,7 @@
 """The ASGI application: every service under its path on the one port, and alone on its classic port."""
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import time
@@ -32,7 +33,7 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 # Image data is streamed to disk and has a limit of its own.
-_STREAMED = re.compile(r"/v2/images/[^/]+/(file|stage)")
+_STREAMED = re.compile(r"/v2/images/[^/]+/(file|stage|replicas/[^/]+)")
 
 
 class Gateway:
@@ -43,6 +44,7 @@ class Gateway:
         self._applications = {service.prefix: service.application(cloud) for service in services}
         self._ports = {service.port: service.prefix for service in services if service.port}
         self.prefixes = {service.type: service.prefix for service in services}
+        self._backgrounds = [service.background for service in services if service.background]
         self._types = {service.prefix: service.type for service in services}
         self.metrics = Metrics(cloud)
         # Requests that wait for the database may hold all other threads.
@@ -65,7 +67,10 @@ class Gateway:
         scheduler = Scheduler(self.cloud, asyncio.get_running_loop())
         scheduler.start()
         try:
-            await _lifespan(receive, send)
+            async with contextlib.AsyncExitStack() as stack:
+                for background in self._backgrounds:
+                    await stack.enter_async_context(background(self.cloud))
+                await _lifespan(receive, send)
         finally:
             scheduler.stop()
         await run_in_threadpool(self.afterwards.flush)

@@ -47,6 +47,11 @@ def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     url = f"http://{address}:{listener.getsockname()[1]}"
     settings = Settings(state_dir=state, public_url=url, database=_own_database())
+    yield from run_api(settings, listener)
+
+
+def run_api(settings: Settings, listener: socket.socket) -> Iterator[Api]:
+    """An API with *settings*, whose database is filled if it is new."""
     app = create_app(settings)
     app.cloud.database.create_all()
     with app.cloud.database.write() as session:
@@ -60,7 +65,7 @@ def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield Api(app, url)
+    yield Api(app, settings.public_url)
     server.should_exit = True
     thread.join()
 

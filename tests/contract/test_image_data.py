@@ -37,7 +37,7 @@ def show(connection: Connection, image_id: str) -> dict[str, Any]:
 
 def stored(api: Any) -> set[str]:
     directory = api.cloud.settings.image_dir
-    return {path.name for path in directory.iterdir()} if directory.exists() else set()
+    return {path.name.partition(".")[0] for path in directory.iterdir()} if directory.exists() else set()
 
 
 def qcow2(path: Path, *options: str) -> bytes:

@@ -17,19 +17,20 @@ class Signatures:
     def __init__(self, directory: Path) -> None:
         self._key = secret_key(directory / "urls.key")
 
-    def sign(self, path: str, *, lifetime: int = LIFETIME_SECONDS) -> str:
-        """*path* with a query that allows a GET of it until it expires."""
+    def sign(self, path: str, *, method: str = "GET", lifetime: int = LIFETIME_SECONDS) -> str:
+        """*path* with a query that allows *method* on it until it expires."""
         expires = int(time.time()) + lifetime
-        return f"{path}?expires={expires}&signature={self._signature(path, expires)}"
+        return f"{path}?expires={expires}&signature={self._signature(method, path, expires)}"
 
-    def valid(self, path: str, expires: str, signature: str) -> bool:
-        """Whether *signature* is ours for *path* and *expires*, which has not passed."""
+    def valid(self, path: str, expires: str, signature: str, *, method: str = "GET") -> bool:
+        """Whether *signature* is ours for *method* on *path* and *expires*, which has not passed."""
         if not (expires.isascii() and expires.isdigit() and len(expires) <= 12 and signature.isascii()):
             return False
-        return hmac.compare_digest(self._signature(path, int(expires)), signature) and int(expires) > time.time()
+        expected = self._signature(method, path, int(expires))
+        return hmac.compare_digest(expected, signature) and int(expires) > time.time()
 
-    def _signature(self, path: str, expires: int) -> str:
-        return hmac.new(self._key, f"GET\n{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+    def _signature(self, method: str, path: str, expires: int) -> str:
+        return hmac.new(self._key, f"{method}\n{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
 
 
 def image_data_path(image_id: str) -> str:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ class Service:
     policies: Mapping[str, str]
     render_error: ErrorRenderer
     middleware: Sequence[Any] = field(default_factory=tuple)
+    background: Callable[["Cloud"], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
 
     def application(self, cloud: "Cloud") -> FastAPI:
         """The ASGI application of the service."""

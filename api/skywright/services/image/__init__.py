@@ -8,6 +8,7 @@ from skywright.services.image import (
     members,
     metadef_routes,
     metadefs,
+    replica_routes,
     schemas,
     uploads,
     versions,
@@ -26,6 +27,7 @@ SERVICE = Service(
         images.router,
         uploads.router,
         downloads.router,
+        replica_routes.router,
         imports.router,
         members.router,
         schemas.router,
@@ -34,4 +36,5 @@ SERVICE = Service(
     ],
     policies=POLICIES,
     render_error=render_error,
+    background=replica_routes.keeping,
 )

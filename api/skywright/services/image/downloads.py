@@ -1,14 +1,16 @@
 """Sending image data: to users by token, to hosts by signed URL."""
 
-from typing import Any
-
-from fastapi import Response
+from fastapi import Request, Response
 from fastapi.responses import FileResponse
+from starlette.concurrency import run_in_threadpool
 
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.db.image import Image
 from skywright.http import Context, Forbidden, NotFound, Router
+from skywright.http.outages import persevere
+from skywright.http.router import cloud_of, request_context
 from skywright.services.image.access import visible_image
+from skywright.services.image.replicas import Replicas
 from skywright.services.image.store import Store
 
 router = Router()
@@ -20,22 +22,38 @@ class DataResponse(FileResponse):
     chunk_size = 256 * 1024
 
 
-@router.operation("GET", "/v2/images/{image_id}/file", policy=None)
-def download_data(context: Context, image_id: str) -> Response:
-    row = _by_signature(context, image_id) if "signature" in context.request.query_params else None
-    if row is None:
-        row = _by_token(context, image_id)
+@router.get("/v2/images/{image_id}/file")
+async def download_data(request: Request, image_id: str) -> Response:
+    settings = request.app.state.cloud.settings
+    row = await run_in_threadpool(_readable, request, image_id)
     if row.status not in ("active", "deactivated"):
         return Response(status_code=204)
-    path = Store(context.cloud.settings.image_dir).path(row.id)
-    try:
-        stat = path.stat()
-    except FileNotFoundError as error:
-        raise NotFound(f"The data of image {image_id} could not be found.") from error
-    headers: dict[str, Any] = {}
-    if row.checksum and "range" not in context.request.headers:
-        headers["Content-MD5"] = row.checksum
-    return DataResponse(path, headers=headers, media_type="application/octet-stream", stat_result=stat)
+    digest = row.os_hash_value or ""
+    path = Store(settings.image_dir).find(row.id, digest)
+    response: Response | None
+    if path is not None:
+        response = DataResponse(path)
+    else:
+        response = await Replicas(settings).relay(row.id, digest, request.headers)
+    if response is None:
+        raise NotFound(f"The data of image {image_id} could not be found.")
+    response.headers["Content-Type"] = "application/octet-stream"
+    if row.checksum and "range" not in request.headers:
+        response.headers["Content-MD5"] = row.checksum
+    return response
+
+
+def _readable(request: Request, image_id: str) -> Image:
+    """The image whose data the request may read."""
+    found: list[Image] = []
+
+    def attempt() -> None:
+        with request_context(request, None, write=False, plannable=True) as context:
+            signed = "signature" in request.query_params
+            found.append(_by_signature(context, image_id) if signed else _by_token(context, image_id))
+
+    persevere(cloud_of(request).database, attempt, repeatable=True)
+    return found[-1]
 
 
 def _by_signature(context: Context, image_id: str) -> Image:

@@ -10,7 +10,6 @@ from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.services.image import views
 from skywright.services.image.access import own_image, visible_image
 from skywright.services.image.bodies import JsonObject
-from skywright.services.image.store import Store
 from skywright.services.image.uploads import become_active
 
 router = Router()
@@ -32,7 +31,7 @@ def list_stores(context: Context) -> dict[str, Any]:
 
 @router.operation("POST", "/v2/images/{image_id}/import", policy="image:images:import", status=202)
 def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
-    """Staged data was looked into when it was received: it only has to be put in its place."""
+    """Staged data was looked into when it was received, and is in its place: the image only has to be told."""
     row = own_image(context, image_id, "image:images:import")
     context.refuse_plan("it moves image data.")
     method = body.get("method")
@@ -45,7 +44,6 @@ def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
         raise Conflict(f"'glance-direct' import needs staged data; the image is {row.status}.")
     become_active(row, row.staged)
     row.staged = None
-    Store(context.cloud.settings.image_dir).promote(row.id)
     context.db.add(
         ImageTask(
             image_id=row.id,

@@ -1,9 +1,11 @@
 """The image store: a directory with one file an image, and the data that is on its way there.
 
-`<id>` is an image's data, `<id>.staged` waits for its import, `<id>.part` is being received. Whoever receives holds
-a lock on the part: it frees itself when its process dies.
+`<id>.<hash>` is an image's data, or waits for its import; `<id>.part` is being received. Several controllers may have
+been given different data for one image: which counts is in the database. Whoever receives holds a lock on the part: it
+frees itself when its process dies.
 """
 
+import contextlib
 import errno
 import fcntl
 import hashlib
@@ -15,6 +17,7 @@ from typing import Any
 from skywright.http import Conflict, TooLarge
 from skywright.services.image.inspection import Inspection
 
+DIGITS = 32  # of the hash, in a file's name
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 
@@ -38,35 +41,36 @@ class Store:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
-    def path(self, image_id: str) -> Path:
-        """Where an image's data is."""
-        return self._directory / image_id
+    def path(self, image_id: str, digest: str) -> Path:
+        """Where an image's data with this hash is."""
+        return self._directory / f"{image_id}.{digest[:DIGITS]}"
 
-    def staged(self, image_id: str) -> Path:
-        """Where an image's staged data is."""
-        return self._directory / f"{image_id}.staged"
+    def find(self, image_id: str, digest: str) -> Path | None:
+        """Where the data is, if it is here."""
+        # Data that earlier releases stored has only the image's id for its name.
+        paths = (self.path(image_id, digest), self._directory / image_id)
+        return next((path for path in paths if path.exists()), None)
 
     def receive(self, image_id: str, limit: int) -> "Upload":
         """Begin to receive an image's data, at most *limit* bytes; Conflict while another does."""
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o750)
-        return Upload(self._part(image_id), limit)
+        return Upload(self._directory / f"{image_id}.part", limit)
 
-    def _part(self, image_id: str) -> Path:
-        return self._directory / f"{image_id}.part"
-
-    def promote(self, image_id: str) -> None:
-        """Make staged data the image's data."""
-        self.staged(image_id).replace(self.path(image_id))
-        _sync_directory(self._directory)
+    def files(self) -> dict[str, list[Path]]:
+        """All files, by the image that they are of."""
+        found: dict[str, list[Path]] = {}
+        for path in self._directory.iterdir() if self._directory.exists() else ():
+            found.setdefault(path.name.partition(".")[0], []).append(path)
+        return found
 
     def remove(self, image_id: str) -> None:
         """Remove all data of an image, even what a process that died had received."""
-        for path in (self.path(image_id), self.staged(image_id), self._part(image_id)):
+        for path in self.files().get(image_id, ()):
             path.unlink(missing_ok=True)
 
 
 class Upload:
-    """Data on its way to the store; `keep` or `discard` ends it."""
+    """Data on its way to the store; `keep` puts it there, and `close` ends it."""
 
     def __init__(self, path: Path, limit: int) -> None:
         self._path = path
@@ -103,13 +107,13 @@ class Upload:
         return Content(self._size, virtual_size, self._md5.hexdigest(), "sha512", self._sha512.hexdigest())
 
     def keep(self, path: Path) -> None:
-        """Put the data in its place, whole, at once."""
-        self._path.replace(path)
+        """Put the data in its place, whole, at once. The image stays locked."""
+        with contextlib.suppress(FileExistsError):  # the same data, since its hash is in the name
+            os.link(self._path, path)
         _sync_directory(path.parent)
-        os.close(self._descriptor)
 
-    def discard(self) -> None:
-        """Leave nothing."""
+    def close(self) -> None:
+        """Leave nothing but what was kept."""
         self._path.unlink(missing_ok=True)
         os.close(self._descriptor)
 

@@ -1,0 +1,114 @@
+"""What controllers ask each other for, and how each comes to have the data of all images."""
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fastapi import Request, Response
+from fastapi.responses import FileResponse
+from sqlalchemy import select
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import ClientDisconnect
+
+from skywright.auth.signatures import Signatures
+from skywright.cloud import Cloud
+from skywright.db.image import Image
+from skywright.http import BadRequest, Forbidden, NotFound, Router, audit
+from skywright.services.image.replicas import Replicas, digest_of, replica_path
+from skywright.services.image.store import Store
+from skywright.services.image.streams import Body
+
+log = logging.getLogger(__name__)
+router = Router()
+
+LOOK_SECONDS = 30.0
+# So long after its last change data may still become an image's: an upload is under way on some controller.
+UNWANTED_SECONDS = 24 * 3600.0
+
+
+@router.put("/v2/images/{image_id}/replicas/{digest}", status_code=204)
+async def take_replica(request: Request, image_id: str, digest: str) -> Response:
+    """Keep what a peer received. That peer's upload is what the audit trail records."""
+    _check(request, image_id, digest)
+    settings = request.app.state.cloud.settings
+    try:
+        await Replicas(settings).receive(image_id, digest, Body(request).chunks())
+    except ClientDisconnect:
+        return Response(status_code=400)  # nobody reads it
+    except ValueError as error:
+        raise BadRequest(f"Not the announced data: {error}.") from error
+    pending = audit.current()
+    if pending is not None:
+        pending.recorded = 204
+    return Response(status_code=204)
+
+
+@router.get("/v2/images/{image_id}/replicas/{digest}")
+async def give_replica(request: Request, image_id: str, digest: str) -> Response:
+    """The data if it is here; a peer that lacks it asks nobody else."""
+    _check(request, image_id, digest)
+    path = Store(request.app.state.cloud.settings.image_dir).find(image_id, digest)
+    if path is None:
+        raise NotFound("This controller does not have the data.")
+    return FileResponse(path, media_type="application/octet-stream")
+
+
+def _check(request: Request, image_id: str, digest: str) -> None:
+    query, signatures = request.query_params, Signatures(request.app.state.cloud.settings.key_dir)
+    given = query.get("expires", ""), query.get("signature", "")
+    if not signatures.valid(replica_path(image_id, digest), *given, method=request.method):
+        raise Forbidden("The signature of this URL is not valid, or it has expired.")
+
+
+@asynccontextmanager
+async def keeping(cloud: Cloud) -> AsyncIterator[None]:
+    """Meanwhile, where there are peers, look now and then for data to fetch and data to remove."""
+    task = asyncio.create_task(_keep(cloud)) if cloud.settings.peer_urls else None
+    try:
+        yield
+    finally:
+        if task is not None:
+            task.cancel()
+            with suppress(asyncio.CancelledError):
+                await task
+
+
+async def _keep(cloud: Cloud) -> None:
+    while True:
+        try:
+            await look(cloud)
+        except Exception:
+            log.exception("the store of images cannot be looked at; the next look comes")
+        await asyncio.sleep(LOOK_SECONDS)
+
+
+async def look(cloud: Cloud) -> None:
+    """Fetch the data that this controller lacks, and remove what no image wants."""
+    store = Store(cloud.settings.image_dir)
+    there = await run_in_threadpool(store.files)
+    wanted = await run_in_threadpool(_wanted, cloud)
+    for image_id, paths in there.items():
+        await run_in_threadpool(_remove_unwanted, store, image_id, paths, wanted)
+    for image_id, digest in wanted.items():
+        if digest and store.find(image_id, digest) is None:
+            await Replicas(cloud.settings).fetch(image_id, digest)
+
+
+def _wanted(cloud: Cloud) -> dict[str, str | None]:
+    """The hash of the data of all images that are not deleted; None of those that have no data yet."""
+    with cloud.database.read() as session:
+        rows = session.scalars(select(Image).where(Image.deleted_at.is_(None)))
+        return {row.id: digest_of(row) for row in rows}
+
+
+def _remove_unwanted(store: Store, image_id: str, paths: list[Path], wanted: Mapping[str, str | None]) -> None:
+    digest = wanted.get(image_id)
+    kept = store.find(image_id, digest) if digest else None
+    for path in paths:
+        with suppress(FileNotFoundError):
+            old = time.time() - path.stat().st_mtime > UNWANTED_SECONDS
+            if path != kept and (old or image_id not in wanted):
+                path.unlink()
