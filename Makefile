@@ -33,7 +33,8 @@ distributed: $(VENV)/.ready-servers ## Run the tests of several controllers on a
 	$(BIN)/pytest -q tests/distributed
 
 lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
-	$(BIN)/pytest -q tests/lab
+	$(BIN)/pytest -q -n 2 --dist loadfile -m "not alone" tests/lab
+	$(BIN)/pytest -q -m alone tests/lab
 
 molecule: $(VENV)/.ready-dev cloud ## Run every role's Molecule scenario on the lab's hosts
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all

@@ -12,6 +12,8 @@ from openstack.connection import Connection
 
 from lab.support import ROOT, Host, Lab, Made, eventually
 
+pytestmark = pytest.mark.alone
+
 SECONDS = 5
 RUNS = ROOT / "var/runs"
 

@@ -11,6 +11,8 @@ from openstack.connection import Connection
 
 from lab.support import BIN, CLOUD, ROOT, Guest, Lab, Made, eventually
 
+pytestmark = pytest.mark.alone
+
 DISKS = "/var/lib/skywright/servers"
 STRANGER = "172.31.255.9"  # no host's tunnel address
 

@@ -12,6 +12,8 @@ from openstack.connection import Connection
 
 from lab.support import ROOT, Host, Lab, Made, eventually, hurry, look_at, unique
 
+pytestmark = pytest.mark.alone
+
 ERROR_SECONDS = 60
 LIBVIRT = "libvirtd.service libvirtd.socket libvirtd-ro.socket libvirtd-admin.socket"
 SERVERS = "/var/lib/skywright/servers"

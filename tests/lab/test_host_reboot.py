@@ -4,9 +4,12 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
 from openstack.connection import Connection
 
 from lab.support import Guest, Host, Lab, Made, eventually, look_at
+
+pytestmark = pytest.mark.alone
 
 
 def cut_power(host: Host) -> None:

@@ -8,6 +8,8 @@ import yaml
 
 from lab.support import ROOT, Lab
 
+pytestmark = pytest.mark.alone
+
 EXAMPLE = ROOT / "docs/examples/cloud.yml"
 
 

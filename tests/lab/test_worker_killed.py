@@ -11,9 +11,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import pytest
 from openstack.connection import Connection
 
 from lab.support import ROOT, Lab, Made, eventually
+
+pytestmark = pytest.mark.alone
 
 COUNT = 5
 READY, AGAIN = "a free worker", "another attempt"

@@ -1,0 +1,182 @@
+"""Clients that use a cloud all the time, and remember what they were promised."""
+
+import http.client
+import json
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import Any
+from urllib.parse import urlsplit
+from uuid import uuid4
+
+from openstack.connection import Connection
+
+# A client that waits longer cannot tell how long nobody answered.
+PATIENCE = 2.0
+READERS, WRITERS = 3, 3
+PAUSE = 0.05
+SERVER_SECONDS = 120.0
+MICROVERSION = {"X-OpenStack-Nova-API-Version": "2.60"}  # of which lists of key pairs come in pages
+PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBPVSh8yXDrN2mQsoMfyAYA7rdkXLGvtCKKvSgjYtqLT faults"
+
+
+class Refused(Exception):
+    """Any answer but the one that was asked for, or none in time."""
+
+
+class Http:
+    """Requests to the cloud, each over a connection of its own: no other one's fate becomes theirs."""
+
+    def __init__(self, cloud: Connection) -> None:
+        self._context = ssl.create_default_context(cafile=cloud.config.get_requests_verify_args()[0])
+        self._token = cloud.session.get_token()
+        self._compute = cloud.session.get_endpoint(service_type="compute", interface="public")
+
+    def send(self, method: str, path: str, body: Any = None, patience: float = PATIENCE) -> Any:
+        url = urlsplit(self._compute + path)
+        connection = http.client.HTTPSConnection(url.netloc, timeout=patience, context=self._context)
+        headers = {"X-Auth-Token": self._token, "Content-Type": "application/json", **MICROVERSION}
+        try:
+            target = url.path + (f"?{url.query}" if url.query else "")
+            connection.request(method, target, body and json.dumps(body), headers)
+            response = connection.getresponse()
+            data = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise Refused(repr(error)) from error
+        finally:
+            connection.close()
+        if response.status >= 300:
+            raise Refused(f"{response.status} {data[:200]!r}")
+        return json.loads(data) if data else {}
+
+
+@dataclass
+class Series:
+    """When requests of a kind succeeded, and how long each took."""
+
+    moments: list[tuple[float, float]] = field(default_factory=list)
+    refusals: list[tuple[float, str]] = field(default_factory=list)
+
+    def gap(self, since: float, until: float) -> float:
+        """The longest time in which none succeeded."""
+        ends = [since, *(moment for moment, _ in self.moments if since < moment < until), until]
+        return max(later - earlier for earlier, later in pairwise(ends))
+
+    def mean(self, since: float, until: float) -> float:
+        """How long a request that succeeded took."""
+        taken = [seconds for moment, seconds in self.moments if since <= moment <= until]
+        return sum(taken) / len(taken) if taken else float("nan")
+
+
+class Load:
+    """Readers list servers, writers make key pairs, and one client makes, lists and deletes servers."""
+
+    def __init__(self, cloud: Connection, server: dict[str, Any]) -> None:
+        self._http = Http(cloud)
+        self._server = server  # the body of the request
+        self.reads, self.writes = Series(), Series()
+        self.keypairs: set[str] = set()
+        self.created: set[str] = set()
+        self.deleted: set[str] = set()
+        self.failed: list[str] = []
+        self.rounds = 0
+        self._stopping = threading.Event()
+        work = [self._read] * READERS + [self._write] * WRITERS + [self._make_and_delete]
+        self._threads = [threading.Thread(target=self._again, args=[each], daemon=True) for each in work]
+
+    def __enter__(self) -> "Load":
+        for thread in self._threads:
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        for thread in self._threads:
+            thread.join(SERVER_SECONDS)
+
+    def _again(self, work: Callable[[], None]) -> None:
+        while not self._stopping.wait(PAUSE):
+            work()
+
+    def _counted(self, series: Series, method: str, path: str, body: Any = None) -> bool:
+        began = time.monotonic()
+        try:
+            self._http.send(method, path, body)
+        except Refused as refused:
+            series.refusals.append((time.monotonic(), str(refused)))
+            return False
+        series.moments.append((time.monotonic(), time.monotonic() - began))
+        return True
+
+    def _read(self) -> None:
+        self._counted(self.reads, "GET", "/servers?limit=1")
+
+    def _write(self) -> None:
+        name = f"fault-{uuid4().hex}"
+        if self._counted(self.writes, "POST", "/os-keypairs", {"keypair": {"name": name, "public_key": PUBLIC_KEY}}):
+            self.keypairs.add(name)
+
+    def _make_and_delete(self) -> None:
+        """One server's life; what a request's answer promised is remembered, what had no answer promises nothing."""
+        try:
+            server = self._http.send("POST", "/servers", self._server)["server"]["id"]
+        except Refused:
+            return
+        self.created.add(server)
+        status = self._settled(server)
+        if status != "ACTIVE":
+            self.failed.append(f"{server}: {status}")
+        try:
+            self._http.send("DELETE", f"/servers/{server}")
+        except Refused:
+            return
+        self.deleted.add(server)
+        self.rounds += 1
+
+    def _settled(self, server: str) -> str:
+        """The server's status when it is not being built any more."""
+        end, status = time.monotonic() + SERVER_SECONDS, "unknown"
+        while time.monotonic() < end and not self._stopping.is_set():
+            try:
+                status = self._http.send("GET", f"/servers/{server}")["server"]["status"]
+            except Refused:
+                status = "unknown"
+            if status in ("ACTIVE", "ERROR"):
+                break
+            self._stopping.wait(0.2)
+        return status
+
+    def lost(self) -> list[str]:
+        """What was acknowledged and is not so, looked up when all is well again."""
+        there = {entry["keypair"]["name"] for entry in self._all("/os-keypairs", "keypairs", "name")}
+        servers = {entry["id"] for entry in self._all("/servers", "servers", "id")}
+        end = time.monotonic() + SERVER_SECONDS
+        while servers & self.deleted and time.monotonic() < end:
+            time.sleep(0.5)
+            servers = {entry["id"] for entry in self._all("/servers", "servers", "id")}
+        return [
+            *(f"key pair {name}" for name in self.keypairs - there),
+            *(f"server {server}" for server in self.created - self.deleted - servers),
+            *(f"deletion of server {server}" for server in self.deleted & servers),
+        ]
+
+    def clean(self) -> None:
+        """Remove what is left."""
+        for entry in self._all("/os-keypairs", "keypairs", "name"):
+            self._http.send("DELETE", f"/os-keypairs/{entry['keypair']['name']}", patience=30)
+        for entry in self._all("/servers", "servers", "id"):
+            if entry["name"] == self._server["server"]["name"]:
+                self._http.send("DELETE", f"/servers/{entry['id']}", patience=30)
+
+    def _all(self, path: str, kind: str, marker: str) -> list[dict[str, Any]]:
+        """A list, page by page."""
+        found: list[dict[str, Any]] = []
+        query = "?limit=1000"
+        while page := self._http.send("GET", path + query, patience=30)[kind]:
+            found += page
+            last = page[-1].get("keypair", page[-1])[marker]
+            query = f"?limit=1000&marker={last}"
+        return found

@@ -1,0 +1,74 @@
+"""One fault after another, while clients go on: how long nobody was served, and what of all they were told is lost.
+
+`make faults` runs all of them; those that are marked quick are part of `make test`.
+"""
+
+import time
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from faults.hosts import Host, Hosts, eventually
+from faults.load import Load
+from faults.matrix import FAULTS, Fault
+
+# For so long the clients go on undisturbed, with the fault, and with the fault mended.
+BEFORE, DURING, AFTER = 5.0, 12.0, 4.0
+# So long at most until all is as before: a controller boots and its database takes over what it missed.
+RECOVERED_SECONDS = 120.0
+HEALTHY = "mariadb -NBe \"SHOW STATUS LIKE 'wsrep_cluster_size'\" && systemctl is-active {services}"
+SERVICES = "mariadb rabbitmq-server haproxy keepalived skywright-api skywright-worker memcached"
+
+
+@pytest.mark.parametrize(
+    "fault", [pytest.param(fault, marks=pytest.mark.quick if fault.quick else (), id=fault.name) for fault in FAULTS]
+)
+def test_the_cloud_bears_it(
+    fault: Fault, cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
+) -> None:
+    recover(hosts, 60)
+    host = hosts.holder()  # whoever serves now is hit
+    with Load(cloud, server) as load:
+        began = time.monotonic()
+        time.sleep(BEFORE)
+        struck = time.monotonic()
+        fault.inject(hosts, host)
+        time.sleep(DURING)
+        healed = time.monotonic()
+        fault.heal(hosts, host)
+        recovery = recover(hosts, RECOVERED_SECONDS)
+        time.sleep(AFTER)
+        ended = time.monotonic()
+    down, write_down = load.reads.gap(struck, ended), load.writes.gap(struck, ended)
+    lost = load.lost()
+    load.clean()
+    report.append(
+        {
+            "fault": fault.name,
+            "host": host.name,
+            "down": round(down, 2),
+            "write_down": round(write_down, 2),
+            "recovery": round(recovery, 1),
+            "slower": round(load.reads.mean(struck, healed) / load.reads.mean(began, struck), 2),
+            "servers": load.rounds,
+            "acknowledged": len(load.keypairs) + len(load.created) + len(load.deleted),
+            "lost": len(lost),
+        }
+    )
+    assert not lost
+    assert not load.failed
+    assert down <= fault.seconds, load.reads.refusals[:3]
+    assert write_down <= fault.write_seconds, load.writes.refusals[:3]
+
+
+def recover(hosts: Hosts, seconds: float) -> float:
+    """Wait until every controller has all services and is in both clusters; how long that took."""
+    began = time.monotonic()
+    eventually(lambda: all(map(whole, hosts.controllers)), seconds, "all controllers are whole again")
+    return time.monotonic() - began
+
+
+def whole(host: Host) -> bool:
+    said = host.run(HEALTHY.format(services=SERVICES), check=False, seconds=15).split()
+    return said[:2] == ["wsrep_cluster_size", "3"] and said[2:] == ["active"] * len(SERVICES.split())
