@@ -86,11 +86,17 @@ def scale(
 
 
 @app.command("recover")
-def recover(name: Name) -> None:
+def recover(
+    name: Name,
+    without: Annotated[
+        list[str] | None,
+        typer.Option(help="A controller that stays away: what only its database has is lost. May be repeated."),
+    ] = None,
+) -> None:
     """Bring everything back after all hosts were off."""
     from skywright.cli.overclouds import recover as run
 
-    raise typer.Exit(run(Console(), name))
+    raise typer.Exit(run(Console(), name, without or []))
 
 
 @app.command("delete")

@@ -17,6 +17,7 @@ from skywright.jobs.settle import UNFINISHED
 
 LOOK_SECONDS = 120
 PREFLIGHT = ("Look at the hosts before anything changes", "Judge all hosts together")
+LABELS = {"galera": "database cluster", "rabbitmq": "broker cluster", "haproxy": "balanced servers", "api": "API"}
 COLORS = {"deployed": "green", "failed": "red"}
 
 
@@ -83,10 +84,10 @@ def _cells(said: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     yield "host", "[green]answers[/]"
     for unit, now in _part(said, "units").items():
         yield unit.partition(".")[0], _painted(now["state"], well=now["state"] == "active")
-    texts = {"galera": _galera, "rabbitmq": _rabbitmq, "haproxy": _haproxy, "api": _api}
-    for part, text in texts.items():
+    parts = {"galera": _galera, "rabbitmq": _rabbitmq, "haproxy": _haproxy, "api": _api}
+    for part, text in parts.items():
         if part in said:
-            yield part, "[red]silent[/]" if "error" in said[part] else text(said[part])
+            yield f"  {LABELS[part]}", "[red]silent[/]" if "error" in said[part] else text(said[part])
     if "virtual_address" in said:
         yield "virtual address", "[green]here[/]" if said["virtual_address"] is True else ""
     days = [day for day in _part(said, "certificates").values() if day is not None]

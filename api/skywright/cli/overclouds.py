@@ -132,10 +132,10 @@ def _addition(text: str) -> tuple[str, dict[str, str]]:
     return name, {"address": address, **({"data_address": data} if data else {})}
 
 
-def recover(console: Console, name: str) -> int:
+def recover(console: Console, name: str, without: list[str]) -> int:
     """Bring the overcloud back."""
     api = Api()
-    answer = api.request("POST", f"{_path(name)}/recover")
+    answer = api.request("POST", f"{_path(name)}/recover", json={"without": without})
     return 0 if follow(console, api, answer["job"]["id"]) else 1
 
 

@@ -17,7 +17,9 @@ from skywright.redact import is_secret
 ROLES = ("controllers", "computes", "networks")
 DEPTH_LIMIT = 12
 TOLD = 50
-_OTHERS = ("ansible_", "skywright_items", "overcloud_", "_")  # variables that are not a plan's to set
+# Variables that are not a plan's to set: what they begin with, and what they are.
+_OTHERS = ("ansible_", "skywright_items", "_")
+_OWN = frozenset(f"overcloud_{name}" for name in ("name", "virtual_address", "interface", "files", "secrets"))
 _TAKEN = frozenset({*ROLES, "all", "ungrouped", "localhost", "overcloud", "storages", "lab"})
 
 
@@ -224,7 +226,7 @@ def _misplaced(users: list[tuple[str, IPv4Address]], network: IPv4Network, calle
 
 def _of_variables(where: str, variables: dict[str, Any]) -> Iterator[str]:
     for name, value in variables.items():
-        if name.startswith(_OTHERS):
+        if name.startswith(_OTHERS) or name in _OWN:
             yield f"{where}: {name} is not a plan's to set"
         if _has_secret({name: value}):
             yield f"{where}: {name} is called like a secret, and plans have none"

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import string
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ NAMES = (
     "haproxy_stats",
     "admin",
 )
-BYTES = 24
+# Some go through configuration files, URLs and command lines on which anything else would mean something.
+LETTERS = string.ascii_letters + string.digits
+LENGTH = 32
 
 
 class Unreadable(Exception):
@@ -50,7 +53,7 @@ def passwords(settings: Settings, name: str) -> dict[str, str]:
     known = _read(vault, path)
     missing = [secret for secret in NAMES if secret not in known]
     if missing:
-        known |= {secret: secrets.token_urlsafe(BYTES) for secret in missing}
+        known |= {secret: "".join(secrets.choice(LETTERS) for _ in range(LENGTH)) for secret in missing}
         _replace(path, vault.encrypt(yaml.safe_dump({"overcloud_secrets": known}).encode()))
     return known
 

@@ -30,7 +30,7 @@ DEPLOY, PLAN, STATUS, RECOVER, REMOVE = (
     "overcloud_recover",
     "overcloud_delete",
 )
-NAME, WANTED = "overcloud", "plan"  # of a job's arguments
+NAME, WANTED, WITHOUT = "overcloud", "plan", "without"  # of a job's arguments
 REASONS = 10
 ENVELOPE = ("host", "module", "id", "changed")
 
@@ -62,6 +62,8 @@ class OvercloudPlaybook:
             "overcloud_interface": plan.interface,
             "overcloud_files": str(files(cloud.settings, plan.name)),
         }
+        if without := job.arguments.get(WITHOUT):
+            work.variables["galera_recover_without"] = without
         for name in plan.hosts:
             work.items[name] = {}
             variables = {**connection_of(cloud.settings, plan, name), **plan.variables_of(name)}

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from sqlalchemy import select
 
 from skywright.db import isoformat
@@ -12,9 +12,20 @@ from skywright.db.overcloud import Overcloud
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.jobs.hosts import MAINTENANCE
 from skywright.jobs.overcloud_health import problems
-from skywright.jobs.overcloud_plan import BadPlan, Plan, read
+from skywright.jobs.overcloud_plan import BadPlan, HostName, Plan, read
 from skywright.jobs.overcloud_secrets import files, secrets_file, vault_password
-from skywright.jobs.overclouds import DEPLOY, NAME, PLAN, RECOVER, REMOVE, STATUS, WANTED, connection_of, forget
+from skywright.jobs.overclouds import (
+    DEPLOY,
+    NAME,
+    PLAN,
+    RECOVER,
+    REMOVE,
+    STATUS,
+    WANTED,
+    WITHOUT,
+    connection_of,
+    forget,
+)
 from skywright.jobs.playbooks import DELETE
 from skywright.jobs.settle import UNFINISHED
 from skywright.jobs.submit import submit
@@ -30,6 +41,13 @@ class PlanBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     plan: dict[str, JsonValue]
+
+
+class RecoverBody(BaseModel):
+    """*without*: controllers of which nobody needs to know how far their databases are; what only they have is lost."""
+
+    model_config = ConfigDict(extra="forbid")
+    without: list[HostName] = Field([], max_length=10)
 
 
 @router.operation("GET", "/overclouds", policy="operations:overclouds:list")
@@ -75,12 +93,14 @@ def look_at_overcloud(context: Context, name: str) -> dict[str, Any]:
 
 
 @router.operation("POST", "/overclouds/{name}/recover", policy="operations:overclouds:deploy", status=202)
-def recover_overcloud(context: Context, name: str) -> dict[str, Any]:
+def recover_overcloud(context: Context, name: str, body: RecoverBody) -> dict[str, Any]:
     """Bring everything back after all hosts were off."""
     overcloud = _overcloud(context, name)
+    if strangers := sorted(set(body.without) - set(overcloud.plan["roles"]["controllers"])):
+        raise BadRequest(f"These are no controllers: {', '.join(strangers)}.")
     if overcloud.deployed_at is None:
         raise Conflict(f"Overcloud {name} was never deployed: there is nothing to recover.")
-    return _submit(context, overcloud, RECOVER, "recover")
+    return _submit(context, overcloud, RECOVER, "recover", {WITHOUT: body.without})
 
 
 @router.operation("DELETE", "/overclouds/{name}", policy="operations:overclouds:delete", status=202)
@@ -129,12 +149,13 @@ def _registered(context: Context, plan: Plan) -> Overcloud:
     """The overcloud, with all hosts of *plan* among this cloud's."""
     overcloud = context.db.get(Overcloud, plan.name)
     if overcloud is None:
-        overcloud = Overcloud(name=plan.name)
+        overcloud = Overcloud(name=plan.name, state="planned")
         context.db.add(overcloud)
-    if overcloud.deployed_at is None and not _is_busy(context, plan.name):
+    if overcloud.state == "planned":
         overcloud.plan = plan.model_dump()
-    context.db.flush()
-    owners = {host: row.name for row in context.db.scalars(select(Overcloud)) for host in row.plan["hosts"]}
+    others = select(Overcloud).where(Overcloud.name != plan.name)
+    owners = dict.fromkeys(overcloud.plan["hosts"], plan.name)
+    owners |= {host: row.name for row in context.db.scalars(others) for host in row.plan["hosts"]}
     known = {host.name: host for host in context.db.scalars(select(Host))}
     for name in [name for name, host in known.items() if host.of_overcloud and name not in owners]:
         context.db.delete(known.pop(name))  # it was only ever planned
