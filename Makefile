@@ -9,7 +9,7 @@ DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck busybox curl i
 # Servers that tests start for themselves: installing them must not start the machine's own.
 TEST_SERVERS := mariadb-server-core rabbitmq-server
 
-.PHONY: help cloud test lint unit distributed lab-test molecule sanity bench down clean
+.PHONY: help cloud test lint unit distributed lab-test molecule overcloud faults sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,14 @@ lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
 
 molecule: $(VENV)/.ready-dev cloud ## Run every role's Molecule scenario on the lab's hosts
 	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all
+
+overcloud: cloud ## Deploy a highly available cloud: three controllers and two computes, on hosts of its own
+	$(BIN)/ansible-playbook -i inventories/ha playbooks/lab.yml
+	inventories/ha/hosts.py --plan > var/ha/plan.yml
+	$(BIN)/skywright overcloud deploy --accept-host-keys var/ha/plan.yml
+
+faults: overcloud ## Break the highly available cloud in every way, while clients use it: a table, and var/faults.json
+	$(BIN)/pytest -q tests/faults
 
 sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
 	# Outside the checkout, where git would hide it from ansible-test.

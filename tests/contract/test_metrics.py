@@ -63,7 +63,7 @@ def test_what_the_database_knows(api: Api) -> None:
 def test_requests_are_timed_by_service_method_and_status(api: Api, demo: Connection) -> None:
     demo.session.get(f"{api.url}/compute/v2.1/servers")
     demo.session.get(f"{api.url}/compute/v2.1/servers/nope", raise_exc=False)
-    demo.session.request(f"{api.url}/compute/v2.1/servers", "BREW", raise_exc=False)
+    demo.session.request(f"{api.url}/compute/v2.1/servers", "PROPFIND", raise_exc=False)
     found = samples(api)
     assert found["skywright_request_seconds_count", ("GET", "compute", "200")] >= 1
     assert found["skywright_request_seconds_count", ("GET", "compute", "404")] >= 1

@@ -59,14 +59,16 @@ def down(console: Console) -> None:
         with steps.step("Stop the API and its worker"):
             Daemon(checkout, address).stop()
         _playbook(steps, checkout, "Remove the lab's hosts", "lab_absent")
+        if (checkout.state / "ha").exists():
+            _playbook(steps, checkout, "Remove the overcloud's hosts", "lab_absent", "-i", "inventories/ha")
         with steps.step("Remove the files"):
             checkout.clouds_yaml.unlink(missing_ok=True)
             shutil.rmtree(checkout.state, ignore_errors=True)
 
 
-def _playbook(steps: Steps, checkout: Checkout, title: str, name: str) -> None:
+def _playbook(steps: Steps, checkout: Checkout, title: str, name: str, *arguments: str) -> None:
     with steps.step(title) as report:
-        checkout.playbook(name, report)
+        checkout.playbook(name, report, *arguments)
 
 
 def _start(checkout: Checkout, daemon: Daemon, address: str) -> None:
