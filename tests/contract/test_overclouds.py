@@ -78,6 +78,17 @@ STATUS = """---
           units: {chrony.service: {state: active, detail: running}}
           virtual_address: "{{ inventory_hostname == 'one' }}"
 """
+MAINTENANCE = """---
+- name: Tell all
+  hosts: controllers
+  gather_facts: false
+  tasks:
+    - name: Write what is to be done
+      ansible.builtin.copy:
+        content: "{{ {'host': overcloud_host, 'begins': overcloud_maintenance} | to_json }}"
+        dest: "{{ overcloud_files }}/maintenance.json"
+        mode: "0600"
+"""
 DELETE = """---
 - name: Take it away
   hosts: all
@@ -98,7 +109,14 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (path / "ansible.cfg").write_text("[defaults]\n")
     for file in [*ROOT.glob("playbooks/cloud/*.yml"), ROOT / "playbooks/overcloud_report.yml"]:
         (path / file.relative_to(ROOT)).write_text(file.read_text())
-    stand_ins = {"": DEPLOY, "_preflight": PREFLIGHT, "_status": STATUS, "_delete": DELETE, "_recover": DEPLOY}
+    stand_ins = {
+        "": DEPLOY,
+        "_preflight": PREFLIGHT,
+        "_status": STATUS,
+        "_delete": DELETE,
+        "_recover": DEPLOY,
+        "_maintenance": MAINTENANCE,
+    }
     for name, text in stand_ins.items():
         (path / f"playbooks/overcloud{name}.yml").write_text(text)
     return path
@@ -291,6 +309,13 @@ def test_recovery_is_told_whose_data_is_given_up(api: Api, admin: Connection, de
     assert "two" in _ask(api, admin, "POST", "overclouds/ha/recover", {"without": ["two"]}, 400)
 
 
+def test_a_controller_is_taken_out_of_use_and_back(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+    for body, begins in (({"host": "one"}, True), ({"host": "one", "end": True}, False)):
+        job = ended(api, admin, _ask(api, admin, "POST", "overclouds/ha/maintenance", body, 202))
+        assert (job["state"], written(api, "maintenance")) == ("successful", {"host": "one", "begins": begins})
+    assert "no controller" in _ask(api, admin, "POST", "overclouds/ha/maintenance", {"host": "two"}, 400)
+
+
 def test_hosts_are_added_and_taken_away_but_controllers_only_replaced(
     api: Api, admin: Connection, deployed: dict[str, Any]
 ) -> None:
@@ -375,6 +400,7 @@ def test_two_clouds_are_not_deployed_in_one_run(api: Api, admin: Connection) -> 
         ("POST", "overclouds/ha/plan"),
         ("POST", "overclouds/ha/status"),
         ("POST", "overclouds/ha/recover"),
+        ("POST", "overclouds/ha/maintenance"),
         ("DELETE", "overclouds/ha"),
     ],
 )
@@ -382,6 +408,7 @@ def test_tenants_neither_see_nor_touch_them(
     api: Api, demo: Connection, deployed: dict[str, Any], method: str, path: str
 ) -> None:
     body = {"plan": plan()} if method == "PUT" or path.endswith("plan") else {}
+    body = {"host": "one"} if path.endswith("maintenance") else body
     _ask(api, demo, method, path, body if method != "GET" else None, 403)
     jobs = demo.session.get(f"{api.url}/v1/jobs").json()["jobs"]
     assert [job for job in jobs if job["playbook"].startswith("overcloud")] == []

@@ -99,6 +99,19 @@ def recover(
     raise typer.Exit(run(Console(), name, without or []))
 
 
+@app.command("maintenance")
+def maintenance(
+    name: Name,
+    host: Annotated[str, typer.Argument(help="The controller.")],
+    *,
+    end: Annotated[bool, typer.Option("--end", help="Use it again.")] = False,
+) -> None:
+    """Take a controller out of use before somebody works on it: requests that it serves end first."""
+    from skywright.cli.overclouds import maintain
+
+    raise typer.Exit(maintain(Console(), name, host, end=end))
+
+
 @app.command("delete")
 def delete(
     name: Name,

@@ -139,6 +139,13 @@ def recover(console: Console, name: str, without: list[str]) -> int:
     return 0 if follow(console, api, answer["job"]["id"]) else 1
 
 
+def maintain(console: Console, name: str, host: str, *, end: bool) -> int:
+    """Take a controller out of use, or back."""
+    api = Api()
+    answer = api.request("POST", f"{_path(name)}/maintenance", json={"host": host, "end": end})
+    return 0 if follow(console, api, answer["job"]["id"]) else 1
+
+
 def delete(console: Console, name: str, *, forget: bool) -> int:
     """Remove the overcloud, or only what is known of it."""
     api = Api()

@@ -23,14 +23,15 @@ from skywright.settings import Settings
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
 
-DEPLOY, PLAN, STATUS, RECOVER, REMOVE = (
+DEPLOY, PLAN, STATUS, RECOVER, MAINTAIN, REMOVE = (
     "overcloud",
     "overcloud_plan",
     "overcloud_status",
     "overcloud_recover",
+    "overcloud_maintenance",
     "overcloud_delete",
 )
-NAME, WANTED, WITHOUT = "overcloud", "plan", "without"  # of a job's arguments
+NAME, WANTED, EXTRA = "overcloud", "plan", "variables"  # of a job's arguments
 REASONS = 10
 ENVELOPE = ("host", "module", "id", "changed")
 
@@ -61,9 +62,8 @@ class OvercloudPlaybook:
             "overcloud_virtual_address": plan.virtual_address,
             "overcloud_interface": plan.interface,
             "overcloud_files": str(files(cloud.settings, plan.name)),
+            **job.arguments.get(EXTRA, {}),
         }
-        if without := job.arguments.get(WITHOUT):
-            work.variables["galera_recover_without"] = without
         for name in plan.hosts:
             work.items[name] = {}
             variables = {**connection_of(cloud.settings, plan, name), **plan.variables_of(name)}

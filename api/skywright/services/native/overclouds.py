@@ -16,13 +16,14 @@ from skywright.jobs.overcloud_plan import BadPlan, HostName, Plan, read
 from skywright.jobs.overcloud_secrets import files, secrets_file, vault_password
 from skywright.jobs.overclouds import (
     DEPLOY,
+    EXTRA,
+    MAINTAIN,
     NAME,
     PLAN,
     RECOVER,
     REMOVE,
     STATUS,
     WANTED,
-    WITHOUT,
     connection_of,
     forget,
 )
@@ -48,6 +49,14 @@ class RecoverBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
     without: list[HostName] = Field([], max_length=10)
+
+
+class MaintenanceBody(BaseModel):
+    """*end*: the controller is used again."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: HostName
+    end: bool = False
 
 
 @router.operation("GET", "/overclouds", policy="operations:overclouds:list")
@@ -100,7 +109,17 @@ def recover_overcloud(context: Context, name: str, body: RecoverBody) -> dict[st
         raise BadRequest(f"These are no controllers: {', '.join(strangers)}.")
     if overcloud.deployed_at is None:
         raise Conflict(f"Overcloud {name} was never deployed: there is nothing to recover.")
-    return _submit(context, overcloud, RECOVER, "recover", {WITHOUT: body.without})
+    return _submit(context, overcloud, RECOVER, "recover", {EXTRA: {"galera_recover_without": body.without}})
+
+
+@router.operation("POST", "/overclouds/{name}/maintenance", policy="operations:overclouds:deploy", status=202)
+def maintain_controller(context: Context, name: str, body: MaintenanceBody) -> dict[str, Any]:
+    """Take a controller out of use once the requests that it serves have ended, or back."""
+    overcloud = _overcloud(context, name)
+    if body.host not in overcloud.plan["roles"]["controllers"]:
+        raise BadRequest(f"{body.host} is no controller: what is a compute's is the overcloud's own API to say.")
+    variables = {"overcloud_host": body.host, "overcloud_maintenance": not body.end}
+    return _submit(context, overcloud, MAINTAIN, "maintenance", {EXTRA: variables})
 
 
 @router.operation("DELETE", "/overclouds/{name}", policy="operations:overclouds:delete", status=202)
