@@ -1,0 +1,171 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Servers of the local HAProxy, taken out of use and back."""
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: haproxy_server
+short_description: Takes servers of HAProxy out of use, and back
+description:
+  - A server is meant in all backends that have it. Each HAProxy has its own opinion, so run this on all of them.
+  - HAProxy keeps the state when it is reloaded, not when it is restarted.
+extends_documentation_fragment: skywright.cloud.converge
+options:
+  servers:
+    description: The servers to converge.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      name:
+        description: The server's name.
+        type: str
+        required: true
+      state:
+        description:
+          - C(ready) servers are used while their checks pass.
+          - C(drain) lets requests that are there end, and sends no new ones. A single writer stays the writer.
+          - C(maint) drains, waits, then ends what is left, and moves the writer.
+        type: str
+        choices: [ready, drain, maint]
+        default: ready
+  drain_seconds:
+    description:
+      - How long requests may take to end before C(maint) ends them. Connections of mode C(tcp) are not waited for.
+    type: int
+    default: 30
+  socket:
+    description: HAProxy's socket for administration.
+    type: path
+    default: /run/haproxy/admin.sock
+"""
+
+EXAMPLES = r"""
+- name: Send nothing to a controller that will be rebooted
+  skywright.cloud.haproxy_server:
+    servers:
+      - {name: controller1, state: maint}
+"""
+
+RETURN = r"""
+results:
+  description: One entry a server, with its name as C(id).
+  returned: always
+  type: list
+  elements: dict
+commands:
+  description: The commands that changed something.
+  returned: always
+  type: list
+  elements: list
+"""
+
+import csv
+import socket
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, converge
+
+ARGUMENT_SPEC = {
+    "servers": {
+        "type": "list",
+        "elements": "dict",
+        "required": True,
+        "options": {
+            "name": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["ready", "drain", "maint"], "default": "ready"},
+        },
+    },
+    "drain_seconds": {"type": "int", "default": 30},
+    "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
+}
+SECONDS = 5
+# What an administrator ordered, as HAProxy writes it; other bits are its own doing.
+MAINT, DRAIN = 0x01, 0x08
+
+
+class Balancer:
+    """The local HAProxy."""
+
+    def __init__(self, path, drain_seconds):
+        self.path = path
+        self.drain_seconds = drain_seconds
+        self.commands = []
+
+    def _ask(self, *commands):
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(SECONDS)
+            connection.connect(self.path)
+            connection.sendall("; ".join(commands).encode() + b"\n")
+            return b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
+
+    def read(self, _items):
+        """Read what was ordered for each server."""
+        backends = {}
+        for line in self._ask("show servers state").splitlines():
+            fields = line.split()
+            if len(fields) > 6 and fields[0].isdigit():
+                backends.setdefault(fields[3], {})[fields[1]] = _state(int(fields[6]))
+        return {name: {"backends": states} for name, states in backends.items()}
+
+    @staticmethod
+    def want(item, have):
+        """Tell what is to be ordered, in all backends."""
+        if have is None:
+            raise ItemError("no backend of this HAProxy has such a server")
+        return {"backends": dict.fromkeys(have["backends"], item["state"])}
+
+    def apply(self, steps):
+        """Drain all that is to be drained, wait once, then give the rest of the orders."""
+        leaving = [step for step in steps if step.item["state"] == "maint"]
+        errors = self._order(leaving, "drain")
+        self._wait([step.id for step in leaving])
+        return {**errors, **self._order(steps)}
+
+    def _order(self, steps, state=None):
+        errors = {}
+        for step in steps:
+            for backend in step.want["backends"]:
+                command = f"set server {backend}/{step.id} state {state or step.item['state']}"
+                self.commands.append(command.split())
+                answer = self._ask(command).strip()
+                if answer:
+                    errors[step.id] = answer
+        return errors
+
+    def _wait(self, names):
+        deadline = time.monotonic() + self.drain_seconds
+        while names and self._requests(names) and time.monotonic() < deadline:
+            time.sleep(0.2)
+
+    def _requests(self, names):
+        rows = csv.DictReader(self._ask("show stat").lstrip("# ").splitlines())
+        return sum(int(row["scur"]) for row in rows if row["svname"] in names and row["mode"] == "http")
+
+
+def _state(ordered):
+    if ordered & MAINT:
+        return "maint"
+    return "drain" if ordered & DRAIN else "ready"
+
+
+def main():
+    """Converge the servers."""
+    module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
+    balancer = Balancer(module.params["socket"], module.params["drain_seconds"])
+    converge(
+        module,
+        items=[dict(server, id=server["name"]) for server in module.params["servers"]],
+        read=balancer.read,
+        want=balancer.want,
+        apply=balancer.apply,
+        status=lambda want: next(iter(want["backends"].values())),
+        commands=balancer.commands,
+    )
+
+
+if __name__ == "__main__":
+    main()
