@@ -45,7 +45,7 @@ def plan(facts: dict, groups: dict[str, list[str]], hosts: dict[str, dict]) -> d
     management = ipaddress.ip_interface(facts["management_address"])
     switched = {*groups["computes"], *groups["networks"]}
     return {
-        "name": "ha",
+        "name": "overcloud",
         "virtual_address": f"{management.network.network_address + 9}/{management.network.prefixlen}",
         "interface": "host0",
         "key": facts["key"],
