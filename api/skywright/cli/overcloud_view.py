@@ -23,7 +23,7 @@ COLORS = {"deployed": "green", "failed": "red"}
 
 def show_all(console: Console) -> None:
     """A table of the overclouds."""
-    table = Table("Overcloud", "State", "Address", "Controllers", "Computes", "Networks", "Deployed", "Problems")
+    table = Table("Overcloud", "State", "Address", "Hosts", "Deployed", "Problems")
     for cloud in Api().request("GET", "/overclouds")["overclouds"]:
         plan, problems = cloud["plan"], cloud["problems"]
         color = COLORS.get(cloud["state"], "yellow")
@@ -31,8 +31,8 @@ def show_all(console: Console) -> None:
             cloud["name"],
             f"[{color}]{cloud['state']}[/]",
             plan["virtual_address"].partition("/")[0],
-            *(str(len(plan["roles"][role])) for role in ("controllers", "computes", "networks")),
-            (cloud["deployed_at"] or "never")[:19].replace("T", " "),
+            str(len(plan["hosts"])),
+            (cloud["deployed_at"] or "never")[:16].replace("T", " "),
             "never looked" if problems is None else str(len(problems)),
         )
     console.print(table)
@@ -136,7 +136,8 @@ def show_changes(console: Console, job: dict[str, Any]) -> int:
         console.print(f"[bold]{escape(stage)}[/]")
         for task, hosts in found["tasks"].items():
             changes += 1
-            console.print(f"  [yellow]~[/] {escape(task)} [dim]({escape(', '.join(hosts))})[/]", highlight=False)
+            text = f"  [yellow]~[/] {escape(task)} [dim]({escape(', '.join(sorted(hosts)))})[/]"
+            console.print(text, soft_wrap=True, highlight=False)
         for host, text in found["failures"]:
             told = f"  [magenta]?[/] {escape(host)}: what follows cannot be foretold: {escape(text)}"
             console.print(told, soft_wrap=True, highlight=False)

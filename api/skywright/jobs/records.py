@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 REFERENCE = "$secret"
 # Fields that hold what users say to their servers, and URLs that allow to read an image.
 SECRET_FIELDS = frozenset({"config_drive", "url"})
-CODE = ("playbooks/cloud", "playbooks/operator", "roles", "plugins")
+CODE = ("playbooks", "roles", "plugins")
 LEFT_SECONDS = 3600.0
 
 
