@@ -6,7 +6,7 @@ from typing import Any
 from skywright.jobs.overcloud_plan import Plan
 
 CERTIFICATE_DAYS = 14
-SILENT = "it does not answer"
+SILENT = "no answer"
 # What HAProxy calls a server that gets requests; one in maintenance was put there by somebody.
 SERVING = ("UP", "no check", "MAINT", "DRAIN")
 
@@ -16,11 +16,12 @@ Reports = Mapping[str, Mapping[str, Any] | None]
 def problems(plan: Plan, reports: Reports) -> list[str]:
     """All that is not as it shall be."""
     controllers = [name for name in plan.roles.controllers if reports.get(name)]
-    found = []
+    told: dict[str, list[str]] = {}  # by whom: what several hosts say is one problem
     for name in plan.hosts:
         report = reports.get(name)
-        found += [f"{name}: {text}" for text in _of_host(report, len(plan.roles.controllers))] if report else []
-        found += [] if report else [f"{name}: {SILENT}"]
+        for text in _of_host(report, len(plan.roles.controllers)) if report else [SILENT]:
+            told.setdefault(text, []).append(name)
+    found = [f"{', '.join(names)}: {text}" for text, names in told.items()]
     return [*found, *_of_virtual_address(holders(reports), controllers), *_of_databases(reports)]
 
 
