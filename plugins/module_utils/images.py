@@ -15,6 +15,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.files import read_
 from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
 
 CHUNK = 1024 * 1024
+TRIES = 3
 
 
 class Cache:
@@ -79,23 +80,35 @@ class Cache:
         # Loading these costs more than looking into the cache.
         import http.client  # noqa: PLC0415
         import urllib.error  # noqa: PLC0415
+
+        deadline = time.monotonic() + self.timeout
+        for attempt in range(1, TRIES + 1):
+            try:
+                self._fetch(item, path, deadline)
+                return
+            except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
+                # The controller that gives it may have died just now; then another one does.
+                final = item["url"].startswith("file:") or 400 <= getattr(error, "code", 0) < 500
+                if final or attempt == TRIES or time.monotonic() > deadline:
+                    raise ItemError(f"cannot download the image: {error}") from error
+                time.sleep(attempt)
+            except OSError as error:
+                raise ItemError(f"cannot store the image in {self.directory}: {error.strerror or error}") from error
+
+    def _fetch(self, item, path, deadline):
+        import http.client  # noqa: PLC0415
         import urllib.request  # noqa: PLC0415
 
         algorithm, digest = self._digest(item["checksum"])
-        deadline = time.monotonic() + self.timeout
-        try:
-            source = urllib.request.urlopen(_checked_url(item["url"]), timeout=30)
-            with source, open(path, "wb") as target:
-                while chunk := source.read(CHUNK):
-                    target.write(chunk)
-                    if algorithm:
-                        algorithm.update(chunk)
-                    if time.monotonic() > deadline:
-                        raise ItemError(f"the download did not end within {self.timeout} seconds")
-        except (urllib.error.URLError, http.client.HTTPException) as error:
-            raise ItemError(f"cannot download the image: {error}") from error
-        except OSError as error:
-            raise ItemError(f"cannot store the image in {self.directory}: {error.strerror or error}") from error
+        with urllib.request.urlopen(_checked_url(item["url"]), timeout=30) as source, open(path, "wb") as target:
+            while chunk := source.read(CHUNK):
+                target.write(chunk)
+                if algorithm:
+                    algorithm.update(chunk)
+                if time.monotonic() > deadline:
+                    raise ItemError(f"the download did not end within {self.timeout} seconds")
+            if getattr(source, "length", None):
+                raise http.client.IncompleteRead(b"", source.length)
         if algorithm and algorithm.hexdigest() != digest:
             raise ItemError("the downloaded image does not have the promised checksum")
 

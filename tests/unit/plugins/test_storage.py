@@ -3,9 +3,11 @@
 import base64
 import errno
 import hashlib
+import http.server
 import json
 import shutil
 import struct
+import threading
 from pathlib import Path
 
 import pytest
@@ -71,6 +73,40 @@ def host(tmp_path, programs):
             return sorted(str(path) for root in roots if root.exists() for path in root.rglob("*"))
 
     return Host()
+
+
+@pytest.fixture
+def faltering(monkeypatch):
+    """A web server that breaks off after half of the data, so many times as is said."""
+    content, broken = qcow2(64), []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content[: len(content) // 2] if broken.pop() else content)
+
+        def log_message(self, *_):
+            pass
+
+    monkeypatch.setattr(images.time, "sleep", lambda seconds: None)
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/image", broken
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.parametrize(("breaks", "works"), [(2, True), (3, False)])
+def test_a_download_that_breaks_off_is_tried_again(run_module, host, faltering, breaks, works):
+    url, broken = faltering
+    broken += [False, *[True] * breaks]
+    answer = run_module(image_cache.main, host.images(host.image(url=url)))
+    assert answer.get("failed", False) is not works
+    assert works or "cannot download" in answer["by_id"][IMAGE]["error"]
+    assert (host.cache / f"{IMAGE}.qcow2").exists() is works
 
 
 def test_image_is_downloaded_checked_and_left_alone_afterwards(run_module, host):
