@@ -136,7 +136,7 @@ def show_changes(console: Console, job: dict[str, Any]) -> int:
         console.print(f"[bold]{escape(stage)}[/]")
         for task, hosts in found["tasks"].items():
             changes += 1
-            text = f"  [yellow]~[/] {escape(task)} [dim]({escape(', '.join(sorted(hosts)))})[/]"
+            text = f"  [yellow]~[/] {escape(task)} [dim]({escape(', '.join(sorted(set(hosts))))})[/]"
             console.print(text, soft_wrap=True, highlight=False)
         for host, text in found["failures"]:
             told = f"  [magenta]?[/] {escape(host)}: what follows cannot be foretold: {escape(text)}"
