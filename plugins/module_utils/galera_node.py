@@ -132,8 +132,8 @@ class Node:
 
     def place(self, facts):
         """Add to the facts of a node that is stopped how far its data really is."""
-        if facts["partial"] or not os.path.isdir(os.path.join(self.data, "mysql")):
-            return {**facts, "partial": True, "position": None}
+        if facts["partial"] or self._is_empty():
+            return {**facts, "partial": facts["partial"] or bool(facts["databases"]), "position": None}
         if facts["position"] and facts["position"]["seqno"] >= 0:
             return facts
         try:
@@ -155,19 +155,28 @@ class Node:
         self.runner.write(["cp", "--archive", "--reflink=auto", f"--target-directory={place}", *paths], timeout=1800)
         return place
 
+    def _is_empty(self):
+        return not os.path.isdir(os.path.join(self.data, "mysql"))
+
+    def _prepare(self):
+        """Give the service a beginning: what it needs to start at all, and all attempts that it has."""
+        if self._is_empty():
+            self.runner.write(["mariadb-install-db", "--user=mysql", "--auth-root-authentication-method=socket"], 120)
+        self.runner.write(["systemctl", "reset-failed", UNIT])
+
     def bootstrap(self, position, seconds):
         """Begin a cluster with the data of this node."""
         if position:
             path = os.path.join(self.data, "grastate.dat")
             write_text(path, state_text(position["uuid"]), mode=0o660)
             shutil.chown(path, "mysql", "mysql")
-        self.runner.write(["systemctl", "reset-failed", UNIT])
+        self._prepare()
         self.runner.write(["galera_new_cluster"], timeout=seconds)
         self.wait_synced(seconds)
 
     def start(self, seconds):
         """Start the server, which joins the cluster that it finds, and wait until it is up to date."""
-        self.runner.write(["systemctl", "reset-failed", UNIT])
+        self._prepare()
         self.runner.write(["systemctl", "start", "--no-block", UNIT])
         self.wait_synced(seconds)
 

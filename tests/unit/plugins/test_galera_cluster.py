@@ -51,6 +51,9 @@ class Host:
         self.sent.append("bootstrap")
         self.runs()
 
+    def install(self, _argv):
+        self.sent.append("install")
+
     def galera_recovery(self, _argv):
         if self.position is None:
             raise ItemError("galera_recovery failed (1): the log is corrupt")
@@ -70,6 +73,7 @@ def host(tmp_path, programs, monkeypatch):
     there = Host(tmp_path)
     names = ("systemctl", "galera_new_cluster", "galera_recovery", "cp")
     programs.update({name: getattr(there, name) for name in names})
+    programs["mariadb-install-db"] = there.install
 
     class Answers:
         def __enter__(self):
@@ -116,6 +120,19 @@ def test_check_mode_predicts_and_touches_nothing(bring, host):
     assert host.sent == []
     host.runs()
     assert [bring(state, check=True)["changed"] for state in ("joined", "bootstrapped", "stopped")] == [False] * 3
+
+
+def test_a_node_with_an_empty_disk_joins(bring, host):
+    (host.data / "mysql").rmdir()
+    node = bring("stopped")["node"]
+    assert (node["position"], node["partial"], node["error"]) == (None, False, None)
+    assert bring("joined")["changed"]
+    assert host.sent == ["install", "reset-failed", "start"]
+
+
+def test_databases_without_the_servers_own_are_not_whole(bring, host):
+    (host.data / "mysql").rename(host.data / "skywright")
+    assert bring("stopped")["node"]["partial"]
 
 
 def test_a_frozen_server_is_killed_and_joins(bring, host):
