@@ -15,14 +15,16 @@ def host_certificates(hosts, hostvars, service=()):
     """List the certificates of hosts, for all names and addresses they go by, and that of the virtual address."""
     if SERVICE in hosts:
         raise AnsibleFilterError(f"no host can be called {SERVICE}: the virtual address's certificate is")
-    wanted = {host: [host, *_aliases(host, hostvars[host])] for host in hosts}
+    wanted = {host: [host, *_aliases(host, hostvars[host], service)] for host in hosts}
     if service:
         wanted[SERVICE] = service
     return [_certificate(name, alternatives) for name, alternatives in wanted.items()]
 
 
-def _aliases(host, variables):
-    return [variables.get("ansible_host", host), *variables.get("certificates_aliases", [])]
+def _aliases(host, variables, service):
+    # What HAProxy passes on without looking into it, the database, is met at the virtual address, too.
+    also = service if "controllers" in variables.get("group_names", []) else []
+    return [variables.get("ansible_host", host), *variables.get("certificates_aliases", []), *also]
 
 
 def _certificate(name, alternatives):

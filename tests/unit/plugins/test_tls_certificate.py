@@ -233,5 +233,7 @@ def test_hosts_are_known_by_their_name_and_all_their_addresses():
     assert first == {**expected, "combined": False}
     assert second["names"] == ["host2", "host2.example"]
     assert service == {"id": "service", "names": ["cloud"], "addresses": ["10.0.0.9"], "combined": True}
+    controller, _ = host_certificates(["host1"], {"host1": {"group_names": ["controllers"]}}, ["10.0.0.9"])
+    assert (controller["names"], controller["addresses"]) == (["host1"], ["10.0.0.9"])
     with pytest.raises(AnsibleFilterError):
         host_certificates(["service"], {"service": {}})
