@@ -40,9 +40,14 @@ def is_primary(status):
     return status.get("wsrep_cluster_status") == "Primary"
 
 
+def is_ready(status):
+    """Whether a node with this status takes part; one that lost the cluster while it gave its data never does again."""
+    return is_primary(status) and status.get("wsrep_ready") == "ON"
+
+
 def is_synced(status):
     """Whether a node with this status is up to date and takes writes."""
-    return is_primary(status) and status.get("wsrep_ready") == "ON" and status.get("wsrep_local_state") == SYNCED
+    return is_ready(status) and status.get("wsrep_local_state") == SYNCED
 
 
 def decide(nodes, without=()):

@@ -89,7 +89,7 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.caller import end_with_caller
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
-from ansible_collections.skywright.cloud.plugins.module_utils.galera import is_primary
+from ansible_collections.skywright.cloud.plugins.module_utils.galera import is_ready
 from ansible_collections.skywright.cloud.plugins.module_utils.galera_node import Node, answers, wait
 
 ARGUMENT_SPEC = {
@@ -125,15 +125,15 @@ def bootstrap(node, params, facts):
 
 
 def finds_back(node, params):
-    """Whether a server that runs comes back into the cluster by itself; one that does not know of it never will."""
-    return not is_stale(params) and wait(lambda: is_primary(node.status()[1]), PATIENCE_SECONDS)
+    """Whether a server that runs takes part in the cluster soon; one that does not know of it never will."""
+    return wait(lambda: is_ready(node.status()[1]), 0 if is_stale(params) else PATIENCE_SECONDS)
 
 
 def join(node, params, facts):
     """Start the node, or help it back."""
     if facts["error"]:
         node.kill()
-    elif facts["unit"] == "active" and not facts["primary"] and not finds_back(node, params):
+    elif facts["unit"] == "active" and not finds_back(node, params):
         node.halt()
     node.start(params["timeout"])
     return {}

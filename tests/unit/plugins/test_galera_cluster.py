@@ -142,10 +142,17 @@ def test_a_frozen_server_is_killed_and_joins(bring, host):
     assert host.sent == ["kill", "reset-failed", "start"]
 
 
-def test_a_server_that_stays_cut_off_is_started_anew(bring, host):
-    host.runs(ALONE)
+@pytest.mark.parametrize("status", [ALONE, {**SYNCED, "wsrep_ready": "OFF", "wsrep_local_state": "2"}])
+def test_a_server_that_stays_cut_off_is_started_anew(bring, host, status):
+    host.runs(status)
     assert bring("joined")["node"]["synced"]
     assert host.sent == ["stop", "reset-failed", "start"]
+
+
+def test_a_node_that_gives_its_data_is_waited_for(bring, host):
+    host.runs({**SYNCED, "wsrep_local_state": "2"})
+    assert bring("joined")["changed"]
+    assert "stop" not in host.sent
 
 
 def test_a_node_that_finds_no_cluster_fails(bring, host):
