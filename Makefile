@@ -9,7 +9,10 @@ DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck busybox curl i
 # Servers that tests start for themselves: installing them must not start the machine's own.
 TEST_SERVERS := mariadb-server-core rabbitmq-server
 
-.PHONY: help cloud test lint unit distributed lab-test molecule overcloud faults sanity bench down clean
+# Molecule scenarios on the hosts of inventories/ha; all others are on the lab's.
+HA_SCENARIOS := certificates chrony controller galera haproxy keepalived memcached rabbitmq
+
+.PHONY: help cloud test lint unit distributed lab-test molecule ha-hosts overcloud faults test-ha sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +20,7 @@ help: ## List the targets
 cloud: $(VENV)/.ready ## Make this machine a two-host cloud and boot a server on each host
 	@$(BIN)/skywright up
 
-test: lint unit distributed lab-test molecule ## Run every test (makes the cloud if there is none)
+test: lint unit distributed lab-test molecule ## Run the tests (makes the cloud if there is none); see also test-ha
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check
@@ -36,16 +39,23 @@ lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
 	$(BIN)/pytest -q -n 2 --dist loadfile -m "not alone" tests/lab
 	$(BIN)/pytest -q -m alone tests/lab
 
-molecule: $(VENV)/.ready-dev cloud ## Run every role's Molecule scenario on the lab's hosts
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all
+molecule: $(VENV)/.ready-dev cloud ## Run the Molecule scenarios of the roles for computes and networks, on the lab's hosts
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all $(addprefix --exclude ,$(HA_SCENARIOS))
 
-overcloud: cloud ## Deploy a highly available cloud: three controllers and two computes, on hosts of its own
+ha-hosts: $(VENV)/.ready # Three controllers and two computes, beside the lab's hosts
 	$(BIN)/ansible-playbook -i inventories/ha playbooks/lab.yml
+
+overcloud: cloud ha-hosts ## Deploy a highly available cloud: three controllers and two computes, on hosts of its own
 	inventories/ha/hosts.py --plan > var/ha/plan.yml
 	$(BIN)/skywright overcloud deploy --accept-host-keys var/ha/plan.yml
 
-faults: overcloud ## Break the highly available cloud in every way, while clients use it: a table, and var/faults.json
+faults: $(VENV)/.ready-dev overcloud ## Break the highly available cloud in every way, while clients use it: a table, and var/faults.json
 	$(BIN)/pytest -q tests/faults
+
+test-ha: $(VENV)/.ready-dev ha-hosts ## Run the controllers' Molecule scenarios, then deploy a highly available cloud and break it a little
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test $(addprefix --scenario-name ,$(HA_SCENARIOS))
+	$(MAKE) overcloud
+	$(BIN)/pytest -q -m quick tests/faults
 
 sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
 	# Outside the checkout, where git would hide it from ansible-test.
