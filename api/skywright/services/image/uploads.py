@@ -11,6 +11,7 @@ from starlette.requests import ClientDisconnect
 from skywright.cloud import Cloud
 from skywright.db import utcnow
 from skywright.db.image import Image
+from skywright.errors import Unavailable
 from skywright.http import ApiError, BadRequest, Conflict, Router, TooLarge
 from skywright.http.router import request_context
 from skywright.services.image.access import own_image
@@ -53,8 +54,11 @@ async def _receive(request: Request, image_id: str, status: str) -> Response:
                 await run_in_threadpool(upload.close)
     except ClientDisconnect:
         return Response(status_code=400)  # nobody reads it
-    except ApiError:
+    except ApiError as error:
         await body.drain()
+        if isinstance(error, Unavailable):
+            # Clients answer 503 by sending again, what is left of their file: nothing, which would be the image then.
+            raise ApiError(error.message, status=500) from error
         raise
     return Response(status_code=204)
 
