@@ -12,9 +12,10 @@ PYTHON = [3, 9]
 CLOCK_SECONDS = 10
 DISK_GIB = 5
 MEMORY_MIB = {"controllers": 2000, "computes": 1000, "networks": 500}
+OURS = "skywright"  # what programs of this project begin with, as far as the kernel keeps their names
 # What the services of a controller listen on, and the programs that do so when they are there already.
 PORTS = {
-    **{port: {"haproxy", "python", "python3", "skywright"} for port in (5000, 8000, 8774, 9292, 9696)},
+    **{port: {"haproxy", "python", "python3"} for port in (5000, 8000, 8774, 9292, 9696)},
     3306: {"mariadbd", "haproxy"},
     4444: {"mariadbd", "socat", "rsync"},
     4567: {"mariadbd"},
@@ -24,7 +25,7 @@ PORTS = {
     25672: {"beam.smp"},
     4369: {"epmd", "systemd", "beam.smp"},
     8404: {"haproxy"},
-    9200: {"systemd", "python3"},
+    9200: {"systemd"},
     11211: {"memcached"},
 }
 
@@ -86,9 +87,10 @@ def _alone(host):
 def _ports(listeners):
     for port in sorted({entry["port"] for entry in listeners} & PORTS.keys()):
         # Whoever listens only to itself is in nobody's way but of the services that bind to every address.
-        others = {entry["program"] for entry in listeners if entry["port"] == port} - PORTS[port]
+        programs = {str(entry["program"]) for entry in listeners if entry["port"] == port} - PORTS[port]
+        others = sorted(program for program in programs if not program.startswith(OURS))
         if others:
-            yield f"port {port} is taken by {', '.join(sorted(map(str, others)))}"
+            yield f"port {port} is taken by {', '.join(others)}"
 
 
 def _network(host, interface):

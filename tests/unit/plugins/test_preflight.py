@@ -137,6 +137,7 @@ def test_what_is_deployed_is_in_nobodys_way():
     found[0]["facts"]["listeners"] += [
         {"address": "10.0.0.11", "port": 3306, "program": "mariadbd"},
         {"address": "10.0.0.9", "port": 3306, "program": "haproxy"},
+        {"address": "10.0.0.11", "port": 9200, "program": "skywright-galer"},
     ]
     found[0]["facts"]["interfaces"]["eth0"]["addresses"].append("10.0.0.9/24")
     found[1]["facts"]["holders"] = ["52:54:00:00:00:01"]
