@@ -12,6 +12,7 @@ NOTHING = {
     "synced": False,
     "position": None,
     "uuid": None,
+    "exact": False,
     "sound": False,
     "safe": False,
     "partial": False,
@@ -32,7 +33,7 @@ def galera_nodes(registered):
 
 
 def galera_decision(registered, without=()):
-    """Tell how the cluster gets or stays up: {action: join, bootstrap or refuse, node, reason, position}."""
+    """Tell how the cluster gets or stays up: {action, node, reason, position}."""
     nodes = galera_nodes(registered)
     unknown = sorted(set(without) - {node["name"] for node in nodes})
     if unknown:

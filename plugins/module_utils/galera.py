@@ -51,11 +51,12 @@ def is_synced(status):
 
 
 def decide(nodes, without=()):
-    """Tell how the cluster gets (or stays) up: {action: join, bootstrap or refuse, node, reason}.
+    """Tell how the cluster gets (or stays) up: {action: join, examine, bootstrap or refuse, node, reason}.
 
-    A node is {name, error, primary, synced, uuid, position: {uuid, seqno} or None, sound, safe, partial, databases}:
+    A node has a name, primary, synced and uuid as its server says them, and:
     error      why nothing is known of it (it cannot be reached, its data cannot be read), or None
-    position   how far its data is; None if it never was in a cluster
+    position   how far its data is, {uuid, seqno}; None if it never was in a cluster
+    exact      whether the position is certain; else the node is to be stopped and examined
     sound      whether the provider vouches for the data; it does not for a node that it found to differ from the others
     safe       whether it was the last one to leave
     partial    whether a transfer of another node's data broke off
@@ -71,6 +72,14 @@ def decide(nodes, without=()):
         reasons = "; ".join(f"{node['name']}: {node['error']}" for node in unknown)
         return _refuse(f"how far these nodes' data is cannot be told: {reasons}", unknown)
     placed = [node for node in known if node["position"]]
+    if len({node["position"]["uuid"] for node in placed}) > 1:
+        return _refuse(f"the nodes' data comes from different clusters: {_positions(placed)}", placed)
+    guessed = [node for node in known if not node["exact"]]
+    if guessed:
+        reason = (
+            f"no node is alive, and how far the data of {_names(guessed)} is can be told only when they are stopped"
+        )
+        return {"action": "examine", "node": None, "reason": reason}
     return _continue(placed) if placed else _begin([node for node in known if not node["partial"]])
 
 
@@ -83,8 +92,6 @@ def _join(alive):
 
 def _continue(placed):
     """Begin with the node that is furthest of those that were in a cluster."""
-    if len({node["position"]["uuid"] for node in placed}) > 1:
-        return _refuse(f"the nodes' data comes from different clusters: {_positions(placed)}", placed)
     last = max(node["position"]["seqno"] for node in placed)
     ahead = [node for node in placed if node["position"]["seqno"] == last]
     sound = [node for node in ahead if node["sound"]]

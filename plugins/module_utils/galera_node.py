@@ -106,6 +106,7 @@ class Node:
             "synced": is_synced(status),
             "uuid": status.get("wsrep_cluster_state_uuid") or state["uuid"],
             "position": {"uuid": state["uuid"], "seqno": state["seqno"]} if known else None,
+            "exact": known and state["seqno"] >= 0,
             "sound": known or text is None,
             "safe": state["safe"],
             "partial": os.path.exists(os.path.join(self.data, "sst_in_progress")),
@@ -132,10 +133,11 @@ class Node:
 
     def place(self, facts):
         """Add to the facts of a node that is stopped how far its data really is."""
+        if facts["exact"]:
+            return facts
+        facts = {**facts, "exact": True}
         if facts["partial"] or self._is_empty():
             return {**facts, "partial": facts["partial"] or bool(facts["databases"]), "position": None}
-        if facts["position"] and facts["position"]["seqno"] >= 0:
-            return facts
         try:
             return {**facts, "position": recovered(self.runner.read(["galera_recovery"], timeout=600))}
         except (ItemError, ValueError) as error:

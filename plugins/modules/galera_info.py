@@ -44,6 +44,7 @@ node:
     synced: true
     uuid: 4bbf71fb-c538-11f0-9ad8-6b4a2b1c33ef
     position: {uuid: 4bbf71fb-c538-11f0-9ad8-6b4a2b1c33ef, seqno: -1}
+    exact: false
     sound: true
     safe: false
     partial: false

@@ -20,15 +20,24 @@ GRASTATE = "# GALERA saved state\nversion: 2.1\nuuid:    {}\nseqno:   {}\nsafe_t
 def node(name, seqno=None, uuid=A, **facts):
     position = None if seqno is None else {"uuid": uuid, "seqno": seqno}
     known = {"error": None, "primary": False, "synced": False, "uuid": uuid, "position": position}
-    return {**known, "sound": True, "safe": False, "partial": False, "databases": [], "name": name, **facts}
+    return {
+        **known,
+        "exact": True,
+        "sound": True,
+        "safe": False,
+        "partial": False,
+        "databases": [],
+        "name": name,
+        **facts,
+    }
 
 
 def alive(name, uuid=A, synced=True):
-    return node(name, -1, uuid, primary=True, synced=synced)
+    return node(name, -1, uuid, primary=True, synced=synced, exact=False)
 
 
 def away(name):
-    return node(name, error="it cannot be reached: no route to host", uuid=None, sound=False)
+    return node(name, error="it cannot be reached: no route to host", uuid=None, exact=False, sound=False)
 
 
 DATA = {"databases": ["skywright"]}
@@ -62,12 +71,32 @@ def test_what_is_certain_is_done(nodes, action, name):
     assert decision["reason"]
 
 
+def guessed(name, *position, **facts):
+    return node(name, *position, exact=False, **facts)
+
+
+EXAMINED = {
+    "all crashed": [guessed("a", -1), guessed("b", -1), guessed("c", -1)],
+    "one crashed, which may be further": [node("a", 9), guessed("b", -1), node("c", 9)],
+    "all lost their marks": [guessed("a", **DATA), guessed("b", **DATA), guessed("c", **DATA)],
+    "all are marked as differing": [guessed("a", sound=False), guessed("b", sound=False)],
+    "all are new": [guessed("a"), guessed("b"), guessed("c")],
+}
+
+
+@pytest.mark.parametrize("nodes", EXAMINED.values(), ids=EXAMINED.keys())
+def test_what_is_not_known_yet_is_neither_done_nor_refused(nodes):
+    assert decide(nodes)["action"] == "examine"
+
+
 REFUSED = {
     "one cannot be reached": ([node("a", 9), node("b", 9), away("c")], "c: it cannot be reached: no route"),
     "none can be reached": ([away("a"), away("b"), away("c")], "a: it cannot"),
     "new ones, and one cannot be reached": ([node("a"), away("b")], "b: it cannot"),
     "data cannot be read": ([node("a", 9), node("b", 9, error="its data cannot be read: corrupt")], "corrupt"),
     "two histories": ([node("a", 9), node("b", 9, uuid=B), node("c", 9)], f"different clusters: a ({A}:9), b ({B}:9)"),
+    "two histories, and one crashed": ([node("a", 9), guessed("b", -1, B)], "different clusters"),
+    "one crashed, and one cannot be reached": ([guessed("a", -1), away("b")], "b: it cannot be reached"),
     "two clusters are alive": ([alive("a"), alive("b", uuid=B)], "two clusters are alive"),
     "several were used alone": ([node("a", **DATA), node("b", **DATA)], "a (['skywright']), b (['skywright'])"),
     "the furthest differs": ([node("a", 9, sound=False), node("b", 8), node("c", 8)], "marked as differing"),
