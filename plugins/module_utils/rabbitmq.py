@@ -42,6 +42,11 @@ rabbit_json:encode(case rabbit:is_running() of
       permissions => rabbit_definitions:list_permissions(), policies => rabbit_definitions:list_policies()}
 end).
 """
+# Not every node has a copy of every table.
+FORCE = """
+Tables = fun(N) -> rpc:call(N, mnesia, system_info, [local_tables]) -- [schema] end,
+[rpc:call(N, lists, foreach, [fun mnesia:force_load_table/1, Tables(N)], 30000) || N <- [node() | nodes()]], <<"[]">>.
+"""
 # Each write says by itself what became of it.
 WRITES = """
 Ok = fun(ok) -> true; ({ok, _}) -> true; (L) -> is_list(L) end,
@@ -133,11 +138,16 @@ class Cluster:
         """What there is in the cluster; C(running) is missing if the node does not run yet."""
         listed = "[" + ", ".join(map(atom, self.nodes)) + "]"
         code = STATE % {"nodes": listed, "replicas": min(QUORUM, len(self.nodes))}
-        return self._eval(code, self.runner.read)
+        try:
+            return self._eval(code, self.runner.read)
+        except ItemError as error:
+            if "Target node is not running" in str(error):  # which is what it says of any that it cannot reach
+                raise ItemError(f"{self._node} cannot be reached") from error
+            raise
 
     def force(self):
-        """Let the starting node take what it has for the newest, and not wait for others."""
-        self._eval('rabbit_table:force_load(), <<"[]">>.', self.runner.write)
+        """Let the starting nodes take what they have for the newest, and not wait for others."""
+        self._eval(FORCE, self.runner.write)
 
     def change(self, writes):
         """Do C(writes), pairs of a name and a call, one after another; return what failed."""
