@@ -59,14 +59,10 @@ class Replicas:
         waiting = {asyncio.create_task(self._push(peer, image_id, content)) for peer in peers}
         _pushes.update(waiting)
         for task in waiting:
-            task.add_done_callback(_pushes.discard)
+            task.add_done_callback(_pushed)
         while lacking > 0 and waiting:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-            for task in done:
-                if (error := task.exception()) is None:
-                    lacking -= 1
-                else:
-                    log.warning("image %s: a controller does not take its data: %r", image_id, error)
+            lacking -= sum(task.exception() is None for task in done)
         if lacking > 0:
             raise Unavailable("Too few controllers can keep the image's data at the moment. Try again.")
 
@@ -132,6 +128,12 @@ class Replicas:
     def _url(self, peer: str, method: str, image_id: str, digest: str) -> str:
         path = replica_path(image_id, digest)
         return peer + Signatures(self._settings.key_dir).sign(path, method=method)
+
+
+def _pushed(task: asyncio.Task[None]) -> None:
+    _pushes.discard(task)
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.warning("a controller does not take an image's data: %r", error)
 
 
 def _client() -> httpx.AsyncClient:

@@ -5,7 +5,6 @@ been given different data for one image: which counts is in the database. Whoeve
 frees itself when its process dies.
 """
 
-import contextlib
 import errno
 import fcntl
 import hashlib
@@ -14,7 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from skywright.http import Conflict, TooLarge
+from skywright.http import ApiError, Conflict, TooLarge
 from skywright.services.image.inspection import Inspection
 
 DIGITS = 32  # of the hash, in a file's name
@@ -108,8 +107,12 @@ class Upload:
 
     def keep(self, path: Path) -> None:
         """Put the data in its place, whole, at once. The image stays locked."""
-        with contextlib.suppress(FileExistsError):  # the same data, since its hash is in the name
+        try:
             os.link(self._path, path)
+        except FileNotFoundError as error:
+            raise ApiError("The image was deleted while its data was uploaded.", status=410) from error
+        except FileExistsError:
+            pass  # the same data, since its hash is in the name
         _sync_directory(path.parent)
 
     def close(self) -> None:
