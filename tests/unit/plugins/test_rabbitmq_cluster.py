@@ -244,13 +244,20 @@ def test_check_mode_never_forces_anything(run_module, dead):
     assert dead.sent == []
 
 
-def test_a_broker_that_cannot_be_asked_is_an_error_of_every_item(run_module, broker, programs):
+@pytest.mark.parametrize(
+    ("said", "told"),
+    [
+        ("no answer", "no answer"),
+        ("Most common reasons: ... * Target node is not running ...", f"{A} cannot be reached"),
+    ],
+)
+def test_a_broker_that_cannot_be_asked_is_an_error_of_every_item(run_module, broker, programs, said, told):
     def fails(argv):
-        raise ItemError("no answer")
+        raise ItemError(said)
 
     programs["rabbitmqctl"] = fails
     answer = run_module(rabbitmq_cluster.main, ARGS)
-    assert {result["error"] for result in answer["results"]} == {"no answer"}
+    assert {result["error"] for result in answer["results"]} == {told}
 
 
 @pytest.mark.parametrize("name", ["rabbit", "rabbit@h'), halt().", "rabbit@a b", ""])
