@@ -22,14 +22,12 @@ from skywright.cli.failure import StepFailed
 
 CIDR, FIRST_ADDRESS = "192.168.76.0/24", "192.168.76.10"
 ACTIVE_SECONDS = 180.0
-READY_SECONDS = 120.0
+READY_SECONDS = 180.0
 GONE_SECONDS = 120.0
 REACHED = "skywright validation: reached"
 FETCH = f"""#!/bin/sh
-for try in $(seq 60); do
-  page=$(wget -q -T 2 -O - http://{FIRST_ADDRESS}/) && echo "{REACHED} $page" >/dev/console && exit
-  sleep 1
-done
+while ! page=$(timeout 5 wget -q -O - http://{FIRST_ADDRESS}/); do sleep 1; done
+echo "{REACHED} $page"
 """
 
 Undo = Callable[[], object]
@@ -59,7 +57,7 @@ def validate(cloud: Connection, guest_image: Path) -> None:
                 _until(ACTIVE_SECONDS, f"{server.name} is not ACTIVE", partial(_active, cloud, server))
         with _step("wait until the guests are ready and reach each other"):
             for number, server in enumerate(servers):
-                words = [f"ready {server.name}", *([f"{REACHED} {servers[0].name}"] if number else [])]
+                words = [f"skywright guest: ready {server.name}", *([f"{REACHED} {servers[0].name}"] if number else [])]
                 _until(
                     READY_SECONDS,
                     f"{server.name}'s console lacks {words}",
