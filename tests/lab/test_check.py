@@ -162,7 +162,9 @@ def test_check_mode_predicts_every_playbook(trial: Trial, admin: Connection, lab
         admin.network.delete_network(network)
         trial.work()
     assert lab.traces(needles) == []
-    assert trial.playbooks == {path.stem for path in (ROOT / "playbooks/cloud").glob("*.yml")}
+    # Overclouds' playbooks need hosts of their own: the Molecule scenario `controller` compares theirs.
+    every = {path.stem for path in (ROOT / "playbooks/cloud").glob("*.yml")}
+    assert trial.playbooks == {name for name in every if not name.startswith("overcloud")}
     # Were nothing changed at all, all predictions would be right.
     assert trial.changed["server", "ovs_network"] >= {"create", "update"}
     assert trial.changed["server", "dhcp_network"] >= {"create", "update"}
