@@ -13,7 +13,7 @@ from openstack.connection import Connection
 from faults.hosts import ROOT, Hosts, eventually
 
 # Where `skywright overcloud deploy` leaves it; a deployment by hand may say another place.
-CLOUDS = Path(os.environ.get("SKYWRIGHT_OVERCLOUD", ROOT / "var/overclouds/ha")) / "clouds.yaml"
+CLOUDS = Path(os.environ.get("SKYWRIGHT_OVERCLOUD", ROOT / "var/overclouds/overcloud")) / "clouds.yaml"
 COLUMNS = ("fault", "host", "down", "write_down", "recovery", "slower", "servers", "acknowledged", "lost")
 ROWS = pytest.StashKey[list[dict[str, Any]]]()
 
