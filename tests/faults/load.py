@@ -127,7 +127,7 @@ class Load:
             return
         self.created.add(server)
         status = self._settled(server)
-        if status != "ACTIVE":
+        if status != "ACTIVE" and not self._stopping.is_set():
             self.failed.append(f"{server}: {status}")
         try:
             self._http.send("DELETE", f"/servers/{server}")

@@ -59,7 +59,7 @@ def test_the_cloud_bears_it(
     assert not lost
     assert not load.failed
     assert down <= fault.seconds, load.reads.refusals[:3]
-    assert write_down <= fault.write_seconds, load.writes.refusals[:3]
+    assert write_down <= fault.seconds, load.writes.refusals[:3]
 
 
 def recover(hosts: Hosts, seconds: float) -> float:
