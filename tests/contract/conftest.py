@@ -7,6 +7,7 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openstack
 import pytest
@@ -105,3 +106,14 @@ def demo(api: Api) -> Iterator[Connection]:
 def alt(api: Api) -> Iterator[Connection]:
     with api.connect("alt", "alt") as connection:
         yield connection
+
+
+def job_ended(api: Api, connection: Connection, job_id: str) -> dict[str, Any]:
+    """The job as it is when it has ended."""
+    limit = time.monotonic() + 120
+    while time.monotonic() < limit:
+        job: dict[str, Any] = connection.session.get(f"{api.url}/v1/jobs/{job_id}").json()["job"]
+        if job["finished_at"]:
+            return job
+        time.sleep(0.1)
+    raise AssertionError("the job does not end")

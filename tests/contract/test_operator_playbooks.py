@@ -13,7 +13,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
-from contract.conftest import Api
+from contract.conftest import Api, job_ended
 from skywright.db import utcnow
 from skywright.db.jobs import Host, Job, Run
 from skywright.db.schedules import Schedule
@@ -101,16 +101,6 @@ def run(api: Api, connection: Connection, name: str, status: int = 202, **body: 
     return answer.json()["job"] if status == 202 else answer.json()["error"]["message"]
 
 
-def ended(api: Api, connection: Connection, job_id: str) -> dict[str, Any]:
-    limit = time.monotonic() + 120
-    while time.monotonic() < limit:
-        job: dict[str, Any] = connection.session.get(f"{api.url}/v1/jobs/{job_id}").json()["job"]
-        if job["finished_at"]:
-            return job
-        time.sleep(0.1)
-    raise AssertionError("the job does not end")
-
-
 def variables(tmp_path: Path, **others: Any) -> dict[str, Any]:
     return {"greeting": HOSTILE % tmp_path, "pin": SECRET, "directory": str(tmp_path), **others}
 
@@ -121,7 +111,7 @@ def test_a_playbook_runs_as_a_job_with_the_values_as_they_were_given(
     job = run(api, admin, "greet", variables=variables(tmp_path))
     assert (job["playbook"], job["action"]) == ("operator/greet", "run")
     assert job["resources"] == [{"type": "playbook", "id": "greet"}]
-    job = ended(api, admin, job["id"])
+    job = job_ended(api, admin, job["id"])
     assert (job["state"], job["error"], job["hosts"]) == ("successful", None, ["here", "there"])
     assert [(row["id"], row["status"]) for row in job["results"]] == [
         ("here", "greeted 2 times"),
@@ -134,7 +124,7 @@ def test_a_playbook_runs_as_a_job_with_the_values_as_they_were_given(
 
 
 def test_its_record_has_no_secrets_and_can_be_replayed(api: Api, admin: Connection, tmp_path: Path) -> None:
-    job = ended(api, admin, run(api, admin, "greet", variables=variables(tmp_path), hosts=["computes"])["id"])
+    job = job_ended(api, admin, run(api, admin, "greet", variables=variables(tmp_path), hosts=["computes"])["id"])
     assert job["hosts"] == ["here"]
     with api.cloud.database.read() as session:
         row = session.query(Job).filter_by(id=job["id"]).one()
@@ -154,20 +144,20 @@ def test_its_record_has_no_secrets_and_can_be_replayed(api: Api, admin: Connecti
 
 
 def test_a_host_that_fails_is_named_and_the_others_are_done(api: Api, admin: Connection) -> None:
-    job = ended(api, admin, run(api, admin, "fail")["id"])
+    job = job_ended(api, admin, run(api, admin, "fail")["id"])
     assert (job["state"], job["error"]) == ("failed", "there: Refuse: not on there")
     assert [(row["id"], row["status"]) for row in job["results"]] == [("here", "done")]
 
 
 def test_a_failure_on_the_controller_is_told(api: Api, admin: Connection) -> None:
-    job = ended(api, admin, run(api, admin, "local")["id"])
+    job = job_ended(api, admin, run(api, admin, "local")["id"])
     assert (job["state"], job["error"]) == ("failed", "localhost: Ask somebody: nobody answered")
 
 
 def test_one_playbook_does_not_run_twice_at_once(api: Api, admin: Connection, tmp_path: Path) -> None:
     jobs = [run(api, admin, "greet", variables=variables(tmp_path, times=times)) for times in (1, 2, 3)]
     jobs += [run(api, admin, "fail")]
-    found = [ended(api, admin, job["id"]) for job in jobs]
+    found = [job_ended(api, admin, job["id"]) for job in jobs]
     assert len({job["run_id"] for job in found}) == 4
     for earlier, later in pairwise(found[:3]):
         assert earlier["finished_at"] <= later["started_at"]
@@ -175,7 +165,7 @@ def test_one_playbook_does_not_run_twice_at_once(api: Api, admin: Connection, tm
 
 
 def test_hosts_that_are_not_there_or_left_alone_are_told(api: Api, admin: Connection) -> None:
-    job = ended(api, admin, run(api, admin, "fail", hosts=["nowhere"])["id"])
+    job = job_ended(api, admin, run(api, admin, "fail", hosts=["nowhere"])["id"])
     assert (job["state"], job["error"]) == ("failed", "There is no such host.")
     waiting = run(api, admin, "fail", hosts=["away"])
     limit = time.monotonic() + 10
@@ -183,7 +173,7 @@ def test_hosts_that_are_not_there_or_left_alone_are_told(api: Api, admin: Connec
         waiting = admin.session.get(f"{api.url}/v1/jobs/{waiting['id']}").json()["job"]
     assert waiting["waiting_for"] == "host away is in maintenance"
     admin.session.post(f"{api.url}/v1/jobs/{waiting['id']}/cancel")
-    assert ended(api, admin, waiting["id"])["state"] == "canceled"
+    assert job_ended(api, admin, waiting["id"])["state"] == "canceled"
 
 
 def test_playbooks_are_listed_with_their_surveys(api: Api, admin: Connection) -> None:

@@ -4,7 +4,6 @@ import copy
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
-from contract.conftest import Api
+from contract.conftest import Api, job_ended
 from skywright.db.jobs import Host, Job
 from skywright.jobs import records, replay
 from skywright.jobs.overcloud_secrets import passwords
@@ -173,13 +172,7 @@ def be_local(api: Api, *names: str) -> None:
 
 
 def ended(api: Api, connection: Connection, answer: dict[str, Any]) -> dict[str, Any]:
-    limit = time.monotonic() + 120
-    while time.monotonic() < limit:
-        job: dict[str, Any] = connection.session.get(f"{api.url}/v1/jobs/{answer['job']['id']}").json()["job"]
-        if job["finished_at"]:
-            return job
-        time.sleep(0.1)
-    raise AssertionError("the job does not end")
+    return job_ended(api, connection, answer["job"]["id"])
 
 
 @pytest.fixture(scope="module")

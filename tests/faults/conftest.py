@@ -1,19 +1,17 @@
 """The highly available cloud of the ha inventory, used while its hosts fail; and a table of how it bore that."""
 
 import json
-import os
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import openstack
 import pytest
 from openstack.connection import Connection
 
-from faults.hosts import ROOT, Hosts, eventually
+from faults.hosts import Hosts
+from lab.support import ROOT, eventually
 
-# Where `skywright overcloud deploy` leaves it; a deployment by hand may say another place.
-CLOUDS = Path(os.environ.get("SKYWRIGHT_OVERCLOUD", ROOT / "var/overclouds/overcloud")) / "clouds.yaml"
+CLOUDS = ROOT / "var/overclouds/overcloud/clouds.yaml"
 COLUMNS = ("fault", "host", "down", "write_down", "recovery", "slower", "servers", "acknowledged", "lost")
 ROWS = pytest.StashKey[list[dict[str, Any]]]()
 

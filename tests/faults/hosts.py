@@ -2,25 +2,10 @@
 
 import contextlib
 import json
-import os
-import signal
 import subprocess
-import time
-from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = ROOT / ".venv" / "bin"
-
-
-def eventually(check: Callable[[], Any], seconds: float, what: str) -> Any:
-    """What *check* returns as soon as it is true; a failure after so many seconds."""
-    end = time.monotonic() + seconds
-    while not (found := check()):
-        assert time.monotonic() < end, f"after {seconds:g} s it is still not so: {what}"
-        time.sleep(0.2)
-    return found
+from lab.support import BIN, ROOT, cut_power, eventually
 
 
 class Host:
@@ -48,11 +33,7 @@ class Host:
 
     def cut_power(self) -> None:
         """End the host without a word."""
-        for path in Path("/proc").glob("[0-9]*/cmdline"):
-            with contextlib.suppress(OSError):
-                command = path.read_text().split("\0")
-                if command[0] == "systemd-nspawn" and f"--machine={self.machine}" in command:
-                    os.kill(int(path.parent.name), signal.SIGKILL)
+        cut_power(self.machine)
 
     def unplug(self) -> None:
         """Cut the host off from the management network."""
@@ -82,6 +63,16 @@ class Hosts:
             lambda: next((host for host in self.controllers if host.holds(self.virtual_address)), None),
             30,
             "a controller has the virtual address",
+        )
+        return found
+
+    def writer(self) -> Host:
+        """The controller whose database serves the cloud."""
+        served = "mariadb -NBe \"SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'skywright'\""
+        found: Host = eventually(
+            lambda: next((host for host in self.controllers if int(host.run(served)) > 0), None),
+            30,
+            "a controller's database serves the cloud",
         )
         return found
 

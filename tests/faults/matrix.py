@@ -10,17 +10,14 @@ SERVICES = ("mariadb", "rabbitmq-server", "haproxy", "keepalived", "skywright-ap
 
 @dataclass(frozen=True)
 class Fault:
-    """One row of the matrix; *seconds* is how long the API may be gone."""
+    """One row of the matrix. It strikes the holder of the virtual address, or the *database*'s writer."""
 
     name: str
     inject: Callable[[Hosts, Host], None]
     heal: Callable[[Hosts, Host], None]
-    seconds: float = 2.0
+    database: bool = False
+    whole_host: bool = False
     quick: bool = False
-
-
-# Without the database's one writer nobody is served: all wait until there is another.
-WRITER = 10.0
 
 
 def nothing(_hosts: Hosts, _host: Host) -> None:
@@ -36,13 +33,14 @@ def of_processes(
 ) -> Iterator[Fault]:
     """The same for every service."""
     for name in SERVICES:
-        seconds = WRITER if name == "mariadb" else Fault.seconds
-        yield Fault(f"{how} {name}", sent(inject, name), heal(name), seconds, quick=name == quick)
+        yield Fault(f"{how} {name}", sent(inject, name), heal(name), database=name == "mariadb", quick=name == quick)
 
 
 FAULTS = [
     *of_processes("kill -9", "KILL", lambda _: nothing, quick="mariadb"),
     *of_processes("freeze", "STOP", lambda name: sent("CONT", name), quick="haproxy"),
-    Fault("power off", lambda _, host: host.cut_power(), lambda hosts, _: hosts.power_on(), WRITER, quick=True),
-    Fault("partition", lambda _, host: host.unplug(), lambda _, host: host.plug(), WRITER),
+    Fault(
+        "power off", lambda _, host: host.cut_power(), lambda hosts, _: hosts.power_on(), whole_host=True, quick=True
+    ),
+    Fault("partition", lambda _, host: host.unplug(), lambda _, host: host.plug(), whole_host=True),
 ]

@@ -5,6 +5,7 @@ import json
 import os
 import re
 import shlex
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -48,6 +49,17 @@ def eventually(probe: Callable[[], Value], seconds: float, what: str) -> Value:
         if time.monotonic() > end:
             pytest.fail(f"not within {seconds} s: {what} (last answer: {value!r})")
         time.sleep(0.1)
+
+
+def cut_power(machine: str) -> None:
+    """End a lab's machine without a word."""
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            command = path.read_text().split("\0")
+        except OSError:
+            continue
+        if command[0] == "systemd-nspawn" and f"--machine={machine}" in command:
+            os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 def unique(name: str = "test") -> str:

@@ -1,25 +1,11 @@
 """A host that lost its power comes back with the servers that shall run, and without those that shall not."""
 
-import os
-import signal
-from pathlib import Path
-
 import pytest
 from openstack.connection import Connection
 
-from lab.support import Guest, Host, Lab, Made, eventually, look_at
+from lab.support import Guest, Lab, Made, cut_power, eventually, look_at
 
 pytestmark = pytest.mark.alone
-
-
-def cut_power(host: Host) -> None:
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            command = path.read_text().split("\0")
-        except OSError:
-            continue
-        if command[0] == "systemd-nspawn" and f"--machine={host.machine}" in command:
-            os.kill(int(path.parent.name), signal.SIGKILL)
 
 
 def test_servers_come_back_with_their_host(cloud: Connection, made: Made, lab: Lab) -> None:
@@ -33,7 +19,7 @@ def test_servers_come_back_with_their_host(cloud: Connection, made: Made, lab: L
     made.booted(near)
     host = lab["host2"]
 
-    cut_power(host)
+    cut_power(host.machine)
     lab.playbook("lab").assert_well(changed=True)
     host.disconnect()
     eventually(host.answers, 60, "the host answers")
