@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import gc
 import logging
 import multiprocessing
 import os
@@ -41,6 +42,7 @@ def serve() -> None:
     sockets = listen(settings)
     _bring_up_to_date(settings)
     application = AccessLog(create_app(settings))
+    gc.freeze()  # what is imported stays: the collector need not look through it whenever a long list is made
     server = uvicorn.Server(
         uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
     )
