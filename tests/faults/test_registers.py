@@ -1,0 +1,123 @@
+"""The database, whose nodes are killed, frozen and cut off: could clients tell it from one that never fails?"""
+
+import shlex
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+
+import pytest
+
+from faults.clients import TABLES, Clients
+from faults.history import Operation, Outcome, problems
+from faults.hosts import Host, Hosts
+from lab.support import ROOT, eventually
+
+NAME = "faults"
+AUTHORITY = ROOT / "var/overclouds/overcloud/pki/ca.pem"
+# Between faults; and how long one lasts: the other nodes give a silent one up after 3 to 6 s.
+PAUSE, LASTS = 3.0, 9.0
+SYNCED_SECONDS = 90.0
+# So many operations at least are to be judged, or the clients were hardly served.
+ENOUGH = 2000
+STATE = "SHOW STATUS WHERE variable_name IN ('wsrep_cluster_size', 'wsrep_local_state_comment')"
+
+
+def sql(host: Host, *statements: str, check: bool = True) -> str:
+    return host.run(f"mariadb -NBe {shlex.quote('; '.join(statements))}", check=check)
+
+
+def synced(hosts: Hosts) -> bool:
+    said = [sql(host, STATE, check=False).split() for host in hosts.controllers]
+    return all(each[1::2] == [str(len(said)), "Synced"] for each in said)
+
+
+def wait_synced(hosts: Hosts) -> None:
+    eventually(lambda: synced(hosts), SYNCED_SECONDS, "all nodes are in the cluster")
+
+
+@pytest.fixture
+def url(hosts: Hosts) -> Iterator[str]:
+    """As the API connects, but to a database of the test's own."""
+    wait_synced(hosts)
+    deployed = hosts.controllers[0].run("grep ^SKYWRIGHT_DATABASE= /etc/skywright/skywright.env")
+    server = deployed.partition("'")[2].partition("/skywright?")[0]
+    drop = f"DROP DATABASE IF EXISTS {NAME}"
+    sql(hosts.holder(), drop, f"CREATE DATABASE {NAME}", f"USE {NAME}", *TABLES, f"GRANT ALL ON {NAME}.* TO skywright")
+    yield f"{server}/{NAME}?ssl_ca={AUTHORITY}"
+    wait_synced(hosts)
+    sql(hosts.holder(), f"REVOKE ALL ON {NAME}.* FROM skywright", drop)
+
+
+def kill(*struck: Host) -> None:
+    for host in struck:
+        host.signal("mariadb", "KILL")
+
+
+def freeze(*struck: Host) -> None:
+    for host in struck:
+        host.signal("mariadb", "STOP")
+    time.sleep(LASTS)
+    for host in struck:
+        host.signal("mariadb", "CONT")
+
+
+def cut_off(*struck: Host) -> None:
+    for host in struck:
+        host.unplug()
+    time.sleep(LASTS)
+    for host in struck:
+        host.plug()
+    for host in struck:
+        eventually(lambda host=host: host.run("echo up", check=False) == "up", 30, f"{host.name} is reached")
+
+
+@dataclass(frozen=True)
+class Strike:
+    """The writer alone, the writer and another one, ..., or one that does not write."""
+
+    how: Callable[..., None]
+    nodes: int = 1
+    writer: bool = True
+
+    def __call__(self, hosts: Hosts) -> str:
+        first = hosts.writer()
+        others = [host for host in hosts.controllers if host is not first]
+        struck = ([first, *others] if self.writer else others)[: self.nodes]
+        self.how(*struck)
+        return f"{self.how.__name__} {' and '.join(host.name for host in struck)}"
+
+
+STRIKES = [
+    Strike(kill),
+    Strike(cut_off),
+    Strike(freeze),
+    Strike(kill, writer=False),
+    Strike(cut_off, nodes=2),  # nobody has the majority, then all meet again
+    Strike(kill, nodes=3),
+]
+
+
+def test_no_acknowledged_write_is_lost_reordered_or_seen_too_late(hosts: Hosts, url: str) -> None:
+    with Clients(url) as clients:
+        time.sleep(PAUSE)
+        for strike in STRIKES:
+            began = time.monotonic()
+            what = strike(hosts)
+            wait_synced(hosts)
+            time.sleep(PAUSE)
+            print(tally(what, [each for each in clients.operations if each.ended > began], began))
+    found = problems(clients.operations, clients.final())
+    assert not found, "\n".join(found[:20])
+    # Or it was judged too little: each client does more than two operations a second, also while nodes fail.
+    assert Counter(each.outcome for each in clients.operations)[Outcome.DONE] >= ENOUGH
+
+
+def tally(what: str, operations: list[Operation], began: float) -> str:
+    """How the clients fared meanwhile."""
+    counts = Counter(each.outcome for each in operations)
+    done = sorted(each.ended for each in operations if each.outcome is Outcome.DONE)
+    silence = max(later - earlier for earlier, later in pairwise([began, *done]))
+    kinds = ", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome)
+    return f"{what}: {kinds}; nothing done for {silence:.1f} s"
