@@ -1,5 +1,6 @@
 """The API in process, on a real socket, for real clients."""
 
+import functools
 import os
 import socket
 import threading
@@ -16,10 +17,13 @@ from openstack.connection import Connection
 from sqlalchemy import create_engine, text
 
 from skywright.app import Gateway, create_app
+from skywright.auth.passwords import hash_password
 from skywright.services import bootstrap
 from skywright.settings import Settings
 
 PASSWORD = "secret-of-the-tests"
+# Hashing takes a third of a second, on purpose: the accounts of all APIs of a process may as well share their hash.
+shared_hash = functools.cache(hash_password)
 
 
 class Api:
@@ -55,7 +59,8 @@ def run_api(settings: Settings, listener: socket.socket) -> Iterator[Api]:
     """An API with *settings*, whose database is filled if it is new."""
     app = create_app(settings)
     app.cloud.database.create_all()
-    with app.cloud.database.write() as session:
+    with pytest.MonkeyPatch.context() as patch, app.cloud.database.write() as session:
+        patch.setattr(bootstrap, "hash_password", shared_hash)
         bootstrap.bootstrap(session, settings, admin_password=PASSWORD)
         for name in ("demo", "alt"):
             project = bootstrap.ensure_project(session, name)

@@ -147,7 +147,10 @@ def test_following_a_project_prints_what_changes_until_it_is_interrupted(api: Ap
         end(api, job_id)
         assert "successful" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
-        assert process.wait(10) == 0
+        try:
+            assert process.wait(10) == 0
+        finally:
+            process.kill()
 
 
 def test_a_stream_goes_on_where_it_broke(api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import orjson
@@ -13,11 +14,11 @@ import pytest
 import yaml
 from openstack.connection import Connection
 
-from contract.conftest import Api, job_ended
+from contract.conftest import Api, job_ended, make_api
 from skywright.db import utcnow
 from skywright.db.jobs import Host, Job, Run
 from skywright.db.schedules import Schedule
-from skywright.jobs import records, replay
+from skywright.jobs import records, replay, schedules
 from skywright.jobs.worker import Worker
 
 HOSTILE = "{{ lookup('pipe', 'touch " + "%s/pwned') }}\nnext: line"
@@ -64,6 +65,14 @@ LOCAL = """---
       ansible.builtin.fail:
         msg: nobody answered
 """
+
+
+@pytest.fixture(scope="module")
+def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """An API that looks for due schedules ten times a second, for it believes that a minute is nearly over."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(schedules, "time", SimpleNamespace(time=lambda: 59.9))
+        yield from make_api(tmp_path_factory.mktemp("state"))
 
 
 @pytest.fixture(scope="module")

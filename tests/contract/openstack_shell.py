@@ -1,0 +1,57 @@
+"""The `openstack` command in this process: most of what a process of its own costs is its start."""
+
+import io
+import logging
+import os
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from contract.conftest import PASSWORD
+
+
+def of_demo(url: str, home: Path) -> dict[str, str]:
+    """The environment of the user demo."""
+    return {
+        "OS_AUTH_URL": f"{url}/identity",
+        "OS_USERNAME": "demo",
+        "OS_PASSWORD": PASSWORD,
+        "OS_PROJECT_NAME": "demo",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "HOME": str(home),
+    }
+
+
+def openstack(environment: Mapping[str, str], *command: str) -> str:
+    """What the command prints; it must end well."""
+    said, complaints = io.StringIO(), io.StringIO()
+    with _alone(environment), redirect_stdout(said), redirect_stderr(complaints):
+        from openstackclient.shell import OpenStackShell  # noqa: PLC0415 - it warns when it is imported
+
+        code = OpenStackShell().run(list(command))
+    assert code == 0, complaints.getvalue()
+    return said.getvalue()
+
+
+@contextmanager
+def _alone(environment: Mapping[str, str]) -> Iterator[None]:
+    """What the client finds and leaves is as if it had a process; it looks more often at what it waits for."""
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name in os.environ:
+            if name.startswith("OS_"):
+                patch.delenv(name)
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        patch.setattr("osc_lib.utils.time", SimpleNamespace(sleep=lambda _seconds: time.sleep(0.1)))
+        yield
+    root.handlers[:] = handlers
+    root.setLevel(level)
