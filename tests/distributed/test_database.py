@@ -1,6 +1,7 @@
 """MariaDB in place of SQLite: the same values come back, one writer at a time, and lost connections do no harm."""
 
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
@@ -18,6 +19,7 @@ from skywright.db import Database, Outage
 from skywright.db.compute import Flavor
 from skywright.db.database import Pauses
 from skywright.db.jobs import Host, Job
+from skywright.db.mariadb import LOCK_SECONDS
 from skywright.db.operations import Audit
 
 
@@ -57,6 +59,22 @@ def test_strings_are_the_same_only_if_they_are_equal(database: Database) -> None
     with database.read() as session:
         assert [session.scalar(select(Host.name).where(Host.name == name)) for name in names] == names
         assert session.scalars(select(Host.name).order_by(Host.name)).all() == sorted(names)
+
+
+def test_a_writer_that_is_frozen_does_not_keep_others_waiting(database: Database, mariadb: MariaDb) -> None:
+    other = Database(mariadb.url("values"))
+    began = time.monotonic()
+    with pytest.raises(Outage), database.write() as frozen:
+        frozen.add(Host(name="frozen"))
+        frozen.flush()
+        with other.write() as session:
+            session.add(Host(name="other"))
+        took = time.monotonic() - began
+        frozen.scalar(select(Host.name).limit(1))
+    assert took < LOCK_SECONDS / 2
+    with database.read() as session:
+        assert session.get(Host, "frozen") is None and session.get(Host, "other") is not None
+    other.engine.dispose()
 
 
 def test_writers_wait_for_each_other_and_readers_see_one_moment(database: Database, mariadb: MariaDb) -> None:

@@ -1,7 +1,8 @@
 """MariaDB made to behave as SQLite does: exact strings, full timestamps, wide numbers, one writer at a time."""
 
+import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from typing import Any
 
 from sqlalchemy import (
@@ -25,7 +26,13 @@ DRIVER = "mariadb+pymysql"
 BACKENDS = ("mariadb", "mysql")
 CONNECT_SECONDS = 5
 LOCK_SECONDS = 15  # as SQLite's busy_timeout
-ANSWER_SECONDS = 60  # a server that went without a word
+ANSWER_SECONDS = 60  # a server that is there and says nothing
+# A transaction that changed something and then pauses for longer is rolled back: whoever holds the writers' lock and is
+# frozen, or cut off, must not keep all others waiting.
+IDLE_SECONDS = 2
+# A host that went without a word: asked after so many seconds, so often, before its connections are given up. If
+# another one has its address by then, the first question ends them.
+SILENT_SECONDS, SILENT_PROBES = 1, 4
 MIGRATION_SECONDS = 3600
 # Strings are equal only if they are the same, trailing spaces included, and sort by code point.
 CHARSET, COLLATION = "utf8mb4", "utf8mb4_nopad_bin"
@@ -76,7 +83,8 @@ def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
             "connect_timeout": CONNECT_SECONDS,
             "read_timeout": answer_seconds,
             "write_timeout": answer_seconds,
-            "init_command": f"SET SESSION sql_mode='{SQL_MODE}', innodb_lock_wait_timeout={LOCK_SECONDS}",
+            "init_command": f"SET SESSION sql_mode='{SQL_MODE}', innodb_lock_wait_timeout={LOCK_SECONDS},"
+            f" idle_write_transaction_timeout={IDLE_SECONDS}",
         },
         isolation_level="REPEATABLE READ",
         pool_pre_ping=True,
@@ -86,9 +94,43 @@ def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
         enable_from_linting=False,  # it takes a join on a parameter for none, here only
         hide_parameters=True,
     )
+    event.listen(engine, "connect", _notice_silence)
+    event.listen(engine, "connect", _Node().meet)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _doom)
     return engine
+
+
+def _notice_silence(connection: Any, _record: Any) -> None:
+    """Have the system find out that the other side is gone, which it else does after two hours."""
+    tcp = connection._sock
+    if tcp.family != socket.AF_UNIX:
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENT_SECONDS)
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENT_SECONDS)
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, SILENT_PROBES)
+
+
+class _Node:
+    """The node of a Galera cluster that serves us: one at a time does.
+
+    Reads there see all writes, which are made there, too; only another node may not have applied yet what the former
+    one acknowledged. So the first of its connections waits for that, and no read afterwards has to ask the whole
+    cluster, which has no answer while it finds out that one of its nodes is gone.
+    """
+
+    def __init__(self) -> None:
+        self._last = ""  # without a cluster it stays so
+
+    def meet(self, connection: Any, _record: Any) -> None:
+        with closing(connection.cursor()) as cursor:
+            cursor.execute("SET SESSION wsrep_sync_wait = 0")
+            cursor.execute("SHOW STATUS LIKE 'wsrep_gcomm_uuid'")  # another one after each start
+            _, node = cursor.fetchone() or ("", "")
+            if node != self._last:
+                cursor.execute("SET SESSION wsrep_sync_wait = 1")
+                cursor.execute("SELECT 1")
+                cursor.execute("SET SESSION wsrep_sync_wait = 0")
+                self._last = node
 
 
 def _number(text: str) -> float:
@@ -158,7 +200,12 @@ def migration_lock(url: URL) -> Iterator[None]:
             connection.execute(text("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY) ENGINE=InnoDB"))
             connection.execute(text("INSERT IGNORE INTO migration_lock VALUES (1)"))
         with engine.begin() as connection:
-            connection.execute(text(f"SET SESSION innodb_lock_wait_timeout={MIGRATION_SECONDS}"))
+            connection.execute(
+                text(
+                    f"SET SESSION innodb_lock_wait_timeout={MIGRATION_SECONDS},"
+                    f" idle_write_transaction_timeout={MIGRATION_SECONDS}"
+                )
+            )
             connection.execute(text("SELECT id FROM migration_lock WHERE id = 1 FOR UPDATE"))
             yield
     finally:
