@@ -17,7 +17,7 @@ HA_SCENARIOS := certificates chrony controller galera haproxy keepalived memcach
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-cloud: $(VENV)/.ready ## Make this machine a two-host cloud and boot a server on each host
+cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a server on each host
 	@$(BIN)/skywright up
 
 test: lint unit distributed lab-test molecule ## Run the tests (makes the cloud if there is none); see also test-ha
@@ -72,7 +72,7 @@ down: ## Remove the cloud: hosts, bridges, processes, files
 	@if [ -x $(BIN)/skywright ]; then $(BIN)/skywright down; fi
 
 clean: down ## Remove the virtual environment and the cached base tree too
-	rm -rf $(VENV) /var/cache/skywright
+	rm -rf $(VENV) .novnc /var/cache/skywright
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2>/dev/null | grep -c '^installed'); \
@@ -82,6 +82,14 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/pip install -q -r requirements.lock
 	$(BIN)/pip install -q --no-deps -e .
 	@touch $@
+
+# The page of consoles: only its files, since Debian's package would bring Node.js and NumPy along. A cloud can do without.
+.novnc:
+	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd "$$dir"; \
+	fetch() { apt-get download -qq -o APT::Sandbox::User=root novnc; }; \
+	if { fetch 2>/dev/null || { apt-get update -qq && fetch; }; } && dpkg-deb -x novnc_*.deb .; \
+	then cp -r usr/share/novnc "$(CURDIR)/$@"; \
+	else echo "noVNC cannot be fetched from Debian: consoles of servers have no page" >&2; fi
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 	@if ! dpkg-query -W -f '$${db:Status-Status}\n' $(DEV_PACKAGES) 2>/dev/null | grep -c '^installed' | grep -qx $(words $(DEV_PACKAGES)); then \

@@ -53,14 +53,16 @@ class Gateway:
         cloud.gateway = self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            if scope["type"] == "lifespan":
-                await self._live(receive, send)
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
             return
         request_id = f"req-{uuid.uuid4()}"
         scope.setdefault("state", {})["request_id"] = request_id
         with bound(request=request_id):
-            await self._answer(scope, receive, send, request_id)
+            if scope["type"] == "websocket":
+                await self._converse(scope, receive, send)
+            else:
+                await self._answer(scope, receive, send, request_id)
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """What an API process does beside its requests, from its start to its end."""
@@ -74,6 +76,15 @@ class Gateway:
         finally:
             scheduler.stop()
         await run_in_threadpool(self.afterwards.flush)
+
+    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+        application = self._applications.get(self._route(scope))
+        if application is None:
+            await send({"type": "websocket.close"})
+            return
+        own = dict(scope)
+        scope["query_string"] = b""  # uvicorn logs it, which may be a secret
+        await application(own, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began, status = time.perf_counter(), 500

@@ -35,6 +35,10 @@ class Settings(BaseSettings):
     project_dir: Path = Field(
         Path(__file__).parents[2], description="The checkout: where ansible.cfg, playbooks and roles are."
     )
+    novnc: Path | None = Field(
+        None, description="Directory of noVNC's pages; by default .novnc in project_dir, or /usr/share/novnc."
+    )
+    consoles: int = Field(64, ge=0, description="How many consoles of servers a process of the API has open at most.")
     observe_seconds: int = Field(60, ge=0, description="How often the worker looks at the hosts; 0: never.")
     quarantine_failures: int = Field(3, ge=1, description="So many failures in a row to reach a host quarantine it.")
     unreachable_seconds: int = Field(900, ge=0, description="How long a user's job waits for a host that is silent.")
@@ -79,6 +83,11 @@ class Settings(BaseSettings):
     @property
     def operator_dir(self) -> Path:
         return self.project_dir.resolve() / self.operator_playbooks
+
+    @property
+    def console_pages(self) -> Path:
+        fetched = self.project_dir / ".novnc"
+        return self.novnc or (fetched if fetched.is_dir() else Path("/usr/share/novnc"))
 
     @property
     def webhook_network_list(self) -> list[IPv4Network | IPv6Network]:

@@ -63,6 +63,7 @@ class Definition:
             self._interface(devices, port)
         serial = _add(devices, "serial", type="pty")
         _add(serial, "log", file=os.path.join(self.directory, "console.log"), append="off")
+        self._screen(devices)
         _add(_add(devices, "rng", model="virtio"), "backend", text="/dev/urandom", model="random")
         # What nobody uses would only make the firmware slower.
         _add(devices, "controller", type="usb", model="none")
@@ -74,6 +75,12 @@ class Definition:
         _add(disk, "source", file=os.path.join(self.directory, name))
         _add(disk, "target", dev=target, bus="virtio")
         return disk
+
+    def _screen(self, devices):
+        """A screen that only this host's root reaches, by a socket whose path libvirt chooses."""
+        _add(_add(devices, "graphics", type="vnc"), "listen", type="socket")
+        # What every system has a driver for, firmware too.
+        _add(_add(devices, "video"), "model", type="vga")
 
     @staticmethod
     def _interface(devices, port):
@@ -102,6 +109,8 @@ def summary(text):
         "disks": [_disk(disk) for disk in domain.findall("devices/disk")],
         "interfaces": [_interface(interface) for interface in domain.findall("devices/interface")],
         "console": [log.get("file") for log in domain.findall("devices/serial/log")],
+        "screens": [listen.get("type") for listen in domain.findall("devices/graphics/listen")],
+        "video": [model.get("type") for model in domain.findall("devices/video/model")],
         "rng": [rng.get("model") for rng in domain.findall("devices/rng")],
     }
 

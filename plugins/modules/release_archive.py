@@ -81,15 +81,19 @@ CONTENT = (
     "requirements.lock",
     "roles",
 )
+# What a checkout need not have: the page of consoles.
+OPTIONAL = (".novnc",)
 FETCH_SECONDS = 900
 
 
 def files_of(source):
     """The project's files, relative to *source*, in order."""
     found = []
-    for name in CONTENT:
+    for name in CONTENT + OPTIONAL:
         path = os.path.join(source, name)
         if not os.path.lexists(path):
+            if name in OPTIONAL:
+                continue
             raise ItemError(f"{source} is no checkout of Skywright: it has no {name}")
         if os.path.isfile(path):
             found.append(name)

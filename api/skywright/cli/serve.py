@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 15.0
 DRAIN_SECONDS = 2
+WEBSOCKET_BYTES = 1 << 20
 M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
@@ -44,7 +45,15 @@ def serve() -> None:
     application = AccessLog(create_app(settings))
     gc.freeze()  # what is imported stays: the collector need not look through it whenever a long list is made
     server = uvicorn.Server(
-        uvicorn.Config(application, log_config=None, access_log=False, timeout_graceful_shutdown=DRAIN_SECONDS)
+        uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            # Consoles, the only WebSockets: what a screen sends is compressed, what a browser sends is small.
+            ws_per_message_deflate=False,
+            ws_max_size=WEBSOCKET_BYTES,
+        )
     )
     with _worker() if settings.worker else contextlib.nullcontext():
         server.run(sockets=sockets)

@@ -1,6 +1,7 @@
 """libvirt_domain and host_info against libvirt's own test driver, which lives as long as its connection."""
 
 import itertools
+import re
 from types import SimpleNamespace
 
 import libvirt
@@ -205,6 +206,29 @@ def test_definition_for_real_guests(virt_type, cpu):
     assert domain_xml.summary(text)["cpu"] == cpu
     for part in ('csum="off"', 'managed="no"', f'dev="tap{PORT[:11]}"', f"/servers/{SERVER}/console.log"):
         assert part in text
+
+
+def test_a_screen_is_on_a_socket_only(run_module, libvirtd):
+    run_module(libvirt_domain.main, args(server()))
+    stored = domain_xml.summary(domain(libvirtd).XMLDesc())
+    assert stored["screens"] == ["socket"]
+    assert stored["video"] == ["vga"]
+
+
+@pytest.mark.parametrize(
+    ("ours", "other"),
+    [
+        # Defined before servers had screens; opened to the network by hand.
+        (r"<graphics.*</video>", ""),
+        (r"<listen[^>]*/>", "<listen type='address' address='0.0.0.0'/>"),
+    ],
+)
+def test_another_screen_is_a_changed_definition(run_module, libvirtd, ours, other):
+    run_module(libvirt_domain.main, args(server()))
+    text = domain(libvirtd).XMLDesc()
+    libvirtd.defineXML(re.sub(r" socket='[^']*'(?=>)", "", re.sub(ours, other, text, flags=re.DOTALL)))
+    assert run_module(libvirt_domain.main, args(server()))["commands"] == [["define", SERVER]]
+    assert not run_module(libvirt_domain.main, args(server()))["changed"]
 
 
 def test_names_cannot_break_out_of_the_definition():

@@ -56,6 +56,14 @@ def listed(directory):
     return sorted(path.name for path in directory.iterdir())
 
 
+def test_the_page_of_consoles_goes_along_if_there_is_one(pack, source):
+    without = names(pack(check=True))
+    (source / ".novnc").mkdir()
+    (source / ".novnc/vnc_lite.html").write_text("page")
+    assert names(pack(check=True))[0] != without[0]
+    assert ".novnc/vnc_lite.html" in release_archive.files_of(str(source))
+
+
 def names(answer):
     return [result["id"] for result in answer["results"]]
 

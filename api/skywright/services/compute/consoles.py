@@ -16,7 +16,7 @@ POLL_SECONDS = 0.02
 BOOTED = ("ACTIVE", "SHUTOFF", "ERROR")
 
 
-def output(context: Context, server_id: str, argument: Any) -> str:
+def console_output(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
     """The end of the console log of the server; *argument* is `{"length": lines}` or nothing."""
     length = _length(argument)
     require(find_server(context, server_id), "get_console_output", BOOTED, None)
@@ -26,7 +26,7 @@ def output(context: Context, server_id: str, argument: Any) -> str:
         # Its own resource: reading does not wait for jobs that change the server.
         job = submit(inner, "console", "read", [("console", server_id)], {"server_id": server_id, "length": length})
         session.flush()
-    return _result(context, job.id)
+    return {"output": _result(context, job.id)}
 
 
 def _length(argument: Any) -> int | None:

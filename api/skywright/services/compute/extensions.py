@@ -22,6 +22,7 @@ NAMES = {
     "os-lock-server": "LockServer",
     "os-multiple-create": "MultipleCreate",
     "os-quota-sets": "Quotas",
+    "os-remote-consoles": "Consoles",
     "os-server-usage": "ServerUsage",
     "os-services": "Services",
     "os-simple-tenant-usage": "SimpleTenantUsage",

@@ -11,15 +11,18 @@ from skywright.db.compute import Server
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.router import json_response
 from skywright.jobs.submit import submit
-from skywright.services.compute import consoles
+from skywright.services.compute.consoles import console_output
 from skywright.services.compute.microversions import version_of
+from skywright.services.compute.remote_consoles import vnc_console
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_states import find_server, own_server, require
 from skywright.services.compute.validation import Reason
 
 router = Router()
 Action = Callable[[Context, str, Any], None]
-CONSOLE = "os-getConsoleOutput"
+Question = Callable[[Context, str, Any], dict[str, Any]]
+# Actions that change nothing and have an answer. Some wait for a job, which no transaction may do.
+QUESTIONS: Mapping[str, Question] = {"os-getConsoleOutput": console_output, "os-getVNCConsole": vnc_console}
 REASON: TypeAdapter[str] = TypeAdapter(Reason)
 
 # Of Nova's actions, those that this cloud does not offer: they are known, and refused.
@@ -38,7 +41,6 @@ ABSENT = frozenset(
         "os-getRDPConsole",
         "os-getSerialConsole",
         "os-getSPICEConsole",
-        "os-getVNCConsole",
         "os-migrateLive",
         "pause",
         "rebuild",
@@ -63,8 +65,7 @@ ABSENT = frozenset(
 
 
 def _writes(values: Mapping[str, Any]) -> bool:
-    """All actions but the console's: that waits for a job, which no transaction may do."""
-    return CONSOLE not in values["body"]
+    return QUESTIONS.keys().isdisjoint(values["body"])
 
 
 @router.operation("POST", "/v2.1/servers/{server_id}/action", policy="compute:servers:write", status=202, write=_writes)
@@ -72,8 +73,8 @@ def act(context: Context, server_id: str, body: dict[str, Any]) -> Response:
     if len(body) != 1:
         raise BadRequest("There must be exactly one action in the body.")
     [(name, argument)] = body.items()
-    if name == CONSOLE:
-        return json_response({"output": consoles.output(context, server_id, argument)}, 200)
+    if name in QUESTIONS:
+        return json_response(QUESTIONS[name](context, server_id, argument), 200)
     action = ACTIONS.get(name)
     if action is None:
         _refuse(context, server_id, name)

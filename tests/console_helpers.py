@@ -1,0 +1,118 @@
+"""What tests of consoles share: an ssh that joins its input and output with a socket of the test, and browsers."""
+
+import contextlib
+import os
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+GREETING = b"RFB 003.008\n"
+SSH = """#!{python}
+import os, pathlib, socket, sys, threading
+state = pathlib.Path({directory!r})
+(state / "arguments").write_text("\\0".join(sys.argv[1:]))
+(state / "pid").write_text(str(os.getpid()))
+said = state / "says"
+if said.exists():
+    sys.exit(said.read_text())
+screen = socket.socket(socket.AF_UNIX)
+screen.connect(str(state / "screen"))
+def copy(source, target):
+    while data := os.read(source, 65536):
+        while data:
+            data = data[os.write(target, data):]
+    os._exit(0)
+threading.Thread(target=copy, args=(screen.fileno(), 1)).start()
+copy(0, screen.fileno())
+"""
+
+
+class Host:
+    """A host as the API's ssh reaches it: whoever connects to its one screen is given to *screen*."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.screen: Callable[[socket.socket], None] = echo
+        program = directory / "bin" / "ssh"
+        program.parent.mkdir()
+        program.write_text(SSH.format(python=sys.executable, directory=str(directory)))
+        program.chmod(0o755)
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(str(directory / "screen"))
+        self._listener.listen()
+        threading.Thread(target=self._serve, daemon=True).start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._listener.accept()
+            except OSError:
+                return
+            threading.Thread(target=self._show, args=[connection], daemon=True).start()
+
+    def _show(self, connection: socket.socket) -> None:
+        with connection, contextlib.suppress(OSError):
+            self.screen(connection)
+
+    def fails(self, words: str) -> None:
+        """From now on ssh ends, with *words*."""
+        (self.directory / "says").write_text(words)
+
+    @property
+    def arguments(self) -> list[str]:
+        """What ssh was given last."""
+        return (self.directory / "arguments").read_text().split("\0")
+
+    @property
+    def connected(self) -> bool:
+        """Whether the last ssh lives."""
+        try:
+            os.kill(int((self.directory / "pid").read_text()), 0)
+        except ProcessLookupError:
+            return False
+        return True
+
+    def close(self) -> None:
+        self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+
+def echo(connection: socket.socket) -> None:
+    """A screen that greets, then repeats what it is told."""
+    connection.sendall(GREETING)
+    while data := connection.recv(65536):
+        connection.sendall(data)
+
+
+@pytest.fixture
+def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Host]:
+    host = Host(tmp_path)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+    yield host
+    host.close()
+
+
+def socket_of(url: str) -> str:
+    """The WebSocket that noVNC's page at *url* connects to."""
+    page = urlsplit(url)
+    return f"ws://{page.netloc}/{parse_qs(page.query)['path'][0]}"
+
+
+def browse(url: str, **options: Any) -> ClientConnection:
+    """What noVNC does at *url*."""
+    return connect(socket_of(url), max_size=None, **options)
+
+
+def refusal(address: str) -> int:
+    """The status that a WebSocket is refused with."""
+    with pytest.raises(InvalidStatus) as caught, connect(address):
+        pass
+    return caught.value.response.status_code
