@@ -17,6 +17,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from skywright.cloud import Cloud
+from skywright.controller_metrics import ControllerMetrics
 from skywright.db import Outage
 from skywright.db.identity import Project
 from skywright.http import audit
@@ -49,6 +50,9 @@ class Gateway:
         self.metrics = Metrics(cloud)
         # Requests that wait for the database may hold all other threads.
         self._probes = anyio.CapacityLimiter(2)
+        self._controller = ControllerMetrics(cloud.settings) if cloud.settings.virtual_address else None
+        # Services that do not answer hold no other requests up.
+        self._scrapes = anyio.CapacityLimiter(1)
         self.afterwards = audit.Afterwards(cloud.database)
         cloud.gateway = self
 
@@ -133,7 +137,10 @@ class Gateway:
         body: dict[str, Any]
         match scope["path"].rstrip("/"):
             case "/metrics" if private(scope):
-                await self._metrics(send)
+                await _metrics(send, await run_in_threadpool(self.metrics.text))
+                return
+            case "/metrics/controller" if self._controller and private(scope):
+                await _metrics(send, await anyio.to_thread.run_sync(self._controller.text, limiter=self._scrapes))
                 return
             case "":
                 status, body = 200, {"services": sorted(self._applications)}
@@ -147,11 +154,11 @@ class Gateway:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": orjson.dumps(body)})
 
-    async def _metrics(self, send: Send) -> None:
-        text = await run_in_threadpool(self.metrics.text)
-        headers = [(b"content-type", CONTENT_TYPE.encode())]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": text})
+
+async def _metrics(send: Send, text: bytes) -> None:
+    headers = [(b"content-type", CONTENT_TYPE.encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": text})
 
 
 def private(scope: Scope) -> bool:

@@ -23,6 +23,9 @@ class Settings(BaseSettings):
         "",
         description="Comma-separated URLs of the other controllers' APIs, http://10.0.0.2:8000: they keep images, too.",
     )
+    virtual_address: str = Field(
+        "", description="The address that one controller has at a time; with it, /metrics/controller tells how this is."
+    )
     classic_ports: bool = Field(True, description="Also listen on every service's own port (5000, 8774, 9292, 9696).")
     public_url: str = Field("http://127.0.0.1:8000", description="Base URL in the catalog, as clients see it.")
     region: str = "RegionOne"
