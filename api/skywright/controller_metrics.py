@@ -3,6 +3,7 @@
 Nothing here needs the cloud's own database, which may be what is amiss.
 """
 
+import json
 import os
 import socket
 import subprocess
@@ -74,10 +75,9 @@ class ControllerMetrics:
         yield up
 
     def _virtual_address(self) -> list[Metric]:
-        """The source of what a host sends to an address is that address if it is the host's own. Nothing is sent."""
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.connect((self._settings.virtual_address, 9))
-            held = probe.getsockname()[0] == self._settings.virtual_address
+        links = json.loads(_read("ip", "-json", "-4", "address", "show"))
+        local = [info["local"] for link in links for info in link.get("addr_info", ())]
+        held = self._settings.virtual_address in local
         return [_gauge("skywright_virtual_address_held", "Whether the host has the virtual address.", held)]
 
     def _database(self) -> list[Metric]:

@@ -79,7 +79,8 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleName
     (tls / "ca.pem").write_bytes(certificate(40) + certificate(20))
     (tls / "host.pem").write_bytes(certificate(90))
     tracking = "7F7F0101,,10,1795204618.1,-0.25,0.0,0.0,0.0,0.0,0.0,0.0,0.0,0.0,Normal"
-    for name, says in (("chronyc", tracking), ("systemctl", "active\n\n" * 7 + "failed")):
+    addresses = '[{"addr_info": [{"local": "10.0.0.11"}, {"local": "10.0.0.9"}]}, {"ifname": "data0"}]'
+    for name, says in (("chronyc", tracking), ("systemctl", "active\n\n" * 7 + "failed"), ("ip", addresses)):
         (tools / name).write_text(f"#!/bin/sh\ncat <<'END'\n{says}\nEND\n")
         (tools / name).chmod(0o755)
     monkeypatch.setenv("PATH", f"{tools}:/usr/bin:/bin")
@@ -99,7 +100,7 @@ def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleName
         said.settings = Settings(
             state_dir=tmp_path,
             listen="127.0.0.1",
-            virtual_address="127.0.0.1",
+            virtual_address="10.0.0.9",
             database="mariadb://user:secret@10.0.0.9/skywright?ssl_ca=/ca.pem",
         )
         yield said
@@ -146,7 +147,7 @@ def test_the_database_is_this_hosts_own_node(host: SimpleNamespace) -> None:
     assert host.connected["ssl"] == {"ca": "/ca.pem"}
 
 
-@pytest.mark.parametrize(("address", "held"), [("127.0.0.1", 1), ("192.0.2.77", 0)])
+@pytest.mark.parametrize(("address", "held"), [("10.0.0.9", 1), ("10.0.0.99", 0)])
 def test_only_the_host_that_has_the_address_says_so(host: SimpleNamespace, address: str, held: int) -> None:
     host.settings.virtual_address = address
     assert samples(host.settings)["skywright_virtual_address_held",] == held
