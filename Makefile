@@ -12,7 +12,7 @@ TEST_SERVERS := mariadb-server-core rabbitmq-server
 # Molecule scenarios on the hosts of inventories/ha; all others are on the lab's.
 HA_SCENARIOS := certificates chrony controller galera haproxy keepalived memcached rabbitmq
 
-.PHONY: help cloud test lint unit distributed lab-test molecule ha-hosts overcloud faults test-ha sanity bench down clean
+.PHONY: help cloud test suites lint unit distributed lab-test molecule molecule-ha ha-hosts overcloud faults faults-quick sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,14 +20,19 @@ help: ## List the targets
 cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a server on each host
 	@$(BIN)/skywright up
 
-test: lint unit distributed lab-test molecule ## Run the tests (makes the cloud if there is none); see also test-ha
+test: $(VENV)/.ready-servers ## Run the tests, on the cloud and a highly available one (makes both if there are none)
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint suites
+
+# One after another, while lint has what they leave of the processors: many of them wait for hosts most of the time.
+suites:
+	@MAKEFLAGS= $(MAKE) --no-print-directory unit distributed lab-test molecule faults-quick
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
-	$(BIN)/mypy
-	$(BIN)/yamllint --strict .
-	$(BIN)/ansible-lint --offline
+	nice $(BIN)/mypy
+	nice $(BIN)/yamllint --strict .
+	nice $(BIN)/ansible-lint --offline
 
 unit: $(VENV)/.ready-dev ## Run the tests that need no hosts
 	$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/security
@@ -52,10 +57,11 @@ overcloud: cloud ha-hosts ## Deploy a highly available cloud: three controllers 
 faults: $(VENV)/.ready-dev overcloud ## Break the highly available cloud in every way, while clients use it: a table, and var/faults.json
 	$(BIN)/pytest -q tests/faults
 
-test-ha: $(VENV)/.ready-dev ha-hosts ## Run the controllers' Molecule scenarios, then deploy a highly available cloud and break it a little
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test $(addprefix --scenario-name ,$(HA_SCENARIOS))
-	$(MAKE) overcloud
+faults-quick: $(VENV)/.ready-dev overcloud ## Break the highly available cloud a little
 	$(BIN)/pytest -q -m quick tests/faults
+
+molecule-ha: $(VENV)/.ready-dev ha-hosts ## Run the Molecule scenarios of the controllers' roles
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test $(addprefix --scenario-name ,$(HA_SCENARIOS))
 
 sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
 	# Outside the checkout, where git would hide it from ansible-test.

@@ -59,6 +59,7 @@ def run_api(settings: Settings, listener: socket.socket) -> Iterator[Api]:
     """An API with *settings*, whose database is filled if it is new."""
     app = create_app(settings)
     app.cloud.database.create_all()
+    shared_hash(PASSWORD)  # now: a writer that is idle for long loses its connection
     with pytest.MonkeyPatch.context() as patch, app.cloud.database.write() as session:
         patch.setattr(bootstrap, "hash_password", shared_hash)
         bootstrap.bootstrap(session, settings, admin_password=PASSWORD)
