@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """Hosts for a highly available cloud, made as the lab's are: three controllers, and computes that serve networks, too.
 
+With SKYWRIGHT_HA_CONTROLLERS=1 SKYWRIGHT_HA_COMPUTES=0 it is one host that is everything.
+
 hosts.py --list   the inventory, for Ansible
 hosts.py --lab    the lab's own facts, for whoever has to find it
 hosts.py --plan   the plan of an overcloud of these hosts
@@ -22,11 +24,12 @@ LAB = SimpleNamespace(**runpy.run_path(str(Path(__file__).resolve().parents[1] /
 
 def main() -> None:
     files = (LAB.CHECKOUT / os.environ.get("SKYWRIGHT_HA_FILES", "var/ha")).resolve()
-    controllers = [f"controller{number}" for number in (1, 2, 3)]
-    computes = [f"compute{n + 1}" for n in range(LAB.count(files, "compute", "SKYWRIGHT_HA_COMPUTES", 2, 99))]
+    controllers = [f"controller{n + 1}" for n in range(LAB.count(files, "controller", "SKYWRIGHT_HA_CONTROLLERS", 3, 9))]
+    computes = [f"compute{n + 1}" for n in range(LAB.count(files, "compute", "SKYWRIGHT_HA_COMPUTES", 2, 99, least=0))]
     numbers = {name: 1 + index for index, name in enumerate(controllers)}
     numbers |= {name: 11 + index for index, name in enumerate(computes)}
     facts = LAB.lab(files, numbers)
+    computes = computes or controllers
     if "--lab" in sys.argv:
         print(json.dumps(facts, indent=2))
         return

@@ -29,12 +29,12 @@ def lab_id(files: Path) -> str:
     return wanted
 
 
-def count(files: Path, kind: str, variable: str, default: int, limit: int) -> int:
+def count(files: Path, kind: str, variable: str, default: int, limit: int, least: int = 1) -> int:
     """How many hosts of a kind: as many as are asked for, and those that are there already (so none is forgotten)."""
     wanted = int(os.environ.get(variable, default))
     there = [path.name.removeprefix(kind) for path in files.glob(f"hosts/{kind}*")]
-    if not 1 <= wanted <= limit:
-        raise SystemExit(f"{variable} must be between 1 and {limit}")
+    if not least <= wanted <= limit:
+        raise SystemExit(f"{variable} must be between {least} and {limit}")
     return max([wanted, *(int(number) for number in there if number.isdigit())])
 
 

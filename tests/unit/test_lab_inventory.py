@@ -67,3 +67,11 @@ def test_the_ha_inventory_is_a_lab_of_its_own_with_controllers(tmp_path):
     assert inventory["computes"]["hosts"] == ["compute1", "compute2", "compute3"]
     addresses = [host["ansible_host"] for name, host in inventory["_meta"]["hostvars"].items() if name != "localhost"]
     assert len(set(addresses)) == 6
+
+
+def test_one_host_may_be_everything(tmp_path):
+    wanted = {"SKYWRIGHT_HA_CONTROLLERS": "1", "SKYWRIGHT_HA_COMPUTES": "0"}
+    inventory = run("--list", inventory="ha", SKYWRIGHT_HA_FILES=str(tmp_path), **wanted)
+    groups = [inventory[group]["hosts"] for group in ("controllers", "computes", "networks")]
+    assert groups == [["controller1"]] * 3
+    assert "SKYWRIGHT_HA_CONTROLLERS" in run("--list", inventory="ha", SKYWRIGHT_HA_CONTROLLERS="0")

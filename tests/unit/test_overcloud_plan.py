@@ -172,7 +172,12 @@ def test_hosts_are_added_to_what_is_deployed(monkeypatch: pytest.MonkeyPatch) ->
         scaled("ha", [], "computes", None)
 
 
-def test_the_labs_plan_is_one() -> None:
+@pytest.mark.parametrize(("controllers", "computes"), [(3, 2), (1, 0)])
+def test_the_labs_plan_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, controllers: int, computes: int) -> None:
+    monkeypatch.setenv("SKYWRIGHT_HA_FILES", str(tmp_path))
+    monkeypatch.setenv("SKYWRIGHT_HA_CONTROLLERS", str(controllers))
+    monkeypatch.setenv("SKYWRIGHT_HA_COMPUTES", str(computes))
     text = subprocess.run(["inventories/ha/hosts.py", "--plan"], check=True, capture_output=True, text=True).stdout
     plan = read(yaml.safe_load(text))
-    assert (len(plan.roles.controllers), len(plan.roles.computes)) == (3, 2)
+    assert len(plan.roles.controllers) == controllers
+    assert len(plan.hosts) == controllers + computes
