@@ -21,7 +21,7 @@ cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a se
 	@$(BIN)/skywright up
 
 test: $(VENV)/.ready-servers ## Run the tests, on the cloud and a highly available one (makes both if there are none)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync lint suites
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint suites
 
 # One after another, while lint has what they leave of the processors: many of them wait for hosts most of the time.
 suites:
