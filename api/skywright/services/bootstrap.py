@@ -66,7 +66,7 @@ def ensure_user(session: Session, name: str, password: str, project: Project) ->
     if user is None:
         user = User(name=name, name_key=name.casefold(), domain_id="default", default_project_id=project.id)
         session.add(user)
-    if not check_password(password, user.password_hash):
+    if user.password_hash is None or not check_password(password, user.password_hash):
         user.password_hash = hash_password(password)
         user.tokens_valid_after = utcnow()
     session.flush()
