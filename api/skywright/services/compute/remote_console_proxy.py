@@ -50,8 +50,8 @@ async def page(request: Request, path: str) -> Response:
 async def connect(websocket: WebSocket) -> None:
     cloud = websocket.app.state.cloud
     try:
+        screen = await run_in_threadpool(admit, cloud, websocket.query_params.get("token", ""))
         async with _place(cloud.settings.consoles):
-            screen = await run_in_threadpool(admit, cloud, websocket.query_params.get("token", ""))
             await _show(websocket, screen)
     except (ApiError, Outage) as error:
         refused = error if isinstance(error, ApiError) else Unavailable("The database does not answer.")
