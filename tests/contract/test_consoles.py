@@ -12,9 +12,9 @@ import requests
 from openstack.connection import Connection
 from websockets.exceptions import ConnectionClosed
 
-from console_helpers import GREETING, Host, browse, host, refusal, socket_of
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import Api
+from contract.console_helpers import GREETING, Host, browse, host, refusal, socket_of
 
 __all__ = ["host"]
 WANTED = {"remote_console": {"protocol": "vnc", "type": "novnc"}}

@@ -7,9 +7,9 @@ import pytest
 import requests
 from openstack.connection import Connection
 
-from console_helpers import GREETING, Host, browse, host, refusal, socket_of
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import Api
+from contract.console_helpers import GREETING, Host, browse, host, refusal, socket_of
 from skywright.auth import signatures
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.services.compute import remote_console_tokens as tokens
