@@ -31,13 +31,18 @@ def upgrade(url: str) -> None:
     database = Database(url)
     with database.read(START_SECONDS):  # the machine may be starting: the database, too
         pass
-    with _lock(url):
-        outdated = current(database) != head()
-        database.engine.dispose()
-        if outdated:
-            from alembic import command  # noqa: PLC0415 - a worker whose database is up to date must stay small
+    # Looked at before the lock is asked for, too: making it stops all who write to a cluster for a moment.
+    if _outdated(database):
+        with _lock(url):
+            if _outdated(database):
+                from alembic import command  # noqa: PLC0415 - who has an up-to-date database must stay small
 
-            command.upgrade(_config(url), "head")
+                command.upgrade(_config(url), "head")
+    database.engine.dispose()
+
+
+def _outdated(database: Database) -> bool:
+    return current(database) != head()
 
 
 def current(database: Database) -> str | None:
