@@ -15,9 +15,12 @@ from uuid import uuid4
 from openstack.connection import Connection
 
 # A client that waits longer cannot tell how long nobody answered.
-PATIENCE = 2.0
-READERS, WRITERS = 3, 3
-PAUSE = 0.05
+PATIENCE = 1.0
+# Few clients, which leave the processors something to mend the cloud with.
+READERS, WRITERS = 2, 2
+PAUSE = 0.1
+# Who makes and deletes servers wants to know whether it was done.
+SERVER_PATIENCE = 10.0
 SERVER_SECONDS = 120.0
 MICROVERSION = {"X-OpenStack-Nova-API-Version": "2.60"}  # of which lists of key pairs come in pages
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBPVSh8yXDrN2mQsoMfyAYA7rdkXLGvtCKKvSgjYtqLT faults"
@@ -80,6 +83,7 @@ class Load:
         self.reads, self.writes = Series(), Series()
         self.keypairs: set[str] = set()
         self.created: set[str] = set()
+        self.unwanted: set[str] = set()  # asked to be deleted
         self.deleted: set[str] = set()
         self.failed: list[str] = []
         self.rounds = 0
@@ -122,15 +126,16 @@ class Load:
     def _make_and_delete(self) -> None:
         """One server's life; what a request's answer promised is remembered, what had no answer promises nothing."""
         try:
-            server = self._http.send("POST", "/servers", self._server)["server"]["id"]
+            server = self._http.send("POST", "/servers", self._server, SERVER_PATIENCE)["server"]["id"]
         except Refused:
             return
         self.created.add(server)
         status = self._settled(server)
         if status != "ACTIVE" and not self._stopping.is_set():
             self.failed.append(f"{server}: {status}")
+        self.unwanted.add(server)
         try:
-            self._http.send("DELETE", f"/servers/{server}")
+            self._http.send("DELETE", f"/servers/{server}", patience=SERVER_PATIENCE)
         except Refused:
             return
         self.deleted.add(server)
@@ -159,7 +164,7 @@ class Load:
             servers = {entry["id"] for entry in self._all("/servers", "servers", "id")}
         return [
             *(f"key pair {name}" for name in self.keypairs - there),
-            *(f"server {server}" for server in self.created - self.deleted - servers),
+            *(f"server {server}" for server in self.created - self.unwanted - servers),
             *(f"deletion of server {server}" for server in self.deleted & servers),
         ]
 
