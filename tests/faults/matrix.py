@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from faults import clocks, disks
 from faults.hosts import Host, Hosts
 
 SERVICES = ("mariadb", "rabbitmq-server", "haproxy", "keepalived", "skywright-api", "skywright-worker", "memcached")
@@ -44,3 +45,15 @@ FAULTS = [
     ),
     Fault("partition", lambda _, host: host.unplug(), lambda _, host: host.plug(), whole_host=True),
 ]
+
+# What has to be prepared: see test_disk.py and test_clock.py.
+DISK_FAULTS = [
+    Fault("slow disk", lambda _, host: disks.slow_down(host), lambda _, host: disks.speed_up(host), database=True),
+    Fault("full disk", lambda _, host: disks.fill(host), lambda _, host: disks.empty(host), database=True),
+]
+CLOCK_FAULT = Fault(
+    "clock jump",
+    lambda _, host: clocks.jump(host, clocks.JUMP),
+    lambda _, host: clocks.jump(host, 0),
+    database=True,
+)

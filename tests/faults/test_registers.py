@@ -20,7 +20,7 @@ AUTHORITY = ROOT / "var/overclouds/overcloud/pki/ca.pem"
 PAUSE, LASTS = 3.0, 9.0
 SYNCED_SECONDS = 90.0
 # So many operations at least are to be judged, or the clients were hardly served.
-ENOUGH = 2000
+ENOUGH = 500
 STATE = "SHOW STATUS WHERE variable_name IN ('wsrep_cluster_size', 'wsrep_local_state_comment')"
 
 
@@ -30,7 +30,7 @@ def sql(host: Host, *statements: str, check: bool = True) -> str:
 
 def synced(hosts: Hosts) -> bool:
     said = [sql(host, STATE, check=False).split() for host in hosts.controllers]
-    return all(each[1::2] == [str(len(said)), "Synced"] for each in said)
+    return all(set(each[1::2]) == {str(len(said)), "Synced"} for each in said)
 
 
 def wait_synced(hosts: Hosts) -> None:
@@ -86,7 +86,7 @@ class Strike:
         others = [host for host in hosts.controllers if host is not first]
         struck = ([first, *others] if self.writer else others)[: self.nodes]
         self.how(*struck)
-        return f"{self.how.__name__} {' and '.join(host.name for host in struck)}"
+        return f"{self.how.__name__} {'the writer' if self.writer else 'another node'}, {self.nodes} in all"
 
 
 STRIKES = [
@@ -110,7 +110,7 @@ def test_no_acknowledged_write_is_lost_reordered_or_seen_too_late(hosts: Hosts, 
             print(tally(what, [each for each in clients.operations if each.ended > began], began))
     found = problems(clients.operations, clients.final())
     assert not found, "\n".join(found[:20])
-    # Or it was judged too little: each client does more than two operations a second, also while nodes fail.
+    # Or it was judged too little: eight clients do so much in a quarter of a minute.
     assert Counter(each.outcome for each in clients.operations)[Outcome.DONE] >= ENOUGH
 
 

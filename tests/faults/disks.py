@@ -1,0 +1,71 @@
+"""A disk of a controller's own, with a real file system, which can be full and slow while the other hosts' are not."""
+
+import textwrap
+from pathlib import Path
+
+from faults.hosts import Host
+
+SERVICES = "mariadb rabbitmq-server skywright-api skywright-worker"
+DIRECTORIES = "mysql rabbitmq skywright"  # in /var/lib: all that these services keep
+MOUNT, IMAGE = "/run/faults-disk", "/var/lib/faults-disk.img"
+# What a disk has left, and how many writes a second one is able to that is about to die: a good one takes thousands.
+FREE_MIB, WRITES = 512, 25
+SECONDS = 150
+THROTTLE = Path("/sys/fs/cgroup/blkio/blkio.throttle.write_iops_device")
+LOOP_CONTROL_MINOR = 237
+
+ATTACH = f"""
+    set -e
+    systemctl stop {SERVICES}
+    cd /var/lib
+    test -e /dev/loop-control || mknod /dev/loop-control c 10 {LOOP_CONTROL_MINOR}
+    for number in $(seq 0 31); do test -e /dev/loop$number || mknod /dev/loop$number b 7 $number; done
+    truncate --size=$(($(du -sm --total {DIRECTORIES} | tail -n 1 | cut -f 1) + {FREE_MIB}))M {IMAGE}
+    mkfs.ext4 -q -m 0 {IMAGE}
+    mkdir -p {MOUNT}
+    mount -o loop {IMAGE} {MOUNT}
+    for name in {DIRECTORIES}; do cp -a $name {MOUNT} && mount --bind {MOUNT}/$name $name; done
+    systemctl start {SERVICES}
+"""
+DETACH = f"""
+    set -e
+    systemctl stop {SERVICES}
+    cd /var/lib
+    for name in {DIRECTORIES}; do umount $name; find $name -mindepth 1 -delete; cp -a {MOUNT}/$name/. $name; done
+    umount {MOUNT}
+    rm {IMAGE}
+    systemctl start {SERVICES}
+"""
+FILL = f"fallocate --length $(df --output=avail -B 1 {MOUNT} | tail -n 1) {MOUNT}/full; cat /dev/zero > {MOUNT}/fuller"
+
+
+def attach(host: Host) -> None:
+    """Move all that the services keep to a disk of the host's own."""
+    host.run(textwrap.dedent(ATTACH), seconds=SECONDS)
+
+
+def detach(host: Host) -> None:
+    """Move all back."""
+    host.run(textwrap.dedent(DETACH), seconds=SECONDS)
+
+
+def fill(host: Host) -> None:
+    """Leave nothing free, not even for who is root."""
+    host.run(FILL, check=False)
+
+
+def empty(host: Host) -> None:
+    host.run(f"rm -f {MOUNT}/full {MOUNT}/fuller")
+
+
+def slow_down(host: Host) -> None:
+    """Have the kernel let through only so many writes a second."""
+    _throttle(host, WRITES)
+
+
+def speed_up(host: Host) -> None:
+    _throttle(host, 0)
+
+
+def _throttle(host: Host, writes: int) -> None:
+    THROTTLE.write_text(f"{host.run(f'findmnt --noheadings --output=MAJ:MIN {MOUNT}').strip()} {writes}\n")

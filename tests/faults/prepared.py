@@ -1,0 +1,40 @@
+"""A controller that is prepared for a fault, and is where it hurts most: it has the database's writer."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from faults.hosts import Host, Hosts
+from faults.test_matrix import recover
+from lab.support import eventually
+
+SECONDS = 120
+HAPROXY = "echo 'set server database/{name} state {state}' | socat - /run/haproxy/admin.sock"
+
+
+@contextmanager
+def prepared(hosts: Hosts, attach: Callable[[Host], None], detach: Callable[[Host], None]) -> Iterator[Host]:
+    recover(hosts, SECONDS)
+    writer = hosts.writer()
+    host = next(host for host in hosts.controllers if host is not writer)
+    try:
+        attach(host)
+        recover(hosts, SECONDS)
+        make_writer(hosts, host)
+        yield host
+    finally:
+        detach(host)
+        recover(hosts, SECONDS)
+
+
+def make_writer(hosts: Hosts, chosen: Host) -> None:
+    """Have all connections to the database go to this node; they stay there when the others are used again."""
+    others = [host for host in hosts.controllers if host is not chosen]
+    set_state(hosts, others, "maint")
+    eventually(lambda: hosts.writer() is chosen, 30, f"{chosen.name} has the writer")
+    set_state(hosts, others, "ready")
+
+
+def set_state(hosts: Hosts, servers: list[Host], state: str) -> None:
+    commands = "; ".join(HAPROXY.format(name=server.name, state=state) for server in servers)
+    for balancer in hosts.controllers:
+        balancer.run(commands)

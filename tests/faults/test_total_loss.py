@@ -1,0 +1,59 @@
+"""All hosts lose their power at the same moment; one command brings the cloud back, with all that it promised."""
+
+import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+from openstack.connection import Connection
+
+from faults.hosts import Host, Hosts
+from faults.load import Load
+from faults.test_matrix import recover
+from lab.support import BIN, ROOT
+
+OVERCLOUD = "overcloud"
+BEFORE, AFTER = 10.0, 5.0
+COMMAND_SECONDS = 600
+# When the command has ended all is well: what is still to come is a client's next request.
+ANSWER_SECONDS, WHOLE_SECONDS = 2.0, 10.0
+
+
+def test_one_command_brings_the_cloud_back(
+    cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
+) -> None:
+    recover(hosts, 60)
+    with Load(cloud, server) as load:
+        time.sleep(BEFORE)
+        struck = time.monotonic()
+        with ThreadPoolExecutor(len(hosts.all)) as threads:
+            list(threads.map(Host.cut_power, hosts.all))
+        hosts.power_on()
+        commanded = time.monotonic()
+        said = subprocess.run(
+            [BIN / "skywright", "overcloud", "recover", OVERCLOUD],
+            check=False, cwd=ROOT, capture_output=True, text=True, timeout=COMMAND_SECONDS,
+        )  # fmt: skip
+        ended = time.monotonic()
+        recover(hosts, WHOLE_SECONDS)
+        time.sleep(AFTER)
+    lost = load.lost()
+    load.clean()
+    report.append(
+        {
+            "fault": "power off all hosts",
+            "host": "all",
+            "down": round(load.reads.gap(struck, ended + AFTER), 2),
+            "write_down": round(load.writes.gap(struck, ended + AFTER), 2),
+            "recovery": round(ended - commanded, 1),
+            "slower": "-",
+            "servers": load.rounds,
+            "acknowledged": len(load.keypairs) + len(load.created) + len(load.deleted),
+            "lost": len(lost),
+        }
+    )
+    assert said.returncode == 0, (said.stdout + said.stderr)[-3000:]
+    assert not lost
+    for series in (load.reads, load.writes):
+        served = [moment for moment, _ in series.moments if moment > ended]
+        assert served and served[0] - ended <= ANSWER_SECONDS, series.refusals[-3:]
