@@ -45,6 +45,7 @@ CONFLICTS = frozenset({DEADLOCK, LOCK_WAIT, 1020})
 # Errors of a server that is not there, is going, or is not (yet, any more) one to write to.
 OUTAGES = frozenset({0, 1040, 1047, 1053, 1077, 1152, 1156, 1159, 1184, 1290, 1836, 1927})
 OUTAGES |= frozenset({2002, 2003, 2006, 2013, 2014, 2055, 4031})
+OUTAGES |= frozenset({1021, 1114})  # no room, which another node of a cluster may have
 
 
 @compiles(DateTime, *BACKENDS)
