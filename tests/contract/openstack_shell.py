@@ -1,5 +1,9 @@
-"""The `openstack` command in this process: most of what a process of its own costs is its start."""
+"""The `openstack` command in this process: most of what a process of its own costs is its start.
 
+It keeps its connections for good, so it is for the commands of one test only; others start processes.
+"""
+
+import gc
 import io
 import logging
 import os
@@ -53,5 +57,6 @@ def _alone(environment: Mapping[str, str]) -> Iterator[None]:
             patch.setenv(name, value)
         patch.setattr("osc_lib.utils.time", SimpleNamespace(sleep=lambda _seconds: time.sleep(0.1)))
         yield
+        gc.collect()  # what the client never closes
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -5,6 +5,7 @@ import hashlib
 import os
 import socket
 import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -14,7 +15,6 @@ import pytest
 import requests
 from openstack.connection import Connection
 
-from contract.openstack_shell import of_demo, openstack
 from skywright.auth import signatures
 from skywright.db.image import Image
 from skywright.jobs.playbooks.image import image_item
@@ -279,10 +279,20 @@ def test_signatures_expire(api: Any) -> None:
 
 
 def test_openstackclient(api: Any, demo: Connection, tmp_path: Path) -> None:
-    environment = of_demo(api.url, tmp_path)
+    environment = {
+        **os.environ,
+        "OS_AUTH_URL": f"{api.url}/identity",
+        "OS_USERNAME": "demo",
+        "OS_PASSWORD": demo.config.config["auth"]["password"],
+        "OS_PROJECT_NAME": "demo",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_REGION_NAME": "RegionOne",
+    }
 
     def client(*words: str) -> None:
-        openstack(environment, "image", *words)
+        command = [str(Path(sys.executable).with_name("openstack")), "image", *words]
+        subprocess.run(command, env=environment, check=True, capture_output=True)
 
     qcow2(tmp_path / "disk")
     client("create", "--disk-format", "qcow2", "--file", str(tmp_path / "disk"), "--property", "a=b", "by hand")

@@ -1,6 +1,8 @@
 """Networks, subnets and ports through openstacksdk, openstackclient and plain requests."""
 
 import json
+import os
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,6 @@ import pytest
 from openstack import exceptions
 from openstack.connection import Connection
 
-from contract.openstack_shell import of_demo, openstack
 from skywright.services import bootstrap
 
 
@@ -226,11 +227,24 @@ def test_an_unknown_marker_is_404(demo: Connection) -> None:
 
 
 def test_openstackclient(api: Any, demo: Connection, tmp_path: Path) -> None:
-    environment = of_demo(api.url, tmp_path)
+    environment = {
+        **{name: value for name, value in os.environ.items() if not name.startswith("OS_")},
+        "OS_AUTH_URL": f"{api.url}/identity",
+        "OS_USERNAME": "demo",
+        "OS_PASSWORD": password(demo),
+        "OS_PROJECT_NAME": "demo",
+        "OS_USER_DOMAIN_NAME": "Default",
+        "OS_PROJECT_DOMAIN_NAME": "Default",
+        "OS_IDENTITY_API_VERSION": "3",
+        "HOME": str(tmp_path),
+    }
 
     def run(*command: str) -> Any:
-        said = openstack(environment, *command)
-        return json.loads(said) if "json" in command else None
+        done = subprocess.run(
+            [".venv/bin/openstack", *command], env=environment, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout) if "json" in command else None
 
     run("network", "create", "cli")
     made = run("subnet", "create", "--network", "cli", "--subnet-range", "10.7.0.0/24", "cli", "-f", "json")
