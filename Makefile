@@ -2,6 +2,7 @@
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
+MOLECULE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule
 # What a fresh Debian needs before the rest can install itself.
 PACKAGES := python3-venv python3-apt openssh-client
 # libvirt-python, which the unit tests drive libvirt's test driver with, is compiled; the rest is what tests run.
@@ -12,10 +13,10 @@ TEST_SERVERS := mariadb-server-core rabbitmq-server
 # Molecule scenarios on the hosts of inventories/ha; all others are on the lab's.
 HA_SCENARIOS := certificates chrony controller galera haproxy keepalived memcached rabbitmq
 
-.PHONY: help cloud test suites lint unit distributed lab-test molecule molecule-ha ha-hosts overcloud faults faults-quick sanity bench down clean
+.PHONY: help cloud test suites lint unit distributed lab-test molecule molecule-lab-host molecule-roles molecule-ha ha-hosts overcloud faults faults-quick sanity bench down clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a server on each host
 	@$(BIN)/skywright up
@@ -41,11 +42,18 @@ distributed: $(VENV)/.ready-servers ## Run the tests of several controllers on a
 	$(BIN)/pytest -q tests/distributed
 
 lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
-	$(BIN)/pytest -q -n 2 --dist loadfile -m "not alone" tests/lab
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "not alone" tests/lab
 	$(BIN)/pytest -q -m alone tests/lab
 
 molecule: $(VENV)/.ready-dev cloud ## Run the Molecule scenarios of the roles for computes and networks, on the lab's hosts
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test --all $(addprefix --exclude ,$(HA_SCENARIOS))
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync molecule-lab-host molecule-roles
+
+# It makes hosts of its own, so the others run meanwhile.
+molecule-lab-host:
+	$(MOLECULE) test --scenario-name lab_host
+
+molecule-roles:
+	$(MOLECULE) test --all $(addprefix --exclude ,lab_host $(HA_SCENARIOS))
 
 ha-hosts: $(VENV)/.ready # Three controllers and two computes, beside the lab's hosts
 	$(BIN)/ansible-playbook -i inventories/ha playbooks/lab.yml
@@ -61,7 +69,7 @@ faults-quick: $(VENV)/.ready-dev overcloud ## Break the highly available cloud a
 	$(BIN)/pytest -q -m quick tests/faults
 
 molecule-ha: $(VENV)/.ready-dev ha-hosts ## Run the Molecule scenarios of the controllers' roles
-	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule test $(addprefix --scenario-name ,$(HA_SCENARIOS))
+	$(MOLECULE) test $(addprefix --scenario-name ,$(HA_SCENARIOS))
 
 sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
 	# Outside the checkout, where git would hide it from ansible-test.
