@@ -33,7 +33,7 @@ DETACH = f"""
     cd /var/lib
     for name in {DIRECTORIES}; do umount $name; find $name -mindepth 1 -delete; cp -a {MOUNT}/$name/. $name; done
     umount {MOUNT}
-    rm {IMAGE}
+    rm -r {IMAGE} {MOUNT}
     systemctl start {SERVICES}
 """
 FILL = f"fallocate --length $(df --output=avail -B 1 {MOUNT} | tail -n 1) {MOUNT}/full; cat /dev/zero > {MOUNT}/fuller"
