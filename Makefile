@@ -26,7 +26,7 @@ test: $(VENV)/.ready-servers ## Run the tests, on the cloud and a highly availab
 
 # One after another, while lint has what they leave of the processors: many of them wait for hosts most of the time.
 suites:
-	@MAKEFLAGS= $(MAKE) --no-print-directory unit distributed lab-test molecule faults-quick
+	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test molecule faults-quick
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check
