@@ -154,10 +154,13 @@ class Cloud:
         ]
         return found
 
-    def server(self, name: str, **wanted: Any) -> Any:
-        """Ask for a server without networks: another cloud lives on these hosts' switches."""
+    def server(self, name: str, image_name: str = "blank", **wanted: Any) -> Any:
+        """Ask for a server without networks: another cloud lives on these hosts' switches.
+
+        Only a guest stops when it is asked to; without a system a server costs nothing.
+        """
         compute = self.connection.compute
-        image, flavor = self.connection.image.find_image("guest"), compute.find_flavor("nano")
+        image, flavor = self.connection.image.find_image(image_name), compute.find_flavor("nano")
         return compute.create_server(name=name, image_id=image.id, flavor_id=flavor.id, networks="none", **wanted)
 
     def wait(self, server: Any, status: str, seconds: float = 60) -> Any:
@@ -200,6 +203,8 @@ def scratch(lab: Lab, gates: dict[str, Gate], tmp_path_factory: pytest.TempPathF
         with (ROOT / "var/images/guest.qcow2").open("rb") as image:
             formats = {"disk_format": "qcow2", "container_format": "bare"}
             cloud.connection.image.create_image("guest", data=image, **formats)
+        formats["disk_format"] = "raw"
+        cloud.connection.image.create_image("blank", data=bytes(1 << 20), **formats)
         cloud.connection.create_flavor("nano", ram=128, vcpus=1, disk=1)
         yield cloud
         for gate in gates.values():
@@ -207,19 +212,20 @@ def scratch(lab: Lab, gates: dict[str, Gate], tmp_path_factory: pytest.TempPathF
         for server in list(cloud.connection.compute.servers()):
             cloud.connection.compute.delete_server(server.id)
             eventually(lambda server=server: cloud.gone(server), 60, "the server is deleted")
-        cloud.connection.image.delete_image(cloud.connection.image.find_image("guest").id)
+        for image_name in ("guest", "blank"):
+            cloud.connection.image.delete_image(cloud.connection.image.find_image(image_name).id)
         eventually(lambda: not cloud.jobs(state="queued,running"), BACK_SECONDS, "all jobs have ended")
     finally:
         cloud.stop()
 
 
 @pytest.fixture
-def placed(scratch: Cloud) -> Iterator[Callable[[str], Any]]:
+def placed(scratch: Cloud) -> Iterator[Callable[..., Any]]:
     """Makes a server on a host."""
     made = []
 
-    def place(host: str) -> Any:
-        made.append(scratch.server(f"on-{host}", availability_zone=f"nova:{host}"))
+    def place(host: str, image_name: str = "blank") -> Any:
+        made.append(scratch.server(f"on-{host}", image_name, availability_zone=f"nova:{host}"))
         return scratch.wait(made[-1], "ACTIVE")
 
     yield place
@@ -237,7 +243,7 @@ def test_enrolled_hosts_are_there(scratch: Cloud, gates: dict[str, Gate]) -> Non
     assert "second" in scratch.cli("hosts", "list")
 
 
-def test_a_server_that_ends_by_itself_is_shut_off(scratch: Cloud, lab: Lab, placed: Callable[[str], Any]) -> None:
+def test_a_server_that_ends_by_itself_is_shut_off(scratch: Cloud, lab: Lab, placed: Callable[..., Any]) -> None:
     server = placed("second")
     lab["host2"].run(f"virsh destroy instance-{server.id}")
     server = scratch.wait(server, "SHUTOFF", 6 * OBSERVE_SECONDS)
@@ -248,8 +254,8 @@ def test_a_server_that_ends_by_itself_is_shut_off(scratch: Cloud, lab: Lab, plac
     assert scratch.connection.compute.get_server(server.id).status == "ACTIVE"
 
 
-def test_a_host_in_maintenance_is_left_alone(scratch: Cloud, lab: Lab, placed: Callable[[str], Any]) -> None:
-    server = placed("second")
+def test_a_host_in_maintenance_is_left_alone(scratch: Cloud, lab: Lab, placed: Callable[..., Any]) -> None:
+    server = placed("second", "guest")
     text = scratch.cli("hosts", "drain", "second", good=False)
     assert server.name in text and server.id in text
     assert scratch.host("second")["state"] == "enabled"
@@ -270,9 +276,9 @@ def test_a_host_in_maintenance_is_left_alone(scratch: Cloud, lab: Lab, placed: C
 
 
 def test_an_outage_costs_nothing_but_time(
-    scratch: Cloud, lab: Lab, gates: dict[str, Gate], placed: Callable[[str], Any]
+    scratch: Cloud, lab: Lab, gates: dict[str, Gate], placed: Callable[..., Any]
 ) -> None:
-    doomed, kept = placed("second"), placed("second")
+    doomed, kept = placed("second"), placed("second", "guest")
     gates["second"].close()
     # Two servers are more than either host would be given, were both up.
     others = [scratch.server(f"new-{number}") for number in range(2)]
