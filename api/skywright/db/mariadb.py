@@ -29,7 +29,7 @@ LOCK_SECONDS = 15  # as SQLite's busy_timeout
 ANSWER_SECONDS = 60  # a server that is there and says nothing
 # A transaction that changed something and then pauses for longer is rolled back: whoever holds the writers' lock and is
 # frozen, or cut off, must not keep all others waiting.
-IDLE_SECONDS = 2
+IDLE_SECONDS = 3
 # A host that went without a word: asked after so many seconds, so often, before its connections are given up. If
 # another one has its address by then, the first question ends them.
 SILENT_SECONDS, SILENT_PROBES = 1, 4
