@@ -24,8 +24,8 @@ LAB = SimpleNamespace(**runpy.run_path(str(Path(__file__).resolve().parents[1] /
 
 def main() -> None:
     files = (LAB.CHECKOUT / os.environ.get("SKYWRIGHT_HA_FILES", "var/ha")).resolve()
-    controllers = [f"controller{n + 1}" for n in range(LAB.count(files, "controller", "SKYWRIGHT_HA_CONTROLLERS", 3, 9))]
-    computes = [f"compute{n + 1}" for n in range(LAB.count(files, "compute", "SKYWRIGHT_HA_COMPUTES", 2, 99, least=0))]
+    controllers = LAB.names(files, "controller", "SKYWRIGHT_HA_CONTROLLERS", 3, range(1, 10))
+    computes = LAB.names(files, "compute", "SKYWRIGHT_HA_COMPUTES", 2, range(100))
     numbers = {name: 1 + index for index, name in enumerate(controllers)}
     numbers |= {name: 11 + index for index, name in enumerate(computes)}
     facts = LAB.lab(files, numbers)

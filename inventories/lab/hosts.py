@@ -29,13 +29,14 @@ def lab_id(files: Path) -> str:
     return wanted
 
 
-def count(files: Path, kind: str, variable: str, default: int, limit: int, least: int = 1) -> int:
-    """How many hosts of a kind: as many as are asked for, and those that are there already (so none is forgotten)."""
+def names(files: Path, kind: str, variable: str, default: int, allowed: range) -> list[str]:
+    """The hosts of a kind: as many as are asked for, and those that are there already (so none is forgotten)."""
     wanted = int(os.environ.get(variable, default))
     there = [path.name.removeprefix(kind) for path in files.glob(f"hosts/{kind}*")]
-    if not least <= wanted <= limit:
-        raise SystemExit(f"{variable} must be between {least} and {limit}")
-    return max([wanted, *(int(number) for number in there if number.isdigit())])
+    if wanted not in allowed:
+        raise SystemExit(f"{variable} must be between {allowed.start} and {allowed.stop - 1}")
+    count = max([wanted, *(int(number) for number in there if number.isdigit())])
+    return [f"{kind}{number + 1}" for number in range(count)]
 
 
 def lab(files: Path, hosts: dict[str, int]) -> dict:
@@ -98,9 +99,9 @@ def inventory(facts: dict, groups: dict[str, list[str]]) -> dict:
 
 def main() -> None:
     files = (CHECKOUT / os.environ.get("SKYWRIGHT_LAB_FILES", HOME)).resolve()
-    hosts = {f"host{number}": number for number in range(1, count(files, "host", "SKYWRIGHT_LAB_HOSTS", 2, 200) + 1)}
-    facts = lab(files, hosts)
-    groups = {"computes": list(hosts), "networks": ["host1"]}
+    hosts = names(files, "host", "SKYWRIGHT_LAB_HOSTS", 2, range(1, 201))
+    facts = lab(files, {name: 1 + index for index, name in enumerate(hosts)})
+    groups = {"computes": hosts, "networks": ["host1"]}
     print(json.dumps(facts if "--lab" in sys.argv else inventory(facts, groups), indent=2))
 
 
