@@ -21,12 +21,12 @@ help: ## List the targets
 cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a server on each host
 	@$(BIN)/skywright up
 
-test: $(VENV)/.ready-servers ## Run the tests, on the cloud and a highly available one (makes both if there are none)
+test: $(VENV)/.ready-servers ## Run the tests (makes the cloud if there is none)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint suites
 
 # One after another, while lint has what they leave of the processors: many of them wait for hosts most of the time.
 suites:
-	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test molecule faults-quick
+	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test molecule
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check

@@ -1,6 +1,6 @@
 """One fault after another, while clients go on: how long nobody was served, and what of all they were told is lost.
 
-`make faults` runs all of them; those that are marked quick are part of `make test`.
+`make faults` runs all of them; `make faults-quick` those that are marked quick.
 """
 
 import time
