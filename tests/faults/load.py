@@ -15,7 +15,7 @@ from uuid import uuid4
 from openstack.connection import Connection
 
 # A client that waits longer cannot tell how long nobody answered.
-PATIENCE = 1.0
+PATIENCE = 0.5
 # Few clients, which leave the processors something to mend the cloud with.
 READERS, WRITERS = 2, 2
 PAUSE = 0.1

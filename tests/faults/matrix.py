@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from faults import clocks, disks
 from faults.hosts import Host, Hosts
 
+# They write to the database, or pass on what others write: one that is frozen meanwhile has the writers' lock for a while.
+WRITING = ("haproxy", "skywright-api", "skywright-worker")
 SERVICES = ("mariadb", "rabbitmq-server", "haproxy", "keepalived", "skywright-api", "skywright-worker", "memcached")
 
 
@@ -18,6 +20,7 @@ class Fault:
     heal: Callable[[Hosts, Host], None]
     database: bool = False
     whole_host: bool = False
+    keeps_lock: bool = False
     quick: bool = False
 
 
@@ -34,7 +37,14 @@ def of_processes(
 ) -> Iterator[Fault]:
     """The same for every service."""
     for name in SERVICES:
-        yield Fault(f"{how} {name}", sent(inject, name), heal(name), database=name == "mariadb", quick=name == quick)
+        yield Fault(
+            f"{how} {name}",
+            sent(inject, name),
+            heal(name),
+            database=name == "mariadb",
+            keeps_lock=inject == "STOP" and name in WRITING,
+            quick=name == quick,
+        )
 
 
 FAULTS = [
