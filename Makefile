@@ -24,7 +24,7 @@ cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a se
 test: $(VENV)/.ready-servers ## Run the tests (makes the cloud if there is none)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint suites
 
-# One after another, while lint has what they leave of the processors: many of them wait for hosts most of the time.
+# One after another, while lint has what they leave of the processors.
 suites:
 	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test molecule
 

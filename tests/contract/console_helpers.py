@@ -11,10 +11,15 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from openstack.connection import Connection
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
+from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures
+from contract.conftest import Api
+
 GREETING = b"RFB 003.008\n"
+WANTED = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
 SSH = """#!{python}
 import os, pathlib, socket, sys, threading
 state = pathlib.Path({directory!r})
@@ -90,6 +95,18 @@ def echo(connection: socket.socket) -> None:
     connection.sendall(GREETING)
     while data := connection.recv(65536):
         connection.sendall(data)
+
+
+@pytest.fixture(scope="module")
+def things(api: Api) -> Fixtures:
+    add_hosts(api.cloud, "host1")
+    with api.connect() as admin, api.connect("demo", "demo") as demo:
+        return make_fixtures(api, admin, demo)
+
+
+@pytest.fixture
+def nova(api: Api, demo: Connection) -> Nova:
+    return Nova(demo, api.url)
 
 
 @pytest.fixture

@@ -8,27 +8,14 @@ import pytest
 import requests
 from openstack.connection import Connection
 
-from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
+from contract.compute_helpers import Fixtures, Nova, run_jobs
 from contract.conftest import Api
-from contract.console_helpers import GREETING, Host, browse, host, refusal, socket_of
+from contract.console_helpers import GREETING, WANTED, Host, browse, host, nova, refusal, socket_of, things
 from skywright.auth import signatures
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.services.compute import remote_console_tokens as tokens
 
-__all__ = ["host"]
-WANTED = {"remote_console": {"protocol": "vnc", "type": "novnc"}}
-
-
-@pytest.fixture(scope="module")
-def things(api: Api) -> Fixtures:
-    add_hosts(api.cloud, "host1")
-    with api.connect() as admin, api.connect("demo", "demo") as demo:
-        return make_fixtures(api, admin, demo)
-
-
-@pytest.fixture
-def nova(api: Api, demo: Connection) -> Nova:
-    return Nova(demo, api.url)
+__all__ = ["host", "nova", "things"]
 
 
 @pytest.fixture
