@@ -12,8 +12,8 @@ from openstack.connection import Connection
 
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import PASSWORD, Api
+from skywright.http.line import Line
 from skywright.services import bootstrap
-from skywright.services.native.plan import RUNNING, WAITING
 
 NULL = {
     "ansible_connection": "local",
@@ -151,11 +151,6 @@ def test_paths_stay_in_their_service(api: Api, admin: Connection, path: str) -> 
 
 
 def test_too_many_plans_are_refused_at_once(api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    class Busy:
-        @staticmethod
-        def statistics() -> Any:
-            return type("Statistics", (), {"tasks_waiting": WAITING})
-
-    monkeypatch.setattr(import_module("skywright.services.native.plan"), "_limiter", lambda _request: Busy)
+    monkeypatch.setattr(import_module("skywright.services.native.plan"), "LINE", Line(0, 0, "Too many."))
     answer = ask(demo, api, "/v2.1/servers", {})
-    assert answer.status_code == 503 and RUNNING < WAITING
+    assert answer.status_code == 503 and "Retry-After" in answer.headers

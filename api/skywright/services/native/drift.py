@@ -1,10 +1,7 @@
 """`POST /v1/drift`: how hosts differ from the records; `POST /v1/converge`: repair it."""
 
-from collections.abc import Callable
 from typing import Any
 
-import anyio
-import anyio.to_thread
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import or_, select
@@ -12,8 +9,9 @@ from sqlalchemy import or_, select
 from skywright.cloud import Cloud
 from skywright.db.identity import Project
 from skywright.db.jobs import Host
-from skywright.errors import ApiError, BadRequest, Forbidden, NotFound, Unavailable
+from skywright.errors import ApiError, BadRequest, Forbidden, NotFound
 from skywright.http import Context, Router
+from skywright.http.line import Line
 from skywright.http.router import json_response, request_context
 from skywright.jobs.desired import Scope
 from skywright.jobs.drift import Look, LookFailed, compare, look
@@ -26,7 +24,7 @@ from skywright.services.native.views import job_views
 router = Router()
 
 # Looking at all hosts costs as much as a run over all of them: one at a time, and few that wait for it.
-WAITING = 8
+LINE = Line(1, 8, "Too many wait for the hosts to be looked at: try again in a while.")
 
 
 class DriftRequest(BaseModel):
@@ -48,27 +46,12 @@ class ConvergeRequest(DriftRequest):
 
 @router.post("/drift", response_model=None)
 async def show_drift(request: Request, body: DriftRequest) -> Response:
-    return json_response(await _in_thread(request, _drift, body))
+    return json_response(await LINE.run(request, _drift, request, body))
 
 
 @router.post("/converge", status_code=202, response_model=None)
 async def converge(request: Request, body: ConvergeRequest) -> Response:
-    return json_response(await _in_thread(request, _converge, body), 202)
-
-
-async def _in_thread(request: Request, function: Callable[..., Any], body: DriftRequest) -> Any:
-    limiter = _limiter(request)
-    if limiter.statistics().tasks_waiting >= WAITING:
-        raise Unavailable("Too many wait for the hosts to be looked at: try again in a while.")
-    return await anyio.to_thread.run_sync(function, request, body, limiter=limiter)
-
-
-def _limiter(request: Request) -> anyio.CapacityLimiter:
-    state = request.app.state
-    if not hasattr(state, "drifts"):
-        state.drifts = anyio.CapacityLimiter(1)
-    limiter: anyio.CapacityLimiter = state.drifts
-    return limiter
+    return json_response(await LINE.run(request, _converge, request, body), 202)
 
 
 def _drift(request: Request, body: DriftRequest) -> dict[str, Any]:

@@ -10,8 +10,6 @@ import re
 from collections.abc import MutableMapping
 from typing import Annotated, Any, Literal
 
-import anyio
-import anyio.to_thread
 import orjson
 from fastapi import Request, Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
@@ -22,6 +20,7 @@ from skywright.db.rehearsal import Rehearsal
 from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
 from skywright.http.inside import Answer, ask, scope_of
+from skywright.http.line import Line
 from skywright.http.router import json_response, request_context
 from skywright.jobs.draft import Draft, draft
 from skywright.jobs.warm import LauncherError
@@ -29,9 +28,7 @@ from skywright.services.native.plan_views import plan_view
 
 router = Router()
 
-# How many plans run at once, and how many may wait for that: each costs as much as a run.
-RUNNING = 2
-WAITING = 16
+LINE = Line(2, 16, "Too many plans are being made: try again in a while.")
 # Beside the body, what a request means may depend on these.
 HEADERS = ("content-type", "openstack-api-version", "x-openstack-nova-api-version")
 URL_PATH = re.compile(r"/[!-~]*")
@@ -53,19 +50,7 @@ class PlanRequest(BaseModel):
 
 @router.post("/plan", response_model=None)
 async def plan(request: Request, body: PlanRequest) -> Response:
-    limiter = _limiter(request)
-    if limiter.statistics().tasks_waiting >= WAITING:
-        raise ApiError("Too many plans are being made: try again in a while.", status=503)
-    # Threads of its own: requests that wait for Ansible must not take those of all others.
-    return json_response(await anyio.to_thread.run_sync(_plan, request, body, limiter=limiter))
-
-
-def _limiter(request: Request) -> anyio.CapacityLimiter:
-    state = request.app.state
-    if not hasattr(state, "plans"):
-        state.plans = anyio.CapacityLimiter(RUNNING)
-    limiter: anyio.CapacityLimiter = state.plans
-    return limiter
+    return json_response(await LINE.run(request, _plan, request, body))
 
 
 def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
