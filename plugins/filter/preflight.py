@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections import defaultdict
 
 SYSTEM = "debian 12"
@@ -13,6 +14,7 @@ CLOCK_SECONDS = 10
 DISK_GIB = 5
 MEMORY_MIB = {"controllers": 2000, "computes": 1000, "networks": 500}
 OURS = "skywright"  # what programs of this project begin with, as far as the kernel keeps their names
+CERTIFICATE = re.compile(r"-+BEGIN CERTIFICATE-+\s+(.+?)\s+-+END CERTIFICATE-+", re.DOTALL)
 # What the services of a controller listen on, and the programs that do so when they are there already.
 PORTS = {
     **{port: {"haproxy", "python", "python3"} for port in (5000, 8000, 8774, 9292, 9696)},
@@ -48,8 +50,8 @@ def preflight_hosts(names, hostvars):
     return hosts
 
 
-def preflight(hosts, virtual_address, interface):
-    """Give {host: {problems, warnings}} for C(hosts).
+def preflight(hosts, virtual_address, interface, authority=""):
+    """Give {host: {problems, warnings}} for C(hosts); C(authority) is the PEM of the cloud's, if it has one already.
 
     Each is {name, address, groups, data_interface, data_address, facts}; a host without facts did not answer.
     """
@@ -59,7 +61,8 @@ def preflight(hosts, virtual_address, interface):
         verdict[host["name"]]["problems"] += _alone(host)
         verdict[host["name"]]["problems"] += _network(host, interface)
         verdict[host["name"]]["warnings"] += _warnings(host)
-    for name, problem in [*_together(known), *_clocks(known), *_virtual(known, virtual_address)]:
+    together = [*_together(known), *_clocks(known), *_virtual(known, virtual_address), *_strangers(known, authority)]
+    for name, problem in together:
         verdict[name]["problems"].append(problem)
     return verdict
 
@@ -80,6 +83,8 @@ def _alone(host):
         if not package["good"]:
             found = f"only {package['version']}" if package["version"] else "neither installed nor in a repository"
             yield f"package {name}: {found}"
+    for name in facts["unresolved"] or ():
+        yield f"it does not know the name {name}: look at its DNS"
     if "controllers" in host["groups"]:
         yield from _ports(facts["listeners"] or ())
 
@@ -120,7 +125,8 @@ def _overlaps(host, nics):
 
 def _warnings(host):
     if "computes" in host["groups"] and not host["facts"]["virtualization"]:
-        yield "it has no /dev/kvm: its servers' processors will be emulated, which is slow"
+        why = "though its processor could have one" if host["facts"]["processor"] else "nor the flag vmx or svm"
+        yield f"it has no /dev/kvm, {why}: its servers' processors will be emulated, which is slow"
 
 
 def _together(hosts):
@@ -169,6 +175,19 @@ def _virtual(hosts, virtual_address):
         there = [a for nic in (host["facts"]["interfaces"] or {}).values() for a in nic["addresses"]]
         if "controllers" not in host["groups"] and any(a.startswith(address + "/") for a in there):
             yield host["name"], f"it has the virtual address {address}"
+
+
+def _strangers(hosts, authority):
+    """Hosts of another cloud; two authorities are trusted while one follows the other."""
+    ours = _certificates(authority)
+    for host in hosts:
+        theirs = _certificates(host["facts"]["authority"] or "")
+        if theirs and not theirs & ours:
+            yield host["name"], "it belongs to another cloud: delete that one, or remove /etc/skywright there"
+
+
+def _certificates(pem):
+    return set(CERTIFICATE.findall(pem))
 
 
 def _macs(host):

@@ -40,6 +40,15 @@ options:
   interface:
     description: Where to ask for it.
     type: str
+  names:
+    description: Names that have to be known on the host, beside those of its package sources. Addresses are left out.
+    type: list
+    elements: str
+    default: []
+  authority:
+    description: Where a host that belongs to a cloud has the certificates of the authority that it trusts.
+    type: path
+    default: /etc/skywright/tls/ca.pem
 attributes:
   check_mode:
     description: It only reads.
@@ -72,10 +81,13 @@ preflight:
     disk_free_gib: 60.5
     memory_mib: 8192
     virtualization: true
+    processor: true
     interfaces: {eth0: {mac: "52:54:00:00:00:01", addresses: [10.0.0.11/24]}}
     listeners: [{address: 10.0.0.11, port: 22, program: sshd}]
     packages: {haproxy: {version: 2.6.12-1, good: true}}
     holders: []
+    unresolved: []
+    authority: null
     errors: []
 """
 
@@ -87,6 +99,7 @@ import struct
 import subprocess
 import sys
 import time
+from urllib.parse import urlsplit
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
@@ -105,9 +118,12 @@ SPEC = {
     },
     "address": {"type": "str"},
     "interface": {"type": "str"},
+    "names": {"type": "list", "elements": "str", "default": []},
+    "authority": {"type": "path", "default": "/etc/skywright/tls/ca.pem"},
 }
 FACTS = ("hostname", "machine_id", "system", "python", "clock_offset", "disk_free_gib", "memory_mib", "virtualization")
-LISTS = ("interfaces", "listeners", "packages", "holders")
+FACTS += ("processor", "authority")
+LISTS = ("interfaces", "listeners", "packages", "holders", "unresolved")
 PROGRAM = re.compile(r'"([^"]+)"')
 ARP, REPLY = 0x0806, 2
 ARP_SECONDS = 1.0
@@ -134,6 +150,7 @@ def capacity(params):
         "disk_free_gib": round(disk.f_bavail * disk.f_frsize / GIB, 1),
         "memory_mib": int(memory.group(1)) // 1024,
         "virtualization": os.path.exists("/dev/kvm"),
+        "processor": bool(re.search(r"^flags\s*:.*\b(vmx|svm)\b", read_text("/proc/cpuinfo"), re.MULTILINE)),
     }
 
 
@@ -181,6 +198,27 @@ def _is_new(version, oldest):
     return not oldest or subprocess.run(argv, check=False, timeout=10).returncode == 0
 
 
+def unresolved(params):
+    """The names that nobody knows here; who fetches packages by a proxy leaves their sources' to that."""
+    names = set(params["names"])
+    if "Proxy" not in Runner().read(["apt-config", "dump", "Acquire::http::Proxy"]):
+        sources = Runner().read(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split()
+        names |= {urlsplit(source).hostname for source in sources} - {None}
+    return {"unresolved": sorted(name for name in names if not _is_known(name))}
+
+
+def _is_known(name):
+    try:
+        return bool(socket.getaddrinfo(name, None))
+    except OSError:
+        return False
+
+
+def authority(params):
+    """Whom the host trusts, if it belongs to a cloud."""
+    return {"authority": read_text(params["authority"])}
+
+
 def holders(params):
     """The MAC addresses of whoever says to have the address."""
     if not params["address"] or not os.path.exists(f"/sys/class/net/{params['interface']}"):
@@ -216,7 +254,7 @@ def main():
     """Gather the facts."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     found = {**dict.fromkeys(FACTS), **dict.fromkeys(LISTS), "errors": []}
-    for part in (identity, capacity, interfaces, listeners, packages, holders):
+    for part in (identity, capacity, interfaces, listeners, packages, unresolved, authority, holders):
         try:
             found.update(part(module.params))
         except (ItemError, OSError, ValueError) as error:

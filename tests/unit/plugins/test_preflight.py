@@ -40,6 +40,11 @@ def host(programs, monkeypatch):
     programs["ip"] = lambda argv: json.dumps(ADDRESSES)
     programs["ss"] = lambda argv: SOCKETS
     programs["apt-cache"] = lambda argv: POLICY
+    programs["apt-config"] = lambda argv: ""
+    programs["apt-get"] = lambda argv: (
+        "http://known.example/debian/\nfile:/srv/packages/\nhttp://lost.example/debian/\n"
+    )
+    monkeypatch.setattr(host_preflight, "_is_known", lambda name: name.startswith(("known", "192.")))
     monkeypatch.setattr(host_preflight, "_is_new", lambda version, oldest: version >= oldest)
 
 
@@ -61,6 +66,16 @@ def test_facts_are_found_and_nothing_changes(run_module, host, check):
     }  # fmt: skip
     assert found["memory_mib"] > 0 and found["disk_free_gib"] > 0 and found["python"] >= [3, 9]
     assert found["clock_offset"] > 1e9
+
+
+def test_names_that_nobody_knows_and_the_cloud_that_a_host_belongs_to_are_told(run_module, host, programs, tmp_path):
+    (tmp_path / "ca.pem").write_text("theirs")
+    wanted = {"reference": 0.0, "names": ["192.0.2.1", "time.example"], "authority": str(tmp_path / "ca.pem")}
+    found = run_module(host_preflight.main, wanted)["preflight"]
+    assert (found["unresolved"], found["authority"]) == (["lost.example", "time.example"], "theirs")
+    programs["apt-config"] = lambda argv: 'Acquire::http::Proxy "http://192.0.2.2:3142";\n'
+    found = run_module(host_preflight.main, wanted | {"authority": str(tmp_path / "none")})["preflight"]
+    assert (found["unresolved"], found["authority"], found["errors"]) == (["time.example"], None, [])
 
 
 def test_what_cannot_be_found_out_is_explained_and_the_rest_is_told(run_module, host, programs):
@@ -95,6 +110,7 @@ def facts(number):
         "disk_free_gib": 50.0,
         "memory_mib": 4000,
         "virtualization": True,
+        "processor": True,
         "interfaces": {
             "lo": {"mac": "00:00:00:00:00:00", "addresses": ["127.0.0.1/8", "::1/128"]},
             "eth0": {"mac": f"52:54:00:00:00:0{number}", "addresses": [f"10.0.0.1{number}/24"]},
@@ -104,6 +120,8 @@ def facts(number):
         "listeners": [{"address": "0.0.0.0", "port": 22, "program": "sshd"}],
         "packages": {"haproxy": {"version": "2.6", "good": True}},
         "holders": [],
+        "unresolved": [],
+        "authority": None,
         "errors": [],
     }
 
@@ -123,8 +141,12 @@ def hosts():
     ]
 
 
+def pem(text):
+    return f"-----BEGIN CERTIFICATE-----\n{text}\n-----END CERTIFICATE-----\n"
+
+
 def judge(found):
-    return preflight(found, "10.0.0.9/24", "eth0")
+    return preflight(found, "10.0.0.9/24", "eth0", pem("former") + pem("ours"))
 
 
 def test_good_hosts_have_no_problems():
@@ -141,6 +163,7 @@ def test_what_is_deployed_is_in_nobodys_way():
     ]
     found[0]["facts"]["interfaces"]["eth0"]["addresses"].append("10.0.0.9/24")
     found[1]["facts"]["holders"] = ["52:54:00:00:00:01"]
+    found[1]["facts"]["authority"] = pem("ours") + pem("next")
     found[2]["facts"]["interfaces"]["br-phy"] = {"mac": "52:54:00:00:01:99", "addresses": ["172.16.0.13/24"]}
     assert all(not verdict["problems"] for verdict in judge(found).values())
 
@@ -176,7 +199,7 @@ def test_every_problem_of_every_host_is_named_at_once():
         "its clock differs by 60 s from the others'",
     ]
     assert verdict["h3"]["problems"] == ["it has no network interface eth1"]
-    assert "emulated" in verdict["h3"]["warnings"][0]
+    assert "emulated" in verdict["h3"]["warnings"][0] and "processor could" in verdict["h3"]["warnings"][0]
 
 
 @pytest.mark.parametrize(
@@ -188,6 +211,8 @@ def test_every_problem_of_every_host_is_named_at_once():
             "the virtual address 10.0.0.9 is taken by",
         ),
         (lambda h: h[2]["facts"]["interfaces"]["eth0"]["addresses"].append("10.0.0.9/24"), "h3", "it has the virtual"),
+        (lambda h: h[1]["facts"].update(authority=pem("theirs")), "h2", "it belongs to another cloud"),
+        (lambda h: h[1]["facts"].update(unresolved=["lost.example"]), "h2", "it does not know the name lost.example"),
         (lambda h: h[0].update(address="10.0.0.99"), "h1", "10.0.0.99 is not on eth0, which is to have"),
         (lambda h: h[0]["facts"].update(hostname="h3"), "h3", "hostname h3 is that of h1, too"),
         (
