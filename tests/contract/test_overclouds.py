@@ -16,7 +16,7 @@ from openstack.connection import Connection
 from contract.conftest import Api, job_ended
 from skywright.db.jobs import Host, Job
 from skywright.jobs import records, replay
-from skywright.jobs.overcloud_secrets import passwords
+from skywright.jobs.overcloud_secrets import NAMES, passwords
 from skywright.jobs.worker import Worker
 
 ROOT = Path(__file__).parents[2]
@@ -195,7 +195,7 @@ def test_a_deployment_is_a_job_with_the_plans_inventory(api: Api, admin: Connect
     one, two = written(api, "one"), written(api, "two")
     assert (one["groups"], two["groups"]) == (["controllers"], ["computes", "networks"])
     assert (one["name"], one["address"], one["interface"]) == ("ha", "10.0.0.9/24", "eth0")
-    assert (one["data"], two["data"], one["secrets"]) == (None, "172.16.0.12/24", 8)
+    assert (one["data"], two["data"], one["secrets"]) == (None, "172.16.0.12/24", len(NAMES))
     assert one["text"] == HOSTILE % api.cloud.settings.root
     assert not (api.cloud.settings.root / "pwned").exists()
     cloud = _ask(api, admin, "GET", "overclouds/ha", None, 200)["overcloud"]
@@ -221,7 +221,7 @@ def test_passwords_are_nowhere_but_in_the_vault(api: Api, deployed: dict[str, An
     settings = api.cloud.settings
     known = passwords(settings, "ha")
     assert written(api, "one")["admin"] == known["admin"]
-    assert len(set(known.values())) == 8
+    assert len(set(known.values())) == len(NAMES)
     for path in settings.root.rglob("*"):
         if path.is_file() and path.suffix != ".json" and "runs" not in path.parts:
             assert not any(secret.encode() in path.read_bytes() for secret in known.values()), path

@@ -17,7 +17,6 @@ NAMES = (
     "database",
     "rabbitmq",
     "rabbitmq_cookie",
-    "keepalived",
     "haproxy_stats",
     "admin",
 )
