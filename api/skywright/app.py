@@ -70,16 +70,20 @@ class Gateway:
 
     async def _live(self, receive: Receive, send: Send) -> None:
         """What an API process does beside its requests, from its start to its end."""
+        await receive()  # lifespan.startup
         scheduler = Scheduler(self.cloud, asyncio.get_running_loop())
         scheduler.start()
         try:
             async with contextlib.AsyncExitStack() as stack:
                 for background in self._backgrounds:
                     await stack.enter_async_context(background(self.cloud))
-                await _lifespan(receive, send)
+                await send({"type": "lifespan.startup.complete"})
+                await receive()  # lifespan.shutdown
         finally:
             scheduler.stop()
         await run_in_threadpool(self.afterwards.flush)
+        # What is not done by now is never done: the server ends.
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = self._applications.get(self._route(scope))
@@ -178,14 +182,6 @@ def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:
     except (Outage, SQLAlchemyError) as error:
         body |= {"status": "unavailable", "database": type(error.__cause__ or error).__name__}
     return (200 if body["status"] == "ok" else 503), body
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
 
 
 def create_app(settings: Settings) -> Gateway:

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 from openstack.connection import Connection
 from sqlalchemy import delete, select, update
 
-from contract.conftest import PASSWORD, Api
+from contract.conftest import PASSWORD, Api, make_api
 from skywright.db.jobs import Job
 from skywright.db.operations import Audit
 
@@ -206,3 +207,13 @@ def test_a_planned_request_is_not_a_change(api: Api, demo: Connection) -> None:
     newest = records(demo, api)[0]
     assert (newest["path"], newest["service"]) == ("/plan", "operations")
     assert not [row for row in records(demo, api) if row["path"].endswith("/networks") and "planned" in str(row)]
+
+
+def test_what_was_refused_last_is_recorded_before_the_api_ends(tmp_path: Path) -> None:
+    running = make_api(tmp_path)
+    api = next(running)
+    refused = requests.delete(f"{api.url}/networking/v2.0/networks/x", timeout=10)
+    assert next(running, None) is None
+    with api.cloud.database.read() as session:
+        found = session.scalars(select(Audit.request_id).where(Audit.method == "DELETE")).all()
+    assert found == [refused.headers["x-openstack-request-id"]]
