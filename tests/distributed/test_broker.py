@@ -96,7 +96,9 @@ def test_a_lost_broker_is_noticed_and_found_again(
         wait_for(lambda: sender.state() != "ok", 10, "the loss to be seen")
         rabbitmq.start()
         wait_for(lambda: sender.state() == "ok", 30, "the broker to be found")
-        while told(workers, 1):  # they look when it is back
+        for queue in workers:
+            assert queue.wait(30), "whoever finds the broker again looks once"
+        while told(workers, 1):  # the word that was kept for it
             pass
         sender.notify()
         assert told(workers, 20) == 1
