@@ -2,18 +2,24 @@
 
 import contextlib
 import json
+import os
 import subprocess
+from pathlib import Path
 from typing import Any
 
 from lab.support import BIN, ROOT, cut_power, eventually
+
+OVERCLOUD = "overcloud"  # its name
+KNOWN_HOSTS = ROOT / "var/known_hosts"  # those of the undercloud
 
 
 class Host:
     """One host."""
 
     def __init__(self, facts: dict[str, Any], machine: dict[str, Any]) -> None:
-        self.name, self.machine, self._nic = machine["hostname"], machine["name"], machine["nics"][0]
+        self.name, self._facts, self._machine, self._nic = machine["hostname"], facts, machine, machine["nics"][0]
         self.address = self._nic["address"].split("/")[0]
+        self.data_address = facts["data_network"].replace(".0/", f".{self.address.split('.')[-1]}/")
         self._ssh = ["ssh", "-i", facts["key"], "-o", f"UserKnownHostsFile={facts['known_hosts']}"]
         self._ssh += ["-o", "BatchMode=yes", "-o", "ConnectTimeout=3", f"root@{self.address}"]
 
@@ -33,7 +39,20 @@ class Host:
 
     def cut_power(self) -> None:
         """End the host without a word."""
-        cut_power(self.machine)
+        cut_power(self._machine["name"])
+
+    def remove(self) -> None:
+        """Leave nothing of the host; powering on makes an empty one."""
+        self.cut_power()
+        wanted = {
+            "directory": str(Path(self._facts["files"]) / "hosts"),
+            "known_hosts": self._facts["known_hosts"],
+            "hosts": [{**self._machine, "state": "absent"}],
+        }
+        module = ("-m", "skywright.cloud.nspawn_host", "-a", json.dumps(wanted))
+        run("ansible", "localhost", "-i", "inventories/ha", *module, seconds=60)
+        command = ["ssh-keygen", "-q", "-f", KNOWN_HOSTS, "-R", self.address]
+        subprocess.run(command, check=True, capture_output=True)
 
     def unplug(self) -> None:
         """Cut the host off from the management network."""
@@ -76,8 +95,22 @@ class Hosts:
         )
         return found
 
-    def power_on(self) -> None:
-        """Boot what is off, and wait until all hosts answer."""
-        command = [BIN / "ansible-playbook", "-i", "inventories/ha", "playbooks/lab.yml"]
-        result = subprocess.run(command, check=False, cwd=ROOT, capture_output=True, text=True, timeout=180)
-        assert result.returncode == 0, result.stdout[-3000:]
+    @staticmethod
+    def power_on(**environment: str) -> None:
+        """Boot what is off, make what is not there, and wait until all hosts answer."""
+        run("ansible-playbook", "-i", "inventories/ha", "playbooks/lab.yml", seconds=180, **environment)
+
+
+def overcloud(*arguments: str | Path, seconds: float = 600) -> str:
+    """What `skywright overcloud` says; it has to end well."""
+    return run("skywright", "overcloud", *arguments, seconds=seconds)
+
+
+def run(program: str, *arguments: str | Path, seconds: float, **environment: str) -> str:
+    """What a program of the checkout's says; it has to end well."""
+    result = subprocess.run(
+        [BIN / program, *arguments],
+        check=False, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=seconds,
+    )  # fmt: skip
+    assert result.returncode == 0, (result.stdout + result.stderr)[-3000:]
+    return result.stdout

@@ -1,0 +1,87 @@
+"""What people do to a cloud that is in use: rest a controller, replace a dead one, add a compute and take it away."""
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from faults.hosts import OVERCLOUD, Host, Hosts, overcloud
+from faults.load import Load
+from faults.test_matrix import API_SECONDS, WRITER_SECONDS, recover
+from lab.support import ROOT, eventually
+
+PLAN = ROOT / "var/ha/plan.yml"
+
+
+def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hosts, server: dict[str, Any]) -> None:
+    recover(hosts, 60)
+    host = hosts.holder()
+    with Load(cloud, server) as load:
+        began = time.monotonic()
+        overcloud("maintenance", OVERCLOUD, host.name)
+        assert hosts.holder() is not host
+        assert hosts.writer() is not host
+        host.run("systemctl stop skywright-api mariadb")  # whatever somebody does there now
+        time.sleep(API_SECONDS)
+        host.run("systemctl start mariadb skywright-api")
+        overcloud("maintenance", OVERCLOUD, host.name, "--end")
+        recover(hosts, 60)
+        ended = time.monotonic()
+    assert not load.lost()
+    load.clean()
+    assert not load.failed
+    assert load.reads.gap(began, ended) <= API_SECONDS, load.reads.refusals[:3]
+    assert load.writes.gap(began, ended) <= API_SECONDS, load.writes.refusals[:3]
+
+
+def test_an_empty_host_replaces_a_dead_controller(cloud: Connection, hosts: Hosts, server: dict[str, Any]) -> None:
+    recover(hosts, 60)
+    host = hosts.writer()
+    with Load(cloud, server) as load:
+        began = time.monotonic()
+        host.remove()
+        hosts.power_on()
+        assert "inactive" in host.run("systemctl is-active mariadb", check=False)
+        overcloud("deploy", "--accept-host-keys", PLAN)
+        recover(hosts, 10)
+        ended = time.monotonic()
+    assert not load.lost()
+    load.clean()
+    assert not load.failed
+    assert load.reads.gap(began, ended) <= WRITER_SECONDS, load.reads.refusals[:3]
+    assert load.writes.gap(began, ended) <= WRITER_SECONDS, load.writes.refusals[:3]
+    overcloud("status", OVERCLOUD)
+
+
+@pytest.fixture
+def newcomer(hosts: Hosts) -> Iterator[Host]:
+    """An empty host beside those of the cloud, which the cloud is without again in the end."""
+    number = sum(host.name.startswith("compute") for host in hosts.all) + 1
+    hosts.power_on(SKYWRIGHT_HA_COMPUTES=str(number))
+    found = next(host for host in Hosts().all if host.name == f"compute{number}")
+    yield found
+    overcloud("deploy", PLAN)
+    found.remove()
+
+
+def test_a_compute_is_added_and_taken_away(cloud: Connection, newcomer: Host, server: dict[str, Any]) -> None:
+    overcloud(
+        "scale", OVERCLOUD, "--accept-host-keys", "--add", f"{newcomer.name}={newcomer.address},{newcomer.data_address}"
+    )
+    assert newcomer.name in {service.host for service in cloud.compute.services() if service.state == "up"}
+    there = {"server": {**server["server"], "availability_zone": f"nova:{newcomer.name}"}}
+    made = cloud.compute.post("/servers", json=there).json()["server"]["id"]
+    found = eventually(lambda: settled(cloud, made), 120, "the server is made")
+    assert (found.status, found.compute_host) == ("ACTIVE", newcomer.name), found.fault
+    assert made in newcomer.run("virsh list --name --uuid")
+    cloud.compute.delete_server(made)
+    cloud.compute.wait_for_delete(found, wait=120)
+    api = cloud.session.get_endpoint(service_type="operations", interface="public")
+    assert cloud.session.delete(f"{api}/hosts/{newcomer.name}").status_code == 204
+
+
+def settled(cloud: Connection, server: str) -> Any:
+    found = cloud.compute.get_server(server)
+    return found if found.status in ("ACTIVE", "ERROR") else None
