@@ -1,5 +1,6 @@
 """MariaDB in place of SQLite: the same values come back, one writer at a time, and lost connections do no harm."""
 
+import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from sqlalchemy.orm import Session
 from contract.conftest import Api, make_api
 from distributed.servers import MariaDb
 from skywright.db import Database, Outage
+from skywright.db import mariadb as module
 from skywright.db.compute import Flavor
 from skywright.db.database import Pauses
 from skywright.db.jobs import Host, Job
@@ -75,6 +77,70 @@ def test_a_writer_that_is_frozen_does_not_keep_others_waiting(database: Database
     with database.read() as session:
         assert session.get(Host, "frozen") is None and session.get(Host, "other") is not None
     other.engine.dispose()
+
+
+class Balancer:
+    """Passes connections on, and when it is `cut`, tells the clients, but not the server."""
+
+    def __init__(self, port: int) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.port, self._target = self._listener.getsockname()[1], port
+        self._clients: list[socket.socket] = []
+        self._servers: list[socket.socket] = []
+        self._threads = [threading.Thread(target=self._accept)]
+
+    def __enter__(self) -> "Balancer":
+        self._threads[0].start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for one in (self._listener, *self._servers):
+            with suppress(OSError):
+                one.shutdown(socket.SHUT_RDWR)
+        self.cut()
+        for thread in self._threads:
+            thread.join(10)
+        for one in (self._listener, *self._clients, *self._servers):
+            one.close()
+
+    def cut(self) -> None:
+        for client in self._clients:
+            with suppress(OSError):
+                client.shutdown(socket.SHUT_RDWR)
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = self._listener.accept()
+                server = socket.create_connection(("127.0.0.1", self._target))
+                self._clients.append(client)
+                self._servers.append(server)
+                for source, sink in ((client, server), (server, client)):
+                    self._threads.append(threading.Thread(target=self._pass, args=(source, sink)))
+                    self._threads[-1].start()
+
+    @staticmethod
+    def _pass(source: socket.socket, sink: socket.socket) -> None:
+        with suppress(OSError):
+            while data := source.recv(65536):
+                sink.sendall(data)
+
+
+def test_who_loses_a_connection_ends_what_it_did_on_the_node(
+    database: Database, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "WHICH_NODE", "SELECT 'node', 'this one'")  # as in a cluster
+    monkeypatch.setattr(module, "IDLE_SECONDS", 600)
+    with Balancer(mariadb.port) as balancer:
+        mine = Database(mariadb.url("values").replace(f":{mariadb.port}", f":{balancer.port}"))
+        with pytest.raises(Outage), mine.write() as session:
+            session.add(Host(name="cut off"))
+            session.flush()
+            balancer.cut()
+            session.scalar(select(Host.name).limit(1))
+        with mine.write() as session:
+            assert session.get(Host, "cut off") is None
+        mine.engine.dispose()
 
 
 def test_writers_wait_for_each_other_and_readers_see_one_moment(database: Database, mariadb: MariaDb) -> None:

@@ -1,8 +1,9 @@
 """MariaDB made to behave as SQLite does: exact strings, full timestamps, wide numbers, one writer at a time."""
 
 import socket
+from collections import deque
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 from sqlalchemy import (
@@ -37,6 +38,7 @@ MIGRATION_SECONDS = 3600
 # Strings are equal only if they are the same, trailing spaces included, and sort by code point.
 CHARSET, COLLATION = "utf8mb4", "utf8mb4_nopad_bin"
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
+WHICH_NODE = "SHOW STATUS LIKE 'wsrep_gcomm_uuid'"  # another one after each start
 TAKE_LOCK = "UPDATE write_lock SET number = number + 1 WHERE id = 1"
 
 # Errors after which the server has rolled back the transaction, or may have: trying it again may help.
@@ -96,7 +98,9 @@ def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
         hide_parameters=True,
     )
     event.listen(engine, "connect", _notice_silence)
-    event.listen(engine, "connect", _Node().meet)
+    node = _Node()
+    event.listen(engine, "connect", node.meet)
+    event.listen(engine, "invalidate", node.lose)
     event.listen(engine, "begin", _begin)
     event.listen(engine, "handle_error", _doom)
     return engine
@@ -117,21 +121,39 @@ class _Node:
     Reads there see all writes, which are made there, too; only another node may not have applied yet what the former
     one acknowledged. So the first of its connections waits for that, and no read afterwards has to ask the whole
     cluster, which has no answer while it finds out that one of its nodes is gone.
+
+    When the address that we reach it by moves, our connections are lost, but what was between does not tell the node.
+    So the next connection ends what the lost ones did there: that may keep the writers' lock.
     """
 
     def __init__(self) -> None:
         self._last = ""  # without a cluster it stays so
+        self._lost: deque[tuple[str, int]] = deque()  # threads of nodes
 
-    def meet(self, connection: Any, _record: Any) -> None:
+    def meet(self, connection: Any, record: Any) -> None:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SET SESSION wsrep_sync_wait = 0")
-            cursor.execute("SHOW STATUS LIKE 'wsrep_gcomm_uuid'")  # another one after each start
+            cursor.execute(WHICH_NODE)
             _, node = cursor.fetchone() or ("", "")
             if node != self._last:
                 cursor.execute("SET SESSION wsrep_sync_wait = 1")
                 cursor.execute("SELECT 1")
                 cursor.execute("SET SESSION wsrep_sync_wait = 0")
                 self._last = node
+            record.info["node"] = node
+            self._end_lost(connection, cursor, node)
+
+    def lose(self, connection: Any, record: Any, _error: Any) -> None:
+        if record.info.get("node"):
+            self._lost.append((record.info["node"], connection.thread_id()))
+
+    def _end_lost(self, connection: Any, cursor: Any, node: str) -> None:
+        with suppress(IndexError):
+            while True:
+                owner, thread = self._lost.popleft()
+                if owner == node:
+                    with suppress(connection.Error):  # it has ended
+                        cursor.execute(f"KILL {thread}")
 
 
 def _number(text: str) -> float:
