@@ -11,7 +11,7 @@ DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck busybox curl i
 TEST_SERVERS := mariadb-server-core rabbitmq-server
 
 # Molecule scenarios on the hosts of inventories/ha; all others are on the lab's.
-HA_SCENARIOS := certificates chrony controller galera haproxy keepalived memcached rabbitmq
+HA_SCENARIOS := certificates chrony memcached rabbitmq galera haproxy keepalived controller
 
 .PHONY: help cloud test suites lint unit distributed lab-test molecule molecule-lab-host molecule-roles molecule-ha ha-hosts overcloud faults faults-quick sanity bench down clean
 
@@ -26,7 +26,7 @@ test: $(VENV)/.ready-servers ## Run the tests (makes the cloud if there is none)
 
 # One after another, while lint has what they leave of the processors.
 suites:
-	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test molecule
+	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test molecule faults-quick
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check
