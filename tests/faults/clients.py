@@ -2,7 +2,6 @@
 
 import itertools
 import random
-import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from sqlalchemy import Connection, make_url
 from sqlalchemy.exc import DBAPIError
 
+from faults.crowd import Crowd
 from faults.history import Operation, Outcome, Seen
 from skywright.db.mariadb import make_engine, uncertain
 
@@ -72,26 +72,17 @@ def read_register(connection: Connection, name: str, _value: str, attempt: Attem
     attempt.seen = seen_register(connection, name)
 
 
-class Clients:
+class Clients(Crowd):
     """Some of them append to lists, in transactions that take the API's lock; others swap registers without any."""
 
     def __init__(self, url: str) -> None:
+        super().__init__([self._use_lists] * APPENDERS + [self._use_registers] * SWAPPERS, PAUSE, 4 * PATIENCE)
         self._engine = make_engine(make_url(url), PATIENCE)
         self.operations: list[Operation] = []
         self._numbers = itertools.count(1)
-        self._stopping = threading.Event()
-        work = [self._use_lists] * APPENDERS + [self._use_registers] * SWAPPERS
-        self._threads = [threading.Thread(target=self._again, args=[each], daemon=True) for each in work]
 
-    def __enter__(self) -> "Clients":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(4 * PATIENCE)
+    def __exit__(self, *error: object) -> None:
+        super().__exit__(*error)
         self._engine.dispose()
 
     def final(self) -> dict[str, Seen]:
@@ -99,10 +90,6 @@ class Clients:
         with self._engine.connect() as connection:
             lists = {name: seen_list(connection, name) for name in LISTS}
             return lists | {name: seen_register(connection, name) for name in REGISTERS}
-
-    def _again(self, work: Callable[[], None]) -> None:
-        while not self._stopping.wait(PAUSE):
-            work()
 
     def _use_lists(self) -> None:
         name = random.choice(LISTS)

@@ -4,12 +4,14 @@ import contextlib
 import json
 import os
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from lab.support import BIN, ROOT, cut_power, eventually
 
 OVERCLOUD = "overcloud"  # its name
+SERVICES = ("mariadb", "rabbitmq-server", "haproxy", "keepalived", "skywright-api", "skywright-worker", "memcached")
 KNOWN_HOSTS = ROOT / "var/known_hosts"  # those of the undercloud
 
 
@@ -95,10 +97,23 @@ class Hosts:
         )
         return found
 
+    def recover(self, seconds: float) -> float:
+        """Wait until every controller has all services and is in the database's cluster; how long that took."""
+        began = time.monotonic()
+        eventually(lambda: all(map(whole, self.controllers)), seconds, "all controllers are whole again")
+        return time.monotonic() - began
+
     @staticmethod
     def power_on(**environment: str) -> None:
         """Boot what is off, make what is not there, and wait until all hosts answer."""
         run("ansible-playbook", "-i", "inventories/ha", "playbooks/lab.yml", seconds=180, **environment)
+
+
+def whole(host: Host) -> bool:
+    """Whether a controller is as it shall be."""
+    look = f"mariadb -NBe \"SHOW STATUS LIKE 'wsrep_cluster_size'\" && systemctl is-active {' '.join(SERVICES)}"
+    said = host.run(look, check=False, seconds=15).split()
+    return said[:2] == ["wsrep_cluster_size", "3"] and said[2:] == ["active"] * len(SERVICES)
 
 
 def overcloud(*arguments: str | Path, seconds: float = 600) -> str:

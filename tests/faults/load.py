@@ -3,9 +3,7 @@
 import http.client
 import json
 import ssl
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
@@ -13,6 +11,8 @@ from urllib.parse import urlsplit
 from uuid import uuid4
 
 from openstack.connection import Connection
+
+from faults.crowd import Crowd
 
 # A client that waits longer cannot tell how long nobody answered.
 PATIENCE = 0.5
@@ -74,10 +74,12 @@ class Series:
         return sum(taken) / len(taken) if taken else float("nan")
 
 
-class Load:
+class Load(Crowd):
     """Readers list servers, writers make key pairs, and one client makes, lists and deletes servers."""
 
     def __init__(self, cloud: Connection, server: dict[str, Any]) -> None:
+        work = [self._read] * READERS + [self._write] * WRITERS + [self._make_and_delete]
+        super().__init__(work, PAUSE, SERVER_SECONDS)
         self._http = Http(cloud)
         self._server = server  # the body of the request
         self.reads, self.writes = Series(), Series()
@@ -87,23 +89,6 @@ class Load:
         self.deleted: set[str] = set()
         self.failed: list[str] = []
         self.rounds = 0
-        self._stopping = threading.Event()
-        work = [self._read] * READERS + [self._write] * WRITERS + [self._make_and_delete]
-        self._threads = [threading.Thread(target=self._again, args=[each], daemon=True) for each in work]
-
-    def __enter__(self) -> "Load":
-        for thread in self._threads:
-            thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopping.set()
-        for thread in self._threads:
-            thread.join(SERVER_SECONDS)
-
-    def _again(self, work: Callable[[], None]) -> None:
-        while not self._stopping.wait(PAUSE):
-            work()
 
     def _counted(self, series: Series, method: str, path: str, body: Any = None) -> bool:
         began = time.monotonic()
@@ -131,7 +116,7 @@ class Load:
             return
         self.created.add(server)
         status = self._settled(server)
-        if status != "ACTIVE" and not self._stopping.is_set():
+        if status != "ACTIVE" and not self.stopping.is_set():
             self.failed.append(f"{server}: {status}")
         self.unwanted.add(server)
         try:
@@ -144,14 +129,14 @@ class Load:
     def _settled(self, server: str) -> str:
         """The server's status when it is not being built any more."""
         end, status = time.monotonic() + SERVER_SECONDS, "unknown"
-        while time.monotonic() < end and not self._stopping.is_set():
+        while time.monotonic() < end and not self.stopping.is_set():
             try:
                 status = self._http.send("GET", f"/servers/{server}")["server"]["status"]
             except Refused:
                 status = "unknown"
             if status in ("ACTIVE", "ERROR"):
                 break
-            self._stopping.wait(0.2)
+            self.stopping.wait(0.2)
         return status
 
     def lost(self) -> list[str]:

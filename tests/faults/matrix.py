@@ -4,11 +4,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from faults import clocks, disks
-from faults.hosts import Host, Hosts
+from faults.hosts import SERVICES, Host, Hosts
 
 # They write to the database, or pass on what others write: one that is frozen then keeps the lock of writers a while.
 WRITING = ("haproxy", "skywright-api", "skywright-worker")
-SERVICES = ("mariadb", "rabbitmq-server", "haproxy", "keepalived", "skywright-api", "skywright-worker", "memcached")
 
 
 @dataclass(frozen=True)

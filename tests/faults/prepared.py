@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from faults.hosts import Host, Hosts
-from faults.test_matrix import recover
 from lab.support import eventually
 
 SECONDS = 120
@@ -13,17 +12,17 @@ HAPROXY = "echo 'set server database/{name} state {state}' | socat - /run/haprox
 
 @contextmanager
 def prepared(hosts: Hosts, attach: Callable[[Host], None], detach: Callable[[Host], None]) -> Iterator[Host]:
-    recover(hosts, SECONDS)
+    hosts.recover(SECONDS)
     writer = hosts.writer()
     host = next(host for host in hosts.controllers if host is not writer)
     try:
         attach(host)
-        recover(hosts, SECONDS)
+        hosts.recover(SECONDS)
         make_writer(hosts, host)
         yield host
     finally:
         detach(host)
-        recover(hosts, SECONDS)
+        hosts.recover(SECONDS)
 
 
 def make_writer(hosts: Hosts, chosen: Host) -> None:

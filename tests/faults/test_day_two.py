@@ -9,14 +9,14 @@ from openstack.connection import Connection
 
 from faults.hosts import OVERCLOUD, Host, Hosts, overcloud
 from faults.load import Load
-from faults.test_matrix import API_SECONDS, WRITER_SECONDS, recover
+from faults.test_matrix import API_SECONDS, WRITER_SECONDS
 from lab.support import ROOT, eventually
 
 PLAN = ROOT / "var/ha/plan.yml"
 
 
 def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hosts, server: dict[str, Any]) -> None:
-    recover(hosts, 60)
+    hosts.recover(60)
     host = hosts.holder()
     with Load(cloud, server) as load:
         began = time.monotonic()
@@ -27,7 +27,7 @@ def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hos
         time.sleep(API_SECONDS)
         host.run("systemctl start mariadb skywright-api")
         overcloud("maintenance", OVERCLOUD, host.name, "--end")
-        recover(hosts, 60)
+        hosts.recover(60)
         ended = time.monotonic()
     assert not load.lost()
     load.clean()
@@ -37,7 +37,7 @@ def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hos
 
 
 def test_an_empty_host_replaces_a_dead_controller(cloud: Connection, hosts: Hosts, server: dict[str, Any]) -> None:
-    recover(hosts, 60)
+    hosts.recover(60)
     host = hosts.writer()
     with Load(cloud, server) as load:
         began = time.monotonic()
@@ -45,7 +45,7 @@ def test_an_empty_host_replaces_a_dead_controller(cloud: Connection, hosts: Host
         hosts.power_on()
         assert "inactive" in host.run("systemctl is-active mariadb", check=False)
         overcloud("deploy", "--accept-host-keys", PLAN)
-        recover(hosts, 10)
+        hosts.recover(10)
         ended = time.monotonic()
     assert not load.lost()
     load.clean()

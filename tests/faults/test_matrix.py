@@ -9,10 +9,9 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from faults.hosts import Host, Hosts
+from faults.hosts import Hosts
 from faults.load import Load
 from faults.matrix import FAULTS, Fault
-from lab.support import eventually
 
 # How long nobody may be served: at all, and without the database's one writer, for whose successor all have to wait.
 API_SECONDS, WRITER_SECONDS = 2.0, 10.0
@@ -20,8 +19,6 @@ API_SECONDS, WRITER_SECONDS = 2.0, 10.0
 BEFORE, DURING, AFTER = 5.0, 12.0, 4.0
 # So long at most until all is as before: a controller boots and its database takes over what it missed.
 RECOVERED_SECONDS = 120.0
-HEALTHY = "mariadb -NBe \"SHOW STATUS LIKE 'wsrep_cluster_size'\" && systemctl is-active {services}"
-SERVICES = "mariadb rabbitmq-server haproxy keepalived skywright-api skywright-worker memcached"
 
 
 @pytest.mark.parametrize(
@@ -30,7 +27,7 @@ SERVICES = "mariadb rabbitmq-server haproxy keepalived skywright-api skywright-w
 def test_the_cloud_bears_it(
     fault: Fault, cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
 ) -> None:
-    recover(hosts, 60)
+    hosts.recover(60)
     writer = hosts.writer()
     host = writer if fault.database else hosts.holder()
     node = fault.database or fault.whole_host
@@ -45,7 +42,7 @@ def test_the_cloud_bears_it(
         time.sleep(DURING)
         healed = time.monotonic()
         fault.heal(hosts, host)
-        recovery = recover(hosts, RECOVERED_SECONDS)
+        recovery = hosts.recover(RECOVERED_SECONDS)
         time.sleep(AFTER)
         ended = time.monotonic()
     down, write_down = load.reads.gap(struck, ended), load.writes.gap(struck, ended)
@@ -68,15 +65,3 @@ def test_the_cloud_bears_it(
     assert not load.failed
     assert down <= limit, load.reads.refusals[:3]
     assert write_down <= write_limit, load.writes.refusals[:3]
-
-
-def recover(hosts: Hosts, seconds: float) -> float:
-    """Wait until every controller has all services and is in both clusters; how long that took."""
-    began = time.monotonic()
-    eventually(lambda: all(map(whole, hosts.controllers)), seconds, "all controllers are whole again")
-    return time.monotonic() - began
-
-
-def whole(host: Host) -> bool:
-    said = host.run(HEALTHY.format(services=SERVICES), check=False, seconds=15).split()
-    return said[:2] == ["wsrep_cluster_size", "3"] and said[2:] == ["active"] * len(SERVICES.split())

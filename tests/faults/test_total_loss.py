@@ -8,7 +8,6 @@ from openstack.connection import Connection
 
 from faults.hosts import OVERCLOUD, Host, Hosts, overcloud
 from faults.load import Load
-from faults.test_matrix import recover
 
 BEFORE, AFTER = 10.0, 5.0
 # When the command has ended all is well: what is still to come is a client's next request.
@@ -18,7 +17,7 @@ ANSWER_SECONDS, WHOLE_SECONDS = 2.0, 10.0
 def test_one_command_brings_the_cloud_back(
     cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
 ) -> None:
-    recover(hosts, 60)
+    hosts.recover(60)
     with Load(cloud, server) as load:
         time.sleep(BEFORE)
         struck = time.monotonic()
@@ -28,7 +27,7 @@ def test_one_command_brings_the_cloud_back(
         commanded = time.monotonic()
         overcloud("recover", OVERCLOUD)
         ended = time.monotonic()
-        recover(hosts, WHOLE_SECONDS)
+        hosts.recover(WHOLE_SECONDS)
         time.sleep(AFTER)
     lost = load.lost()
     load.clean()
