@@ -33,7 +33,8 @@ def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hos
     load.clean()
     assert not load.failed
     assert load.reads.gap(began, ended) <= API_SECONDS, load.reads.refusals[:3]
-    assert load.writes.gap(began, ended) <= API_SECONDS, load.writes.refusals[:3]
+    # A commit has to reach the node that joins again, too.
+    assert load.writes.gap(began, ended) <= WRITER_SECONDS, load.writes.refusals[:3]
 
 
 def test_an_empty_host_replaces_a_dead_controller(cloud: Connection, hosts: Hosts, server: dict[str, Any]) -> None:
