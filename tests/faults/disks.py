@@ -3,7 +3,7 @@
 import textwrap
 from pathlib import Path
 
-from faults.hosts import Host
+from faults.hosts import Host, Hosts
 
 SERVICES = "mariadb rabbitmq-server skywright-api skywright-worker"
 DIRECTORIES = "mysql rabbitmq skywright"  # in /var/lib: all that these services keep
@@ -38,6 +38,12 @@ DETACH = f"""
 """
 FILL = f"fallocate --length $(df --output=avail -B 1 {MOUNT} | tail -n 1) {MOUNT}/full; cat /dev/zero > {MOUNT}/fuller"
 
+# More than a table or the system's space has in reserve.
+GROW = """
+    mariadb -e "CREATE DATABASE faults_room; CREATE TABLE faults_room.filled (data LONGBLOB)"
+    for number in $(seq 40); do mariadb faults_room -e "INSERT INTO filled VALUES (REPEAT('x', 1 << 20))"; done
+"""
+
 
 def attach(host: Host) -> None:
     """Move all that the services keep to a disk of the host's own."""
@@ -56,6 +62,19 @@ def fill(host: Host) -> None:
 
 def empty(host: Host) -> None:
     host.run(f"rm -f {MOUNT}/full {MOUNT}/fuller")
+
+
+def outgrow(hosts: Hosts, host: Host) -> None:
+    """Leave nothing free, and then have others write what needs room on every node."""
+    fill(host)
+    other = next(one for one in hosts.controllers if one is not host)
+    other.run(GROW)
+
+
+def shrink(hosts: Hosts, host: Host) -> None:
+    other = next(one for one in hosts.controllers if one is not host)
+    other.run("mariadb -e 'DROP DATABASE faults_room'")
+    empty(host)
 
 
 def slow_down(host: Host) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from faults import clocks, disks
 from faults.hosts import SERVICES, Host, Hosts
+from faults.load import PATIENCE
 
 # They write to the database, or pass on what others write: one that is frozen then keeps the lock of writers a while.
 WRITING = ("haproxy", "skywright-api", "skywright-worker")
@@ -21,6 +22,7 @@ class Fault:
     whole_host: bool = False
     keeps_lock: bool = False
     quick: bool = False
+    patience: float = PATIENCE
 
 
 def nothing(_hosts: Hosts, _host: Host) -> None:
@@ -57,8 +59,16 @@ FAULTS = [
 
 # What has to be prepared: see test_disk.py and test_clock.py.
 DISK_FAULTS = [
-    Fault("slow disk", lambda _, host: disks.slow_down(host), lambda _, host: disks.speed_up(host), database=True),
+    # Whoever is served late is not refused.
+    Fault(
+        "slow disk",
+        lambda _, host: disks.slow_down(host),
+        lambda _, host: disks.speed_up(host),
+        database=True,
+        patience=5.0,
+    ),
     Fault("full disk", lambda _, host: disks.fill(host), lambda _, host: disks.empty(host), database=True),
+    Fault("full disk, tables grow", disks.outgrow, disks.shrink, database=True),
 ]
 CLOCK_FAULT = Fault(
     "clock jump",

@@ -9,7 +9,7 @@ from openstack.connection import Connection
 from faults import disks, test_matrix
 from faults.hosts import Host, Hosts
 from faults.matrix import DISK_FAULTS, Fault
-from faults.prepared import prepared
+from faults.prepared import SECONDS, make_writer, prepared
 
 
 @pytest.fixture(scope="module")
@@ -18,7 +18,14 @@ def disk(hosts: Hosts) -> Iterator[Host]:
         yield host
 
 
-@pytest.mark.usefixtures("disk")
+@pytest.fixture
+def writer(hosts: Hosts, disk: Host) -> None:
+    """Let it have the writer again, which the fault before may have moved."""
+    hosts.recover(SECONDS)
+    make_writer(hosts, disk)
+
+
+@pytest.mark.usefixtures("writer")
 @pytest.mark.parametrize("fault", DISK_FAULTS, ids=lambda fault: fault.name)
 def test_the_cloud_bears_it(
     fault: Fault, cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]

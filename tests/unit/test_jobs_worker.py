@@ -162,6 +162,17 @@ def test_a_disk_that_is_full_before_a_run_begins_is_waited_for(cloud: Cloud, mon
     assert (job.state, job.attempts) == ("successful", 1)
 
 
+def test_a_disk_that_is_nearly_full_begins_no_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patch:
+        patch.setattr("skywright.jobs.rundir.is_full", lambda _path: True)
+        job_id = jobs_fake.submit(cloud, "a")
+        jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).waiting_for)
+        waiting = jobs_fake.job(cloud, job_id)
+        assert waiting.waiting_for == "a worker that can begin a run: No space left on device"
+    (job,) = jobs_fake.ended(cloud, job_id)
+    assert (job.state, job.attempts) == ("successful", 1)
+
+
 def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     cloud = jobs_fake.make_cloud(tmp_path)
     cloud.settings.run_seconds = 2

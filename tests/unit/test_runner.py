@@ -22,8 +22,9 @@ def failed(host: str = "h1", *, ignored: bool = False, **result: Any) -> dict[st
     return event("runner_on_failed", host, res=result, ignore_errors=ignored)
 
 
-def results(*events: dict[str, Any], rc: int | None = 0) -> Results:
+def results(*events: dict[str, Any], rc: int | None = 0, starved: bool = False) -> Results:
     found = Results()
+    found.starved = starved
     for one in events:
         found.add(one)
     found.rc = rc
@@ -50,6 +51,9 @@ STATS = {"event": "playbook_on_stats", "event_data": {}}
         (results(OK, rc=1), "Ansible ended with 1: no output"),
         (results(OK, rc=None), "The run was killed"),
         (results(OK, rc=-9), "The run was killed"),
+        (results(OK, rc=250, starved=True), "The worker's disk was full"),
+        (results(OK, starved=True), None),
+        (results(OK, STATS, rc=2, starved=True), None),
     ],
 )
 def test_how_an_item_fared(found: Results, error: str | None) -> None:

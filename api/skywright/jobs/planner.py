@@ -7,7 +7,7 @@ from skywright.jobs import rundir, runner
 from skywright.jobs.draft import Draft
 from skywright.jobs.results import Results
 from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.warm import Launcher
+from skywright.jobs.warm import Launcher, LauncherError
 from skywright.settings import Settings
 
 LIMIT_SECONDS = 120.0
@@ -23,15 +23,18 @@ class Planner:
         self._launcher = Launcher(runner.environment(self._project), self._project)
 
     def run(self, draft: Draft, limit_seconds: float = LIMIT_SECONDS) -> Results:
-        """What Ansible says that it would change."""
+        """What Ansible says that it would change; a LauncherError if it cannot be asked."""
         self._clean_up()
         names = [name for name, _, _ in draft.hosts]
         items = {"skywright_items": {name: draft.items.get(name, {}) for name in names}}
-        with RunDirectory(self._directory, new_uuid()) as directory:
-            run = runner.Run(
-                directory, self._project, draft.playbook, self._launcher, check=True, limit_seconds=limit_seconds
-            )
-            return run.execute(runner.inventory(draft.hosts), items, _ignore)
+        try:
+            with RunDirectory(self._directory, new_uuid()) as directory:
+                run = runner.Run(
+                    directory, self._project, draft.playbook, self._launcher, check=True, limit_seconds=limit_seconds
+                )
+                return run.execute(runner.inventory(draft.hosts), items, _ignore)
+        except OSError as error:  # a full disk
+            raise LauncherError(f"Nothing can be run here: {error.strerror}") from error
 
     def close(self) -> None:
         """End the warm process."""

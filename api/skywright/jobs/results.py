@@ -19,6 +19,7 @@ class Results:
         self.rc: int | None = None
         self.canceled = False
         self.timed_out = False
+        self.starved = False  # at its end the disk that it wrote to was full
         self._items: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self._unreachable: dict[str, str] = {}
         self._fatal: dict[str, str] = {}  # what ended a host's part of the run early
@@ -47,7 +48,9 @@ class Results:
     @property
     def lost(self) -> bool:
         """The run was killed by something outside of it: running it again may help."""
-        return not (self.canceled or self.timed_out) and (self.rc is None or self.rc < 0)
+        if self.canceled or self.timed_out:
+            return False
+        return self.rc is None or self.rc < 0 or (self.starved and self.rc != 0 and self._stats is None)
 
     @property
     def broken(self) -> str | None:
@@ -57,7 +60,7 @@ class Results:
         if self.canceled:
             return "The run was canceled"
         if self.lost:
-            return "The run was killed"
+            return "The worker's disk was full" if self.starved else "The run was killed"
         if self.rc != 0 and self._stats is None:
             return f"Ansible ended with {self.rc}: {' '.join(self._text)[-SHOWN_TEXT:] or 'no output'}"
         return None

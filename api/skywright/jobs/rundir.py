@@ -5,6 +5,7 @@ proof that the run is over, whatever became of its worker.
 """
 
 import contextlib
+import errno
 import fcntl
 import os
 import shutil
@@ -15,14 +16,21 @@ from pathlib import Path
 from types import TracebackType
 
 RECORD = "record.json"  # all that stays of a run
+ROOM = 32 << 20  # without so many free bytes no run begins
 
 
 class RunDirectory:
-    """`<runs>/<run id>`, made 0700 and locked; at the end only its record, if it has one, stays."""
+    """`<runs>/<run id>`, made 0700 and locked; at the end only its record, if it has one, stays.
+
+    An OSError if there is no room for it.
+    """
 
     def __init__(self, runs: Path, run_id: str) -> None:
         self.path = runs / run_id
-        self.path.mkdir(parents=True, mode=0o700)
+        runs.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if is_full(runs):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        self.path.mkdir(mode=0o700)
         self._lock = self.share()
 
     def __enter__(self) -> "RunDirectory":
@@ -63,6 +71,12 @@ class RunDirectory:
         with open(path, "w", encoding="utf-8", opener=_private) as file:
             file.write(text)
         return path
+
+
+def is_full(path: Path) -> bool:
+    """Whether the disk that *path* is on has no room for what a run writes."""
+    disk = os.statvfs(path)
+    return disk.f_bavail * disk.f_frsize < ROOM
 
 
 def abandoned(runs: Path, run_id: str) -> bool:

@@ -18,7 +18,7 @@ from ansible_runner.utils import OutputEventFilter, get_callback_dir
 
 from skywright.jobs.playbooks import file_of
 from skywright.jobs.results import Results
-from skywright.jobs.rundir import RunDirectory
+from skywright.jobs.rundir import RunDirectory, is_full
 from skywright.jobs.variables import dump
 from skywright.jobs.warm import Launcher
 
@@ -108,7 +108,7 @@ class Run:
         self._runner.run()
         results.canceled = self._canceled.is_set()
         results.timed_out = self._runner.timed_out
-        results.rc = self._runner.rc
+        results.rc, results.starved = self._runner.rc, is_full(self._directory.path)
         return results
 
 
