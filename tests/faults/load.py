@@ -77,10 +77,10 @@ class Series:
 class Load(Crowd):
     """Readers list servers, writers make key pairs, and one client makes, lists and deletes servers."""
 
-    def __init__(self, cloud: Connection, server: dict[str, Any], patience: float = PATIENCE) -> None:
+    def __init__(self, cloud: Connection, server: dict[str, Any]) -> None:
         work = [self._read] * READERS + [self._write] * WRITERS + [self._make_and_delete]
         super().__init__(work, PAUSE, SERVER_SECONDS)
-        self._http, self._patience = Http(cloud), patience
+        self._http = Http(cloud)
         self._server = server  # the body of the request
         self.reads, self.writes = Series(), Series()
         self.keypairs: set[str] = set()
@@ -93,7 +93,7 @@ class Load(Crowd):
     def _counted(self, series: Series, method: str, path: str, body: Any = None) -> bool:
         began = time.monotonic()
         try:
-            self._http.send(method, path, body, self._patience)
+            self._http.send(method, path, body)
         except Refused as refused:
             series.refusals.append((time.monotonic(), str(refused)))
             return False

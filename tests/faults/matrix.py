@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from faults import clocks, disks
 from faults.hosts import SERVICES, Host, Hosts
-from faults.load import PATIENCE
 
 # They write to the database, or pass on what others write: one that is frozen then keeps the lock of writers a while.
 WRITING = ("haproxy", "skywright-api", "skywright-worker")
@@ -22,7 +21,7 @@ class Fault:
     whole_host: bool = False
     keeps_lock: bool = False
     quick: bool = False
-    patience: float = PATIENCE
+    slows: bool = False
 
 
 def nothing(_hosts: Hosts, _host: Host) -> None:
@@ -59,13 +58,12 @@ FAULTS = [
 
 # What has to be prepared: see test_disk.py and test_clock.py.
 DISK_FAULTS = [
-    # Whoever is served late is not refused.
     Fault(
         "slow disk",
         lambda _, host: disks.slow_down(host),
         lambda _, host: disks.speed_up(host),
         database=True,
-        patience=5.0,
+        slows=True,
     ),
     Fault("full disk", lambda _, host: disks.fill(host), lambda _, host: disks.empty(host), database=True),
     Fault("full disk, tables grow", disks.outgrow, disks.shrink, database=True),
