@@ -112,8 +112,9 @@ class Hosts:
 def whole(host: Host) -> bool:
     """Whether a controller is as it shall be."""
     look = f"mariadb -NBe \"SHOW STATUS LIKE 'wsrep_cluster_size'\" && systemctl is-active {' '.join(SERVICES)}"
+    look += "; ss -Htln sport = :5671 | wc -l"  # a node that heals a partition is active, and serves nobody
     said = host.run(look, check=False, seconds=15).split()
-    return said[:2] == ["wsrep_cluster_size", "3"] and said[2:] == ["active"] * len(SERVICES)
+    return said == ["wsrep_cluster_size", "3", *["active"] * len(SERVICES), "1"]
 
 
 def overcloud(*arguments: str | Path, seconds: float = 600) -> str:
