@@ -10,10 +10,13 @@ DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck busybox curl i
 # Servers that tests start for themselves: installing them must not start the machine's own.
 TEST_SERVERS := mariadb-server-core rabbitmq-server
 
-# Molecule scenarios on the hosts of inventories/ha; all others are on the lab's.
-HA_SCENARIOS := certificates chrony memcached rabbitmq galera haproxy keepalived controller
+# Molecule scenarios on the hosts of inventories/ha, which bear two at a time; all others are on the lab's. The last makes a
+# whole cloud.
+HA_QUEUE_SCENARIOS := certificates chrony memcached rabbitmq
+HA_SERVICE_SCENARIOS := galera haproxy keepalived
+HA_SCENARIOS := $(HA_QUEUE_SCENARIOS) $(HA_SERVICE_SCENARIOS) controller
 
-.PHONY: help cloud test suites lint unit distributed lab-test molecule molecule-lab-host molecule-roles molecule-ha ha-hosts overcloud faults faults-quick sanity bench down clean
+.PHONY: help cloud test suites lint unit distributed lab-test molecule molecule-lab-host molecule-roles molecule-ha molecule-ha-queue molecule-ha-service ha-hosts overcloud faults faults-quick sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -69,7 +72,14 @@ faults-quick: $(VENV)/.ready-dev overcloud ## Break the highly available cloud a
 	$(BIN)/pytest -q -m quick tests/faults
 
 molecule-ha: $(VENV)/.ready-dev ha-hosts ## Run the Molecule scenarios of the controllers' roles
-	$(MOLECULE) test $(addprefix --scenario-name ,$(HA_SCENARIOS))
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync molecule-ha-queue molecule-ha-service
+	$(MOLECULE) test --scenario-name controller
+
+molecule-ha-queue:
+	$(MOLECULE) test $(addprefix --scenario-name ,$(HA_QUEUE_SCENARIOS))
+
+molecule-ha-service:
+	$(MOLECULE) test $(addprefix --scenario-name ,$(HA_SERVICE_SCENARIOS))
 
 sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
 	# Outside the checkout, where git would hide it from ansible-test.
