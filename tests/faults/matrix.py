@@ -1,6 +1,6 @@
 """The faults: what is done to which host, and how it is made good again."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 
 from faults import clocks, disks
@@ -33,7 +33,7 @@ def sent(signal: str, service: str) -> Callable[[Hosts, Host], None]:
 
 
 def of_processes(
-    how: str, inject: str, heal: Callable[[str], Callable[[Hosts, Host], None]], quick: str
+    how: str, inject: str, heal: Callable[[str], Callable[[Hosts, Host], None]], quick: Collection[str]
 ) -> Iterator[Fault]:
     """The same for every service."""
     for name in SERVICES:
@@ -43,16 +43,14 @@ def of_processes(
             heal(name),
             database=name == "mariadb",
             keeps_lock=inject == "STOP" and name in WRITING,
-            quick=name == quick,
+            quick=name in quick,
         )
 
 
 FAULTS = [
-    *of_processes("kill -9", "KILL", lambda _: nothing, quick="mariadb"),
-    *of_processes("freeze", "STOP", lambda name: sent("CONT", name), quick="haproxy"),
-    Fault(
-        "power off", lambda _, host: host.cut_power(), lambda hosts, _: hosts.power_on(), whole_host=True, quick=True
-    ),
+    *of_processes("kill -9", "KILL", lambda _: nothing, quick=["mariadb", "skywright-api"]),
+    *of_processes("freeze", "STOP", lambda name: sent("CONT", name), quick=["haproxy"]),
+    Fault("power off", lambda _, host: host.cut_power(), lambda hosts, _: hosts.power_on(), whole_host=True),
     Fault("partition", lambda _, host: host.unplug(), lambda _, host: host.plug(), whole_host=True),
 ]
 
