@@ -21,7 +21,6 @@ class Fault:
     whole_host: bool = False
     keeps_lock: bool = False
     quick: bool = False
-    slows: bool = False
 
 
 def nothing(_hosts: Hosts, _host: Host) -> None:
@@ -56,13 +55,7 @@ FAULTS = [
 
 # What has to be prepared: see test_disk.py and test_clock.py.
 DISK_FAULTS = [
-    Fault(
-        "slow disk",
-        lambda _, host: disks.slow_down(host),
-        lambda _, host: disks.speed_up(host),
-        database=True,
-        slows=True,
-    ),
+    Fault("slow disk", lambda _, host: disks.slow_down(host), lambda _, host: disks.speed_up(host), database=True),
     Fault("full disk", lambda _, host: disks.fill(host), lambda _, host: disks.empty(host), database=True),
     Fault("full disk, tables grow", disks.outgrow, disks.shrink, database=True),
 ]

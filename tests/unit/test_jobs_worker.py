@@ -148,27 +148,24 @@ def test_a_full_disk_while_a_run_begins_costs_an_attempt(cloud: Cloud, monkeypat
     assert (job.state, job.attempts) == ("successful", 2)
 
 
-def test_a_disk_that_is_full_before_a_run_begins_is_waited_for(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_arguments: object) -> None:
-        raise OSError(errno.ENOSPC, "No space left on device")
+def full(*_arguments: object) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
+
+@pytest.mark.parametrize(
+    ("name", "stand_in"),
+    [("skywright.jobs.worker.RunDirectory", full), ("skywright.jobs.rundir.is_full", lambda _path: True)],
+    ids=["full", "nearly"],
+)
+def test_a_disk_that_is_full_before_a_run_begins_is_waited_for(
+    cloud: Cloud, monkeypatch: pytest.MonkeyPatch, name: str, stand_in: object
+) -> None:
     with monkeypatch.context() as patch:
-        patch.setattr("skywright.jobs.worker.RunDirectory", full)
+        patch.setattr(name, stand_in)
         job_id = jobs_fake.submit(cloud, "a")
         jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).waiting_for)
         job = jobs_fake.job(cloud, job_id)
         assert job.waiting_for == "a worker that can begin a run: No space left on device"
-    (job,) = jobs_fake.ended(cloud, job_id)
-    assert (job.state, job.attempts) == ("successful", 1)
-
-
-def test_a_disk_that_is_nearly_full_begins_no_run(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as patch:
-        patch.setattr("skywright.jobs.rundir.is_full", lambda _path: True)
-        job_id = jobs_fake.submit(cloud, "a")
-        jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).waiting_for)
-        waiting = jobs_fake.job(cloud, job_id)
-        assert waiting.waiting_for == "a worker that can begin a run: No space left on device"
     (job,) = jobs_fake.ended(cloud, job_id)
     assert (job.state, job.attempts) == ("successful", 1)
 
