@@ -215,9 +215,9 @@ def test_jobs_survive_a_worker_that_is_killed(tmp_path: Path) -> None:
         assert [(job.state, job.error) for job in jobs] == [("successful", None)] * 6
         assert {job.attempts for job in jobs} == {2}
         assert sorted((tmp_path / "settled").read_text().split()[::2]) == sorted(ids)
-        assert jobs_fake.processes_of(tmp_path) == []
     finally:
         second.stop()
+    assert jobs_fake.processes_of(tmp_path) == []
     assert {path.name for path in cloud.settings.run_dir.glob("*/*")} <= {"record.json"}
 
 
