@@ -11,6 +11,7 @@ description:
   - Tells a cloud's API its hosts, as C(skywright hosts add) does, and waits until a worker has looked at those that are
     new or changed.
   - What an operator decided about a host (that it is disabled or in maintenance) stays.
+  - In check mode a cloud that cannot be reached, since it is not there yet, is taken to know no hosts.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   auth_url:
@@ -124,14 +125,15 @@ TRIES, PAUSE_SECONDS = 5, 2.0
 BUSY = (502, 503, 504)
 
 
+class Unreachable(ItemError):
+    """Nobody answers."""
+
+
 class Api:
     """The native API, as one user."""
 
     def __init__(self, params):
-        context = ssl.create_default_context(cafile=params["ca"]) if params["auth_url"].startswith("https:") else None
-        self._open = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        ).open
+        self._open = None
         self._params = params
         self._url = self._token = None
         self.commands = []
@@ -146,6 +148,7 @@ class Api:
 
     def _log_in(self):
         params, domain = self._params, {"id": "default"}
+        self._open = _opener(params)
         user = {"name": params["username"], "password": params["password"], "domain": domain}
         identity = {"methods": ["password"], "password": {"user": user}}
         scope = {"project": {"name": params["project_name"], "domain": domain}}
@@ -164,12 +167,11 @@ class Api:
                 return self._try(method, url, body)
             except urllib.error.HTTPError as error:
                 if error.code not in BUSY or attempt == TRIES:
-                    raise ItemError(
-                        f"{method} {url}: {error.code} {error.read(500).decode(errors='replace')}"
-                    ) from error
+                    kind = Unreachable if error.code in BUSY else ItemError
+                    raise kind(f"{method} {url}: {error.code} {error.read(500).decode(errors='replace')}") from error
             except (OSError, http.client.HTTPException) as error:
                 if attempt == TRIES:
-                    raise ItemError(f"{method} {url}: {error}") from error
+                    raise Unreachable(f"{method} {url}: {error}") from error
             time.sleep(PAUSE_SECONDS)
         raise AssertionError
 
@@ -187,14 +189,21 @@ class Api:
 class Hosts:
     """The hosts of a cloud."""
 
-    def __init__(self, api, timeout):
+    def __init__(self, api, module):
         self._api = api
-        self._timeout = timeout
+        self._module = module
+        self._timeout = module.params["timeout"]
 
     def read(self, items):
         """What the cloud knows of the hosts."""
         wanted = {item["id"] for item in items}
-        known = {host["name"]: host for host in self._api.call("GET", "/hosts")["hosts"]}
+        try:
+            known = {host["name"]: host for host in self._api.call("GET", "/hosts")["hosts"]}
+        except Unreachable as error:
+            if not self._module.check_mode:
+                raise
+            self._module.warn(f"As far as one can tell the cloud knows no hosts: {error}")
+            known = {}
         return {name: _described(host) for name, host in known.items() if name in wanted}
 
     @staticmethod
@@ -226,6 +235,18 @@ def _described(host):
     return {"groups": sorted(host["groups"]), "variables": host["variables"]}
 
 
+def _opener(params):
+    context = None
+    if params["auth_url"].startswith("https:"):
+        try:
+            context = ssl.create_default_context(cafile=params["ca"])
+        except OSError as error:
+            raise Unreachable(f"{params['ca']}: {error.strerror}") from error
+    return urllib.request.build_opener(
+        urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
+    ).open
+
+
 def _path(name):
     return "/hosts/" + urllib.parse.quote(name, safe="")
 
@@ -234,7 +255,7 @@ def main():
     """Converge the hosts."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     api = Api(module.params)
-    hosts = Hosts(api, module.params["timeout"])
+    hosts = Hosts(api, module)
     converge(
         module,
         items=module.params["hosts"],

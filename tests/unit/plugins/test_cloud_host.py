@@ -54,8 +54,8 @@ def api(monkeypatch):
 
 @pytest.fixture
 def run(run_module):
-    def call(*hosts, check=False):
-        args = {"auth_url": "https://10.0.0.9:5000/v3", "password": "a secret", "hosts": list(hosts)}
+    def call(*hosts, check=False, **options):
+        args = {"auth_url": "https://10.0.0.9:5000/v3", "password": "a secret", "hosts": list(hosts), **options}
         return run_module(cloud_host.main, args, check=check)
 
     return call
@@ -87,6 +87,15 @@ def test_check_mode_predicts_and_tells_nothing(api, run):
     expected = run(ONE, check=True)
     assert not api.hosts
     assert predicted(run(ONE)) == predicted(expected)
+
+
+def test_check_mode_takes_a_cloud_that_is_not_there_for_one_without_hosts(api, run, tmp_path):
+    for trouble in (ConnectionRefusedError(), urllib.error.HTTPError(URL, 503, "away", {}, io.BytesIO(b""))):
+        api.failures = [trouble] * cloud_host.TRIES
+        assert run(ONE, check=True)["by_id"]["compute1"]["action"] == "create"
+    absent = str(tmp_path / "ca.pem")
+    assert run(ONE, check=True, ca=absent)["by_id"]["compute1"]["action"] == "create"
+    assert absent in run(ONE, ca=absent)["by_id"]["compute1"]["error"]
 
 
 def test_absent_is_forgotten(api, run):
