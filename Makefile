@@ -38,7 +38,7 @@ lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	nice $(BIN)/yamllint --strict .
 	nice $(BIN)/ansible-lint --offline
 
-unit: $(VENV)/.ready-dev ## Run the tests that need no hosts
+unit: $(VENV)/.ready-dev $(BIN)/promtool ## Run the tests that need no hosts
 	$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/security
 
 distributed: $(VENV)/.ready-servers ## Run the tests of several controllers on a MariaDB and a RabbitMQ of their own
@@ -107,13 +107,19 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/pip install -q --no-deps -e .
 	@touch $@
 
-# The page of consoles: only its files, since Debian's package would bring Node.js and NumPy along. A cloud can do without.
+# A file or directory of one of Debian's packages, without what installing the package would bring along.
+UNPACK = dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && \
+	fetch() { apt-get download -qq -o APT::Sandbox::User=root $(1); } && \
+	{ fetch 2>/dev/null || { apt-get update -qq && fetch; }; } && dpkg-deb -x $(1)_*.deb . && cp -r $(2) "$(CURDIR)/$@"
+
+# The page of consoles, for which Debian's package wants Node.js and NumPy. A cloud can do without.
 .novnc:
-	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; cd "$$dir"; \
-	fetch() { apt-get download -qq -o APT::Sandbox::User=root novnc; }; \
-	if { fetch 2>/dev/null || { apt-get update -qq && fetch; }; } && dpkg-deb -x novnc_*.deb .; \
-	then cp -r usr/share/novnc "$(CURDIR)/$@"; \
-	else echo "noVNC cannot be fetched from Debian: consoles of servers have no page" >&2; fi
+	@{ $(call UNPACK,novnc,usr/share/novnc); } || \
+	echo "noVNC cannot be fetched from Debian: consoles of servers have no page" >&2
+
+# It tests the alert rules; the package would start a Prometheus.
+$(BIN)/promtool: | $(VENV)/.ready
+	@$(call UNPACK,prometheus,usr/bin/promtool)
 
 $(VENV)/.ready-dev: $(VENV)/.ready requirements-dev.lock
 	@if ! dpkg-query -W -f '$${db:Status-Status}\n' $(DEV_PACKAGES) 2>/dev/null | grep -c '^installed' | grep -qx $(words $(DEV_PACKAGES)); then \
