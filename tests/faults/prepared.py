@@ -26,10 +26,13 @@ def prepared(hosts: Hosts, attach: Callable[[Host], None], detach: Callable[[Hos
 
 
 def make_writer(hosts: Hosts, chosen: Host) -> None:
-    """Have all connections to the database go to this node; they stay there when the others are used again."""
+    """Have all connections to the database go to this node; they stay there when the others are used again.
+
+    A balancer that was reloaded may still have some, which clients give up within a minute.
+    """
     others = [host for host in hosts.controllers if host is not chosen]
     set_state(hosts, others, "maint")
-    eventually(lambda: hosts.writer() is chosen, 30, f"{chosen.name} has the writer")
+    eventually(lambda: hosts.writer() is chosen, 90, f"{chosen.name} has the writer")
     set_state(hosts, others, "ready")
 
 

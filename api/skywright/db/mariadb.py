@@ -93,7 +93,7 @@ def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
         pool_pre_ping=True,
         pool_size=16,
         max_overflow=32,
-        pool_recycle=600,
+        pool_recycle=60,  # a balancer that was replaced keeps what it had, also when the writer moves
         enable_from_linting=False,  # it takes a join on a parameter for none, here only
         hide_parameters=True,
     )
