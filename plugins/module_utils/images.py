@@ -16,6 +16,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
 
 CHUNK = 1024 * 1024
 TRIES = 3
+FORBIDDEN = 403
 
 
 class Cache:
@@ -87,8 +88,10 @@ class Cache:
                 self._fetch(item, path, deadline)
                 return
             except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-                # The controller that gives it may have died just now; then another one does.
-                final = item["url"].startswith("file:") or 400 <= getattr(error, "code", 0) < 500
+                # The controller that gives it may have died just now, or have a clock by which the URL has expired; then another
+                # one gives it.
+                code = getattr(error, "code", 0)
+                final = item["url"].startswith("file:") or (400 <= code < 500 and code != FORBIDDEN)
                 if final or attempt == TRIES or time.monotonic() > deadline:
                     raise ItemError(f"cannot download the image: {error}") from error
                 time.sleep(attempt)

@@ -22,6 +22,7 @@ PAUSE = 0.1
 # Who makes and deletes servers wants to know whether it was done.
 SERVER_PATIENCE = 10.0
 SERVER_SECONDS = 120.0
+PAGE = 1000
 MICROVERSION = {"X-OpenStack-Nova-API-Version": "2.60"}  # of which lists of key pairs come in pages
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBPVSh8yXDrN2mQsoMfyAYA7rdkXLGvtCKKvSgjYtqLT faults"
 
@@ -164,9 +165,11 @@ class Load(Crowd):
     def _all(self, path: str, kind: str, marker: str) -> list[dict[str, Any]]:
         """A list, page by page."""
         found: list[dict[str, Any]] = []
-        query = "?limit=1000"
-        while page := self._http.send("GET", path + query, patience=30)[kind]:
+        query = f"?limit={PAGE}"
+        while True:
+            page = self._http.send("GET", path + query, patience=30)[kind]
             found += page
+            if len(page) < PAGE:  # what is last may be gone before the next page could be asked for
+                return found
             last = page[-1].get("keypair", page[-1])[marker]
-            query = f"?limit=1000&marker={last}"
-        return found
+            query = f"?limit={PAGE}&marker={last}"

@@ -77,15 +77,16 @@ def host(tmp_path, programs):
 
 @pytest.fixture
 def faltering(monkeypatch):
-    """A web server that breaks off after half of the data, so many times as is said."""
-    content, broken = qcow2(64), []
+    """A web server that gives what it is told to, a share of the data or an error, and all when it is told nothing more."""
+    content, answers = qcow2(64), []
 
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200)
+            answer = answers.pop() if answers else 1
+            self.send_response(200 if answer <= 1 else answer)
             self.send_header("Content-Length", str(len(content)))
             self.end_headers()
-            self.wfile.write(content[: len(content) // 2] if broken.pop() else content)
+            self.wfile.write(content[: int(len(content) * answer)])
 
         def log_message(self, *_):
             pass
@@ -94,15 +95,19 @@ def faltering(monkeypatch):
     with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{server.server_port}/image", broken
+        yield f"http://127.0.0.1:{server.server_port}/image", answers
         server.shutdown()
         thread.join()
 
 
-@pytest.mark.parametrize(("breaks", "works"), [(2, True), (3, False)])
-def test_a_download_that_breaks_off_is_tried_again(run_module, host, faltering, breaks, works):
-    url, broken = faltering
-    broken += [False, *[True] * breaks]
+@pytest.mark.parametrize(
+    ("faults", "works"),
+    [([0.5, 0.5], True), ([0.5] * 3, False), ([503, 0.5], True), ([403, 403], True), ([404], False)],
+    ids=["two halves", "three halves", "one is away", "the clock of one is wrong", "the image is gone"],
+)
+def test_a_download_that_may_succeed_elsewhere_is_tried_again(run_module, host, faltering, faults, works):
+    url, answers = faltering
+    answers += faults
     answer = run_module(image_cache.main, host.images(host.image(url=url)))
     assert answer.get("failed", False) is not works
     assert works or "cannot download" in answer["by_id"][IMAGE]["error"]
