@@ -88,8 +88,8 @@ class Cache:
                 self._fetch(item, path, deadline)
                 return
             except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-                # The controller that gives it may have died just now, or have a clock by which the URL has expired; then another
-                # one gives it.
+                # The controller that gives it may have died just now, or have a clock by which the URL has expired:
+                # then another one gives it.
                 code = getattr(error, "code", 0)
                 final = item["url"].startswith("file:") or (400 <= code < 500 and code != FORBIDDEN)
                 if final or attempt == TRIES or time.monotonic() > deadline:

@@ -77,7 +77,7 @@ def host(tmp_path, programs):
 
 @pytest.fixture
 def faltering(monkeypatch):
-    """A web server that gives what it is told to, a share of the data or an error, and all when it is told nothing more."""
+    """A web server that gives what it is told to, a share of the data or an error, and all data after that."""
     content, answers = qcow2(64), []
 
     class Handler(http.server.BaseHTTPRequestHandler):
