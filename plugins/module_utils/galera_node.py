@@ -7,9 +7,9 @@ from __future__ import annotations
 import os
 import shutil
 import time
-import urllib.request
 from contextlib import closing, contextmanager
 
+from ansible.module_utils.urls import open_url
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove, write_text
@@ -57,7 +57,7 @@ def answers(address):
     """Whether the health check of the node at this address says that it is synced."""
     host = f"[{address}]" if ":" in address else address
     try:
-        with urllib.request.urlopen(f"http://{host}:{CHECK_PORT}/", timeout=3) as answer:
+        with open_url(f"http://{host}:{CHECK_PORT}/", timeout=3, use_proxy=False) as answer:
             return answer.status == 200
     except OSError:
         return False

@@ -121,7 +121,8 @@ ARGUMENT_SPEC = {
 }
 REQUEST_SECONDS = 30
 # A controller may be taking over just now: what can be repeated is.
-TRIES, PAUSE_SECONDS = 5, 2.0
+TRIES = 5
+PAUSE_SECONDS = 2.0
 BUSY = (502, 503, 504)
 
 

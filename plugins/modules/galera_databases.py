@@ -104,7 +104,8 @@ PRIVILEGE = re.compile(r"[A-Z][A-Z ]+[A-Z]")
 GRANT = re.compile(r"GRANT ([A-Z, ]+) ON ([^ ]+) TO .*?( WITH GRANT OPTION)?")
 ALL = "ALL PRIVILEGES"
 # What is told instead of passwords.
-SAME, OTHER = "the wanted one", "another one"
+SAME = "the wanted one"
+OTHER = "another one"
 REQUIRES_TLS = 1
 STATEMENT_SECONDS = 60
 

@@ -84,7 +84,8 @@ ARGUMENT_SPEC = {
 }
 SECONDS = 5
 # What an administrator ordered, as HAProxy writes it; other bits are its own doing.
-MAINT, DRAIN = 0x01, 0x08
+MAINT = 0x01
+DRAIN = 0x08
 
 
 class Balancer:

@@ -125,7 +125,8 @@ FACTS = ("hostname", "machine_id", "system", "python", "clock_offset", "disk_fre
 FACTS += ("processor", "authority")
 LISTS = ("interfaces", "listeners", "packages", "holders", "unresolved")
 PROGRAM = re.compile(r'"([^"]+)"')
-ARP, REPLY = 0x0806, 2
+ARP = 0x0806
+REPLY = 2
 ARP_SECONDS = 1.0
 
 

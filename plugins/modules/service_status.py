@@ -75,10 +75,10 @@ import os
 import socket
 import time
 import urllib.error
-import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.urls import open_url
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 
@@ -187,7 +187,7 @@ def haproxy(params):
 def api(params):
     """Whether the API can serve."""
     try:
-        with urllib.request.urlopen(params["api"], timeout=SECONDS) as answer:
+        with open_url(params["api"], timeout=SECONDS, use_proxy=False) as answer:
             return {"ready": answer.status == 200, "detail": str(answer.status)}
     except urllib.error.HTTPError as error:
         return {"ready": False, "detail": str(error.code)}
