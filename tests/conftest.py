@@ -5,6 +5,10 @@ from typing import Any
 from sqlalchemy import String, event, inspect
 from sqlalchemy.orm import Session
 
+from skywright.services import registry
+
+registry.load_tables()
+
 
 @event.listens_for(Session, "before_flush")
 def strings_fit(session: Session, _context: Any, _instances: Any) -> None:

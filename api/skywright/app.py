@@ -1,9 +1,7 @@
 """The ASGI application: every service under its path on the one port, and alone on its classic port."""
 
-import asyncio
 import contextlib
 import ipaddress
-import re
 import time
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
@@ -23,18 +21,14 @@ from skywright.db.identity import Project
 from skywright.http import audit
 from skywright.http.body_limit import limited
 from skywright.http.service import Service
-from skywright.jobs.schedules import Scheduler
 from skywright.log import bound
 from skywright.metrics import CONTENT_TYPE, Metrics
-from skywright.services import SERVICES
+from skywright.services import registry
 from skywright.settings import Settings
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
-
-# Image data is streamed to disk and has a limit of its own.
-_STREAMED = re.compile(r"/v2/images/[^/]+/(file|stage|replicas/[^/]+)")
 
 
 class Gateway:
@@ -47,6 +41,7 @@ class Gateway:
         self.prefixes = {service.type: service.prefix for service in services}
         self._backgrounds = [service.background for service in services if service.background]
         self._types = {service.prefix: service.type for service in services}
+        self._streamed = {service.prefix: service.streamed for service in services}
         self.metrics = Metrics(cloud)
         # Requests that wait for the database may hold all other threads.
         self._probes = anyio.CapacityLimiter(2)
@@ -71,16 +66,11 @@ class Gateway:
     async def _live(self, receive: Receive, send: Send) -> None:
         """What an API process does beside its requests, from its start to its end."""
         await receive()  # lifespan.startup
-        scheduler = Scheduler(self.cloud, asyncio.get_running_loop())
-        scheduler.start()
-        try:
-            async with contextlib.AsyncExitStack() as stack:
-                for background in self._backgrounds:
-                    await stack.enter_async_context(background(self.cloud))
-                await send({"type": "lifespan.startup.complete"})
-                await receive()  # lifespan.shutdown
-        finally:
-            scheduler.stop()
+        async with contextlib.AsyncExitStack() as stack:
+            for background in self._backgrounds:
+                await stack.enter_async_context(background(self.cloud))
+            await send({"type": "lifespan.startup.complete"})
+            await receive()  # lifespan.shutdown
         await run_in_threadpool(self.afterwards.flush)
         # What is not done by now is never done: the server ends.
         await send({"type": "lifespan.shutdown.complete"})
@@ -109,7 +99,8 @@ class Gateway:
         if application is None:
             await self._index(scope, tagged)
             return
-        if not (prefix == "/image" and _STREAMED.fullmatch(scope["path"].removeprefix(scope.get("root_path", "")))):
+        streamed = self._streamed[prefix]
+        if streamed is None or not streamed.fullmatch(scope["path"].removeprefix(scope.get("root_path", ""))):
             receive = limited(scope, receive, self.cloud.settings.max_body_bytes)
         service = self._types[prefix]
         pending = audit.of_request(scope, request_id, service)
@@ -186,5 +177,7 @@ def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:
 
 def create_app(settings: Settings) -> Gateway:
     """The application of *settings*; its database must have its tables."""
-    rules = {name: check for service in SERVICES for name, check in service.policies.items()}
-    return Gateway(Cloud(settings, rules), SERVICES)
+    registry.load_tables()
+    services = registry.services()
+    rules = {name: check for service in services for name, check in service.policies.items()}
+    return Gateway(Cloud(settings, registry.kinds(), rules), services)

@@ -20,7 +20,7 @@ from sqlalchemy.orm import Session
 from skywright.db import utcnow
 from skywright.db.jobs import Host, Job, Run
 from skywright.db.operations import Heartbeat, Tally
-from skywright.jobs.retention import ENDED, EVENTS, FAILED, RUN_BUCKETS, RUN_SECONDS, run_times
+from skywright.jobs.upkeep.retention import ENDED, EVENTS, FAILED, RUN_BUCKETS, RUN_SECONDS, run_times
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud

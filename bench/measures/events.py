@@ -18,7 +18,7 @@ from bench.stats import Row, Target
 from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, Run
-from skywright.jobs.events import store
+from skywright.jobs.engine.events import store
 
 EVENTS = 10_000
 BATCH = 50  # what a worker writes at a time

@@ -14,8 +14,8 @@ from bench.measures import Context
 from bench.stats import Row, Target
 from skywright.cloud import Cloud
 from skywright.db import new_uuid
-from skywright.db.compute import Server
 from skywright.db.jobs import Host, Job
+from skywright.services.compute.tables import Server
 
 CLIENTS = 16  # over kept connections
 JOBS = 1000

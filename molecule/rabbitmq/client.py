@@ -9,7 +9,7 @@ import time
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Producer
 
-from skywright.jobs.broker import connect
+from skywright.queue.broker import connect
 
 QUEUE = Queue(
     "molecule", Exchange(""), routing_key="molecule", durable=True, queue_arguments={"x-queue-type": "quorum"}

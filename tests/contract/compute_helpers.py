@@ -7,12 +7,12 @@ from openstack.connection import Connection
 
 from contract.conftest import Api
 from skywright.cloud import Cloud
+from skywright.core import Outcome, Work
 from skywright.db import new_uuid
-from skywright.db.image import Image
 from skywright.db.jobs import Host
-from skywright.jobs.claim import claim, jobs_of
-from skywright.jobs.playbooks import Outcome, Work
-from skywright.jobs.settle import settle
+from skywright.jobs.engine.claim import claim, jobs_of
+from skywright.jobs.engine.settle import settle
+from skywright.services.image.tables import Image
 
 GIB = 1 << 30
 

@@ -3,8 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from skywright.jobs.draft import Draft
-from skywright.jobs.results import Results
+from skywright.jobs.engine.results import Results
+from skywright.jobs.runs.draft import Draft
 
 MODULES = {
     "networks": ("ovs_network", "dhcp_network"),
@@ -49,7 +49,7 @@ class FakeHosts:
                     data = {"host": name, "task_action": f"skywright.cloud.{module}", "res": answer}
                     results.add({"event": "runner_on_ok", "event_data": data})
         results.add({"event": "playbook_on_stats"})
-        if draft.playbook == "server" and self.meanwhile is not None:
+        if draft.playbook == "items" and self.meanwhile is not None:
             self.meanwhile()
         return results
 

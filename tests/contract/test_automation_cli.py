@@ -16,7 +16,8 @@ from openstack.connection import Connection
 
 from contract.conftest import PASSWORD, Api
 from contract.test_follow import end, queue, start, store, task
-from skywright.cli import commands, show
+from skywright.cli import commands
+from skywright.cli.jobs import show
 from skywright.db.jobs import Job
 
 Run = Callable[..., str]

@@ -11,8 +11,8 @@ from contract.compute_helpers import Fixtures, add_hosts, make_fixtures, run_job
 from contract.conftest import Api
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, JobResource, Run
-from skywright.jobs.claim import claim
-from skywright.jobs.settle import cancel, requeue
+from skywright.jobs.engine.claim import claim
+from skywright.jobs.engine.settle import cancel, requeue
 
 
 @pytest.fixture(scope="module")

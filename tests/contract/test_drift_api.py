@@ -12,12 +12,12 @@ from sqlalchemy import select
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import Api
 from contract.drift_helpers import FakeHosts
+from skywright.core import Work
 from skywright.db import utcnow
-from skywright.db.compute import Server
-from skywright.db.image import Image
 from skywright.db.jobs import Host, Job
-from skywright.db.network import Network, NetworkHost, Port
-from skywright.jobs.playbooks import Work
+from skywright.services.compute.tables import Server
+from skywright.services.image.tables import Image
+from skywright.services.network.tables import Network, NetworkHost, Port
 
 Ask = Callable[..., dict[str, Any]]
 
@@ -112,7 +112,7 @@ def test_all_is_well(ask: Ask, hosts: FakeHosts, server: Made) -> None:
         "left_out": [],
         "not_checked": [],
     }
-    assert [draft.playbook for draft in hosts.drafts] == ["host", "server"], "one run looks at all"
+    assert [draft.playbook for draft in hosts.drafts] == ["host", "items"], "one run looks at all"
     items = hosts.drafts[1].items
     [one] = items[server.host]["servers"]
     assert (one["id"], one["power"], one["launched"]) == (server.id, "running", True)

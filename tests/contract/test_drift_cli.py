@@ -14,7 +14,7 @@ from contract.compute_helpers import Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import PASSWORD, Api
 from contract.drift_helpers import FakeHosts
 from skywright.cli import commands
-from skywright.db.compute import Server
+from skywright.services.compute.tables import Server
 
 Run = Callable[..., "Said"]
 

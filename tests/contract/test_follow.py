@@ -14,8 +14,8 @@ from openstack.connection import Connection
 from contract.conftest import Api
 from skywright.db import utcnow
 from skywright.db.jobs import Event, Job, JobResource, Run
-from skywright.jobs import events
-from skywright.services.native import feed, follow
+from skywright.jobs.engine import events
+from skywright.services.operations import feed, follow
 
 EVENTS = 10_000
 

@@ -10,10 +10,10 @@ from sqlalchemy import delete, select
 
 from contract.conftest import Api
 from skywright.db import utcnow
-from skywright.db.compute import Server
 from skywright.db.jobs import Host, Job, JobResource
-from skywright.db.network import Network, NetworkHost, Port
-from skywright.ipam import DHCP_OWNER
+from skywright.services.compute.tables import Server
+from skywright.services.network.ipam import DHCP_OWNER
+from skywright.services.network.tables import Network, NetworkHost, Port
 
 
 @pytest.fixture(autouse=True)

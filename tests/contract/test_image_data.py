@@ -16,8 +16,8 @@ import requests
 from openstack.connection import Connection
 
 from skywright.auth import signatures
-from skywright.db.image import Image
-from skywright.jobs.playbooks.image import image_item
+from skywright.services.image.kinds.image import image_item
+from skywright.services.image.tables import Image
 
 OCTETS = {"Content-Type": "application/octet-stream"}
 

@@ -9,11 +9,10 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skywright.db import utcnow
-from skywright.db.compute import Server
-from skywright.db.image import Image
 from skywright.db.jobs import Host, Job, JobResource
-from skywright.jobs.playbooks import registry
-from skywright.jobs.playbooks.image import image_item, server_left
+from skywright.services.compute.tables import Server
+from skywright.services.image.kinds.image import image_item, server_left
+from skywright.services.image.tables import Image
 
 
 @pytest.fixture
@@ -79,7 +78,7 @@ def test_a_deleted_image_leaves_hosts_that_do_not_need_it(api: Any, session: Ses
     server(session, used, "host2").deleted_at = utcnow()
     server(session, used, None)
     jobs = [delete_job(session, used), delete_job(session, unused), delete_job(session, unused)]
-    work = registry()["image"].render(session, jobs, api.cloud)
+    work = api.cloud.kinds["image"].render(session, jobs, api.cloud)
     assert work.items == {
         "host1": {"images": [{"id": unused.id, "state": "absent"}]},
         "host2": {"images": [{"id": used.id, "state": "absent"}, {"id": unused.id, "state": "absent"}]},

@@ -7,10 +7,10 @@ import pytest
 from openstack.connection import Connection
 from sqlalchemy import select
 
-from skywright import ipam
-from skywright.db.compute import Server
 from skywright.db.jobs import Host, Job
-from skywright.db.network import Network, NetworkHost, Port
+from skywright.services.compute.tables import Server
+from skywright.services.network import ipam
+from skywright.services.network.tables import Network, NetworkHost, Port
 
 
 def request(connection: Connection, method: str, path: str, body: object = None) -> Any:

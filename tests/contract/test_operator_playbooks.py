@@ -18,8 +18,9 @@ from contract.conftest import Api, job_ended, make_api
 from skywright.db import utcnow
 from skywright.db.jobs import Host, Job, Run
 from skywright.db.schedules import Schedule
-from skywright.jobs import records, replay, schedules
+from skywright.jobs.runs import records, replay
 from skywright.jobs.worker import Worker
+from skywright.services.operations.automation import schedules
 
 HOSTILE = "{{ lookup('pipe', 'touch " + "%s/pwned') }}\nnext: line"
 SECRET = "canary-of-the-survey"

@@ -15,9 +15,9 @@ from openstack.connection import Connection
 
 from contract.conftest import Api, job_ended
 from skywright.db.jobs import Host, Job
-from skywright.jobs import records, replay
-from skywright.jobs.overcloud_secrets import NAMES, passwords
+from skywright.jobs.runs import records, replay
 from skywright.jobs.worker import Worker
+from skywright.services.operations.overcloud.secrets import NAMES, passwords
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "{{ lookup('pipe', 'touch %s/pwned') }}\n- evil: true"

@@ -17,7 +17,7 @@ from contract.conftest import Api
 from skywright.cloud import Cloud
 from skywright.db.base import Base
 from skywright.db.jobs import Host
-from skywright.jobs.warm import LauncherError
+from skywright.jobs.runs.launcher_client import LauncherError
 
 NULL = {
     "ansible_connection": "local",

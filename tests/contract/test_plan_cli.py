@@ -13,7 +13,7 @@ from openstack.connection import Connection
 
 from contract.compute_helpers import add_hosts, make_fixtures, run_jobs
 from contract.conftest import PASSWORD, Api
-from skywright.cli.planning_proxy import PlanningProxy
+from skywright.cli.jobs.planning_proxy import PlanningProxy
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
 NULL = {

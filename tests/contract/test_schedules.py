@@ -14,12 +14,12 @@ from openstack.connection import Connection
 from contract.conftest import PASSWORD, Api
 from skywright.db import Outage, utcnow
 from skywright.db.jobs import Job
-from skywright.db.network import Network
 from skywright.db.operations import Audit
 from skywright.db.schedules import Schedule, ScheduleRun
-from skywright.jobs import schedules
-from skywright.jobs.retention import sweep
-from skywright.jobs.schedules import Scheduler
+from skywright.jobs.upkeep.retention import sweep
+from skywright.services.network.tables import Network
+from skywright.services.operations.automation import schedules
+from skywright.services.operations.automation.schedules import Scheduler
 
 NETWORK = {"service": "network", "method": "POST", "path": "/v2.0/networks"}
 LATER = datetime(utcnow().year + 2, 1, 1)
@@ -149,7 +149,7 @@ def test_a_time_that_is_interrupted_leaves_nothing_and_comes_again(
             raise cause
 
         with monkeypatch.context() as patch:
-            patch.setattr("skywright.jobs.schedules._conclude", ends)
+            patch.setattr("skywright.services.operations.automation.schedules._conclude", ends)
             with pytest.raises(cause):
                 clock.tick()
         assert (networks(api, "killed"), runs(demo, api, schedule)) == (0, [])

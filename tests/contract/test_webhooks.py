@@ -14,12 +14,12 @@ import pytest
 from openstack.connection import Connection
 
 from contract.conftest import Api
+from skywright.core import Outcome
 from skywright.db.jobs import Job
 from skywright.db.webhooks import Delivery
-from skywright.jobs import deliveries, receivers
-from skywright.jobs.deliveries import Deliveries
-from skywright.jobs.playbooks import Outcome
-from skywright.jobs.settle import settle
+from skywright.jobs.engine.settle import settle
+from skywright.jobs.webhooks import deliveries, receivers
+from skywright.jobs.webhooks.deliveries import Deliveries
 
 
 class Receiver(ThreadingHTTPServer):

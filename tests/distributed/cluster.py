@@ -11,9 +11,9 @@ import httpx
 
 from distributed.servers import ENDS_WITH_PARENT, free_port
 from skywright.cloud import Cloud
-from skywright.db.compute import QuotaLimit
 from skywright.db.jobs import Host
 from skywright.services import bootstrap
+from skywright.services.compute.tables import QuotaLimit
 from skywright.settings import Settings
 
 HERE = Path(__file__).parent

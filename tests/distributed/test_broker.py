@@ -10,8 +10,8 @@ import pytest
 from kombu.connection import Connection
 
 from distributed.servers import RabbitMq, wait_for
-from skywright.jobs.broker import WORK, BrokerQueue
-from skywright.jobs.queue import LocalQueue
+from skywright.queue.broker import WORK, BrokerQueue
+from skywright.queue.local import LocalQueue
 
 
 def make(rabbitmq: RabbitMq, directory: Path) -> BrokerQueue:

@@ -18,11 +18,11 @@ from contract.conftest import Api, make_api
 from distributed.servers import MariaDb
 from skywright.db import Database, Outage
 from skywright.db import mariadb as module
-from skywright.db.compute import Flavor
 from skywright.db.database import Pauses
 from skywright.db.jobs import Host, Job
 from skywright.db.mariadb import LOCK_SECONDS
 from skywright.db.operations import Audit
+from skywright.services.compute.tables import Flavor
 
 
 @pytest.fixture(scope="module")

@@ -16,9 +16,9 @@ from sqlalchemy import func, select, text
 from distributed.cluster import HOSTS, PASSWORD, Api, Machine, make_first
 from distributed.servers import MariaDb, RabbitMq, wait_for
 from skywright.cloud import Cloud
-from skywright.db.compute import Server
 from skywright.db.jobs import Job, Run
-from skywright.db.network import Address, Port
+from skywright.services.compute.tables import Server
+from skywright.services.network.tables import Address, Port
 
 SERVERS, DELETED = 200, 100
 SECONDS = 24  # the jobs are asked for in this time
@@ -41,7 +41,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDb, rabbitmq
     upgrade_twice_at_once(url)
     cloud, settings = make_first(root, url, rabbitmq.url)
     apis = [Api(root, f"api{number}", settings) for number in (1, 2)]
-    workers = [Machine(root, f"worker{number}", ["-m", "skywright.jobs.worker"], settings) for number in (1, 2, 3)]
+    workers = [Machine(root, f"worker{number}", ["-m", "skywright.worker"], settings) for number in (1, 2, 3)]
     for machine in (*apis, *workers):
         machine.start()
     try:

@@ -8,7 +8,9 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from skywright.jobs import runner, settle, worker
+from skywright.jobs import worker
+from skywright.jobs.engine import settle
+from skywright.jobs.runs import runner
 
 usual = runner.environment
 

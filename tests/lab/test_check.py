@@ -14,16 +14,16 @@ from openstack.connection import Connection
 
 from contract.conftest import Api, make_api
 from lab.support import ROOT, Lab
-from skywright.cli.checkout import Checkout
+from skywright.cli.cloud.checkout import Checkout
 from skywright.db import new_uuid
 from skywright.db.jobs import Host
-from skywright.jobs import runner
-from skywright.jobs.claim import Claim, claim, jobs_of
-from skywright.jobs.results import Results
-from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.settle import settle
-from skywright.jobs.submit import enqueue
-from skywright.jobs.warm import Launcher
+from skywright.jobs.engine.claim import Claim, claim, jobs_of
+from skywright.jobs.engine.results import Results
+from skywright.jobs.engine.settle import settle
+from skywright.jobs.engine.submit import enqueue
+from skywright.jobs.runs import runner
+from skywright.jobs.runs.launcher_client import Launcher
+from skywright.jobs.runs.rundir import RunDirectory
 
 GUEST_IMAGE = ROOT / "var/images/guest.qcow2"
 VNI = 7_000_001  # none that the checkout's own cloud would take

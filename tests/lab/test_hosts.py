@@ -20,7 +20,7 @@ import yaml
 from openstack.connection import Connection
 
 from lab.support import BIN, ROOT, Lab, eventually
-from skywright.cli.accounts import bootstrap_accounts
+from skywright.cli.cloud.accounts import bootstrap_accounts
 from skywright.db.migrate import upgrade
 from skywright.settings import Settings
 

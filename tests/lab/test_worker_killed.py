@@ -42,7 +42,7 @@ def children(parent: int) -> dict[int, str]:
 
 def worker() -> int | None:
     serve = int(DAEMON.read_text())
-    return next((pid for pid, command in children(serve).items() if "skywright.jobs.worker" in command), None)
+    return next((pid for pid, command in children(serve).items() if "skywright.worker" in command), None)
 
 
 def family(pid: int) -> set[int]:

@@ -12,8 +12,8 @@ from openstack.connection import Connection
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import Api
 from contract.drift_helpers import FakeHosts
-from skywright.jobs.variables import reserved_key
-from skywright.services.native.drift import LINE
+from skywright.jobs.runs.variables import reserved_key
+from skywright.services.operations.drift import LINE
 
 HOSTILE = ["", "../x", "x" * 256, "\x00", "'; DROP TABLE host; --", "{{ lookup('pipe', 'id') }}", "-rf", "\n"]
 

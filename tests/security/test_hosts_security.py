@@ -7,9 +7,9 @@ import pytest
 from openstack.connection import Connection
 
 from contract.conftest import Api
-from skywright.cli.enrol import Target
-from skywright.cli.hosts import Wanted, parse_variables
-from skywright.cli.steps import StepFailed
+from skywright.cli.cloud.steps import StepFailed
+from skywright.cli.hosts.enrol import Target
+from skywright.cli.hosts.hosts import Wanted, parse_variables
 
 HOSTILE = [
     "-oProxyCommand=touch /tmp/pwned",

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from skywright.jobs import runner
-from skywright.jobs.results import Results
-from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.warm import Launcher
+from skywright.jobs.engine.results import Results
+from skywright.jobs.runs import runner
+from skywright.jobs.runs.launcher_client import Launcher
+from skywright.jobs.runs.rundir import RunDirectory
 
 PROJECT = Path(__file__).parents[1] / "unit" / "jobs_project"
 CANARY = "canary-3f1c77"

@@ -14,21 +14,23 @@ from pathlib import Path
 from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
+from skywright.core import Core, Outcome, Work
 from skywright.db.jobs import Host, Job
-from skywright.jobs.playbooks import Outcome, Work, registry
-from skywright.jobs.submit import enqueue
+from skywright.jobs.engine.submit import enqueue
 from skywright.jobs.worker import Worker
+from skywright.services import registry
 from skywright.settings import Settings
 
 HERE = Path(__file__).parent
 
 
-class FakePlaybook:
+class FakeKind:
     """`playbooks/cloud/fake.yml`: an item is a file to write; how each job ended is appended to `settled`."""
 
-    name = "fake"
+    name = playbook = "fake"
+    reading = probing = False
 
-    def render(self, session: Session, jobs: Sequence[Job], cloud: Cloud) -> Work:
+    def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         work = Work()
         for job in jobs:
             arguments = job.arguments
@@ -38,23 +40,23 @@ class FakePlaybook:
                 work.refused[job.id] = arguments["refuse"]
                 continue
             host = arguments.get("host", "here")
-            item = {"id": job.id, "directory": str(cloud.settings.root), **arguments.get("item", {})}
+            item = {"id": job.id, "directory": str(core.settings.root), **arguments.get("item", {})}
             work.items.setdefault(host, {}).setdefault("files", []).append(item)
             work.depends[job.id] = {(host, job.id)}
         return work
 
-    def settle(self, session: Session, job: Job, outcome: Outcome, cloud: Cloud) -> None:
+    def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
         if "settle" in job.arguments:
             raise RuntimeError(job.arguments["settle"])
-        with (cloud.settings.root / "settled").open("a") as file:
+        with (core.settings.root / "settled").open("a") as file:
             file.write(f"{job.id} {outcome.ok}\n")
 
 
 def make_cloud(state: Path, *, create: bool = True) -> Cloud:
     """A cloud in *state* with the hosts `here` (this machine) and `gone` (nowhere), running the tests' playbooks."""
-    registry()["fake"] = FakePlaybook()  # type: ignore[index]
     cloud = Cloud(
-        Settings(state_dir=state, project_dir=HERE / "jobs_project", observe_seconds=0, workers_sweep_seconds=0.5)
+        Settings(state_dir=state, project_dir=HERE / "jobs_project", observe_seconds=0, workers_sweep_seconds=0.5),
+        [FakeKind(), *registry.kinds()],
     )
     if create:
         cloud.database.create_all()

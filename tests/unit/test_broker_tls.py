@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kombu.connection import Connection
 
-from skywright.jobs.broker import connect, connection_to
+from skywright.queue.broker import connect, connection_to
 
 
 def certificate(directory: Path, address: str) -> Path:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from skywright.cli.accounts import bootstrap_administrator
+from skywright.cli.cloud.accounts import bootstrap_administrator
 from skywright.cli.failure import StepFailed
 from skywright.settings import Settings
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import paramiko
 import pytest
 
-from skywright.cli.enrol import Findings, KnownHosts, Target, look
-from skywright.cli.steps import StepFailed
+from skywright.cli.cloud.steps import StepFailed
+from skywright.cli.hosts.enrol import Findings, KnownHosts, Target, look
 
 GOOD = {"hostname": "node7.example", "uid": "0", "root": "", "python": "3.11", "clock": "NOW", "disk": "99999999"}
 GOOD |= {"system": "debian 12", "kvm": "yes", "interface": "yes"}

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from skywright.jobs.connection import connection, ssh_command
+from skywright.jobs.runs.connection import connection, ssh_command
 
 
 def test_ssh_reaches_a_host_as_ansible_does() -> None:

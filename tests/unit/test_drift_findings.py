@@ -4,17 +4,22 @@ from typing import Any
 
 import pytest
 
-from skywright.jobs.desired import Desired, Resource, tap
-from skywright.jobs.drift import Drift, Scope
-from skywright.jobs.findings import DRIFTED, LOST, UNKNOWN, Finding, Findings, findings
-from skywright.jobs.results import Results
+from skywright.jobs.drift.comparison import Drift
+from skywright.jobs.drift.findings import findings
+from skywright.jobs.drift.model import DRIFTED, LOST, UNKNOWN, Desired, Finding, Findings, Resource, Scope
+from skywright.jobs.engine.results import Results
+from skywright.services.compute.kinds.server import ServerKind
+from skywright.services.image.kinds.image import ImageKind
+from skywright.services.network.kinds.network import NetworkKind
+from skywright.services.network.kinds.network_drift import tap
 
 SERVER, NETWORK, IMAGE, PORT = "server", "network", "image", "0a0b0c0d-0000-4000-8000-000000000001"
 TAP = tap(PORT)
+KINDS = (ServerKind(), NetworkKind(), ImageKind())
 
 
 def wanted() -> Desired:
-    desired = Desired(owners={PORT: SERVER, TAP: SERVER})
+    desired = Desired(owners=dict.fromkeys((PORT, TAP), ("server", SERVER)))
     for kind, name in (("networks", NETWORK), ("images", IMAGE), ("servers", SERVER)):
         desired.add("h", kind, {"id": name})
     return desired
@@ -31,7 +36,11 @@ def told(module: str, identifier: str, reason: str | None = None, **result: Any)
         data = {"host": "h", "task_action": f"skywright.cloud.{module}", "res": {"results": [entry]}}
         results.add({"event": "runner_on_ok", "event_data": data})
     results.add({"event": "playbook_on_stats"})
-    return findings(wanted(), results, {("h", SERVER): reason, ("another", SERVER): "shutdown"})
+    contents = {
+        "h": {"domains": [{"id": SERVER, "reason": reason}]},
+        "another": {"domains": [{"id": SERVER, "reason": "shutdown"}]},
+    }
+    return findings(KINDS, wanted(), results, contents)
 
 
 def texts(found: Findings) -> list[tuple[str, str]]:
@@ -57,7 +66,7 @@ SWITCH = [
 def test_the_switch(before: Any, after: Any, whose: str, text: str) -> None:
     found = told("ovs_network", NETWORK, diff={"before": before, "after": after})
     assert texts(found) == [(whose, text)]
-    assert found.found[0].network_id == (NETWORK if whose == SERVER else None)
+    assert found.found[0].carrier == (("network", NETWORK) if whose == SERVER else None)
 
 
 def dhcp(**changes: Any) -> dict[str, Any]:
@@ -68,7 +77,7 @@ def dhcp(**changes: Any) -> dict[str, Any]:
 DHCP = [
     (dhcp(hosts={PORT: "other"}), [(SERVER, "its DHCP entry differs")]),
     (dhcp(hosts={}), [(SERVER, "its DHCP entry is missing")]),
-    (dhcp(hosts={PORT: "line", "": "x"}), [(NETWORK, "there are DHCP entries of nobody")]),
+    (dhcp(hosts={PORT: "line", "": "x"}), [(NETWORK, "there are DHCP entries of no port")]),
     (dhcp(files={"inside": None}), [(NETWORK, "the DHCP server's file inside differs")]),
     (
         dhcp(running=False, options=""),
@@ -109,7 +118,7 @@ DOMAIN = [
 def test_domains(before: Any, reason: str | None, expected: list[str]) -> None:
     found = told("libvirt_domain", SERVER, reason, diff={"before": before, "after": domain()})
     assert [text for _, text in texts(found)] == expected
-    assert found.own_will == ({SERVER} if reason == "shutdown" else set())
+    assert found.accepted == ({("server", SERVER)} if reason == "shutdown" else set())
 
 
 def test_a_stopped_server_that_runs() -> None:
@@ -137,7 +146,7 @@ def test_a_host_that_said_nothing_is_named() -> None:
     results.rc = 4
     results.add({"event": "runner_on_unreachable", "event_data": {"host": "h", "res": {"msg": "no route"}}})
     results.add({"event": "playbook_on_stats"})
-    found = findings(wanted(), results, {})
+    found = findings(KINDS, wanted(), results, {})
     assert found.found == [] and "no route" in found.silent["h"]
 
 

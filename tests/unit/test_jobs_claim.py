@@ -11,15 +11,16 @@ import pytest
 from sqlalchemy import select
 
 from skywright.cloud import Cloud
+from skywright.core import CREATE, Outcome
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Job, JobResource, Run
-from skywright.jobs.claim import Claim, claim, jobs_of
-from skywright.jobs.leases import Watch
-from skywright.jobs.playbooks import CREATE, Outcome, registry
-from skywright.jobs.recover import recover
-from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.settle import MAX_ATTEMPTS, cancel, requeue, settle
-from skywright.jobs.turns import ALONE_AFTER, BATCH, Turns, choose
+from skywright.jobs.engine.claim import Claim, claim, jobs_of
+from skywright.jobs.engine.leases import Watch
+from skywright.jobs.engine.recover import recover
+from skywright.jobs.engine.selection import ALONE_AFTER, BATCH, Selection, choose
+from skywright.jobs.engine.settle import MAX_ATTEMPTS, cancel, requeue, settle
+from skywright.jobs.runs.rundir import RunDirectory
+from skywright.services import registry
 
 
 @pytest.fixture
@@ -146,7 +147,7 @@ def test_a_canceled_job_that_waits_never_runs(cloud: Cloud, tmp_path: Path) -> N
 
 def test_every_playbook_has_its_decisions() -> None:
     cloud_playbooks = {path.stem for path in Path("playbooks/cloud").glob("*.yml")}
-    assert cloud_playbooks <= set(registry())
+    assert cloud_playbooks == {kind.playbook for kind in registry.kinds() if kind.name != "operator"}
 
 
 def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(
@@ -164,7 +165,7 @@ def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("skywright.jobs.recover.requeue", killed)
+        patch.setattr("skywright.jobs.engine.recover.requeue", killed)
         recover(cloud, Watch(0))
     assert {path.name for path in directory.iterdir()} == {"lock", "record.json"}
     assert recover(cloud, Watch(0)) == 1
@@ -182,10 +183,10 @@ def ask(cloud: Cloud, project: str | None, *resources: str, playbook: str = "fak
         return job.id
 
 
-def next_run(cloud: Cloud, turns: Turns) -> list[str]:
+def next_run(cloud: Cloud, selection: Selection) -> list[str]:
     """The jobs of the next run; it ends at once."""
     with cloud.database.write() as session:
-        claimed = claim(session, cloud, "w1", new_uuid(), turns)
+        claimed = claim(session, cloud, "w1", new_uuid(), selection)
     assert claimed is not None
     end(cloud, claimed)
     return list(claimed.attempts)
@@ -200,7 +201,7 @@ def test_projects_take_turns_in_a_run(cloud: Cloud) -> None:
         ask(cloud, "many", f"many-{number}")
     few = [ask(cloud, "few", f"few-{number}") for number in range(2)]
     nobody = ask(cloud, None, "nobody")
-    run = next_run(cloud, Turns())
+    run = next_run(cloud, Selection())
     assert len(run) == BATCH and {*few, nobody} <= set(run)
 
 
@@ -209,20 +210,24 @@ def test_a_project_that_found_no_place_in_a_run_is_in_the_next(cloud: Cloud) -> 
         for _ in range(3):
             ask(cloud, f"project-{number}", new_uuid())
     late = ask(cloud, "late", "late")
-    turns = Turns()
-    assert late not in next_run(cloud, turns)
-    assert late in next_run(cloud, turns)
+    selection = Selection()
+    assert late not in next_run(cloud, selection)
+    assert late in next_run(cloud, selection)
+
+
+class Other(jobs_fake.FakeKind):
+    name = playbook = "other"
 
 
 def test_playbooks_take_turns_for_runs(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(registry(), "other", registry()["fake"])  # type: ignore[arg-type]
-    turns = Turns()
+    monkeypatch.setattr(cloud, "kinds", {**cloud.kinds, "other": Other()})
+    selection = Selection()
     for number in range(3 * BATCH):
         ask(cloud, "many", f"many-{number}")
-    next_run(cloud, turns)
+    next_run(cloud, selection)
     other = ask(cloud, "few", "few", playbook="other")
-    assert next_run(cloud, turns) == [other]
-    assert len(next_run(cloud, turns)) == BATCH
+    assert next_run(cloud, selection) == [other]
+    assert len(next_run(cloud, selection)) == BATCH
 
 
 def test_nothing_that_waits_hides_what_may_run(cloud: Cloud) -> None:
@@ -233,7 +238,7 @@ def test_nothing_that_waits_hides_what_may_run(cloud: Cloud) -> None:
             job.resources = [JobResource(resource_type="file", resource_id="one" if number % 2 else f"held-{number}")]
             session.add(job)
     mine = ask(cloud, "few", "few")
-    assert next_run(cloud, Turns()) == [mine]
+    assert next_run(cloud, Selection()) == [mine]
 
 
 def test_an_operators_priority_goes_first_and_lifts_what_it_waits_for(cloud: Cloud) -> None:
@@ -241,10 +246,10 @@ def test_an_operators_priority_goes_first_and_lifts_what_it_waits_for(cloud: Clo
         ask(cloud, None, f"usual-{number}")
     first, second = ask(cloud, None, "a"), ask(cloud, None, "a", "b")
     urgent = ask(cloud, None, "b", priority=5)
-    turns = Turns()
-    assert next_run(cloud, turns)[0] == first
-    assert next_run(cloud, turns)[0] == second
-    assert next_run(cloud, turns) == [urgent]
+    selection = Selection()
+    assert next_run(cloud, selection)[0] == first
+    assert next_run(cloud, selection)[0] == second
+    assert next_run(cloud, selection) == [urgent]
 
 
 def test_a_forced_job_forces_what_it_waits_for(cloud: Cloud) -> None:
@@ -253,17 +258,17 @@ def test_a_forced_job_forces_what_it_waits_for(cloud: Cloud) -> None:
     retried = ask(cloud, None, "b", not_before=later)
     assert take(cloud) is None
     forced = ask(cloud, None, "a", "b", forced=True)
-    turns = Turns()
-    assert next_run(cloud, turns) == [held] and jobs_fake.job(cloud, held).forced
+    selection = Selection()
+    assert next_run(cloud, selection) == [held] and jobs_fake.job(cloud, held).forced
     assert take(cloud) is None, "the pause before another attempt holds for all"
     assert {jobs_fake.job(cloud, job_id).state for job_id in (retried, forced)} == {"queued"}
 
 
 def test_a_job_that_was_tried_often_runs_alone(cloud: Cloud) -> None:
     suspect, usual = ask(cloud, None, "a", attempts=ALONE_AFTER), ask(cloud, None, "b")
-    turns = Turns()
-    assert next_run(cloud, turns) == [suspect]
-    assert next_run(cloud, turns) == [usual]
+    selection = Selection()
+    assert next_run(cloud, selection) == [suspect]
+    assert next_run(cloud, selection) == [usual]
 
 
 def test_choosing_among_thousands_of_jobs_is_fast(cloud: Cloud) -> None:
@@ -272,11 +277,11 @@ def test_choosing_among_thousands_of_jobs_is_fast(cloud: Cloud) -> None:
             job = Job(playbook="fake", action="write", project_id=f"p{number % 7}", waiting_for="a free worker")
             job.resources = [JobResource(resource_type="file", resource_id=str(number % 4000))]
             session.add(job)
-    turns, times = Turns(), []
+    selection, times = Selection(), []
     for _ in range(5):
         with cloud.database.write() as session:
             begun = time.process_time()
-            assert len(choose(session, turns)) == BATCH
+            assert len(choose(session, cloud, selection)) == BATCH
             times.append(time.process_time() - begun)
     assert min(times) < 0.15  # seconds of CPU time; 0.05 as a rule
 
@@ -306,10 +311,10 @@ class TestCancel:
         self.cancel(cloud, job_id)
         job = jobs_fake.job(cloud, job_id)
         assert (job.state, job.undoing, job.error) == ("queued", True, None)
-        assert next_run(cloud, Turns())[0] == job_id
+        assert next_run(cloud, Selection())[0] == job_id
         job = jobs_fake.job(cloud, job_id)
         assert (job.state, job.error) == ("canceled", "The job was canceled")
-        assert next_run(cloud, Turns()) == [later]
+        assert next_run(cloud, Selection()) == [later]
 
     def test_it_survives_its_worker(self, cloud: Cloud, created: tuple[str, Claim]) -> None:
         job_id, _ = created

@@ -11,14 +11,15 @@ from sqlalchemy import select, update
 
 from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
-from skywright.db.compute import Server
-from skywright.db.image import Image
 from skywright.db.jobs import Host, Job, JobResource, Run
-from skywright.db.network import Network, NetworkHost
-from skywright.jobs import hosts, observe
-from skywright.jobs.claim import Claim, claim, jobs_of
-from skywright.jobs.results import Results
-from skywright.jobs.settle import settle
+from skywright.jobs.engine import host_state
+from skywright.jobs.engine.claim import Claim, claim, jobs_of
+from skywright.jobs.engine.results import Results
+from skywright.jobs.engine.settle import settle
+from skywright.jobs.upkeep import observe
+from skywright.services.compute.tables import Server
+from skywright.services.image.tables import Image
+from skywright.services.network.tables import Network, NetworkHost
 
 REFUSED = "Connection refused"
 STRANGER = "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @ Host key verification failed."
@@ -83,9 +84,9 @@ def end(cloud: Cloud, claimed: Claim, **unreachable: str) -> None:
     """As the worker does after a run."""
     results = results_of(claimed, **unreachable)
     with cloud.database.write() as session:
-        hosts.note(session, cloud, results, session.get_one(Run, claimed.run_id).started_at)
+        host_state.note(session, cloud, results, session.get_one(Run, claimed.run_id).started_at)
         for job in jobs_of(session, claimed.attempts):
-            if not hosts.put_off(session, cloud, job, claimed.work, results):
+            if not host_state.put_off(session, cloud, job, claimed.work, results):
                 settle(session, cloud, job, results.outcome(claimed.work.depends[job.id]))
 
 
@@ -130,7 +131,7 @@ def quarantine(cloud: Cloud, name: str) -> None:
 
 def set_state(cloud: Cloud, name: str, state: str) -> None:
     with cloud.database.write() as session:
-        hosts.set_state(session, cloud, session.get_one(Host, name), state, "why")
+        host_state.set_state(session, cloud, session.get_one(Host, name), state, "why")
 
 
 def probe(
@@ -155,7 +156,7 @@ def probe(
         data = {"host": "a", "res": {"msg": down} if down else {"host": facts}}
         results.add({"event": "runner_on_unreachable" if down else "runner_on_ok", "event_data": data})
         results.rc = 0
-        hosts.note(session, cloud, results, run.started_at)
+        host_state.note(session, cloud, results, run.started_at)
         settle(session, cloud, row, results.outcome({("a", "a")}))
 
 
@@ -211,7 +212,7 @@ def test_a_job_on_a_host_that_does_not_answer_is_tried_later_and_later(cloud: Cl
         pauses.append(down.retry_at - down.failed_at)
         assert (down.up, down.failures, down.condition) == (False, attempt, "enabled")
         time_passes(cloud, "a")
-    assert pauses == [hosts.FIRST_RETRY, 2 * hosts.FIRST_RETRY]
+    assert pauses == [host_state.FIRST_RETRY, 2 * host_state.FIRST_RETRY]
     run(cloud)
     assert (job(cloud, job_id).state, server(cloud, "s").status) == ("successful", "ACTIVE")
     assert (host(cloud, "a").up, host(cloud, "a").failures) == (True, 0)

@@ -17,7 +17,7 @@ from sqlalchemy import select
 from skywright.cloud import Cloud
 from skywright.db import utcnow
 from skywright.db.jobs import Event, Host, Job, Run
-from skywright.jobs.rundir import RunDirectory
+from skywright.jobs.runs.rundir import RunDirectory
 from skywright.jobs.worker import Worker
 
 
@@ -125,7 +125,7 @@ def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
 def test_a_launcher_that_died_is_replaced(cloud: Cloud) -> None:
     children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
     for pid in {int(pid) for path in children for pid in path.read_text().split()}:
-        if b"skywright.jobs.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes():
+        if b"skywright.jobs.runs.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes():
             os.kill(pid, signal.SIGKILL)
     (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
     assert job.state == "successful"
@@ -140,7 +140,7 @@ def test_a_full_disk_while_a_run_begins_costs_an_attempt(cloud: Cloud, monkeypat
         return usual(directory, name, text)
 
     monkeypatch.setattr(RunDirectory, "write", write)
-    monkeypatch.setattr("skywright.jobs.settle.BACK_OFF", timedelta(seconds=0.5))
+    monkeypatch.setattr("skywright.jobs.engine.settle.BACK_OFF", timedelta(seconds=0.5))
     job_id = jobs_fake.submit(cloud, "a")
     jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).waiting_for)
     assert "No space left on device" in (jobs_fake.job(cloud, job_id).waiting_for or "")
@@ -154,7 +154,7 @@ def full(*_arguments: object) -> None:
 
 @pytest.mark.parametrize(
     ("name", "stand_in"),
-    [("skywright.jobs.worker.RunDirectory", full), ("skywright.jobs.rundir.is_full", lambda _path: True)],
+    [("skywright.jobs.worker.RunDirectory", full), ("skywright.jobs.runs.rundir.is_full", lambda _path: True)],
     ids=["full", "nearly"],
 )
 def test_a_disk_that_is_full_before_a_run_begins_is_waited_for(

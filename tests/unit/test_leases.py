@@ -11,8 +11,8 @@ from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
 from skywright.db import Outage, utcnow
-from skywright.jobs import leases
-from skywright.jobs.leases import Leases, Watch
+from skywright.jobs.engine import leases
+from skywright.jobs.engine.leases import Leases, Watch
 
 SECONDS = 30.0
 

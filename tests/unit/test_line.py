@@ -6,7 +6,7 @@ from threading import Event
 from fastapi import FastAPI, Request
 
 from skywright.errors import Unavailable
-from skywright.http.line import Line
+from skywright.http.admission import Line
 
 
 def test_who_comes_at_the_same_moment_is_counted() -> None:

@@ -3,7 +3,7 @@
 import threading
 from pathlib import Path
 
-from skywright.jobs.queue import LocalQueue
+from skywright.queue.local import LocalQueue
 
 
 def test_workers_are_told_of_jobs_and_followers_of_changes(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ def test_a_new_database_has_the_declared_tables(tmp_path: Path) -> None:
     database = Database(url)
     with database.engine.connect() as connection:
         differences = compare_metadata(MigrationContext.configure(connection), Base.metadata)
-    assert differences == [], "run `python -m skywright.db.migrate WHAT CHANGED`"
+    assert differences == [], "run `python -m skywright.revise WHAT CHANGED`"
     assert current(database) == head()
     database.engine.dispose()
 

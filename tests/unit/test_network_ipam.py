@@ -7,10 +7,10 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
-from skywright import ipam
 from skywright.db import Database
-from skywright.db.network import Network, NetworkQuota, Subnet
 from skywright.errors import BadRequest, Conflict
+from skywright.services.network import ipam
+from skywright.services.network.tables import Network, NetworkQuota, Subnet
 
 
 @pytest.fixture

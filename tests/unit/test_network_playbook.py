@@ -11,14 +11,14 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright import ipam
 from skywright.cloud import Cloud
+from skywright.core import Outcome
 from skywright.db import Database
 from skywright.db.jobs import Host, Job
-from skywright.db.network import Network, NetworkHost, Port, Subnet
-from skywright.jobs.playbooks import Outcome
-from skywright.jobs.playbooks.network import PLAYBOOK
-from skywright.jobs.playbooks.network_items import PortChange, network_items
+from skywright.services.network import ipam
+from skywright.services.network.kinds.network import NetworkKind
+from skywright.services.network.kinds.network_items import PortChange, network_items
+from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 
 SPEC = Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml"
 CLOUD = cast(Cloud, SimpleNamespace(queue=SimpleNamespace(notify=lambda: None)))
@@ -67,7 +67,7 @@ def test_items_are_what_the_role_takes(session: Session, network: Network, kind:
     port = port_on(session, network, "host2")
     arriving = network_items(session, [PortChange(port, "host2")]).items
     leaving = network_items(session, [PortChange(port, "host2", present=False)]).items
-    removal = PLAYBOOK.render(session, [job(session, network, "delete", dhcp_host="host1")], CLOUD).items
+    removal = NetworkKind().render(session, [job(session, network, "delete", dhcp_host="host1")], CLOUD).items
     for found in (*arriving.values(), *leaving.values(), *(kinds["networks"] for kinds in removal.values())):
         result = ArgumentSpecValidator(options).validate({"network_networks": found})
         assert not result.error_messages
@@ -173,7 +173,7 @@ def test_a_deleted_network_leaves_all_its_hosts(session: Session, network: Netwo
     port = port_on(session, network, "host2")
     items(session, PortChange(port, "host2"))
     deletion = job(session, network, "delete", dhcp_host="host1")
-    work = PLAYBOOK.render(session, [deletion], CLOUD)
+    work = NetworkKind().render(session, [deletion], CLOUD)
     assert {host: kinds["networks"][0]["state"] for host, kinds in work.items.items()} == {
         "host1": "absent",
         "host2": "absent",
@@ -188,21 +188,21 @@ def test_the_row_goes_when_the_hosts_are_clean(session: Session) -> None:
     session.flush()
     session.add(NetworkHost(network_id=network.id, host="host1"))
     deletion = job(session, network, "delete", dhcp_host="")
-    PLAYBOOK.settle(session, deletion, Outcome(ok=False, error="unreachable"), CLOUD)
+    NetworkKind().settle(session, deletion, Outcome(ok=False, error="unreachable"), CLOUD)
     assert session.get(Network, network.id) is not None
     again = session.scalars(select(Job).where(Job.id != deletion.id)).one()
     assert (again.action, again.arguments["attempt"]) == ("delete", 1)
     assert again.not_before is not None
-    PLAYBOOK.settle(session, again, Outcome(ok=True), CLOUD)
+    NetworkKind().settle(session, again, Outcome(ok=True), CLOUD)
     session.flush()
     assert session.get(Network, network.id) is None
-    assert PLAYBOOK.render(session, [deletion], CLOUD).items == {}
+    assert NetworkKind().render(session, [deletion], CLOUD).items == {}
 
 
 def test_an_update_sends_the_server_all_entries(session: Session, network: Network) -> None:
     ports = [port_on(session, network, host) for host in ("host2", "host3", "null1")]
     items(session, *(PortChange(port, port.host) for port in ports))
-    work = PLAYBOOK.render(session, [job(session, network, "update")], CLOUD)
+    work = NetworkKind().render(session, [job(session, network, "update")], CLOUD)
     dhcp = work.items["host1"]["networks"][0]["dhcp"]
     assert {entry["id"] for entry in dhcp["hosts"]} == {port.id for port in ports[:2]}
 
@@ -212,9 +212,9 @@ def test_turning_dhcp_off_removes_server_and_port(session: Session, network: Net
     items(session, PortChange(port, "host2"))
     ipam.subnets_of(session, network.id)[0].enable_dhcp = False
     update = job(session, network, "update")
-    work = PLAYBOOK.render(session, [update], CLOUD)
+    work = NetworkKind().render(session, [update], CLOUD)
     assert work.items["host1"]["networks"][0]["dhcp"]["state"] == "absent"
-    PLAYBOOK.settle(session, update, Outcome(ok=True), CLOUD)
+    NetworkKind().settle(session, update, Outcome(ok=True), CLOUD)
     assert session.query(Port).filter_by(device_owner=ipam.DHCP_OWNER).count() == 0
 
 
@@ -230,7 +230,7 @@ def validated(work: Any) -> dict[str, dict[str, Any]]:
 def test_converging_repairs_what_is_the_networks_own(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
     items(session, PortChange(port, "host2"))
-    found = validated(PLAYBOOK.render(session, [job(session, network, "converge", hosts=["host1"])], CLOUD))
+    found = validated(NetworkKind().render(session, [job(session, network, "converge", hosts=["host1"])], CLOUD))
     assert set(found) == {"host1"}
     assert found["host1"]["peers"] == ["172.20.1.12"]
     assert found["host1"]["dhcp"]["subnets"] and found["host1"]["dhcp"]["hosts"] == []
@@ -241,7 +241,7 @@ def test_tidying_removes_what_by_then_no_record_knows(session: Session, network:
     items(session, PortChange(here, "host2"), PortChange(elsewhere, "host3"))
     arguments = {"host": "host2", "ports": [here.id, elsewhere.id, "gone"], "peers": ["172.20.1.13", "192.0.2.1"]}
     tidy = job(session, network, "tidy", **arguments)
-    work = PLAYBOOK.render(session, [tidy], CLOUD)
+    work = NetworkKind().render(session, [tidy], CLOUD)
     found = validated(work)
     assert [(entry["id"], entry["state"]) for entry in found["host2"]["ports"]] == [
         (elsewhere.id, "absent"),
@@ -251,7 +251,7 @@ def test_tidying_removes_what_by_then_no_record_knows(session: Session, network:
     assert found["host2"]["dhcp"] == {"state": "absent"}, "it is on host1"
     assert {(entry["id"], entry["state"]) for entry in found["host1"]["dhcp"]["hosts"]} >= {("gone", "absent")}
     assert work.depends[tidy.id] == {("host1", network.id), ("host2", network.id)}
-    PLAYBOOK.settle(session, tidy, Outcome(ok=True), CLOUD)
+    NetworkKind().settle(session, tidy, Outcome(ok=True), CLOUD)
     assert session.get(Network, network.id) is not None
 
 
@@ -261,6 +261,6 @@ def test_tidying_a_network_that_does_not_belong_there(session: Session, network:
     session.add(unknown)
     session.flush()
     arguments: dict[str, Any] = {"host": "host3", "ports": [], "peers": []}
-    work = PLAYBOOK.render(session, [job(session, network, "tidy", **arguments), unknown], CLOUD)
+    work = NetworkKind().render(session, [job(session, network, "tidy", **arguments), unknown], CLOUD)
     absent = [{"id": network.id, "state": "absent"}, {"id": "x", "state": "absent"}]
     assert {host: kinds["networks"] for host, kinds in work.items.items()} == {"host3": absent}

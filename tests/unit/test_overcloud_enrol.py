@@ -8,12 +8,12 @@ import pytest
 from rich.console import Console
 from test_overcloud_plan import GOOD
 
-from skywright.cli import overclouds
-from skywright.cli.enrol import Findings, KnownHosts, Target
-from skywright.cli.overclouds import Enrolment, deploy
-from skywright.cli.show import Api
-from skywright.cli.steps import StepFailed
-from skywright.jobs.overcloud_plan import Plan, read
+from skywright.cli.cloud.steps import StepFailed
+from skywright.cli.hosts.enrol import Findings, KnownHosts, Target
+from skywright.cli.jobs.show import Api
+from skywright.cli.overcloud import overclouds
+from skywright.cli.overcloud.overclouds import Enrolment, deploy
+from skywright.services.operations.overcloud.plan import Plan, read
 
 
 class Hosts:

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from skywright.jobs.overcloud_health import holders, problems
-from skywright.jobs.overcloud_plan import read
+from skywright.services.operations.overcloud.health import holders, problems
+from skywright.services.operations.overcloud.plan import read
 
 PLAN = read(
     {

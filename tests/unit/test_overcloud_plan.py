@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 import yaml
 
-from skywright.cli.overclouds import load, scaled
-from skywright.cli.show import Api
-from skywright.cli.steps import StepFailed
-from skywright.jobs.overcloud_plan import BadPlan, read
+from skywright.cli.cloud.steps import StepFailed
+from skywright.cli.jobs.show import Api
+from skywright.cli.overcloud.overclouds import load, scaled
+from skywright.services.operations.overcloud.plan import BadPlan, read
 
 GOOD: dict[str, Any] = {
     "name": "ha",

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from skywright.cli import overcloud_view
-from skywright.cli.overcloud_board import Board
-from skywright.cli.overcloud_view import show_changes, status
-from skywright.cli.show import Api
-from skywright.cli.steps import StepFailed
+from skywright.cli.cloud.steps import StepFailed
+from skywright.cli.jobs.show import Api
+from skywright.cli.overcloud import overcloud_view
+from skywright.cli.overcloud.overcloud_board import Board
+from skywright.cli.overcloud.overcloud_view import show_changes, status
 
 CHECKS, STAGE = overcloud_view.PREFLIGHT[1], "Make the control plane"
 

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from skywright.cli.plan_view import show
-from skywright.cli.planning_proxy import Outcome
+from skywright.cli.jobs.plan_view import show
+from skywright.cli.jobs.planning_proxy import Outcome
 from skywright.redact import without_secrets
 
 ITEM = {"kind": "server", "id": "s1", "module": "libvirt_domain", "action": "update", "changed": True, "error": None}

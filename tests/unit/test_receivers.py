@@ -17,8 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from skywright.jobs import receivers
-from skywright.jobs.addresses import Network
+from skywright.jobs.webhooks import receivers
+from skywright.jobs.webhooks.addresses import Network
 
 NAME = "receiver.test"
 HERE: list[Network] = [ipaddress.ip_network("127.0.0.0/8")]

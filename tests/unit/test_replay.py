@@ -13,7 +13,7 @@ import pytest
 
 from skywright.cloud import Cloud
 from skywright.db.jobs import Host, Job
-from skywright.jobs import records, replay
+from skywright.jobs.runs import records, replay
 from skywright.jobs.worker import Worker
 
 CANARY = "canary-81d0c3"

@@ -13,10 +13,10 @@ from sqlalchemy.orm import Session
 from skywright.cloud import Cloud
 from skywright.db import Outage, new_uuid
 from skywright.db.jobs import Event, Job, Run
-from skywright.jobs.claim import claim
-from skywright.jobs.report import Persistence, Report
-from skywright.jobs.results import Results
-from skywright.jobs.turns import Turns
+from skywright.jobs.engine.claim import claim
+from skywright.jobs.engine.report import Persistence, Report
+from skywright.jobs.engine.results import Results
+from skywright.jobs.engine.selection import Selection
 
 
 @pytest.fixture
@@ -34,7 +34,7 @@ def job_id(cloud: Cloud) -> str:
 @pytest.fixture
 def report(cloud: Cloud, job_id: str) -> Report:
     with cloud.database.write() as session:
-        claimed = claim(session, cloud, "w", new_uuid(), Turns())
+        claimed = claim(session, cloud, "w", new_uuid(), Selection())
     assert claimed is not None
     return Report(Persistence(cloud, lambda: False), claimed)
 
@@ -91,7 +91,7 @@ def test_events_and_ends_are_told_once(
 def test_a_claim_that_perhaps_took_place_is_undone(cloud: Cloud, job_id: str) -> None:
     run_id = new_uuid()
     with cloud.database.write() as session:
-        assert claim(session, cloud, "w", run_id, Turns()) is not None
+        assert claim(session, cloud, "w", run_id, Selection()) is not None
     persistence = Persistence(cloud, lambda: False)
     persistence.release(run_id)
     persistence.release(new_uuid())

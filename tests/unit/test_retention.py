@@ -14,8 +14,8 @@ from skywright.db import utcnow
 from skywright.db.identity import RevokedToken
 from skywright.db.jobs import Event, Job, Run
 from skywright.db.operations import Audit, Heartbeat
-from skywright.jobs import retention
-from skywright.jobs.rundir import RunDirectory
+from skywright.jobs.runs.rundir import RunDirectory
+from skywright.jobs.upkeep import retention
 from skywright.metrics import Metrics
 
 NOW = utcnow()
@@ -150,7 +150,7 @@ def test_large_amounts_go_in_batches(cloud: Cloud, monkeypatch: pytest.MonkeyPat
 
 
 def test_directories_of_forgotten_runs_go_and_those_in_use_stay(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skywright.jobs.records.LEFT_SECONDS", -1.0)
+    monkeypatch.setattr("skywright.jobs.runs.records.LEFT_SECONDS", -1.0)
     add(cloud, run(1), run(2))
     runs = cloud.settings.run_dir
     for name in ("run-1", "forgotten"):

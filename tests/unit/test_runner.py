@@ -9,9 +9,9 @@ import pytest
 import yaml
 from ansible_runner import RunnerConfig
 
-from skywright.jobs.results import Results
-from skywright.jobs.runner import WarmRunner, inventory
-from skywright.jobs.variables import dump, reserved_key
+from skywright.jobs.engine.results import Results
+from skywright.jobs.runs.runner import WarmRunner, inventory
+from skywright.jobs.runs.variables import dump, reserved_key
 
 
 def event(kind: str, host: str = "h1", action: str = "skywright.cloud.server_disk", **data: Any) -> dict[str, Any]:

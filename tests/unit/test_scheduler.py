@@ -8,9 +8,9 @@ import pytest
 from sqlalchemy.orm import Session
 
 from skywright.db import Database, utcnow
-from skywright.db.compute import Server
 from skywright.db.jobs import Host
-from skywright.jobs.scheduler import NoValidHost, Scheduler
+from skywright.services.compute.scheduler import NoValidHost, Scheduler
+from skywright.services.compute.tables import Server
 from skywright.settings import Settings
 
 

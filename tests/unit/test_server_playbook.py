@@ -10,26 +10,27 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright import ipam
 from skywright.cloud import Cloud
+from skywright.core import Outcome
 from skywright.db import utcnow
-from skywright.db.compute import Server
-from skywright.db.image import Image
 from skywright.db.jobs import Host, Job, JobResource
-from skywright.db.network import Network, Port, Subnet
-from skywright.jobs.playbooks import Outcome
-from skywright.jobs.playbooks.console import PLAYBOOK as CONSOLE
-from skywright.jobs.playbooks.server import PLAYBOOK
-from skywright.jobs.settle import settle
+from skywright.jobs.engine.settle import settle
+from skywright.services.compute.kinds.console import ConsoleKind
+from skywright.services.compute.kinds.server import ServerKind
+from skywright.services.compute.tables import Server
+from skywright.services.image.tables import Image
+from skywright.services.network import ipam
+from skywright.services.network.tables import Network, Port, Subnet
 from skywright.settings import Settings
 
 SPEC = Path(__file__).parents[2] / "roles/server/meta/argument_specs.yml"
 GOOD = Outcome(ok=True)
+KIND, CONSOLE = ServerKind(), ConsoleKind()
 
 
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = Cloud(Settings(state_dir=tmp_path))
+    cloud = Cloud(Settings(state_dir=tmp_path), [KIND])
     cloud.database.create_all()
     yield cloud
     cloud.database.engine.dispose()
@@ -84,7 +85,7 @@ def test_items_are_what_the_role_takes(session: Session, cloud: Cloud) -> None:
     make(session, "a", public_key="ssh-ed25519 AAAA", key_name="key", user_data="aGk=", properties={"a": "{{ b }}"})
     make(session, "b", config_drive=False)
     jobs = [job(session, "create", "a"), job(session, "create", "b")]
-    work = PLAYBOOK.render(session, jobs, cloud)
+    work = KIND.render(session, jobs, cloud)
     servers = [item for items in work.items.values() for item in items["servers"]]
     specification = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
     checked = ArgumentSpecValidator(specification).validate({"server_servers": servers})
@@ -100,7 +101,7 @@ def test_items_are_what_the_role_takes(session: Session, cloud: Cloud) -> None:
 def test_rendering_twice_says_the_same(session: Session, cloud: Cloud) -> None:
     make(session, "a")
     create = job(session, "create", "a")
-    first, second = (PLAYBOOK.render(session, [create], cloud) for _ in range(2))
+    first, second = (KIND.render(session, [create], cloud) for _ in range(2))
     [one], [two] = first.items["host1"]["servers"], second.items["host1"]["servers"]
     assert one == two
 
@@ -108,7 +109,7 @@ def test_rendering_twice_says_the_same(session: Session, cloud: Cloud) -> None:
 def test_one_image_is_told_once_a_host(session: Session, cloud: Cloud) -> None:
     for name in "abcd":
         make(session, name)
-    work = PLAYBOOK.render(session, [job(session, "create", name) for name in "abcd"], cloud)
+    work = KIND.render(session, [job(session, "create", name) for name in "abcd"], cloud)
     assert [len(items["images"]) for items in work.items.values()] == [1, 1]
     assert sum(len(items["servers"]) for items in work.items.values()) == 4
 
@@ -116,7 +117,7 @@ def test_one_image_is_told_once_a_host(session: Session, cloud: Cloud) -> None:
 def test_a_static_address_is_in_the_config_drive(session: Session, cloud: Cloud) -> None:
     session.get_one(Subnet, "sub").enable_dhcp = False
     make(session, "a")
-    work = PLAYBOOK.render(session, [job(session, "create", "a")], cloud)
+    work = KIND.render(session, [job(session, "create", "a")], cloud)
     [entry] = work.items["host1"]["servers"][0]["config_drive"]["network_data"]["networks"]
     assert entry["type"] == "ipv4" and entry["ip_address"] == "10.0.0.2" and entry["netmask"] == "255.255.255.0"
     assert entry["routes"] == [{"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.0.0.1"}]
@@ -127,14 +128,14 @@ def test_null_hosts_get_neither_images_nor_networks(session: Session, cloud: Clo
         host.variables = {"hypervisor_libvirt_uri": "test:///default"}
     make(session, "a")
     create = job(session, "create", "a")
-    work = PLAYBOOK.render(session, [create], cloud)
+    work = KIND.render(session, [create], cloud)
     [(host, items)] = work.items.items()
     assert set(items) == {"servers"} and work.depends[create.id] == {(host, "a")}
 
 
 def test_stopping_needs_neither_image_nor_network(session: Session, cloud: Cloud) -> None:
     make(session, "a", host="host2", power="shutoff")
-    work = PLAYBOOK.render(session, [job(session, "stop", "a")], cloud)
+    work = KIND.render(session, [job(session, "stop", "a")], cloud)
     assert set(work.items) == {"host2"} and set(work.items["host2"]) == {"servers"}
 
 
@@ -142,27 +143,27 @@ def test_an_image_that_cannot_boot_is_refused(session: Session, cloud: Cloud) ->
     session.get_one(Image, "img").status = "deactivated"
     make(session, "a")
     create = job(session, "create", "a")
-    assert "Image img" in PLAYBOOK.render(session, [create], cloud).refused[create.id]
+    assert "Image img" in KIND.render(session, [create], cloud).refused[create.id]
 
 
 def test_outcomes(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host1")
-    PLAYBOOK.settle(session, job(session, "create", "a"), Outcome(ok=False, error="host1: no space"), cloud)
+    KIND.settle(session, job(session, "create", "a"), Outcome(ok=False, error="host1: no space"), cloud)
     assert server.status == "ERROR" and server.fault is not None and server.fault["message"] == "host1: no space"
     server.power = "running"
-    PLAYBOOK.settle(session, job(session, "reboot", "a"), GOOD, cloud)
+    KIND.settle(session, job(session, "reboot", "a"), GOOD, cloud)
     assert (server.status, server.power_state, server.fault) == ("ACTIVE", 1, None) and server.launched_at
     server.power = "shutoff"
-    PLAYBOOK.settle(session, job(session, "stop", "a"), GOOD, cloud)
+    KIND.settle(session, job(session, "stop", "a"), GOOD, cloud)
     assert (server.status, server.power_state) == ("SHUTOFF", 4)
     server.task_state = "powering-on"
-    PLAYBOOK.settle(session, job(session, "start", "a"), Outcome(ok=False, error="canceled", canceled=True), cloud)
+    KIND.settle(session, job(session, "start", "a"), Outcome(ok=False, error="canceled", canceled=True), cloud)
     assert (server.status, server.task_state) == ("SHUTOFF", None)
 
 
 def test_a_deletion_that_waits_is_not_forgotten(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host1", task_state="deleting")
-    PLAYBOOK.settle(session, job(session, "create", "a"), GOOD, cloud)
+    KIND.settle(session, job(session, "create", "a"), GOOD, cloud)
     assert (server.status, server.task_state) == ("ACTIVE", "deleting")
 
 
@@ -171,9 +172,9 @@ def test_ports_of_the_user_outlive_the_server(session: Session, cloud: Cloud) ->
     brought = ipam.create_port(session, session.get_one(Network, "net"), "p", device_id="a", host="host1")
     server.kept_ports = [brought.id]
     delete = job(session, "delete", "a")
-    work = PLAYBOOK.render(session, [delete], cloud)
+    work = KIND.render(session, [delete], cloud)
     assert {port["state"] for port in work.items["host1"]["networks"][0]["ports"]} == {"absent"}
-    PLAYBOOK.settle(session, delete, GOOD, cloud)
+    KIND.settle(session, delete, GOOD, cloud)
     assert [port.id for port in session.scalars(select(Port).where(Port.device_owner != "network:dhcp"))] == [
         brought.id
     ]
@@ -184,21 +185,21 @@ def test_ports_of_the_user_outlive_the_server(session: Session, cloud: Cloud) ->
 def test_clean_up_backs_off_and_ends_with_the_host(session: Session, cloud: Cloud) -> None:
     make(session, "a", host="host2")
     failed = Outcome(ok=False, error="host2 is unreachable")
-    PLAYBOOK.settle(session, job(session, "delete", "a"), failed, cloud)
+    KIND.settle(session, job(session, "delete", "a"), failed, cloud)
     waits = []
     for attempt in (1, 2):
         cleanup = session.scalars(select(Job).where(Job.action == "cleanup").order_by(Job.sequence.desc())).first()
         assert cleanup and cleanup.not_before and cleanup.arguments["attempt"] == attempt
         waits.append((cleanup.not_before - utcnow()).total_seconds())
-        assert PLAYBOOK.render(session, [cleanup], cloud).items["host2"]["servers"] == [{"id": "a", "state": "absent"}]
-        PLAYBOOK.settle(session, cleanup, failed, cloud)
+        assert KIND.render(session, [cleanup], cloud).items["host2"]["servers"] == [{"id": "a", "state": "absent"}]
+        KIND.settle(session, cleanup, failed, cloud)
         session.flush()
     assert waits[1] > 1.5 * waits[0]
     session.delete(session.get_one(Host, "host2"))
     session.flush()
     before = len(list(session.scalars(select(Job))))
-    assert not PLAYBOOK.render(session, [cleanup], cloud).items
-    PLAYBOOK.settle(session, cleanup, failed, cloud)
+    assert not KIND.render(session, [cleanup], cloud).items
+    KIND.settle(session, cleanup, failed, cloud)
     session.flush()
     assert len(list(session.scalars(select(Job)))) == before
 
@@ -219,7 +220,7 @@ def test_only_a_server_that_never_ran_gets_a_new_disk(session: Session, cloud: C
     server = make(session, "a", host="host2")
 
     def launched(action: str, **arguments: Any) -> bool:
-        work = PLAYBOOK.render(session, [job(session, action, "a", **arguments)], cloud)
+        work = KIND.render(session, [job(session, action, "a", **arguments)], cloud)
         return bool(work.items["host2"]["servers"][0]["launched"])
 
     assert not launched("reboot")
@@ -232,21 +233,21 @@ def test_only_a_server_that_never_ran_gets_a_new_disk(session: Session, cloud: C
 def test_a_repair_that_failed_leaves_the_server_as_it_was(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host2", status="ACTIVE")
     converge = job(session, "converge", "a")
-    PLAYBOOK.settle(session, converge, Outcome(ok=False, error="host2: no"), cloud)
+    KIND.settle(session, converge, Outcome(ok=False, error="host2: no"), cloud)
     assert (server.status, server.fault) == ("ACTIVE", None)
     server.status, server.power_state = "SHUTOFF", 4
-    PLAYBOOK.settle(session, converge, GOOD, cloud)
+    KIND.settle(session, converge, GOOD, cloud)
     assert (server.status, server.power_state) == ("ACTIVE", 1)
 
 
 def test_tidying_removes_a_leftover_and_nothing_else(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host2", status="ACTIVE")
     leftover, own = (job(session, "tidy", "a", server_id="a", host=host, ports=[]) for host in ("host1", "host2"))
-    work = PLAYBOOK.render(session, [leftover, own], cloud)
+    work = KIND.render(session, [leftover, own], cloud)
     assert work.items == {"host1": {"servers": [{"id": "a", "state": "absent"}]}}
     assert set(work.refused) == {own.id}
-    PLAYBOOK.settle(session, leftover, GOOD, cloud)
-    PLAYBOOK.settle(session, leftover, Outcome(ok=False, error="no"), cloud)
+    KIND.settle(session, leftover, GOOD, cloud)
+    KIND.settle(session, leftover, Outcome(ok=False, error="no"), cloud)
     assert (server.status, server.deleted_at) == ("ACTIVE", None)
 
 
@@ -260,7 +261,7 @@ class TestCanceledCreate:
     @pytest.fixture
     def undoing(self, session: Session, cloud: Cloud, server: Server) -> Job:
         row = job(session, "create", server.id)
-        PLAYBOOK.render(session, [row], cloud)
+        KIND.render(session, [row], cloud)
         row.attempts, row.undoing = 1, True
         return row
 
@@ -268,7 +269,7 @@ class TestCanceledCreate:
         return list(session.scalars(select(Job).where(Job.action == "cleanup")))
 
     def test_it_says_that_nothing_shall_be_there(self, session: Session, cloud: Cloud, undoing: Job) -> None:
-        items = PLAYBOOK.render(session, [undoing], cloud).items
+        items = KIND.render(session, [undoing], cloud).items
         assert items["host2"]["servers"] == [{"id": "a", "state": "absent"}]
         assert [port["state"] for port in items["host2"]["networks"][0]["ports"]] == ["absent"]
         [entry] = items["host1"]["networks"][0]["dhcp"]["hosts"]
@@ -293,7 +294,7 @@ class TestCanceledCreate:
 
     def test_it_leaves_that_to_a_deletion(self, session: Session, cloud: Cloud, undoing: Job, server: Server) -> None:
         server.task_state = "deleting"
-        assert not PLAYBOOK.render(session, [undoing], cloud).items
+        assert not KIND.render(session, [undoing], cloud).items
         settle(session, cloud, undoing, GOOD)
         assert (server.status, server.host, server.task_state) == ("BUILD", "host2", "deleting")
         settle(session, cloud, job(session, "delete", "a"), Outcome(ok=False, error="canceled", canceled=True))

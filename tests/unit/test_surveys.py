@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from skywright.jobs import surveys
-from skywright.jobs.surveys import BadSurvey, BadValue, NoPlaybook, Survey
+from skywright.services.operations.automation import surveys
+from skywright.services.operations.automation.surveys import BadSurvey, BadValue, NoPlaybook, Survey
 
 OPTIONS = {
     "url": {"required": True, "pattern": "https://[a-z.]+/.*", "max": 40},

@@ -4,7 +4,7 @@ from datetime import datetime
 
 import pytest
 
-from skywright.jobs.timetable import BadTime, next_time
+from skywright.services.operations.automation.timetable import BadTime, next_time
 
 
 def at(text: str) -> datetime:

@@ -14,16 +14,16 @@ import orjson
 import pytest
 
 from skywright.cloud import Cloud
+from skywright.core import Outcome
 from skywright.db import utcnow
 from skywright.db.identity import Domain, Project
 from skywright.db.jobs import Job
 from skywright.db.webhooks import Delivery, Webhook
-from skywright.jobs import webhooks
-from skywright.jobs.addresses import permitted
-from skywright.jobs.playbooks import Outcome
-from skywright.jobs.retention import sweep
-from skywright.jobs.settle import settle
-from skywright.jobs.webhooks import Attempt
+from skywright.jobs.engine.settle import settle
+from skywright.jobs.upkeep.retention import sweep
+from skywright.jobs.webhooks import announce
+from skywright.jobs.webhooks.addresses import permitted
+from skywright.jobs.webhooks.announce import Attempt
 
 KEY = b"k" * 32
 NOW = datetime(2030, 1, 1)
@@ -62,12 +62,12 @@ def owed(cloud: Cloud) -> list[tuple[str, str]]:
 
 def take(cloud: Cloud, now: datetime, most: int = 10, busy: tuple[str, ...] = ()) -> list[Attempt]:
     with cloud.database.write() as session:
-        return webhooks.take(session, cloud.secrets, most, busy, now)
+        return announce.take(session, cloud.secrets, most, busy, now)
 
 
 def note(cloud: Cloud, attempt: Attempt, reason: str | None, now: datetime, status: int | None = None) -> None:
     with cloud.database.write() as session:
-        webhooks.note(session, attempt, status, reason, now)
+        announce.note(session, attempt, status, reason, now)
 
 
 def delivery(cloud: Cloud) -> Delivery:
@@ -107,11 +107,11 @@ def test_an_attempt_that_nothing_is_heard_of_is_made_again_and_only_the_last_one
     end(cloud)
     (first,) = take(cloud, NOW)
     assert take(cloud, NOW) == []
-    (second,) = take(cloud, NOW + webhooks.LEASE)
+    (second,) = take(cloud, NOW + announce.LEASE)
     assert (second.delivery_id, second.number, second.body) == (first.delivery_id, 2, first.body)
-    note(cloud, first, None, NOW + webhooks.LEASE, 200)
+    note(cloud, first, None, NOW + announce.LEASE, 200)
     assert delivery(cloud).state == "pending"
-    note(cloud, second, None, NOW + webhooks.LEASE, 204)
+    note(cloud, second, None, NOW + announce.LEASE, 204)
     assert (delivery(cloud).state, delivery(cloud).status, delivery(cloud).attempts) == ("delivered", 204, 2)
     assert take(cloud, NOW + timedelta(days=2)) == []
 
@@ -166,7 +166,7 @@ def test_signatures_are_those_of_the_standard(cloud: Cloud) -> None:
     job_id = end(cloud, ok=False)
     (attempt,) = take(cloud, NOW)
     assert "kkk" not in repr(attempt)
-    told = webhooks.headers(attempt, NOW)
+    told = announce.headers(attempt, NOW)
     assert told["webhook-timestamp"] == "1893456000"
     content = f"{told['webhook-id']}.1893456000.{attempt.body}".encode()
     expected = base64.b64encode(hmac.new(KEY, content, hashlib.sha256).digest()).decode()
@@ -177,12 +177,12 @@ def test_signatures_are_those_of_the_standard(cloud: Cloud) -> None:
 
 
 def test_secrets() -> None:
-    made = webhooks.new_secret()
-    assert len(webhooks.secret_bytes(made) or b"") == 32
-    assert made != webhooks.new_secret()
+    made = announce.new_secret()
+    assert len(announce.secret_bytes(made) or b"") == 32
+    assert made != announce.new_secret()
     short = "whsec_" + base64.b64encode(b"k" * 23).decode()
     for bad in ("", "secret", "whsec_", "whsec_%%%%", "whsec_é", short, made + "=", made[6:]):
-        assert webhooks.secret_bytes(bad) is None, bad
+        assert announce.secret_bytes(bad) is None, bad
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ import pytest
 from skywright.db import utcnow
 from skywright.db.jobs import Job
 from skywright.db.webhooks import Delivery, Webhook
-from skywright.jobs import webhooks
+from skywright.jobs.webhooks import announce
 
 
 class Receiver(ThreadingHTTPServer):
@@ -75,7 +75,7 @@ def test_a_delivery_outlives_its_worker(tmp_path: Path, receiver: Receiver, monk
     assert jobs_fake.job(cloud, job_id).state == "successful"
     taken = delivery()
     assert taken is not None
-    assert (taken.state, taken.attempts, taken.next_at - utcnow() > webhooks.LEASE / 2) == ("pending", 1, True)
+    assert (taken.state, taken.attempts, taken.next_at - utcnow() > announce.LEASE / 2) == ("pending", 1, True)
     with cloud.database.write() as session:
         session.query(Delivery).update({"next_at": utcnow()})  # as if the time of that attempt were over
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as second:

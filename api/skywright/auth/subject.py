@@ -9,10 +9,10 @@ from sqlalchemy import Executable, Row, bindparam, false, func, select
 from sqlalchemy.orm import Session, aliased
 
 from skywright.auth.assignments import effective_roles
+from skywright.auth.credentials import Credentials
 from skywright.auth.directory import Directory
 from skywright.db import utcnow
 from skywright.db.identity import AccessRule, ApplicationCredential, Domain, Project, RevokedToken, Trust, User
-from skywright.http.context import Credentials
 
 
 @dataclass(frozen=True)

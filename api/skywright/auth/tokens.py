@@ -13,12 +13,12 @@ from pathlib import Path
 from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
+from skywright.auth.credentials import Credentials
 from skywright.auth.directory import Directory, read_directory
 from skywright.auth.keyring import Keyring
 from skywright.auth.subject import Claims, Subject, subject_of
 from skywright.db import revision, utcnow
 from skywright.db.identity import RevokedToken
-from skywright.http.context import Credentials
 
 REMEMBERED = 20_000
 LONGEST = 2048

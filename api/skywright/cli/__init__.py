@@ -10,7 +10,7 @@ from skywright.cli.failure import StepFailed
 def main() -> None:
     """Run the command line. What serves for months does not carry along what only people's commands need."""
     if sys.argv[1:] == ["serve"]:
-        from skywright.cli.serve import serve
+        from skywright.cli.cloud.serve import serve
 
         try:
             serve()

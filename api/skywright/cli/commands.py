@@ -10,9 +10,9 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from skywright.cli.automation import playbooks, schedules, webhooks
-from skywright.cli.host_commands import app as hosts
-from skywright.cli.overcloud import app as overcloud
+from skywright.cli.automation.automation import playbooks, schedules, webhooks
+from skywright.cli.hosts.host_commands import app as hosts
+from skywright.cli.overcloud.overcloud import app as overcloud
 
 app = typer.Typer(help="A private cloud with the OpenStack APIs, run by Ansible.", no_args_is_help=True)
 jobs = typer.Typer(help="What was asked for, how far it is, how it ended.", no_args_is_help=True)
@@ -29,7 +29,7 @@ JobId = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
 @app.command()
 def serve() -> None:
     """Run the API, and a worker that is restarted when it dies (SKYWRIGHT_WORKER=false: the API alone)."""
-    from skywright.cli.serve import serve as run
+    from skywright.cli.cloud.serve import serve as run
 
     run()
 
@@ -37,13 +37,13 @@ def serve() -> None:
 @app.command()
 def worker() -> None:
     """Run a worker alone."""
-    os.execv(sys.executable, [sys.executable, "-m", "skywright.jobs.worker"])
+    os.execv(sys.executable, [sys.executable, "-m", "skywright.worker"])
 
 
 @app.command()
 def bootstrap() -> None:
     """Make the database's tables, the administrator `admin` and the catalog; the password comes by standard input."""
-    from skywright.cli.accounts import bootstrap_administrator
+    from skywright.cli.cloud.accounts import bootstrap_administrator
     from skywright.settings import load
 
     made = bootstrap_administrator(load(), sys.stdin.readline().strip())
@@ -53,7 +53,7 @@ def bootstrap() -> None:
 @app.command()
 def up() -> None:
     """Make this machine a cloud with two hosts and boot a server on each."""
-    from skywright.cli.up import up as run
+    from skywright.cli.cloud.up import up as run
 
     run(Console())
 
@@ -61,7 +61,7 @@ def up() -> None:
 @app.command()
 def down() -> None:
     """Remove the cloud, its hosts and its files."""
-    from skywright.cli.up import down as run
+    from skywright.cli.cloud.up import down as run
 
     run(Console())
 
@@ -69,7 +69,7 @@ def down() -> None:
 @app.command()
 def status() -> None:
     """Show the hosts, and what the workers have to do."""
-    from skywright.cli.show import show_status
+    from skywright.cli.jobs.show import show_status
 
     show_status()
 
@@ -82,7 +82,7 @@ def plan(
 
     The exit code is 0 if nothing would change, 2 if something would, 1 if it would not work.
     """
-    from skywright.cli.plan import plan as run
+    from skywright.cli.jobs.plan import plan as run
 
     raise typer.Exit(run(command, Console()))
 
@@ -99,7 +99,7 @@ def drift(
 
     The exit code is 0 if they do not, 2 if they do, 1 if not all could be looked at and the rest is well.
     """
-    from skywright.cli.drift import drift as run
+    from skywright.cli.jobs.drift import drift as run
 
     raise typer.Exit(run({"host": host, "project": project}, Console(), diff=diff, json=json))
 
@@ -119,7 +119,7 @@ def converge(
 
     The exit code is 0 if all is as it shall be then, else 1.
     """
-    from skywright.cli.drift import converge as run
+    from skywright.cli.jobs.drift import converge as run
 
     options = {"leftovers": not keep_leftovers, "recreate_disks": recreate_disks}
     raise typer.Exit(run({"host": host, "project": project}, options, Console(), json=json))
@@ -134,7 +134,7 @@ def replay(
     anyway: Annotated[bool, typer.Option("--anyway", help="Although its resources have changed since.")] = False,
 ) -> None:
     """Execute a run once more, by plain ansible-playbook; on the machine whose worker ran it."""
-    from skywright.cli.replay import run as execute
+    from skywright.cli.jobs.replay import run as execute
 
     raise typer.Exit(execute(run, Console(), check=check, prepare=prepare, anyway=anyway))
 
@@ -152,7 +152,7 @@ def audit(
     json: Annotated[bool, typer.Option("--json", help="All of it, as JSON lines.")] = False,
 ) -> None:
     """Show who changed what, the newest first."""
-    from skywright.cli.audit import show
+    from skywright.cli.jobs.audit import show
 
     show({"since": since, "user": user, "project": project, "service": service}, limit, json=json)
 
@@ -166,7 +166,7 @@ def list_jobs(
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
 ) -> None:
     """List jobs, the newest first."""
-    from skywright.cli.show import show_jobs
+    from skywright.cli.jobs.show import show_jobs
 
     show_jobs(state or [], resource, limit)
 
@@ -174,7 +174,7 @@ def list_jobs(
 @jobs.command("show")
 def show_job(job: JobId) -> None:
     """Show a job with its steps, and what went wrong."""
-    from skywright.cli.show import show_job as run
+    from skywright.cli.jobs.show import show_job as run
 
     run(job)
 
@@ -186,7 +186,7 @@ def follow_job(
     project: Annotated[str | None, typer.Option(help="All jobs of a project: its name or id.")] = None,
 ) -> None:
     """Follow a job until it ends; the exit code tells how. Without one: all that you may see, until interrupted."""
-    from skywright.cli.follow import follow
+    from skywright.cli.jobs.follow import follow
 
     raise typer.Exit(0 if follow(Console(), job, resource, project) else 1)
 
@@ -194,7 +194,7 @@ def follow_job(
 @jobs.command("force")
 def force_job(job: JobId) -> None:
     """Let a job run although its host is in maintenance or does not answer."""
-    from skywright.cli.show import force
+    from skywright.cli.jobs.show import force
 
     force(job)
 
@@ -205,7 +205,7 @@ def prioritize_job(
     priority: Annotated[int, typer.Argument(min=-100, max=100, help="0 is the usual one; higher goes first.")],
 ) -> None:
     """Let a waiting job go before others, with what it waits for, or behind them."""
-    from skywright.cli.show import prioritize
+    from skywright.cli.jobs.show import prioritize
 
     prioritize(job, priority)
 
@@ -213,14 +213,14 @@ def prioritize_job(
 @jobs.command("cancel")
 def cancel_job(job: JobId) -> None:
     """End a job."""
-    from skywright.cli.show import cancel
+    from skywright.cli.jobs.show import cancel
 
     cancel(job)
 
 
 def main() -> None:
     """Run the command line; an expected failure is two lines, not a traceback."""
-    from skywright.cli.steps import StepFailed
+    from skywright.cli.cloud.steps import StepFailed
 
     try:
         app()

@@ -1,25 +1,6 @@
-"""The database: tables by service, and the handle that opens transactions."""
+"""The database: the handle that opens transactions, and what all tables share."""
 
-from skywright.db import compute, identity, image, jobs, network, operations, overcloud, schedules, webhooks
 from skywright.db.base import Base, after_commit, isoformat, new_hex, new_uuid, utcnow
 from skywright.db.database import Database, Outage
 
-__all__ = [
-    "Base",
-    "Database",
-    "Outage",
-    "after_commit",
-    "compute",
-    "identity",
-    "image",
-    "isoformat",
-    "jobs",
-    "network",
-    "new_hex",
-    "new_uuid",
-    "operations",
-    "overcloud",
-    "schedules",
-    "utcnow",
-    "webhooks",
-]
+__all__ = ["Base", "Database", "Outage", "after_commit", "isoformat", "new_hex", "new_uuid", "utcnow"]

@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from skywright.db import mariadb
 from skywright.db.base import Base
 from skywright.db.durable import Log
-from skywright.db.turn import make_lock_row
+from skywright.db.write_lock import make_lock_row
 from skywright.errors import Unavailable
 
 Result = TypeVar("Result")

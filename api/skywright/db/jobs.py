@@ -11,6 +11,7 @@ from skywright.db.changes import Numbered
 
 # The group of hosts that are parts of clouds that this one makes: none of this one's servers or networks is there.
 OVERCLOUD = "overcloud"
+NULL_LIBVIRT = "test:///default"
 
 
 class Host(Base):
@@ -42,6 +43,11 @@ class Host(Base):
     def condition(self) -> str:
         """The operator's word, or `quarantined` for a host that failed too often; maintenance says more than that."""
         return "quarantined" if self.quarantined_at and self.state != "maintenance" else self.state
+
+    @property
+    def is_null(self) -> bool:
+        """Whether libvirt's own null driver is its hypervisor: it has no taps, no tunnels and no disks."""
+        return bool((self.variables or {}).get("hypervisor_libvirt_uri") == NULL_LIBVIRT)
 
     @property
     def of_overcloud(self) -> bool:

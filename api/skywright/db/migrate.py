@@ -1,7 +1,6 @@
-"""Bringing a database to the newest schema. `python -m skywright.db.migrate MESSAGE` writes the next revision."""
+"""Bringing a database to the newest schema."""
 
 import fcntl
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -55,7 +54,7 @@ def current(database: Database) -> str | None:
 
 
 def revise(message: str) -> None:
-    """Write the revision that leads from the newest one to the tables as they are declared."""
+    """Write the revision that leads from the newest one to the tables as they are declared, all of them loaded."""
     from alembic import command  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as directory:
@@ -92,7 +91,3 @@ def _lock(url: str) -> Iterator[None]:
     with Path(f"{parsed.database}.lock").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield
-
-
-if __name__ == "__main__":
-    revise(" ".join(sys.argv[1:]))

@@ -1,14 +1,6 @@
 """What every service's routes share: context, policy, errors, routing."""
 
-from skywright.errors import (
-    ApiError,
-    BadRequest,
-    Conflict,
-    Forbidden,
-    NotFound,
-    TooLarge,
-    Unauthorized,
-)
+from skywright.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, TooLarge, Unauthorized
 from skywright.http.context import Context
 from skywright.http.router import Router
 from skywright.http.service import Service

@@ -22,11 +22,11 @@ from sqlalchemy.orm import Session
 
 from skywright.db import Database, utcnow
 from skywright.db.operations import Audit
-from skywright.jobs.submit import QUEUED
+from skywright.jobs.engine.submit import QUEUED
 from skywright.redact import selected
 
 if TYPE_CHECKING:
-    from skywright.http.context import Credentials
+    from skywright.auth.credentials import Credentials
 
 log = logging.getLogger(__name__)
 

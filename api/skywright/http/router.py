@@ -13,7 +13,7 @@ from skywright.errors import Unauthorized
 from skywright.http import audit
 from skywright.http.access import permitted
 from skywright.http.context import Context
-from skywright.http.outages import persevere
+from skywright.http.retry import persevere
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud

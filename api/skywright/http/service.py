@@ -1,21 +1,20 @@
 """One OpenStack service: a FastAPI application with that service's own error format."""
 
 import logging
+import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from skywright.cloud import Cloud
 from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized, Unavailable
 from skywright.http.router import Router, json_response
-
-if TYPE_CHECKING:
-    from skywright.cloud import Cloud
 
 log = logging.getLogger(__name__)
 ErrorRenderer = Callable[[ApiError], Any]
@@ -37,9 +36,10 @@ class Service:
     policies: Mapping[str, str]
     render_error: ErrorRenderer
     middleware: Sequence[Any] = field(default_factory=tuple)
-    background: Callable[["Cloud"], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
+    background: Callable[[Cloud], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
+    streamed: re.Pattern[str] | None = None  # paths whose bodies are streamed to disk and have a limit of their own
 
-    def application(self, cloud: "Cloud") -> FastAPI:
+    def application(self, cloud: Cloud) -> FastAPI:
         """The ASGI application of the service."""
         app = FastAPI(title=self.name, openapi_url="/openapi.json", docs_url=None, redoc_url=None)
         app.state.cloud = cloud
@@ -87,7 +87,7 @@ class Service:
         return app
 
 
-def _authenticate(cloud: "Cloud", request: Request) -> None:
+def _authenticate(cloud: Cloud, request: Request) -> None:
     with cloud.database.read() as session:
         if cloud.authenticate(session, request.headers.get("x-auth-token")) is None:
             raise Unauthorized()

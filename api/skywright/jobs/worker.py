@@ -1,14 +1,8 @@
-"""The worker: claims jobs, runs them, settles them. It keeps nothing: whatever it knows is in the database.
+"""The worker: claims jobs, runs them, settles them. It keeps nothing: whatever it knows is in the database."""
 
-`python -m skywright.jobs.worker` is one worker with the settings of the environment.
-"""
-
-import gc
 import logging
 import os
-import signal
 import socket
-import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -17,23 +11,22 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import select
 
-from skywright.cloud import Cloud
+from skywright.core import DELETE, Core
 from skywright.db import Outage, new_uuid, utcnow
 from skywright.db.jobs import Job
-from skywright.db.migrate import upgrade
-from skywright.jobs import observe, records, recover, runner
-from skywright.jobs.claim import Claim, claim
-from skywright.jobs.housekeeping import Housekeeping
-from skywright.jobs.leases import Leases, Watch, clock
-from skywright.jobs.playbooks import DELETE, registry
-from skywright.jobs.report import Persistence, Report
-from skywright.jobs.rundir import RunDirectory
-from skywright.jobs.turns import BATCH, Turns
-from skywright.jobs.warm import Launcher
-from skywright.log import bound, configure
-from skywright.settings import load
+from skywright.jobs.engine import recover
+from skywright.jobs.engine.claim import Claim, claim
+from skywright.jobs.engine.leases import Leases, Watch, clock
+from skywright.jobs.engine.report import Persistence, Report
+from skywright.jobs.engine.selection import BATCH, Selection
+from skywright.jobs.runs import records, runner
+from skywright.jobs.runs.launcher_client import Launcher
+from skywright.jobs.runs.rundir import RunDirectory
+from skywright.jobs.upkeep import observe
+from skywright.jobs.upkeep.housekeeping import Housekeeping
+from skywright.log import bound
 
-log = logging.getLogger("skywright.jobs.worker")  # as __main__, too
+log = logging.getLogger(__name__)
 
 # A run keeps a core busy while it starts, then it waits for hosts: so few may be young, and more may run.
 YOUNG_SECONDS = 3.0
@@ -46,7 +39,6 @@ BURST_LIMIT = 0.5
 GATHER_SECONDS = 0.3
 STOP_SECONDS = 10.0
 AWAY_SECONDS = 0.5
-OWNED = "--owned"
 
 
 @dataclass
@@ -61,32 +53,31 @@ class Active:
 class Worker:
     """One worker process."""
 
-    def __init__(self, cloud: Cloud) -> None:
-        self.cloud = cloud
+    def __init__(self, core: Core) -> None:
+        self.core = core
         self.name = f"{socket.gethostname()}:{os.getpid()}"
-        self._project = cloud.settings.project_dir.resolve()
+        self._project = core.settings.project_dir.resolve()
         self._launcher = Launcher(runner.environment(self._project), self._project)
         self._pool = ThreadPoolExecutor(RUNS, thread_name_prefix="run")
         self._active: dict[str, Active] = {}
         self._changed = threading.Lock()
         self._stopping = threading.Event()
         self._next_sweep = 0.0
-        self._turns = Turns()
-        self._leases = Leases(cloud, self.name)
-        self._others = Watch(cloud.settings.lease_seconds, cloud.settings.workers_sweep_seconds)
-        self._persistence = Persistence(cloud, self._stopping.is_set)
-        self._housekeeping = Housekeeping(cloud, self.name)
+        self._selection = Selection()
+        self._leases = Leases(core, self.name)
+        self._others = Watch(core.settings.lease_seconds, core.settings.workers_sweep_seconds)
+        self._persistence = Persistence(core, self._stopping.is_set)
+        self._housekeeping = Housekeeping(core, self.name)
 
     def stop(self) -> None:
         """Take no more jobs; `run` returns when the runs have ended."""
         self._stopping.set()
-        self.cloud.queue.wake()
+        self.core.queue.wake()
 
     def run(self) -> None:
         """Work until `stop`."""
-        registry()
         self._launcher.start()
-        self.cloud.queue.wait(0)  # from now on we are told
+        self.core.queue.wait(0)  # from now on we are told
         self._leases.start()
         log.info("worker %s is ready", self.name)
         while not self._stopping.is_set():
@@ -97,17 +88,17 @@ class Worker:
                 pause = AWAY_SECONDS
             except Exception:
                 log.exception("the worker's turn failed; the next one comes")
-                pause = self.cloud.settings.workers_sweep_seconds
-            self.cloud.queue.wait(pause)
+                pause = self.core.settings.workers_sweep_seconds
+            self.core.queue.wait(pause)
         self._finish()
 
     def _turn(self) -> float:
         """Do what is to be done now; how long to wait for more."""
-        sweep = self.cloud.settings.workers_sweep_seconds
+        sweep = self.core.settings.workers_sweep_seconds
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + sweep
-            recover.recover(self.cloud, self._others)
-            observe.submit_if_due(self.cloud)
+            recover.recover(self.core, self._others)
+            observe.submit_if_due(self.core)
             self._housekeeping.turn(len(self._active))
         self._cancel_requested()
         while (pause := self._until_room()) == 0 and self._start_next():
@@ -119,7 +110,7 @@ class Worker:
         with self._changed:
             started = sorted(run.started for run in self._active.values())
         if len(started) >= RUNS:
-            return self.cloud.settings.workers_sweep_seconds  # the end of any will tell us
+            return self.core.settings.workers_sweep_seconds  # the end of any will tell us
         free_at = started[-1] + GATHER_SECONDS if started else 0.0
         if len(started) >= YOUNG_RUNS:
             free_at = max(free_at, started[-YOUNG_RUNS] + YOUNG_SECONDS)
@@ -128,12 +119,12 @@ class Worker:
     def _gather_burst(self) -> None:
         """Wait as long as jobs keep coming."""
         limit = time.monotonic() + BURST_LIMIT
-        while self.cloud.queue.wait(BURST_SECONDS) and time.monotonic() < limit:
+        while self.core.queue.wait(BURST_SECONDS) and time.monotonic() < limit:
             pass
 
     def _start_next(self) -> bool:
         """Claim the next jobs and start their run; False when nothing may run."""
-        with self.cloud.database.read() as session:
+        with self.core.database.read() as session:
             if session.scalar(select(Job.sequence).where(Job.state == "queued").limit(1)) is None:
                 return False
         self._gather_burst()
@@ -145,7 +136,7 @@ class Worker:
             if claimed is None or not claimed.hosts:
                 return claimed is not None
             work = claimed.work
-            limit = work.limit_seconds or self.cloud.settings.run_seconds
+            limit = work.limit_seconds or self.core.settings.run_seconds
             run = runner.Run(
                 directory, self._project, claimed.playbook, self._launcher, check=work.check, limit_seconds=limit
             )
@@ -153,16 +144,16 @@ class Worker:
             with self._changed:
                 self._active[run_id] = active
             self._leases.hold(run_id, since, run.cancel)
-            self.cloud.queue.announce()
+            self.core.queue.announce()
             self._pool.submit(self._execute, active, directory)
             until_taken.pop_all()  # the directory is the run's now
         return True
 
     def _make_directory(self, run_id: str) -> RunDirectory:
         try:
-            return RunDirectory(self.cloud.settings.run_dir, run_id)
+            return RunDirectory(self.core.settings.run_dir, run_id)
         except OSError as error:  # a full disk: whoever waits shall know
-            with self.cloud.database.write() as session:
+            with self.core.database.write() as session:
                 silent = (Job.state == "queued") & Job.waiting_for.is_(None)
                 for job in session.scalars(select(Job).where(silent).limit(BATCH)):
                     job.waiting_for, job.waiting_since = f"a worker that can begin a run: {error.strerror}", utcnow()
@@ -170,8 +161,8 @@ class Worker:
 
     def _claim(self, run_id: str) -> Claim | None:
         try:
-            with self.cloud.database.write() as session:
-                return claim(session, self.cloud, self.name, run_id, self._turns)
+            with self.core.database.write() as session:
+                return claim(session, self.core, self.name, run_id, self._selection)
         except Outage as outage:
             if outage.uncertain:  # whatever it was: nothing of it has begun
                 self._persistence.release(run_id)
@@ -189,7 +180,7 @@ class Worker:
 
         try:
             with directory, bound(run=claimed.run_id):
-                records.begin(self.cloud, directory, claimed)
+                records.begin(self.core, directory, claimed)
                 names = [name for name, _, _ in claimed.hosts]
                 items = {"skywright_items": {name: claimed.work.items.get(name, {}) for name in names}}
                 items |= claimed.work.variables | claimed.work.confidential
@@ -206,13 +197,13 @@ class Worker:
             self._leases.drop(claimed.run_id)
             with self._changed:
                 del self._active[claimed.run_id]
-            self.cloud.queue.wake()
+            self.core.queue.wake()
 
     def _cancel_requested(self) -> None:
         with self._changed:
             mine = dict(self._active)
         if mine:
-            with self.cloud.database.read() as session:
+            with self.core.database.read() as session:
                 begun = (Job.state == "running") & ~Job.undoing & (Job.action != DELETE)
                 wanted = Job.cancel_requested_at.is_not(None) & begun
                 found = session.scalars(select(Job.run_id).where(Job.run_id.in_(mine), wanted).distinct()).all()
@@ -223,7 +214,7 @@ class Worker:
         """Let the runs end within bounds; then end them and give their jobs to the next worker."""
         deadline = time.monotonic() + STOP_SECONDS
         while self._active and time.monotonic() < deadline:
-            self.cloud.queue.wait(0.2)
+            self.core.queue.wait(0.2)
         with self._changed:
             for active in self._active.values():
                 active.run.cancel()
@@ -232,29 +223,5 @@ class Worker:
         self._launcher.close()
         with suppress(Outage):
             self._housekeeping.end()
-        self.cloud.queue.close()
+        self.core.queue.close()
         log.info("worker %s has stopped", self.name)
-
-
-def _stop_with_owner(worker: Worker) -> None:
-    sys.stdin.read()
-    worker.stop()
-
-
-def main() -> None:
-    """One worker, until SIGTERM or SIGINT; with `--owned` also until its standard input, its owner, is gone."""
-    configure()
-    settings = load()
-    upgrade(settings.database_url)
-    worker = Worker(Cloud(settings))
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: worker.stop())
-    if OWNED in sys.argv:
-        threading.Thread(target=_stop_with_owner, args=[worker], daemon=True).start()
-    registry()
-    gc.freeze()  # what is imported stays: the collector need not look through it whenever a claim makes many rows
-    worker.run()
-
-
-if __name__ == "__main__":
-    main()

@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 from skywright.auth.passwords import check_password, hash_password
 from skywright.db import utcnow
 from skywright.db.identity import Domain, Endpoint, ImpliedRole, Project, Region, Role, RoleAssignment, Service, User
-from skywright.services import SERVICES
+from skywright.services import registry
 from skywright.settings import Settings
 
 # Who has the first has the second too.
@@ -91,7 +91,7 @@ def _catalog(session: Session, settings: Settings) -> None:
     if session.get(Region, settings.region) is None:
         session.add(Region(id=settings.region))
         session.flush()
-    for service in SERVICES:
+    for service in registry.services():
         row = session.scalar(select(Service).where(Service.type == service.type))
         if row is None:
             row = Service(type=service.type, name=service.name)

@@ -4,7 +4,7 @@ import zipimport
 from pathlib import Path
 from types import ModuleType
 
-from skywright.jobs import bytecode
+from skywright.jobs.runs import bytecode
 
 
 def pack(path: Path) -> Path:

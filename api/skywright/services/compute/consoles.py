@@ -8,7 +8,7 @@ from sqlalchemy import select
 
 from skywright.db.jobs import Job
 from skywright.http import ApiError, BadRequest, Context
-from skywright.jobs.submit import submit
+from skywright.jobs.engine.submit import submit
 from skywright.services.compute.server_states import find_server, require
 
 WAIT_SECONDS = 30.0

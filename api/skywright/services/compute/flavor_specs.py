@@ -7,10 +7,10 @@ from fastapi import Response
 from pydantic import AfterValidator
 from sqlalchemy import select
 
-from skywright.db.compute import Flavor, FlavorAccess
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.http.microversions import version_of
 from skywright.services.compute.flavors import find_flavor
-from skywright.services.compute.microversions import version_of
+from skywright.services.compute.tables import Flavor, FlavorAccess
 from skywright.services.compute.validation import Identifier, Strict, plain
 
 router = Router()

@@ -11,9 +11,9 @@ from sqlalchemy.orm import Session
 from sqlalchemy.sql import ColumnElement, Select
 
 from skywright.db import new_uuid
-from skywright.db.compute import Flavor, FlavorAccess
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
-from skywright.services.compute.microversions import since, version_of
+from skywright.http.microversions import since, version_of
+from skywright.services.compute.tables import Flavor, FlavorAccess
 from skywright.services.compute.validation import (
     Boolean,
     LongDescription,

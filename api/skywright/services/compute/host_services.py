@@ -9,10 +9,10 @@ from sqlalchemy import select
 
 from skywright.db.jobs import Host
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.jobs.hosts import MAINTENANCE, set_state
-from skywright.jobs.scheduler import is_compute, zone_of
+from skywright.http.microversions import since, until, version_of
+from skywright.jobs.engine.host_state import MAINTENANCE, set_state
 from skywright.services.compute.hypervisors import host_number
-from skywright.services.compute.microversions import since, until, version_of
+from skywright.services.compute.scheduler import is_compute, zone_of
 from skywright.services.compute.validation import Identifier, Reason, Strict
 
 router = Router()

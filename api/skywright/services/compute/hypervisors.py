@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 from sqlalchemy import select
 
 from skywright.db import utcnow
-from skywright.db.compute import Server
 from skywright.db.jobs import Host
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.jobs.scheduler import is_compute, usage_by_host
-from skywright.services.compute.microversions import until, version_of
+from skywright.http.microversions import until, version_of
+from skywright.services.compute.scheduler import is_compute, usage_by_host
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import boolean_parameter, page_limit
 
 router = Router()

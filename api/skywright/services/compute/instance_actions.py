@@ -6,11 +6,11 @@ from urllib.parse import urlencode
 from sqlalchemy import select
 
 from skywright.db import isoformat
-from skywright.db.compute import Server
 from skywright.db.jobs import Job, JobResource
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.services.compute.microversions import version_of
+from skywright.http.microversions import version_of
 from skywright.services.compute.server_views import host_id
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import moment_parameter, page_limit
 
 router = Router()

@@ -10,11 +10,11 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat
-from skywright.db.compute import Keypair
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.microversions import version_of
 from skywright.http.router import json_response
 from skywright.services.compute import quotas, ssh_keys
-from skywright.services.compute.microversions import version_of
+from skywright.services.compute.tables import Keypair
 from skywright.services.compute.validation import Identifier, Name, Strict, page_limit, plain
 
 router = Router()

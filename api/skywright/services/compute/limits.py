@@ -3,8 +3,8 @@
 from typing import Any
 
 from skywright.http import Context, Router
+from skywright.http.microversions import version_of
 from skywright.services.compute import quotas
-from skywright.services.compute.microversions import version_of
 
 router = Router()
 

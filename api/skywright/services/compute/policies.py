@@ -1,6 +1,6 @@
 """Compute's policy rules."""
 
-from skywright.http.policy import ADMIN, ANYONE, MEMBER, READER
+from skywright.auth.policy import ADMIN, ANYONE, MEMBER, READER
 
 POLICIES = {
     "compute:extensions": ANYONE,

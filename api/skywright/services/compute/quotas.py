@@ -10,10 +10,10 @@ from fastapi import Response
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from skywright.db.compute import QuotaLimit, Server
 from skywright.db.identity import Project
 from skywright.http import BadRequest, Context, Forbidden, Router
-from skywright.services.compute.microversions import version_of
+from skywright.http.microversions import version_of
+from skywright.services.compute.tables import QuotaLimit, Server
 from skywright.services.compute.validation import Integer, Strict
 
 router = Router()

@@ -11,15 +11,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
-from skywright.db.compute import Server
 from skywright.db.jobs import Host
 from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
-from skywright.jobs.connection import ssh_command
-from skywright.jobs.playbooks.network_items import is_null
+from skywright.http.microversions import since, until, version_of
+from skywright.jobs.runs.connection import ssh_command
 from skywright.services.compute import remote_console_tokens as tokens
-from skywright.services.compute.microversions import since, until, version_of
 from skywright.services.compute.server_states import find_server, require
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import Strict
 
 router = Router()
@@ -103,7 +102,7 @@ def find(session: Session, server_id: str) -> Screen | None:
     """The screen of a server, if it is on a host that has screens."""
     query = select(Host).join(Server, Server.host == Host.name)
     host = session.scalar(query.where(Server.id == server_id, Server.deleted_at.is_(None)))
-    return None if host is None or is_null(host) else Screen(server_id, host.name, dict(host.variables))
+    return None if host is None or host.is_null else Screen(server_id, host.name, dict(host.variables))
 
 
 def admit(cloud: Cloud, token: str) -> Screen:

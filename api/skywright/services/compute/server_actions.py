@@ -7,15 +7,15 @@ from fastapi import Response
 from pydantic import TypeAdapter, ValidationError
 
 from skywright.db import new_uuid
-from skywright.db.compute import Server
 from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http.microversions import version_of
 from skywright.http.router import json_response
-from skywright.jobs.submit import submit
+from skywright.jobs.engine.submit import submit
 from skywright.services.compute.consoles import console_output
-from skywright.services.compute.microversions import version_of
 from skywright.services.compute.remote_consoles import vnc_console
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_states import find_server, own_server, require
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import Reason
 
 router = Router()

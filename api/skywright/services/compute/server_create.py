@@ -10,17 +10,15 @@ from fastapi import Response
 from sqlalchemy import select
 
 from skywright.db import new_uuid
-from skywright.db.compute import Flavor, Keypair, Server
-from skywright.db.image import Image
 from skywright.db.jobs import Host
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.microversions import version_of
 from skywright.http.router import json_response
-from skywright.jobs.scheduler import is_compute, zone_of
-from skywright.jobs.submit import submit
+from skywright.jobs.engine.submit import submit
 from skywright.services.compute import quotas
 from skywright.services.compute.flavors import find_flavor
 from skywright.services.compute.keypairs import find_keypair
-from skywright.services.compute.microversions import version_of
+from skywright.services.compute.scheduler import is_compute, zone_of
 from skywright.services.compute.server_bodies import CreateServer, NewServer
 from skywright.services.compute.server_networks import (
     Interface,
@@ -30,7 +28,8 @@ from skywright.services.compute.server_networks import (
     wanted_interfaces,
 )
 from skywright.services.compute.server_views import links_of
-from skywright.services.image.access import visible_image
+from skywright.services.compute.tables import Flavor, Keypair, Server
+from skywright.services.image.internal import Image, visible_image
 
 router = Router()
 

@@ -5,15 +5,15 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import select
 
-from skywright.db.compute import Server
-from skywright.db.network import Port
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.microversions import since, version_of
 from skywright.services.compute import quotas
-from skywright.services.compute.microversions import since, version_of
 from skywright.services.compute.server_bodies import Tag, Tags
 from skywright.services.compute.server_states import find_server, own_server, require
 from skywright.services.compute.server_views import addresses_of
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import Metadata, Strict
+from skywright.services.network.internal import Port
 
 router = Router()
 SETTLED = ("ACTIVE", "SHUTOFF")

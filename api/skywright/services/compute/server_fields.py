@@ -8,7 +8,7 @@ import orjson
 from sqlalchemy import JSON, Boolean, DateTime, Integer, String, Text, type_coerce
 from sqlalchemy.sql import ColumnElement
 
-from skywright.db.compute import Server
+from skywright.services.compute.tables import Server
 
 Show = Callable[[Any], Any]
 

@@ -8,12 +8,12 @@ from sqlalchemy import Text, and_, false, func, or_, select, type_coerce
 from sqlalchemy.sql import ColumnElement
 from starlette.datastructures import QueryParams
 
-from skywright.db.compute import Server
-from skywright.db.network import Address, Port
 from skywright.http import BadRequest, Context
-from skywright.services.compute.microversions import version_of
+from skywright.http.microversions import version_of
 from skywright.services.compute.server_views import REBOOTS
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import boolean_parameter, moment_parameter
+from skywright.services.network.internal import Address, Port
 
 # What the public status of a server says about the columns.
 STATUSES: dict[str, ColumnElement[bool]] = {

@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 from sqlalchemy import or_, select
 
-from skywright import ipam
-from skywright.db.compute import Server
-from skywright.db.network import Network, Port
 from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden
-from skywright.services.compute.microversions import version_of
+from skywright.http.microversions import version_of
 from skywright.services.compute.server_bodies import NetworkWish
+from skywright.services.compute.tables import Server
+from skywright.services.network.internal import Network, Port, check_quota, create_port
 
 OWNER = "compute:nova"
 
@@ -107,7 +106,7 @@ def attach(context: Context, server: Server, interfaces: Sequence[Interface]) ->
             kept.append(port.id)
             continue
         try:
-            ipam.create_port(
+            create_port(
                 context.db,
                 interface.network,
                 server.project_id,
@@ -127,6 +126,6 @@ def check_port_quota(context: Context, interfaces: Sequence[Interface], count: i
     if not new:
         return
     try:
-        ipam.check_quota(context.db, context.project_id, "port", new)
+        check_quota(context.db, context.project_id, "port", new)
     except ApiError as error:
         raise Forbidden("Maximum number of ports exceeded") from error

@@ -8,10 +8,10 @@ from sqlalchemy import DateTime, Row, Select, and_, func, or_, select
 from sqlalchemy.sql import ColumnElement
 from starlette.datastructures import QueryParams
 
-from skywright.db.compute import Server
 from skywright.http import BadRequest, Context, Forbidden
-from skywright.services.compute.microversions import version_of
+from skywright.http.microversions import version_of
 from skywright.services.compute.server_filters import KNOWN, filters, named
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import boolean_parameter, page_limit
 
 SORT_KEYS = {

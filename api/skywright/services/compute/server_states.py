@@ -2,9 +2,9 @@
 
 from collections.abc import Collection
 
-from skywright.db.compute import Server
 from skywright.http import Conflict, Context
 from skywright.services.compute.server_views import VM_STATES
+from skywright.services.compute.tables import Server
 
 
 def find_server(context: Context, server_id: str) -> Server:

@@ -10,11 +10,11 @@ from sqlalchemy import Row, Select, select
 from sqlalchemy.orm import Session
 
 from skywright.db.jobs import Host
-from skywright.db.network import Address, Network, Port
 from skywright.http import Context
-from skywright.jobs.scheduler import zone_of
-from skywright.services.compute.microversions import version_of
+from skywright.http.microversions import version_of
+from skywright.services.compute.scheduler import zone_of
 from skywright.services.compute.server_fields import Show, shape_of
+from skywright.services.network.internal import Address, Network, Port
 
 VM_STATES = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
 IN_PROGRESS = frozenset({"ACTIVE", "BUILD"})

@@ -6,14 +6,14 @@ from urllib.parse import urlencode
 from fastapi import Response
 from sqlalchemy import select
 
-from skywright.db.compute import Server
 from skywright.http import BadRequest, Context, Router
-from skywright.services.compute.microversions import version_of
+from skywright.http.microversions import version_of
 from skywright.services.compute.server_bodies import UpdateServer
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_queries import list_page
 from skywright.services.compute.server_states import find_server, own_server
 from skywright.services.compute.server_views import ServerViews, links_of
+from skywright.services.compute.tables import Server
 
 router = Router()
 FIELDS = {

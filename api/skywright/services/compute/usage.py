@@ -7,9 +7,9 @@ from typing import Any
 from sqlalchemy import or_, select
 
 from skywright.db import utcnow
-from skywright.db.compute import Server
 from skywright.http import BadRequest, Context, Router
 from skywright.services.compute.server_views import VM_STATES
+from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import moment_parameter
 
 router = Router()

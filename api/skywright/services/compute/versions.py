@@ -3,7 +3,7 @@
 from typing import Any
 
 from skywright.http import Context, Router
-from skywright.services.compute.microversions import MAXIMUM, MINIMUM
+from skywright.services.compute.microversions import MICROVERSIONS
 
 router = Router()
 
@@ -23,8 +23,8 @@ def _current(context: Context) -> dict[str, Any]:
     return {
         "id": "v2.1",
         "status": "CURRENT",
-        "version": f"2.{MAXIMUM}",
-        "min_version": f"2.{MINIMUM}",
+        "version": MICROVERSIONS.text(MICROVERSIONS.maximum),
+        "min_version": MICROVERSIONS.text(MICROVERSIONS.minimum),
         "updated": "2013-07-23T11:33:21Z",
         "links": [{"rel": "self", "href": f"{context.base_url}/v2.1/"}],
     }

@@ -8,7 +8,7 @@ from sqlalchemy.orm import Session
 from skywright.db import isoformat
 from skywright.db.jobs import Host
 from skywright.http import Context, Router
-from skywright.jobs.scheduler import is_compute, zone_of
+from skywright.services.compute.scheduler import is_compute, zone_of
 
 router = Router()
 

@@ -4,7 +4,7 @@ An administrator may do everything. A reader of the system sees everything; a re
 domain; a manager of a domain changes users, groups, projects and grants in it; a user sees and serves himself.
 """
 
-from skywright.http.policy import ADMIN, ANYONE
+from skywright.auth.policy import ADMIN, ANYONE
 
 SYSTEM_READER = f"{ADMIN} or (role:reader and system_scope:all)"
 DOMAIN_READER = f"{SYSTEM_READER} or (role:reader and domain_id:%(target.domain_id)s)"

@@ -1,12 +1,15 @@
 """Who sees and who changes an image: private, shared, community and public images, as in Glance."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, exists, or_, true
 from sqlalchemy.orm import Session
 
-from skywright.db.image import Image, ImageMember
-from skywright.http import Context, Forbidden, NotFound
+from skywright.errors import Forbidden, NotFound
+from skywright.services.image.tables import Image, ImageMember
+
+if TYPE_CHECKING:  # workers import this, and must stay small
+    from skywright.http import Context
 
 
 def shared_with(project_id: str | None, status: str = "all") -> ColumnElement[bool]:
@@ -17,7 +20,7 @@ def shared_with(project_id: str | None, status: str = "all") -> ColumnElement[bo
     return and_(Image.visibility == "shared", exists().where(*conditions))
 
 
-def readable(context: Context, member_status: str) -> ColumnElement[bool]:
+def readable(context: "Context", member_status: str) -> ColumnElement[bool]:
     """The images that the caller may list."""
     if context.is_admin:
         return true()
@@ -28,7 +31,7 @@ def readable(context: Context, member_status: str) -> ColumnElement[bool]:
     )
 
 
-def visible_image(context: Context, image_id: str) -> Image:
+def visible_image(context: "Context", image_id: str) -> Image:
     """The image if the caller may see it; one of another tenant's is NotFound, as one that never was."""
     row = context.db.get(Image, image_id)
     if row is None or row.deleted_at is not None or not _may_see(context, row):
@@ -36,7 +39,7 @@ def visible_image(context: Context, image_id: str) -> Image:
     return row
 
 
-def own_image(context: Context, image_id: str, policy: str) -> Image:
+def own_image(context: "Context", image_id: str, policy: str) -> Image:
     """The image if the caller's project owns it and *policy* allows to change it; seeing it alone is Forbidden."""
     row = visible_image(context, image_id)
     if not context.allows(policy, _target(row)):
@@ -48,7 +51,7 @@ def _target(row: Image) -> dict[str, Any]:
     return {"project_id": row.project_id}
 
 
-def _may_see(context: Context, row: Image) -> bool:
+def _may_see(context: "Context", row: Image) -> bool:
     if context.is_admin or row.visibility in ("public", "community"):
         return True
     project = context.who.project_id

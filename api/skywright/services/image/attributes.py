@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from skywright.db.image import Image
 from skywright.http import BadRequest, Context, Forbidden, TooLarge
 from skywright.services.image import schemas
+from skywright.services.image.tables import Image
 
 SETTABLE = frozenset(
     {

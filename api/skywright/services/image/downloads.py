@@ -5,13 +5,13 @@ from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
 from skywright.auth.signatures import Signatures, image_data_path
-from skywright.db.image import Image
 from skywright.http import Context, Forbidden, NotFound, Router
-from skywright.http.outages import persevere
+from skywright.http.retry import persevere
 from skywright.http.router import cloud_of, request_context
 from skywright.services.image.access import visible_image
 from skywright.services.image.replicas import Replicas
 from skywright.services.image.store import Store
+from skywright.services.image.tables import Image
 
 router = Router()
 

@@ -9,9 +9,9 @@ from typing import Any
 from sqlalchemy import ColumnElement, exists, false, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from skywright.db.image import Image, ImageTag
 from skywright.http import BadRequest, Context
 from skywright.services.image.access import readable
+from skywright.services.image.tables import Image, ImageTag
 
 PAGING = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status"})
 COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {

@@ -6,15 +6,15 @@ from fastapi import Response
 from sqlalchemy.exc import IntegrityError
 
 from skywright.db import after_commit, utcnow
-from skywright.db.image import Image, ImageTag
 from skywright.http import ApiError, BadRequest, Conflict, Context, Forbidden, NotFound, Router
 from skywright.http.router import json_response
-from skywright.jobs.submit import submit
+from skywright.jobs.engine.submit import submit
 from skywright.services.image import attributes, listing, patch, schemas, views
 from skywright.services.image.access import own_image, visible_image
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.imports import METHODS
 from skywright.services.image.store import Store
+from skywright.services.image.tables import Image, ImageTag
 
 router = Router()
 

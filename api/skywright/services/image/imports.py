@@ -5,11 +5,11 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import select
 
-from skywright.db.image import ImageTask
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.services.image import views
 from skywright.services.image.access import own_image, visible_image
 from skywright.services.image.bodies import JsonObject
+from skywright.services.image.tables import ImageTask
 from skywright.services.image.uploads import become_active
 
 router = Router()

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 
 from sqlalchemy import ColumnElement, and_, func, or_, select
 
-from skywright.db.image import Image
 from skywright.http import BadRequest, Context, NotFound
 from skywright.services.image import filters, views
 from skywright.services.image.access import visible_image
+from skywright.services.image.tables import Image
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 1000

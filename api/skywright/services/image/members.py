@@ -5,11 +5,11 @@ from typing import Any
 from sqlalchemy import select
 
 from skywright.db import utcnow
-from skywright.db.image import Image, ImageMember
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router, TooLarge
 from skywright.services.image import schemas, views
 from skywright.services.image.access import membership, own_image, visible_image
 from skywright.services.image.bodies import JsonObject
+from skywright.services.image.tables import Image, ImageMember
 
 router = Router()
 MEMBER_LIMIT = 128

@@ -7,10 +7,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from skywright.db import isoformat
-from skywright.db.image import MetadefItem, MetadefNamespace
 from skywright.http import Conflict, Context, NotFound
 from skywright.services.image import metadef_schemas
 from skywright.services.image.schemas import check
+from skywright.services.image.tables import MetadefItem, MetadefNamespace
 
 
 @dataclass(frozen=True)

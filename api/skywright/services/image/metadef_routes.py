@@ -5,7 +5,6 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from skywright.db import utcnow
-from skywright.db.image import MetadefItem
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.metadef_items import (
@@ -20,6 +19,7 @@ from skywright.services.image.metadef_items import (
     kind_named,
 )
 from skywright.services.image.metadefs import visible_namespace
+from skywright.services.image.tables import MetadefItem
 
 router = Router()
 BASE = "/v2/metadefs/namespaces/{namespace}"

@@ -6,12 +6,12 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import or_, select
 
 from skywright.db import isoformat, utcnow
-from skywright.db.image import MetadefItem, MetadefNamespace
 from skywright.http import Conflict, Context, Forbidden, NotFound, Router
 from skywright.services.image import metadef_schemas
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.metadef_items import KINDS, RESOURCE_TYPES, add_item, item_views
 from skywright.services.image.schemas import check
+from skywright.services.image.tables import MetadefItem, MetadefNamespace
 
 router = Router()
 _namespace = Draft202012Validator(metadef_schemas.NAMESPACE)

@@ -5,11 +5,11 @@ from typing import Annotated, Any, NamedTuple
 
 from fastapi import Depends, Request
 
-from skywright.db.image import Image
 from skywright.http import ApiError, BadRequest, Conflict, Context, Forbidden
 from skywright.services.image import schemas
 from skywright.services.image.attributes import SETTABLE, assign, refuse_read_only
 from skywright.services.image.bodies import parsed
+from skywright.services.image.tables import Image
 
 OPERATIONS = ("add", "replace", "remove")
 V20 = "application/openstack-images-v2.0-json-patch"

@@ -1,6 +1,6 @@
 """The image service's policy rules. Rules on an image are enforced with the image's owner as the project."""
 
-from skywright.http.policy import ADMIN, MEMBER, READER
+from skywright.auth.policy import ADMIN, MEMBER, READER
 
 POLICIES = {
     "image:images:create": MEMBER,

@@ -15,11 +15,11 @@ from starlette.requests import ClientDisconnect
 
 from skywright.auth.signatures import Signatures
 from skywright.cloud import Cloud
-from skywright.db.image import Image
 from skywright.http import BadRequest, Forbidden, NotFound, Router, audit
 from skywright.services.image.replicas import Replicas, digest_of, replica_path
 from skywright.services.image.store import Store
 from skywright.services.image.streams import Body
+from skywright.services.image.tables import Image
 
 log = logging.getLogger(__name__)
 router = Router()

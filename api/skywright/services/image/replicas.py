@@ -16,10 +16,10 @@ from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
 
 from skywright.auth.signatures import Signatures
-from skywright.db.image import Image
 from skywright.errors import Unavailable
 from skywright.services.image.store import Content, Store
 from skywright.services.image.streams import blocks, copy
+from skywright.services.image.tables import Image
 from skywright.settings import Settings
 
 log = logging.getLogger(__name__)

@@ -10,7 +10,6 @@ from starlette.requests import ClientDisconnect
 
 from skywright.cloud import Cloud
 from skywright.db import utcnow
-from skywright.db.image import Image
 from skywright.errors import Unavailable
 from skywright.http import ApiError, BadRequest, Conflict, Router, TooLarge
 from skywright.http.router import request_context
@@ -18,6 +17,7 @@ from skywright.services.image.access import own_image
 from skywright.services.image.replicas import Replicas, digest_of
 from skywright.services.image.store import Content, Store, Upload
 from skywright.services.image.streams import Body, copy
+from skywright.services.image.tables import Image
 
 router = Router()
 

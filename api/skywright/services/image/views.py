@@ -3,7 +3,7 @@
 from typing import Any
 
 from skywright.db import isoformat
-from skywright.db.image import Image, ImageMember, ImageTask
+from skywright.services.image.tables import Image, ImageMember, ImageTask
 
 STORE = "file"
 ATTRIBUTES = (

@@ -6,8 +6,8 @@ from typing import Any
 
 import netaddr
 
-from skywright import ipam
 from skywright.http import BadRequest, Conflict
+from skywright.services.network import ipam
 from skywright.services.network.schemas import Pool
 
 

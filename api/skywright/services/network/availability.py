@@ -6,8 +6,8 @@ from typing import Any
 import netaddr
 from sqlalchemy import func, select
 
-from skywright.db.network import Address, Network, Subnet
 from skywright.http import Context, NotFound, Router
+from skywright.services.network.tables import Address, Network, Subnet
 
 router = Router()
 LARGEST = 2**63 - 1

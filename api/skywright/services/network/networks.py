@@ -8,15 +8,14 @@ from sqlalchemy import delete, or_, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from skywright import ipam
 from skywright.db import utcnow
 from skywright.db.jobs import Host
-from skywright.db.network import Network, NetworkTag, Port, Subnet
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
-from skywright.jobs.submit import submit
-from skywright.services.network import listing, schemas
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router, listing
+from skywright.jobs.engine.submit import submit
+from skywright.services.network import ipam, schemas
 from skywright.services.network.presence import hosts_of
 from skywright.services.network.resource import Resource, standard_columns
+from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
 
 router = Router()
 # The hosts' data network; a tunnel's header takes 50 bytes of it.
@@ -30,6 +29,7 @@ class Networks(Resource[Network]):
     create_schema, update_schema = schemas.NetworkCreate, schemas.NetworkUpdate
     filters = listing.Listing(
         Network,
+        tags=NetworkTag,
         columns={
             **standard_columns(Network),
             "status": Network.status,

@@ -1,6 +1,6 @@
 """The network service's policy rules."""
 
-from skywright.http.policy import ADMIN, ANYONE, MEMBER, READER
+from skywright.auth.policy import ADMIN, ANYONE, MEMBER, READER
 
 KINDS = ("networks", "subnets", "ports", "subnetpools")
 POLICIES = {

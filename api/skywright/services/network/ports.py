@@ -5,13 +5,12 @@ from typing import Any
 
 from sqlalchemy import and_, false, or_, select
 
-from skywright import ipam
-from skywright.db.compute import Server
-from skywright.db.network import Address, Network, Port
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
-from skywright.services.network import listing, schemas
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router, listing
+from skywright.services.compute.internal import has_server
+from skywright.services.network import ipam, schemas
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns
+from skywright.services.network.tables import Address, Network, NetworkTag, Port
 
 router = Router()
 SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")
@@ -41,6 +40,7 @@ class Ports(Resource[Port]):
     create_schema, update_schema = schemas.PortCreate, schemas.PortUpdate
     filters = listing.Listing(
         Port,
+        tags=NetworkTag,
         columns={
             **standard_columns(Port),
             "network_id": Port.network_id,
@@ -148,14 +148,13 @@ def _check_device(context: Context, item: schemas.PortUpdate) -> None:
     """Ports of servers and of the network itself are made by those: a user may not pass one off as such."""
     if item.device_owner.startswith("network:"):
         raise Forbidden("Policy doesn't allow ports with a device_owner of the network to be made.")
-    if item.device_id and context.db.get(Server, item.device_id) is not None:
+    if item.device_id and has_server(context.db, item.device_id, deleted=True):
         raise Conflict("Ports are attached to servers by the compute service.", kind="PortInUse")
 
 
 def _check_unused(context: Context, port: Port) -> None:
     """Refuse to change a port that a server or the DHCP server is using."""
-    server = context.db.get(Server, port.device_id) if port.device_id else None
-    if (server is not None and server.deleted_at is None) or port.device_owner == ipam.DHCP_OWNER:
+    if has_server(context.db, port.device_id) or port.device_owner == ipam.DHCP_OWNER:
         text = f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an "
         raise Conflict(f"{text}attached device {port.device_id}.", kind="PortInUse")
 

@@ -4,7 +4,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.db.jobs import Host
-from skywright.db.network import NetworkHost
+from skywright.services.network.tables import NetworkHost
 
 
 def hosts_of(session: Session, network_id: str) -> set[str]:

@@ -4,10 +4,9 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from skywright import ipam
-from skywright.db.network import NetworkQuota
 from skywright.http import Context, Router
-from skywright.services.network import schemas
+from skywright.services.network import ipam, schemas
+from skywright.services.network.tables import NetworkQuota
 
 router = Router()
 READ, CHANGE = "network:quotas:read", "network:quotas:change"

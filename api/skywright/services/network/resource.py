@@ -8,9 +8,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat, utcnow
-from skywright.db.network import Network, NetworkTag, Port, Subnet, SubnetPool
-from skywright.http import ApiError, BadRequest, Context, Forbidden, NotFound, Router
-from skywright.services.network import listing, schemas
+from skywright.http import ApiError, BadRequest, Context, Forbidden, NotFound, Router, listing
+from skywright.services.network import schemas
+from skywright.services.network.tables import Network, NetworkTag, Port, Subnet, SubnetPool
 
 Row = TypeVar("Row", Network, Subnet, Port, SubnetPool)
 STANDARD = ("id", "project_id", "name", "description", "revision_number", "created_at", "updated_at")

@@ -7,11 +7,10 @@ import netaddr
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from skywright import ipam
-from skywright.db.network import Subnet, SubnetPool
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
-from skywright.services.network import addressing, listing, schemas
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router, listing
+from skywright.services.network import addressing, ipam, schemas
 from skywright.services.network.resource import Resource, standard_columns
+from skywright.services.network.tables import NetworkTag, Subnet, SubnetPool
 
 router = Router()
 SIMPLE = ("name", "description", "default_quota", "is_default")
@@ -24,6 +23,7 @@ class SubnetPools(Resource[SubnetPool]):
     create_schema, update_schema = schemas.SubnetPoolCreate, schemas.SubnetPoolUpdate
     filters = listing.Listing(
         SubnetPool,
+        tags=NetworkTag,
         columns={
             **standard_columns(SubnetPool),
             **{name: getattr(SubnetPool, name) for name in ("ip_version", "shared", "is_default", *LENGTHS)},

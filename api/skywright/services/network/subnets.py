@@ -5,13 +5,12 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from skywright import ipam
-from skywright.db.network import Address, Network, Port, Subnet
-from skywright.http import BadRequest, Conflict, Context, Router
-from skywright.services.network import addressing, listing, schemas
+from skywright.http import BadRequest, Conflict, Context, Router, listing
+from skywright.services.network import addressing, ipam, schemas
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns, touch
 from skywright.services.network.subnetpools import POOLS, cut
+from skywright.services.network.tables import Address, Network, NetworkTag, Port, Subnet
 
 router = Router()
 SIMPLE = ("name", "description", "enable_dhcp", "dns_nameservers")
@@ -23,6 +22,7 @@ class Subnets(Resource[Subnet]):
     create_schema, update_schema = schemas.SubnetCreate, schemas.SubnetUpdate
     filters = listing.Listing(
         Subnet,
+        tags=NetworkTag,
         columns={
             **standard_columns(Subnet),
             "network_id": Subnet.network_id,

@@ -4,7 +4,6 @@ from typing import Any
 
 from sqlalchemy import delete
 
-from skywright.db.network import NetworkTag
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.services.network import schemas
 from skywright.services.network.networks import NETWORKS
@@ -12,6 +11,7 @@ from skywright.services.network.ports import PORTS
 from skywright.services.network.resource import Resource, tags_of, touch
 from skywright.services.network.subnetpools import POOLS
 from skywright.services.network.subnets import SUBNETS
+from skywright.services.network.tables import NetworkTag
 
 router = Router()
 RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS)

@@ -1,0 +1,45 @@
+"""What a request is worth: the user, the scope and the roles of a valid token."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """What a valid token says. Scope: `project_id`, `domain_id` or `system`; none of them: unscoped."""
+
+    user_id: str
+    user_name: str
+    user_domain_id: str
+    audit_id: str
+    issued_at: datetime
+    expires_at: datetime
+    methods: tuple[str, ...] = ("password",)
+    project_id: str | None = None
+    project_domain_id: str | None = None
+    domain_id: str | None = None
+    system: bool = False
+    roles: tuple[str, ...] = ()
+    trust_id: str | None = None
+    application_credential_id: str | None = None
+    # (service type, method, path pattern) that an application credential is limited to; None: no such limit.
+    access_rules: tuple[tuple[str, str, str], ...] | None = None
+    # Whether the token may make further credentials and trusts: those of restricted application credentials may not.
+    unrestricted: bool = True
+
+    @property
+    def is_admin(self) -> bool:
+        return "admin" in self.roles
+
+    def for_policy(self) -> dict[str, Any]:
+        """oslo.policy's credentials."""
+        return {
+            "user_id": self.user_id,
+            "user_domain_id": self.user_domain_id,
+            "project_id": self.project_id,
+            "project_domain_id": self.project_domain_id,
+            "domain_id": self.domain_id,
+            "system_scope": "all" if self.system else None,
+            "roles": list(self.roles),
+        }

@@ -1,0 +1,141 @@
+"""`skywright serve`: the API on all its sockets, and a worker beside it unless the settings want none."""
+
+import contextlib
+import ctypes
+import gc
+import logging
+import multiprocessing
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+
+import uvicorn
+
+from skywright.app import create_app
+from skywright.cli.failure import StepFailed
+from skywright.db.migrate import upgrade
+from skywright.http.access_log import AccessLog
+from skywright.log import configure
+from skywright.services import registry
+from skywright.settings import Settings, load
+from skywright.worker import OWNED
+
+log = logging.getLogger(__name__)
+
+RESTART_SECONDS = 1.0
+STOP_SECONDS = 15.0
+DRAIN_SECONDS = 2
+WEBSOCKET_BYTES = 1 << 20
+M_ARENA_MAX = -8  # of glibc's malloc.h
+
+
+def serve() -> None:
+    """Serve until SIGTERM or SIGINT; StepFailed when a port is taken."""
+    configure()
+    # Python runs one thread at a time: a heap for each of them would only keep more memory than is used.
+    with contextlib.suppress(AttributeError):  # another C library
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
+    settings = load()
+    sockets = listen(settings)
+    _bring_up_to_date(settings)
+    application = AccessLog(create_app(settings))
+    gc.freeze()  # what is imported stays: the collector need not look through it whenever a long list is made
+    server = uvicorn.Server(
+        uvicorn.Config(
+            application,
+            log_config=None,
+            access_log=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+            # Consoles, the only WebSockets: what a screen sends is compressed, what a browser sends is small.
+            ws_per_message_deflate=False,
+            ws_max_size=WEBSOCKET_BYTES,
+        )
+    )
+    with _worker() if settings.worker else contextlib.nullcontext():
+        server.run(sockets=sockets)
+
+
+@contextlib.contextmanager
+def _worker() -> Iterator[None]:
+    """A worker meanwhile."""
+    worker = Supervisor()
+    worker.start()
+    try:
+        yield
+    finally:
+        worker.stop()
+
+
+def _bring_up_to_date(settings: Settings) -> None:
+    """Migrate the database in a process of its own: what that takes is large, and used once."""
+    process = multiprocessing.get_context("fork").Process(target=upgrade, args=[settings.database_url])
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise StepFailed("The database cannot be brought up to date.", "Its error is above, or in the log.")
+
+
+def listen(settings: Settings) -> list[socket.socket]:
+    """Sockets on all addresses: for the one port, and for those that OpenStack's services have by custom."""
+    classic = [service.port for service in registry.services() if service.port] if settings.classic_ports else []
+    sockets = []
+    for address in settings.listen_addresses:
+        for port in (settings.port, *classic):
+            family = socket.AF_INET6 if ":" in address else socket.AF_INET
+            try:
+                sockets.append(socket.create_server((address, port), family=family, backlog=2048))
+                # Inherited by connections. Without it an answer in two segments waits 40 ms for the client's ACK.
+                sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            except OSError as error:
+                raise StepFailed(
+                    f"The API cannot listen on {address} port {port}: {error.strerror}",
+                    "Set SKYWRIGHT_LISTEN or SKYWRIGHT_PORT, or SKYWRIGHT_CLASSIC_PORTS=false.",
+                ) from error
+    return sockets
+
+
+class Supervisor:
+    """Keeps one worker process running."""
+
+    def __init__(self) -> None:
+        self._stopping = threading.Event()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
+
+    def start(self) -> None:
+        self._process = self._spawn()
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End the worker, gently first."""
+        self._stopping.set()
+        if self._process is not None:
+            self._process.terminate()
+            try:
+                self._process.wait(STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+        self._thread.join()
+
+    def _supervise(self) -> None:
+        while self._process is not None:
+            code = self._process.wait()
+            if self._stopping.is_set():
+                return
+            log.error("the worker ended with %d; starting another one", code)
+            time.sleep(RESTART_SECONDS)
+            if not self._stopping.is_set():
+                self._process = self._spawn()
+
+    @staticmethod
+    def _spawn() -> subprocess.Popen[bytes]:
+        # It stops when this pipe closes, however we end.
+        return subprocess.Popen(
+            [sys.executable, "-m", "skywright.worker", OWNED],
+            stdin=subprocess.PIPE,
+            env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # as for us
+        )

@@ -1,0 +1,165 @@
+"""Overclouds on a terminal: how their services fare, and what a deployment would change."""
+
+import json as jsonlib
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from skywright.cli.cloud.steps import StepFailed
+from skywright.cli.jobs.show import Api
+from skywright.cli.overcloud.overcloud_board import TASK_START, failures
+from skywright.jobs.engine.settle import UNFINISHED
+
+LOOK_SECONDS = 120
+PREFLIGHT = ("Look at the hosts before anything changes", "Judge all hosts together")
+LABELS = {"galera": "database cluster", "rabbitmq": "broker cluster", "haproxy": "balanced servers", "api": "API"}
+COLORS = {"deployed": "green", "failed": "red"}
+
+
+def show_all(console: Console) -> None:
+    """A table of the overclouds."""
+    table = Table("Overcloud", "State", "Address", "Hosts", "Deployed", "Problems")
+    for cloud in Api().request("GET", "/overclouds")["overclouds"]:
+        plan, problems = cloud["plan"], cloud["problems"]
+        color = COLORS.get(cloud["state"], "yellow")
+        table.add_row(
+            cloud["name"],
+            f"[{color}]{cloud['state']}[/]",
+            plan["virtual_address"].partition("/")[0],
+            str(len(plan["hosts"])),
+            (cloud["deployed_at"] or "never")[:16].replace("T", " "),
+            "never looked" if problems is None else str(len(problems)),
+        )
+    console.print(table)
+
+
+def status(console: Console, name: str, *, json: bool) -> int:
+    """Look at all services now, and show what was seen."""
+    api = Api()
+    path = f"/overclouds/{quote(name, safe='')}"
+    job = api.request("POST", f"{path}/status")["job"]
+    limit = time.monotonic() + LOOK_SECONDS
+    while job["state"] in UNFINISHED:
+        if time.monotonic() > limit:
+            raise StepFailed("Nobody has looked yet", f"Does a worker run? See `skywright jobs show {job['id']}`.")
+        time.sleep(0.2)
+        job = api.request("GET", f"/jobs/{job['id']}")["job"]
+    cloud = api.request("GET", path)["overcloud"]
+    if cloud["observed_at"] is None or cloud["observed_at"] < job["created_at"]:
+        raise StepFailed(f"Nothing was seen: {job['error']}", f"See `skywright jobs show {job['id']}`.")
+    if json:
+        shown = {key: cloud[key] for key in ("name", "state", "observed_at", "report", "problems")}
+        console.print_json(jsonlib.dumps(shown))
+    else:
+        _show(console, cloud)
+    return 2 if cloud["problems"] else 0
+
+
+def _show(console: Console, cloud: dict[str, Any]) -> None:
+    report: dict[str, Any] = cloud["report"]
+    table = Table("Service", *report, title=f"{cloud['name']} ({cloud['state']}), {cloud['observed_at'][:19]}")
+    rows: dict[str, dict[str, str]] = {}
+    for host, said in report.items():
+        for service, text in _cells(said):
+            rows.setdefault(service, {})[host] = text
+    for service, cells in rows.items():
+        table.add_row(service, *(cells.get(host, "") for host in report))
+    console.print(table)
+    for problem in cloud["problems"]:
+        console.print(f"[red]✗[/] {escape(problem)}", soft_wrap=True, highlight=False)
+    if not cloud["problems"]:
+        console.print("[green]✓[/] all is well")
+
+
+def _cells(said: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    """(service, state) of one host."""
+    if said is None:
+        yield "host", "[red]silent[/]"
+        return
+    yield "host", "[green]answers[/]"
+    for unit, now in _part(said, "units").items():
+        yield unit.partition(".")[0], _painted(now["state"], well=now["state"] == "active")
+    parts = {"galera": _galera, "rabbitmq": _rabbitmq, "haproxy": _haproxy, "api": _api}
+    for part, text in parts.items():
+        if part in said:
+            yield f"  {LABELS[part]}", "[red]silent[/]" if "error" in said[part] else text(said[part])
+    if "virtual_address" in said:
+        yield "virtual address", "[green]here[/]" if said["virtual_address"] is True else ""
+    days = [day for day in _part(said, "certificates").values() if day is not None]
+    if days:
+        yield "certificates", _painted(f"{min(days)} days", well=min(days) >= 14)
+
+
+def _part(said: Mapping[str, Any], name: str) -> dict[str, Any]:
+    part = said.get(name) or {}
+    return {} if isinstance(part.get("error"), str) else part
+
+
+def _galera(said: dict[str, Any]) -> str:
+    return _painted(f"{said['state']} of {said['size']}", well=said["ready"] and said["cluster"] == "Primary")
+
+
+def _rabbitmq(said: dict[str, Any]) -> str:
+    well = len(said["running"]) == len(said["known"]) and not said["alarms"] and not said["partitions"]
+    return _painted(f"{len(said['running'])} of {len(said['known'])}", well=well)
+
+
+def _haproxy(said: dict[str, Any]) -> str:
+    up = sum(row["status"].startswith(("UP", "no check")) for row in said["servers"])
+    return _painted(f"{up} of {len(said['servers'])} up", well=up == len(said["servers"]))
+
+
+def _api(said: dict[str, Any]) -> str:
+    return _painted("ready" if said["ready"] else said["detail"], well=said["ready"])
+
+
+def _painted(text: str, *, well: bool) -> str:
+    return f"[{'green' if well else 'red'}]{escape(text)}[/]"
+
+
+def show_changes(console: Console, job: dict[str, Any]) -> int:
+    """What a planned deployment would change, by stage and task; the exit code for that."""
+    stages = _stages(job["events"])
+    stuck = [stage for stage, found in stages.items() if found["failures"]]
+    if any(stage in PREFLIGHT for stage in stuck) or not stages:
+        console.print(f"[red]It cannot be deployed like that:[/] {escape(str(job['error']))}", soft_wrap=True)
+        return 1
+    changes = 0
+    for stage, found in stages.items():
+        if not (found["tasks"] or found["failures"]):
+            continue
+        console.print(f"[bold]{escape(stage)}[/]")
+        for task, hosts in found["tasks"].items():
+            changes += 1
+            text = f"  [yellow]~[/] {escape(task)} [dim]({escape(', '.join(sorted(set(hosts))))})[/]"
+            console.print(text, soft_wrap=True, highlight=False)
+        for host, text in found["failures"]:
+            told = f"  [magenta]?[/] {escape(host)}: what follows cannot be foretold: {escape(text)}"
+            console.print(told, soft_wrap=True, highlight=False)
+    for item in job["results"]:
+        if item.get("status") not in (None, "done"):
+            console.print(f"[yellow]![/] {escape(item['id'])}: {escape(item['status'])}", soft_wrap=True)
+    if not changes and not stuck:
+        console.print("[green]Nothing would change.[/]")
+    return 2 if changes or stuck else 0
+
+
+def _stages(events: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    """{stage: {tasks: {task: hosts that it would change}, failures: [(host, why)]}}, in order."""
+    stages: dict[str, dict[str, Any]] = {}
+    stage: dict[str, Any] | None = None
+    for event in events:
+        if event["kind"] == TASK_START:
+            stage = stages.setdefault(event.get("play") or "", {"tasks": {}, "failures": []})
+        elif stage is None or not event.get("host"):
+            continue
+        elif event["kind"] == "runner_on_ok" and event.get("changed"):
+            stage["tasks"].setdefault(event["task"], []).append(event["host"])
+        elif event["kind"] in ("runner_on_failed", "runner_on_unreachable") and not event.get("ignored"):
+            stage["failures"].append((event["host"], f"{event['task']}: {'; '.join(failures(event))}"))
+    return stages

@@ -1,0 +1,5 @@
+"""The tables that do not belong to one service; `skywright.services.registry` knows the others."""
+
+from skywright.db import changes, identity, jobs, operations, overcloud, revision, schedules, webhooks, write_lock
+
+__all__ = ["changes", "identity", "jobs", "operations", "overcloud", "revision", "schedules", "webhooks", "write_lock"]

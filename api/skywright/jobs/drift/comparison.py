@@ -1,0 +1,183 @@
+"""Drift: how hosts differ from the records, found out by two runs over all of them that change nothing.
+
+The records are read, then the hosts, then the records again. Only what did not move meanwhile is told: no job was at
+work on it, and the records say the same as before.
+"""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.core import Core, Item
+from skywright.db.jobs import Host
+from skywright.jobs.drift.desired import read_desired
+from skywright.jobs.drift.findings import findings
+from skywright.jobs.drift.leftovers import leftovers
+from skywright.jobs.drift.model import (
+    DRIFTED,
+    LOST,
+    UNKNOWN,
+    Desired,
+    Finding,
+    Findings,
+    Index,
+    Leftover,
+    Resource,
+    Scope,
+)
+from skywright.jobs.engine import activity
+from skywright.jobs.engine.activity import Key, Moment, Touched
+from skywright.jobs.engine.results import Results
+from skywright.jobs.kinds import ResourceKind, resource_kinds
+from skywright.jobs.runs.draft import Draft
+from skywright.jobs.runs.planner import Planner
+
+LIMIT_SECONDS = 900.0  # a thousand servers take some ten seconds
+MOVED = "it changed while the hosts were looked at"
+
+
+class LookFailed(Exception):
+    """Ansible came to no end."""
+
+
+@dataclass(frozen=True)
+class Look:
+    """What the records said at a moment, and what hosts said after it."""
+
+    scope: Scope
+    since: Moment
+    wanted: Desired
+    contents: dict[str, dict[str, Any]]
+    findings: Findings
+
+
+@dataclass
+class Drift:
+    """How hosts differ."""
+
+    scope: Scope
+    wanted: Desired
+    found: list[Finding] = field(default_factory=list)
+    leftovers: list[Leftover] = field(default_factory=list)
+    left_out: dict[Key, str] = field(default_factory=dict)
+    not_checked: dict[str, str] = field(default_factory=dict)
+    accepted: set[Key] = field(default_factory=set)
+    resources: dict[Key, Resource] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """`drift`; `incomplete`, if none was found but not all was looked at; or `clean`."""
+        states = {finding.state for finding in self.found}
+        if self.leftovers or states & {DRIFTED, LOST}:
+            return "drift"
+        return "incomplete" if self.not_checked or UNKNOWN in states else "clean"
+
+
+def look(core: Core, planner: Planner, scope: Scope) -> Look:
+    """Ask the hosts in *scope*, by dry runs of *planner*."""
+    with core.database.read() as session:
+        since, wanted = activity.now(session), read_desired(session, core, scope)
+    listing = {name: {"contents": list[Item]()} for name, _, _ in wanted.hosts}
+    listed = _run(planner, "host", listing, wanted)
+    contents = {name: _of_host(listed, name) for name in listing}
+    answering = {name: items for name, items in wanted.items.items() if contents[name]}
+    checked = _run(planner, "items", answering, wanted)
+    found = findings(resource_kinds(core).values(), wanted, checked, contents)
+    for name, info in contents.items():
+        reason = _unread(listed, name, info)
+        if reason:
+            found.silent[name] = reason
+    return Look(scope, since, wanted, contents, found)
+
+
+def _run(planner: Planner, playbook: str, items: dict[str, dict[str, list[Item]]], wanted: Desired) -> Results:
+    hosts = [host for host in wanted.hosts if host[0] in items]
+    if not hosts:
+        return Results()
+    results = planner.run(Draft(playbook, [], items, hosts), LIMIT_SECONDS)
+    if results.broken:
+        raise LookFailed(results.broken)
+    return results
+
+
+def _of_host(listed: Results, name: str) -> dict[str, Any]:
+    found = listed.outcome([(name, name)]).results
+    return found[0] if found else {}
+
+
+def _unread(listed: Results, name: str, info: dict[str, Any]) -> str | None:
+    """Why it is not known what a host has, if it is not."""
+    if not info:
+        return listed.outcome([(name, name)]).error
+    missing = info.get("domains") is None or info.get("contents") is None
+    return "; ".join(info.get("errors") or ["it did not say what it has"]) if missing else None
+
+
+def compare(session: Session, core: Core, seen: Look) -> Drift:
+    """What of *seen* is still true of the records of *session*."""
+    kinds = resource_kinds(core)
+    again, moved = read_desired(session, core, seen.scope), activity.touched(session, core, seen.since)
+    drift = Drift(seen.scope, seen.wanted, resources={**seen.wanted.resources, **again.resources})
+    drift.not_checked = {**seen.wanted.closed, **seen.findings.silent}
+    drift.left_out = dict(seen.wanted.left_out)
+    comparison = _Comparison(kinds, moved, seen.wanted, seen.wanted.index(), again.index())
+    for finding in seen.findings.found:
+        if not _in_scope(kinds, drift, finding):
+            continue
+        if comparison.has_moved(finding):
+            drift.left_out.setdefault(finding.key, MOVED)
+        else:
+            drift.found.append(finding)
+    drift.accepted = seen.findings.accepted - moved.resources
+    if seen.scope.project_id is None:
+        twins = _twins(session, seen.contents)
+        drift.not_checked |= {name: f"it is the same machine as {other}" for name, other in twins.items()}
+        contents = {name: info for name, info in seen.contents.items() if name not in twins}
+        drift.leftovers = leftovers(kinds.values(), session, contents, moved)
+    return drift
+
+
+def _twins(session: Session, contents: dict[str, dict[str, Any]]) -> dict[str, str]:
+    """Hosts of which another one, by its boot, is the same machine: what is one's would be taken for a leftover."""
+    real = [host for host in session.scalars(select(Host).order_by(Host.name)) if not host.is_null]
+    boots = {host.name: (host.info or {}).get("boot") for host in real}
+    boots |= {name: info.get("boot") for name, info in contents.items()}
+    return {
+        name: other
+        for name in contents
+        for other, boot in boots.items()
+        if other != name and boot is not None and boot == boots[name]
+    }
+
+
+def _in_scope(kinds: dict[str, ResourceKind], drift: Drift, finding: Finding) -> bool:
+    """Whether what differs is in scope: a project's server may be in another's network."""
+    wanted = drift.scope.project_id
+    owner = drift.resources[finding.key].project_id
+    return wanted is None or owner == wanted or kinds[finding.key[0]].shared
+
+
+@dataclass(frozen=True)
+class _Comparison:
+    """The records before and after the hosts were asked."""
+
+    kinds: dict[str, ResourceKind]
+    moved: Touched
+    wanted: Desired
+    before: Index
+    after: Index
+
+    def has_moved(self, finding: Finding) -> bool:
+        """Whether a job worked on what differs, or the records say another thing of it than before."""
+        key, carrier = finding.key, finding.carrier
+        if key in self.moved.resources or key[1] in self.moved.items or carrier in self.moved.resources:
+            return True
+        kind = self.kinds[(carrier or key)[0]]
+        where = (finding.host, kind.item_kind, (carrier or key)[1])
+        old, new = self.before.get(where), self.after.get(where)
+        if carrier is None:
+            return (old and kind.own(old)) != (new and kind.own(new))
+        ids = {part for part, owner in self.wanted.owners.items() if owner == key}
+        return (kind.parts(old, ids) if old else []) != (kind.parts(new, ids) if new else [])

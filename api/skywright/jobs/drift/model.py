@@ -1,0 +1,173 @@
+"""What a comparison of hosts with the records is made of: the desired state, findings, leftovers."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy.orm import Session
+
+from skywright.core import Core, Item
+from skywright.db.jobs import Host, Job
+from skywright.jobs.engine.activity import Key, Touched
+
+DRIFTED, LOST, UNKNOWN = "drifted", "lost", "unknown"
+
+Index = dict[tuple[str, str, str], Item]
+RANDOM = 4  # the version of the UUIDs that the API gives
+
+
+@dataclass(frozen=True)
+class Scope:
+    """What is compared: everything, or one host, or one project's resources."""
+
+    host: str | None = None
+    project_id: str | None = None
+
+
+@dataclass(frozen=True)
+class Resource:
+    """The name and the project of a resource."""
+
+    name: str
+    project_id: str | None
+
+
+@dataclass(frozen=True)
+class Use:
+    """*owner* needs the resource *id* of another kind on *host*; one that is not *active* needs it later."""
+
+    owner: Key
+    kind: str
+    id: str
+    host: str
+    active: bool = True
+
+
+@dataclass
+class Desired:
+    """What hosts shall have. `closed`: hosts that cannot be compared; `left_out`: resources that are not compared.
+
+    `owners`: the resources that parts of other resources' items belong to, by what the item calls the part.
+    """
+
+    hosts: list[tuple[str, list[str], dict[str, Any]]] = field(default_factory=list)
+    closed: dict[str, str] = field(default_factory=dict)
+    items: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
+    resources: dict[Key, Resource] = field(default_factory=dict)
+    left_out: dict[Key, str] = field(default_factory=dict)
+    owners: dict[str, Key] = field(default_factory=dict)
+
+    def add(self, host: str, item_kind: str, item: Item) -> None:
+        self.items.setdefault(host, {}).setdefault(item_kind, []).append(item)
+
+    def entries(self) -> Iterator[tuple[str, str, Item]]:
+        """All items, as (host, item kind, item)."""
+        for host, kinds in self.items.items():
+            for item_kind, items in kinds.items():
+                for item in items:
+                    yield host, item_kind, item
+
+    def index(self) -> Index:
+        """All items, by host, item kind and id."""
+        return {(host, item_kind, item["id"]): item for host, item_kind, item in self.entries()}
+
+
+@dataclass
+class Reading:
+    """The records while the desired state is read from them, one kind of resource after another.
+
+    `hosts` are all that can be compared, `compared` those of them in scope that answer; `busy` are the resources with
+    an unfinished job.
+    """
+
+    session: Session
+    core: Core
+    scope: Scope
+    hosts: dict[str, Host]
+    compared: dict[str, Host]
+    busy: dict[Key, Job]
+    desired: Desired
+    uses: list[Use] = field(default_factory=list)
+
+    def includes(self, key: Key, name: str | None, project_id: str | None, reason: str | None = None) -> bool:
+        """Record a resource; False if it is left out, for *reason* or because a job works on it."""
+        self.desired.resources[key] = Resource(name or "", project_id)
+        job = self.busy.get(key)
+        if job is not None:
+            reason = f"{job.playbook} {job.action} is not finished (job {job.id})"
+        if reason is not None:
+            self.desired.left_out[key] = reason
+        return reason is None
+
+    def used(self, kind: str) -> list[Use]:
+        """What the kinds that were read before need of *kind*."""
+        return [use for use in self.uses if use.kind == kind]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One difference of a resource on a host. `carrier`: the resource whose item the difference was found in, if it
+    is another one: a network's item carries the ports of servers.
+    """
+
+    key: Key
+    host: str
+    module: str
+    text: str
+    state: str = DRIFTED
+    action: str | None = None
+    diff: dict[str, Any] | None = None
+    carrier: Key | None = None
+
+
+@dataclass
+class Findings:
+    """All differences. `contents`: what host_info said of each host; `silent`: hosts that said nothing, with the
+    reason; `accepted`: resources whose users did themselves what differs, as a guest that shut itself down.
+    """
+
+    contents: Mapping[str, dict[str, Any]]
+    found: list[Finding] = field(default_factory=list)
+    silent: dict[str, str] = field(default_factory=dict)
+    accepted: set[Key] = field(default_factory=set)
+
+
+@dataclass
+class Leftover:
+    """What carries the cloud's marks on a host and is in no record: a resource of *kind*, or parts of one that belongs
+    there. `parts`: the ids of those, by what they are; `locks`: resources that no other job may work on meanwhile.
+    """
+
+    host: str
+    kind: str
+    id: str
+    texts: list[str] = field(default_factory=list)
+    data: bool = False  # whether it may hold what users stored
+    parts: dict[str, set[str]] = field(default_factory=dict)
+    locks: set[Key] = field(default_factory=set)
+
+    @property
+    def key(self) -> Key:
+        return self.kind, self.id
+
+
+@dataclass(frozen=True)
+class Records:
+    """The records that a host's contents are held against, and what jobs worked on since the hosts were asked."""
+
+    session: Session
+    moved: Touched
+
+    def settled(self, kind: str, identifier: str) -> bool:
+        """Whether the id is one that the API gives, and no job worked on it."""
+        moving = (kind, identifier) in self.moved.resources or identifier in self.moved.items
+        return is_random(identifier) and not moving
+
+
+def is_random(identifier: str) -> bool:
+    """Whether an id is of the kind that the API gives."""
+    try:
+        return UUID(identifier).version == RANDOM
+    except ValueError:
+        return False

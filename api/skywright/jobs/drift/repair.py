@@ -1,0 +1,41 @@
+"""Converging: the jobs that repair what drifted, one a resource, so that each resource's history tells of it.
+
+They are rendered from the records when they run: nothing is ever repaired to an older state.
+"""
+
+from skywright.db.jobs import Job
+from skywright.jobs.drift.comparison import Drift
+from skywright.jobs.drift.model import DRIFTED, LOST, Leftover
+from skywright.jobs.engine.activity import Key
+from skywright.jobs.engine.submit import Request, submit
+from skywright.jobs.kinds import CONVERGE, resource_kinds
+
+
+def repair(request: Request, drift: Drift, *, recreate_disks: bool, tidy: bool) -> list[Job]:
+    """Queue what makes hosts as the records say; in the transaction in which *drift* was compared.
+
+    A resource whose data is lost is left alone, unless it may be made anew, empty of what its user stored.
+    """
+    kinds = resource_kinds(request.core)
+    lost = {finding.key for finding in drift.found if finding.state == LOST}
+    hosts: dict[Key, set[str]] = {}
+    for finding in drift.found:
+        anew = recreate_disks and finding.key in lost and kinds[finding.key[0]].replaceable
+        if (finding.state == DRIFTED and finding.key not in lost) or anew:
+            hosts.setdefault(finding.key, set()).add(finding.host)
+    for kind, identifier in drift.accepted:
+        kinds[kind].accept(request.db, identifier)
+    jobs = []
+    for key, names in hosts.items():
+        arguments = kinds[key[0]].converge_arguments(key, sorted(names), anew=key in lost)
+        jobs.append(submit(request, key[0], CONVERGE, [key], arguments))
+    if tidy:
+        # What is used by others goes last, as the kinds are ordered.
+        order = list(kinds)
+        jobs += [_tidy(request, one) for one in sorted(drift.leftovers, key=lambda one: order.index(one.kind))]
+    return jobs
+
+
+def _tidy(request: Request, one: Leftover) -> Job:
+    action, arguments = resource_kinds(request.core)[one.kind].tidy(one)
+    return submit(request, one.kind, action, [one.key, *sorted(one.locks)], arguments)

@@ -1,0 +1,66 @@
+"""What jobs are at work on, now and since a moment: there, what hosts showed says nothing about what they have."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
+
+from skywright.core import Core
+from skywright.db.base import utcnow
+from skywright.db.jobs import Job, JobResource
+from skywright.jobs.engine.settle import UNFINISHED
+
+Key = tuple[str, str]  # a resource's type and id
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in the history of jobs: the clocks of several machines alone would not tell it."""
+
+    at: datetime
+    last: int
+    unfinished: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Touched:
+    """What jobs worked on: resources, and items that decided about jobs, on whichever host."""
+
+    resources: frozenset[Key]
+    items: frozenset[str]
+
+
+def unfinished(session: Session, core: Core) -> dict[Key, Job]:
+    """The resources that have an unfinished job, with the first of these."""
+    query = (
+        select(JobResource, Job)
+        .join(Job, Job.sequence == JobResource.job_sequence)
+        .where(Job.state.in_(UNFINISHED), Job.playbook.not_in(core.reading))
+        .order_by(Job.sequence.desc())
+    )
+    return {(resource.resource_type, resource.resource_id): job for resource, job in session.execute(query)}
+
+
+def now(session: Session) -> Moment:
+    """The moment of *session*'s transaction."""
+    last = session.scalar(select(func.max(Job.sequence))) or 0
+    return Moment(utcnow(), last, frozenset(session.scalars(select(Job.sequence).where(Job.state.in_(UNFINISHED)))))
+
+
+def touched(session: Session, core: Core, since: Moment) -> Touched:
+    """What any job worked on that was unfinished at some time since then."""
+    query = select(Job).where(
+        Job.playbook.not_in(core.reading),
+        or_(
+            Job.finished_at.is_(None),
+            Job.finished_at >= since.at,
+            Job.sequence > since.last,
+            Job.sequence.in_(since.unfinished),
+        ),
+    )
+    jobs = session.scalars(query).all()
+    return Touched(
+        frozenset((row.resource_type, row.resource_id) for job in jobs for row in job.resources),
+        frozenset(item for job in jobs for _host, item in job.items),
+    )

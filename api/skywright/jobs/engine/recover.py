@@ -1,0 +1,51 @@
+"""Jobs whose worker is gone go back to the queue, once it is sure that nothing of their run lives."""
+
+import logging
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.core import Core
+from skywright.db.base import utcnow
+from skywright.db.jobs import Job, Run
+from skywright.jobs.engine.leases import Watch
+from skywright.jobs.engine.settle import requeue
+from skywright.jobs.runs import rundir
+
+log = logging.getLogger(__name__)
+
+
+def orphaned_runs(session: Session, core: Core, watch: Watch) -> dict[str, str]:
+    """Runs with running jobs but without a worker, by the reason to think so.
+
+    Of a run whose directory is here, the processes tell; of any other one, only its lease.
+    """
+    runs = core.settings.run_dir
+    query = select(Job.run_id, Job.lease_until).where(Job.state == "running", Job.run_id.is_not(None))
+    leases = {run_id: lease_until for run_id, lease_until in session.execute(query) if run_id is not None}
+    here = {run_id for run_id in leases if (runs / run_id).exists()}
+    orphans = {run_id: "The worker died" for run_id in here if rundir.abandoned(runs, run_id)}
+    expired = watch.expired({run_id: leases[run_id] for run_id in leases.keys() - here})
+    return orphans | dict.fromkeys(expired, "The worker was not heard of any more")
+
+
+def recover(core: Core, watch: Watch) -> int:
+    """Queue the jobs of orphaned runs again; how many."""
+    with core.database.read() as session:
+        orphans = orphaned_runs(session, core, watch)
+    if not orphans:
+        return 0
+    # Before the jobs are anybody's again: should this worker die now, the next one begins here.
+    for run_id in orphans:
+        rundir.empty(core.settings.run_dir, run_id)
+    with core.database.write() as session:
+        # A worker that was not heard of may have been heard of since.
+        orphans = {run_id: why for run_id, why in orphaned_runs(session, core, watch).items() if run_id in orphans}
+        jobs = session.scalars(select(Job).where(Job.run_id.in_(orphans), Job.state == "running")).all()
+        for job in jobs:
+            requeue(session, core, job, orphans[job.run_id or ""])
+        for run in session.scalars(select(Run).where(Run.id.in_(orphans), Run.state == "running")):
+            run.state, run.finished_at = "error", utcnow()
+    for run_id in orphans:
+        rundir.remove(core.settings.run_dir, run_id)
+    return len(jobs)

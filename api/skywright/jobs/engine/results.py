@@ -1,0 +1,154 @@
+"""What came of a run, per host and item: events, exit code and missing answers reconciled."""
+
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from skywright.core import Outcome
+
+SHOWN_TEXT = 2000
+# The events that tell a task's end on a host, and the statistics that count them at the run's end.
+ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
+COUNTS = ("ok", "failures", "dark")
+
+
+class Results:
+    """Collects a run's events; then says how each item fared."""
+
+    def __init__(self) -> None:
+        self.rc: int | None = None
+        self.canceled = False
+        self.timed_out = False
+        self.starved = False  # at its end the disk that it wrote to was full
+        self._items: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+        self._unreachable: dict[str, str] = {}
+        self._fatal: dict[str, str] = {}  # what ended a host's part of the run early
+        self._stats: dict[str, Any] | None = None
+        self._told: Counter[str] = Counter()  # how many tasks told us how they ended on each host
+        self._text: deque[str] = deque(maxlen=20)
+
+    def add(self, event: dict[str, Any]) -> None:
+        """Take in one event of ansible-runner's."""
+        kind, data = event.get("event", ""), event.get("event_data") or {}
+        host, result = data.get("host", ""), data.get("res") or {}
+        self._told[host] += kind in ENDS
+        if kind in ("runner_on_ok", "runner_on_failed"):
+            items = list(item_results(data, host, result))
+            for item in items:
+                self._items[host, item["id"]].append(item)
+            if kind == "runner_on_failed" and not items and not data.get("ignore_errors"):
+                self._fatal[host] = f"{data.get('task')}: {_message(result)}"
+        elif kind == "runner_on_unreachable":
+            self._unreachable[host] = _message(result)
+        elif kind == "playbook_on_stats":
+            self._stats = data
+        elif kind in ("verbose", "error", "warning") and event.get("stdout"):
+            self._text.append(event["stdout"])
+
+    @property
+    def lost(self) -> bool:
+        """The run was killed by something outside of it: running it again may help."""
+        if self.canceled or self.timed_out:
+            return False
+        return self.rc is None or self.rc < 0 or (self.starved and self.rc != 0 and self._stats is None)
+
+    @property
+    def broken(self) -> str | None:
+        """Why the run as a whole came to no end, or None if it did."""
+        if self.timed_out:
+            return "The run took too long and was ended"
+        if self.canceled:
+            return "The run was canceled"
+        if self.lost:
+            return "The worker's disk was full" if self.starved else "The run was killed"
+        if self.rc != 0 and self._stats is None:
+            return f"Ansible ended with {self.rc}: {' '.join(self._text)[-SHOWN_TEXT:] or 'no output'}"
+        return None
+
+    @property
+    def state(self) -> str:
+        """The state of the run."""
+        if self.canceled:
+            return "canceled"
+        if self.broken:
+            return "error"
+        return "successful" if self.rc == 0 else "failed"
+
+    @property
+    def unreachable(self) -> dict[str, str]:
+        """The hosts that did not answer, or not to the end, and why."""
+        return self._unreachable
+
+    @property
+    def answered(self) -> set[str]:
+        """The hosts where a module of ours said something."""
+        return {host for host, _ in self._items}
+
+    def silent(self, depends: Iterable[tuple[str, str]]) -> set[str]:
+        """The unreachable hosts among *depends*, if they are all that went wrong."""
+        failed = {key for key in depends if self._error(key)}
+        hosts = {host for host, _ in failed}
+        spoken = any(result.get("error") for key in failed for result in self._items.get(key, ()))
+        return hosts if hosts <= self._unreachable.keys() and not spoken and not self.broken else set()
+
+    def unsure(self, depends: Iterable[tuple[str, str]]) -> bool:
+        """Whether nothing went wrong with *depends* but that events got lost, so that nobody knows."""
+        failed = [key for key in depends if self._error(key)]
+        return bool(failed) and all(self._unheard(*key) for key in failed)
+
+    def _unheard(self, host: str, item: str) -> bool:
+        if self.broken or self._items.get((host, item)) or host in self._unreachable or host in self._fatal:
+            return False
+        if self._stats is None:
+            return True
+        return bool(self._told[host] < sum(self._stats.get(name, {}).get(host, 0) for name in COUNTS))
+
+    def outcome(self, depends: Iterable[tuple[str, str]]) -> Outcome:
+        """The outcome of a job that depends on the items *depends* [(host, item id)]."""
+        wanted = sorted(depends)
+        results = [result for key in wanted for result in self._items.get(key, ())]
+        errors = [error for key in wanted if (error := self._error(key))]
+        error = "; ".join(dict.fromkeys(errors)) or None
+        return Outcome(ok=not errors, error=error, results=results, silent=bool(self.silent(wanted)))
+
+    def _error(self, key: tuple[str, str]) -> str | None:
+        host, item = key
+        results = self._items.get(key, ())
+        for result in results:
+            if result.get("error"):
+                return f"{host}: {result['error']}"
+        if host in self._unreachable:
+            return f"{host} is unreachable: {self._unreachable[host]}"
+        if self.broken:
+            return self.broken
+        if host in self._fatal:
+            return f"{host}: {self._fatal[host]}"
+        if not results:
+            return f"{host} said nothing about {item}"
+        return None
+
+
+def item_results(data: dict[str, Any], host: str, result: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The per-item results in the result of one task on one host, looped tasks included."""
+    module = (data.get("resolved_action") or data.get("task_action") or "").rsplit(".", 1)[-1]
+    if module == "fail" and isinstance(result.get("msg"), dict):  # {id: error}, a playbook's last word
+        for item, error in result["msg"].items():
+            yield {"host": host, "module": module, "id": item, "changed": False, "error": str(error)}
+    if isinstance(result.get("host"), dict):  # host_info: the host itself is the item
+        yield {"host": host, "module": module, "id": host, "changed": False, **result["host"]}
+    yield from _listed(result.get("results"), host, module)
+
+
+def _listed(results: Any, host: str, module: str) -> Iterator[dict[str, Any]]:
+    for entry in results if isinstance(results, list) else ():
+        if not isinstance(entry, dict):
+            continue
+        if "id" in entry:
+            yield {**entry, "host": host, "module": module}
+        else:
+            yield from _listed(entry.get("results"), host, module)
+
+
+def _message(result: dict[str, Any]) -> str:
+    text = result.get("msg") or result.get("module_stderr") or result.get("stderr") or "no reason was given"
+    return str(text).strip()[:SHOWN_TEXT]

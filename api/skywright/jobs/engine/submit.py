@@ -1,0 +1,62 @@
+"""Queueing jobs: in the transaction that changes the resource, so that neither exists without the other."""
+
+from collections.abc import Iterable
+from typing import Any, Protocol
+
+from sqlalchemy.orm import Session
+
+from skywright.auth.credentials import Credentials
+from skywright.core import Core
+from skywright.db import after_commit
+from skywright.db.jobs import Job, JobResource
+from skywright.queue.local import Queue
+
+QUEUED = "queued_jobs"  # in a session's info: the jobs that its transaction queues, for the audit trail
+
+
+class Request(Protocol):
+    """A user's request: its transaction, and who makes it."""
+
+    @property
+    def db(self) -> Session: ...
+    @property
+    def core(self) -> Core: ...
+    @property
+    def who(self) -> Credentials: ...
+    @property
+    def request_id(self) -> str: ...
+
+
+def submit(
+    request: Request,
+    playbook: str,
+    action: str,
+    resources: Iterable[tuple[str, str]],
+    arguments: dict[str, Any] | None = None,
+) -> Job:
+    """Queue a job of the kind *playbook* that does *action* to *resources* [(type, id)]."""
+    job = enqueue(request.db, request.core.queue, playbook, action, resources, arguments)
+    job.project_id, job.user_id = request.who.project_id, request.who.user_id
+    job.request_id = request.request_id
+    return job
+
+
+def enqueue(  # noqa: PLR0917 - as submit(), with what a context would bring
+    session: Session,
+    queue: Queue,
+    playbook: str,
+    action: str,
+    resources: Iterable[tuple[str, str]],
+    arguments: dict[str, Any] | None = None,
+) -> Job:
+    """Queue a job that nobody asked for: a periodic one."""
+    job = Job(
+        playbook=playbook,
+        action=action,
+        arguments=arguments or {},
+        resources=[JobResource(resource_type=kind, resource_id=key) for kind, key in resources],
+    )
+    session.add(job)
+    session.info.setdefault(QUEUED, []).append(job)
+    after_commit(session, "notify workers", queue.notify)
+    return job

@@ -1,0 +1,218 @@
+"""One run: ansible-runner with a warm process. The only module that knows ansible_runner."""
+
+import codecs
+import io
+import json
+import logging
+import math
+import os
+import select
+import threading
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from ansible_runner import Runner, RunnerConfig
+from ansible_runner.utils import OutputEventFilter, get_callback_dir
+
+from skywright.core import file_of
+from skywright.jobs.engine.results import Results
+from skywright.jobs.runs.launcher_client import Launcher
+from skywright.jobs.runs.rundir import RunDirectory, is_full
+from skywright.jobs.runs.variables import dump
+
+log = logging.getLogger(__name__)
+
+RunEvent = dict[str, Any]
+Sink = Callable[[list[RunEvent]], None]
+
+FLUSH_SECONDS = 0.5
+
+
+def environment(project: Path) -> dict[str, str]:
+    """The environment of the launcher and of its runs: Ansible reads most settings when it is imported."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SKYWRIGHT_", "OS_"))}
+    return {
+        **kept,
+        "LC_ALL": "C.UTF-8",
+        "ANSIBLE_CONFIG": str(project / "ansible.cfg"),
+        "ANSIBLE_CALLBACK_PLUGINS": get_callback_dir(),
+        "ANSIBLE_STDOUT_CALLBACK": "awx_display",
+        "ANSIBLE_INVENTORY_ENABLED": "yaml",
+        "ANSIBLE_HOST_KEY_CHECKING": "True",
+        "ANSIBLE_RETRY_FILES_ENABLED": "False",
+        "ANSIBLE_FORKS": "20",
+        "ANSIBLE_NOCOLOR": "1",
+        "MAX_EVENT_RES": str(64 << 20),  # ansible-runner drops larger results; a host's console logs come in one
+    }
+
+
+class Run:
+    """One execution of a playbook; `cancel` may be called from another thread.
+
+    With *check* it changes nothing: Ansible says, with differences, what it would do.
+    """
+
+    def __init__(
+        self,
+        directory: RunDirectory,
+        project: Path,
+        playbook: str,
+        launcher: Launcher,
+        *,
+        check: bool = False,
+        limit_seconds: float = math.inf,
+    ) -> None:
+        self._directory, self._project, self._launcher = directory, project, launcher
+        self._arguments = "--check --diff" if check else None
+        self._limit_seconds = limit_seconds
+        self._playbook = file_of(playbook)
+        self._canceled = threading.Event()
+        self._runner: WarmRunner | None = None
+
+    def cancel(self) -> None:
+        """End the run and everything below it."""
+        self._canceled.set()
+        if self._runner is not None:
+            self._runner.end()
+
+    def execute(self, inventory: dict[str, Any], variables: dict[str, Any], sink: Sink) -> Results:
+        """Run, giving events to *sink* in batches; what came of it."""
+        hosts = self._directory.write("inventory/hosts.yml", dump(inventory))
+        self._directory.write("env/extravars", dump(variables))
+        config = RunnerConfig(
+            private_data_dir=str(self._directory.path),
+            project_dir=str(self._project),
+            playbook=self._playbook,
+            inventory=str(hosts),
+            cmdline=self._arguments,
+            envvars=environment(self._project),
+            fact_cache_type="memory",
+            ident="artifacts",
+            quiet=True,
+        )
+        config.prepare()
+        # RunnerConfig starts from our own environment: its secrets are not for runs.
+        wanted = environment(self._project)
+        config.env = {
+            **wanted,
+            **{name: config.env[name] for name in config.env if name.startswith(("AWX_", "RUNNER_"))},
+        }
+        results = Results()
+        self._runner = WarmRunner(
+            config, self._launcher, self._directory, results, sink, limit_seconds=self._limit_seconds
+        )
+        if self._canceled.is_set():
+            self._runner.end()
+        self._runner.run()
+        results.canceled = self._canceled.is_set()
+        results.timed_out = self._runner.timed_out
+        results.rc, results.starved = self._runner.rc, is_full(self._directory.path)
+        return results
+
+
+class WarmRunner(Runner):  # type: ignore[misc]
+    """ansible-runner, reading a pipe of a process that the launcher forked in place of a terminal of its own child.
+
+    That saves starting Ansible, and the terminal's polling and its fixed delays at the end.
+    """
+
+    def __init__(
+        self,
+        config: RunnerConfig,
+        launcher: Launcher,
+        directory: RunDirectory,
+        results: Results,
+        sink: Sink,
+        *,
+        limit_seconds: float,
+    ) -> None:
+        super().__init__(config, event_handler=self._keep)
+        self._limit_seconds = limit_seconds
+        self._launcher, self._directory, self._results, self._sink = launcher, directory, results, sink
+        self.timed_out = False
+        self._process: Any = None
+        self._ended = False
+        self._batch: list[RunEvent] = []
+        self._flushed_at = time.monotonic()
+
+    def end(self) -> None:
+        """End the run, now or as soon as it begins."""
+        self._ended = True
+        if self._process is not None:
+            self._process.end()
+
+    def run(self) -> tuple[str, int | None]:
+        events = Path(self.config.artifact_dir, "job_events")
+        events.mkdir(mode=0o700, parents=True)
+        source, sink = os.pipe()
+        lock = self._directory.share()
+        try:
+            command = self.config.command
+            self._process = self._launcher.launch(command, Path(self.config.cwd), self.config.env, sink, lock)
+        finally:
+            os.close(sink)
+            os.close(lock)
+        if self._ended:
+            self._process.end()
+        with os.fdopen(source, "rb", buffering=0) as output:
+            self._pump(output)
+        self.rc = self._process.wait()
+        if self.rc is None:
+            self._directory.end_stragglers()
+        self._fill_gaps(events)
+        self._flush()
+        self.status = "successful" if self.rc == 0 else "failed"
+        return self.status, self.rc
+
+    def _pump(self, output: io.FileIO) -> None:
+        """Read the output until the process has ended, however long something else keeps the pipe open."""
+        os.set_blocking(output.fileno(), False)
+        decode = codecs.getincrementaldecoder("utf-8")("replace").decode
+        text = OutputEventFilter(None, self.event_callback, suppress_ansible_output=True)
+        deadline = time.monotonic() + self._limit_seconds
+        over = False
+        while not over:
+            ready, _, _ = select.select([output, self._process], [], [], FLUSH_SECONDS)
+            over = self._process in ready
+            while data := output.read(1 << 18):
+                text.write(decode(data))
+            over = over or data == b""
+            if time.monotonic() - self._flushed_at > FLUSH_SECONDS:
+                self._flush()
+            if time.monotonic() > deadline and not self.timed_out:
+                self.timed_out = True
+                self._process.end()
+        text.close()
+
+    def _keep(self, event: RunEvent) -> bool:
+        self._results.add(event)
+        self._batch.append(event)
+        return False  # no file
+
+    def _fill_gaps(self, events: Path) -> None:
+        """Take in events whose announcement got lost in the output: their data lie in the run's directory still."""
+        for path in sorted(events.glob("*-partial.json"), key=lambda path: path.stat().st_mtime_ns):
+            try:
+                event = json.loads(path.read_text())
+            except (OSError, ValueError):
+                continue  # half-written: its process was killed
+            self._keep({**event, "counter": None})
+
+    def _flush(self) -> None:
+        self._flushed_at = time.monotonic()
+        if self._batch:
+            batch, self._batch = self._batch, []
+            self._sink(batch)
+
+
+def inventory(hosts: Iterable[tuple[str, list[str], dict[str, Any]]]) -> dict[str, Any]:
+    """An inventory of *hosts* [(name, groups, variables)]."""
+    names: dict[str, Any] = {}
+    groups: dict[str, Any] = {}
+    for name, memberships, variables in hosts:
+        names[name] = variables
+        for group in memberships:
+            groups.setdefault(group, {"hosts": {}})["hosts"][name] = {}
+    return {"all": {"hosts": names, "children": groups}}

@@ -1,0 +1,54 @@
+"""What a worker does beside its runs: say that it lives, tell webhooks, and forget what need not be kept."""
+
+import logging
+import time
+
+from skywright.core import Core
+from skywright.db.base import utcnow
+from skywright.db.operations import Heartbeat
+from skywright.jobs.upkeep import retention
+from skywright.jobs.webhooks.deliveries import Deliveries
+
+log = logging.getLogger(__name__)
+
+BEAT_SECONDS = 15.0
+
+
+class Housekeeping:
+    """The chores of the worker *name*."""
+
+    def __init__(self, core: Core, name: str) -> None:
+        self._core, self._name = core, name
+        self._deliveries = Deliveries(core)
+        self._next_beat = 0.0
+        self._next_retention = time.monotonic() + core.settings.retention_seconds
+
+    def turn(self, runs: int) -> None:
+        """Do what is due; *runs* are active."""
+        self._deliveries.start()
+        now = time.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_SECONDS
+            self._beat(runs)
+        if now >= self._next_retention:
+            removed = retention.sweep(self._core)
+            if removed:  # there may be more: go on at the next turn
+                log.info("retention: %d rows removed", removed)
+            else:
+                self._next_retention = now + self._core.settings.retention_seconds
+
+    def end(self) -> None:
+        """The worker stops: nobody need miss it."""
+        self._deliveries.stop()
+        with self._core.database.write() as session:
+            row = session.get(Heartbeat, self._name)
+            if row is not None:
+                session.delete(row)
+
+    def _beat(self, runs: int) -> None:
+        with self._core.database.write() as session:
+            row = session.get(Heartbeat, self._name)
+            if row is None:
+                session.add(Heartbeat(worker=self._name, runs=runs))
+            else:
+                row.seen_at, row.runs = utcnow(), runs

@@ -1,0 +1,57 @@
+"""Compute v2.1, what Nova is in OpenStack."""
+
+from skywright.http.service import Service
+from skywright.services.compute import (
+    extensions,
+    flavor_specs,
+    flavors,
+    host_services,
+    hypervisors,
+    instance_actions,
+    keypairs,
+    limits,
+    quotas,
+    remote_console_proxy,
+    remote_consoles,
+    server_actions,
+    server_create,
+    server_details,
+    servers,
+    usage,
+    versions,
+    zones,
+)
+from skywright.services.compute.errors import render_error
+from skywright.services.compute.microversions import MICROVERSIONS
+from skywright.services.compute.policies import POLICIES
+
+SERVICE = Service(
+    name="nova",
+    type="compute",
+    prefix="/compute",
+    port=8774,
+    endpoint="/v2.1",
+    routers=[
+        versions.router,
+        servers.router,
+        server_create.router,
+        server_actions.router,
+        server_details.router,
+        remote_consoles.router,
+        remote_console_proxy.router,
+        instance_actions.router,
+        flavors.router,
+        flavor_specs.router,
+        keypairs.router,
+        limits.router,
+        quotas.router,
+        zones.router,
+        hypervisors.router,
+        host_services.router,
+        usage.router,
+        extensions.router,
+    ],
+    policies=POLICIES,
+    render_error=render_error,
+    middleware=[MICROVERSIONS],
+)

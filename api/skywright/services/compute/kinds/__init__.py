@@ -1,0 +1,7 @@
+"""The kinds of jobs of this service; a worker loads them without the web stack."""
+
+from skywright.core import Kind
+from skywright.services.compute.kinds.console import ConsoleKind
+from skywright.services.compute.kinds.server import ServerKind
+
+KINDS: tuple[Kind, ...] = (ServerKind(), ConsoleKind())

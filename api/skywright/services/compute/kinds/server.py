@@ -1,0 +1,212 @@
+"""Servers on hosts: create, delete, start, stop, reboot, and the clean-up behind deletions that hosts slept through.
+
+All but deletions say the same thing: the server as it is wanted now. A run can therefore be repeated at any time.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.core import CREATE, Core, Item, Outcome, Work
+from skywright.db.jobs import Host, Job
+from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records
+from skywright.jobs.engine.activity import Key
+from skywright.jobs.engine.submit import enqueue
+from skywright.jobs.kinds import TIDY, ResourceKind, Result
+from skywright.services.compute.kinds import outcomes, server_drift
+from skywright.services.compute.kinds.items import ports_of, server_item
+from skywright.services.compute.kinds.outcomes import CLEANUP, DELETING, IMPATIENT, server_id_of
+from skywright.services.compute.scheduler import NoValidHost, Scheduler
+from skywright.services.compute.tables import Server
+from skywright.services.image.internal import image_item
+from skywright.services.network.internal import Network, Port, PortChange, network_items, networks_of
+
+
+class ServerKind(ResourceKind):
+    """Jobs of one server each."""
+
+    name, item_kind = "server", "servers"
+    replaceable = True
+
+    def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
+        return _Rendering(session, jobs, core).render()
+
+    def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
+        outcomes.settle(session, job, outcome, core)
+
+    def read_desired(self, reading: Reading) -> None:
+        server_drift.read_desired(reading)
+
+    def describe(self, base: Finding, result: Result, desired: Desired, findings: Findings) -> Iterable[Finding]:
+        return server_drift.describe(base, result, desired, findings)
+
+    def converge_arguments(self, key: Key, hosts: list[str], *, anew: bool) -> dict[str, Any]:
+        return {"recreate_disk": True} if anew else {}
+
+    def accept(self, session: Session, identifier: str) -> None:
+        server_drift.accept_shutdown(session, identifier)
+
+    def leftovers(self, records: Records, host: str, info: Result, found: list[Leftover]) -> Iterable[Leftover]:
+        return server_drift.leftovers(records, host, info)
+
+    def tidy(self, one: Leftover) -> tuple[str, dict[str, Any]]:
+        return TIDY, {"server_id": one.id, "host": one.host, "ports": []}
+
+    def observe(self, session: Session, results: Sequence[Result], since: datetime) -> None:
+        server_drift.observe(session, results, since)
+
+    def host_booted(self, session: Session, host: Host, core: Core) -> None:
+        """Start what ran on *host* when it went down, with all that it needs there."""
+        lost = select(Server.id).where(
+            Server.host == host.name, Server.deleted_at.is_(None), Server.status == "ACTIVE", Server.power == "running"
+        )
+        for server_id in session.scalars(lost):
+            enqueue(session, core.queue, "server", "restore", [("server", server_id)])
+
+    def bound_to(self, session: Session, host: str) -> list[str]:
+        query = select(Server.name, Server.id).where(Server.host == host, Server.deleted_at.is_(None))
+        return [f"server {row.name} ({row.id})" for row in session.execute(query.order_by(Server.name))]
+
+
+class _Rendering:
+    """The work of one batch of jobs."""
+
+    def __init__(self, session: Session, jobs: Sequence[Job], core: Core) -> None:
+        self.session, self.jobs, self.core = session, jobs, core
+        self.work = Work()
+        self.changes: list[PortChange] = []
+        self.port_jobs: dict[str, str] = {}  # {port id: job id}
+        self.hosts = {host.name: host for host in session.scalars(select(Host))}
+        ids = [server_id_of(job) for job in jobs]
+        self.servers = {row.id: row for row in session.scalars(select(Server).where(Server.id.in_(ids)))}
+        self.ports: dict[str, list[Port]] = {}
+        for port in ports_of(session, ids):
+            self.ports.setdefault(port.device_id, []).append(port)
+        self.networks = networks_of(session, (port for ports in self.ports.values() for port in ports))
+        self._images: dict[str, Item | None] = {}
+
+    def render(self) -> Work:
+        self._place()
+        for job in self.jobs:
+            if job.id not in self.work.refused:
+                self._render(job)
+        networks = network_items(self.session, self.changes)
+        for host, items in networks.items.items():
+            self._items(host)["networks"] = items
+        for port_id, keys in networks.depends.items():
+            self.work.depends[self.port_jobs[port_id]] |= keys
+        return self.work
+
+    def _place(self) -> None:
+        """Give servers without a host one; those that no host can take are refused."""
+        waiting = [job for job in self.jobs if job.action == CREATE and not job.undoing and self._homeless(job)]
+        if not waiting:
+            return
+        self.session.flush()
+        scheduler = Scheduler(self.session, self.core.settings)
+        for job in waiting:
+            server = self.servers[server_id_of(job)]
+            try:
+                scheduler.place(server)
+            except NoValidHost as error:
+                self.work.refused[job.id] = str(error)
+                continue
+            server.task_state = "spawning"
+            self.work.chosen[job.id] = server.host or ""
+            for port in self.ports.get(server.id, ()):
+                port.host = server.host or ""
+        self.session.flush()
+
+    def _homeless(self, job: Job) -> bool:
+        server = self.servers.get(server_id_of(job))
+        if server is None or server.deleted_at is not None:
+            return False
+        if "avoid" in job.arguments:  # the host that was chosen before did not answer
+            if server.host == job.arguments["avoid"]:
+                server.host = None
+            job.arguments = {key: value for key, value in job.arguments.items() if key != "avoid"}
+        return server.host is None
+
+    def _render(self, job: Job) -> None:
+        server = self.servers.get(server_id_of(job))
+        if job.action == TIDY and server and not server.deleted_at and server.host == job.arguments["host"]:
+            self.work.refused[job.id] = "It is no leftover: it has come back to this host."
+        elif job.action in (CLEANUP, TIDY):
+            self._absent(job, job.arguments["host"], server_id_of(job), _ghosts(self.session, job.arguments))
+        elif server is None or server.host is None or server.deleted_at is not None:
+            return
+        elif job.action == "delete" or job.undoing:
+            self.work.impatient.add(job.id)
+            if job.undoing and server.task_state == DELETING:
+                return  # what follows removes it all
+            self._absent(job, server.host, server.id, self.ports.get(server.id, []))
+        else:
+            if job.action in IMPATIENT and job.user_id is not None:
+                self.work.impatient.add(job.id)
+            if job.action == CREATE and server.wanted_host is not None and job.id in self.work.chosen:
+                self.work.impatient.add(job.id)  # there is no other host for it, and nothing of it is anywhere yet
+            self._present(job, server, server.host)
+
+    def _absent(self, job: Job, host: str, server_id: str, ports: Iterable[Port]) -> None:
+        if host not in self.hosts:  # it left the inventory with all that was on it
+            return
+        self._server(job, host, {"id": server_id, "state": "absent"})
+        self._plug(job, host, ports, present=False)
+
+    def _present(self, job: Job, server: Server, host: str) -> None:
+        if host not in self.hosts:
+            self.work.refused[job.id] = f"Host {host} is not in the inventory any more."
+            return
+        ports = self.ports.get(server.id, [])
+        null = self.hosts[host].is_null
+        # What a server needs to stop, it has.
+        if job.action != "stop" and not null:
+            image = self._image(server.image_id)
+            if image is None and job.action == CREATE:
+                self.work.refused[job.id] = f"Image {server.image_id} is not active, or not a raw or qcow2 disk."
+                return
+            if image is not None:
+                self._add(host, "images", image)
+                self.work.depends.setdefault(job.id, set()).add((host, image["id"]))
+        item = server_item(server, ports, self.networks, null=null)
+        if job.action == CREATE or job.arguments.get("recreate_disk"):
+            item["launched"] = False
+        self._server(job, host, item)
+        if job.action != "stop":
+            self._plug(job, host, ports, present=True)
+
+    def _server(self, job: Job, host: str, item: Item) -> None:
+        self._add(host, "servers", item)
+        self.work.depends.setdefault(job.id, set()).add((host, item["id"]))
+
+    def _plug(self, job: Job, host: str, ports: Iterable[Port], *, present: bool) -> None:
+        for port in ports:
+            self.changes.append(PortChange(port, host, present))
+            self.port_jobs[port.id] = job.id
+
+    def _image(self, image_id: str | None) -> Item | None:
+        if image_id is None:
+            return None
+        if image_id not in self._images:
+            self._images[image_id] = image_item(self.session, image_id, self.core)
+        return self._images[image_id]
+
+    def _items(self, host: str) -> dict[str, list[Item]]:
+        return self.work.items.setdefault(host, {})
+
+    def _add(self, host: str, kind: str, item: Item) -> None:
+        items = self._items(host).setdefault(kind, [])
+        if item not in items:
+            items.append(item)
+
+
+def _ghosts(session: Session, arguments: dict[str, Any]) -> list[Port]:
+    """Ports that are in no table any more, but perhaps on the host; those of deleted networks went with these."""
+    ports = [
+        Port(id=entry["id"], mac_address=entry["mac"], network_id=entry["network_id"], host=arguments["host"])
+        for entry in arguments["ports"]
+    ]
+    return [port for port in ports if session.get(Network, port.network_id) is not None]

@@ -1,0 +1,175 @@
+"""How servers differ from the records, what of them is left on hosts, and what hosts say of them."""
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from skywright.db.jobs import Job, JobResource
+from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records, Use
+from skywright.jobs.kinds import Result
+from skywright.jobs.runs.variables import reserved_key
+from skywright.services.compute.kinds.items import ports_of, server_item
+from skywright.services.compute.tables import Server
+from skywright.services.network.internal import Port, networks_of
+
+log = logging.getLogger(__name__)
+
+SETTLED = ("ACTIVE", "SHUTOFF")
+# Why a domain is off, as libvirt says, when it was the guest's own will.
+OWN_WILL = "shutdown"
+OFF = {
+    "crashed": "it does not run: its QEMU crashed or was killed",
+    "destroyed": "it does not run: its domain was destroyed",
+    "failed": "it does not run: its domain failed to start",
+}
+# Nova's numbers. A server whose domain is gone has none; the job that starts it makes the domain anew.
+POWER = {"running": 1, "paused": 3, "shutoff": 4, "crashed": 6}
+STATUS = {0: "SHUTOFF", 1: "ACTIVE", 4: "SHUTOFF", 6: "SHUTOFF"}
+
+
+def read_desired(reading: Reading) -> None:
+    """Add the servers of the compared hosts, and what they use there."""
+    query = select(Server).where(Server.deleted_at.is_(None), Server.host.in_(reading.compared)).order_by(Server.id)
+    if reading.scope.project_id is not None:
+        query = query.where(Server.project_id == reading.scope.project_id)
+    servers = [server for server in reading.session.scalars(query) if _is_settled(reading, server)]
+    by_server: dict[str, list[Port]] = {}
+    ports = ports_of(reading.session, [server.id for server in servers])
+    for port in ports:
+        by_server.setdefault(port.device_id, []).append(port)
+    networks = networks_of(reading.session, ports)
+    for server in servers:
+        key, host, own = ("server", server.id), server.host or "", by_server.get(server.id, [])
+        # Others' items do not depend on whether this one can be sent.
+        reading.uses += [Use(key, "port", port.id, host, active=server.power == "running") for port in own]
+        if server.image_id is not None:
+            reading.uses.append(Use(key, "image", server.image_id, host))
+        item = server_item(server, own, networks)
+        if name := reserved_key(item):  # it would make Ansible refuse all others, too
+            reading.desired.left_out[key] = f"the name {name!r} is reserved: it cannot be used on a host"
+        else:
+            reading.desired.add(host, "servers", item)
+
+
+def _is_settled(reading: Reading, server: Server) -> bool:
+    state = None if server.status in SETTLED else f"it is in {server.status}"
+    return reading.includes(("server", server.id), server.name, server.project_id, state)
+
+
+def describe(base: Finding, result: Result, desired: Desired, findings: Findings) -> Iterable[Finding]:
+    """What of a server's disk or domain differs."""
+    diff = result.get("diff") or {}
+    before, after = diff.get("before") or {}, diff.get("after") or {}
+    if result["module"] == "server_disk":
+        return _of_disk(base, before, after)
+    return _of_domain(base, before, after, findings)
+
+
+def _of_disk(base: Finding, before: Result, after: Result) -> Iterator[Finding]:
+    for key, name in (("disk_bytes", "disk"), ("config_drive", "config drive"), ("image_id", "record of its image")):
+        have, want = before.get(key), after.get(key)
+        if have != want:
+            known = "is missing" if have is None else "should not be there" if want is None else "differs"
+            yield replace(base, text=f"its {name} {known}", diff={"before": {key: have}, "after": {key: want}})
+
+
+def _of_domain(base: Finding, before: Result, after: Result, findings: Findings) -> Iterator[Finding]:
+    if not before:
+        yield replace(base, text="its domain is not defined", diff={"before": before, "after": after})
+        return
+    reason = _reason_of(base, findings) if before["power"] == "shutoff" else None
+    for key, tell in _DOMAIN.items():
+        have, want = before.get(key), after.get(key)
+        if have == want:
+            continue
+        if key == "power" and want == "running" and reason == OWN_WILL:
+            findings.accepted.add(base.key)  # as after a shutdown at the console: nobody but its user starts it
+            continue
+        diff = {"before": {key: have}, "after": {key: want}}
+        yield replace(base, text=tell(have, want, reason), diff=diff)
+
+
+def _reason_of(base: Finding, findings: Findings) -> str | None:
+    """Why the server's domain is off."""
+    domains = findings.contents[base.host].get("domains") or []
+    return next((domain.get("reason") for domain in domains if domain["id"] == base.key[1]), None)
+
+
+def _power(have: str, want: str, reason: str | None) -> str:
+    if want == "shutoff":
+        return "it runs, but should not"
+    if have == "paused":
+        return "it is paused"
+    return OFF.get(reason or "", "it does not run")
+
+
+def _definition(have: Result, want: Result, _reason: str | None) -> str:
+    return f"its definition differs: {', '.join(key for key in want if have.get(key) != want[key])}"
+
+
+_DOMAIN: dict[str, Callable[[Any, Any, str | None], str]] = {
+    "power": _power,
+    "persistent": lambda *_: "its domain was undefined: it would be gone with its next shutdown",
+    "definition": _definition,
+    "boot_id": lambda *_: "it was not rebooted as asked",
+}
+
+
+def leftovers(records: Records, host: str, info: Result) -> Iterable[Leftover]:
+    """Domains and directories that are no server's of the host."""
+    alive = select(Server.id).where(Server.deleted_at.is_(None), Server.host == host)
+    here = set(records.session.scalars(alive))
+    found: dict[str, Leftover] = {}
+    directories = (info.get("contents") or {}).get("directories", [])
+    for part, entries in (("domain", info.get("domains") or []), ("directory", directories)):
+        for entry in entries:
+            identifier = entry["id"]
+            if identifier in here or not records.settled("server", identifier):
+                continue
+            one = found.setdefault(identifier, Leftover(host, "server", identifier))
+            one.data = one.data or bool(entry.get("disk"))
+            detail = entry["power"] if part == "domain" else "with a disk" if entry["disk"] else "without a disk"
+            one.texts.append(f"{part} ({detail})")
+    return found.values()
+
+
+def accept_shutdown(session: Session, server_id: str) -> None:
+    """Record that a guest shut itself down, before a job could start it."""
+    server = session.get(Server, server_id)
+    if server is not None and server.status == "ACTIVE":
+        server.power, server.status, server.power_state = "shutoff", "SHUTOFF", POWER["shutoff"]
+
+
+def observe(session: Session, results: Iterable[Result], since: datetime) -> None:
+    """Let servers be what hosts said of them in a run that began at *since*."""
+    told = [result for result in results if result.get("domains") is not None]
+    seen = {
+        result["host"]: {domain["id"]: POWER.get(domain["power"], 0) for domain in result["domains"]} for result in told
+    }
+    own_will = {domain["id"] for result in told for domain in result["domains"] if domain.get("reason") == OWN_WILL}
+    columns = (Server.id, Server.host, Server.status, Server.power_state)
+    query = select(*columns).where(Server.host.in_(seen), Server.deleted_at.is_(None))
+    differing = {}
+    for row in session.execute(query.where(Server.status.in_((*SETTLED, "ERROR")))):
+        power = seen[row.host or ""].get(row.id, 0)
+        status = STATUS.get(power, row.status) if row.status in SETTLED else row.status
+        if (power, status) != (row.power_state, row.status):
+            differing[row.id] = power, status
+    for server_id in differing.keys() - _changed_since(session, list(differing), since):
+        server = session.get_one(Server, server_id)
+        log.warning("server %s: %s on %s, was %s", server_id, differing[server_id][1], server.host, server.status)
+        server.power_state, server.status = differing[server_id]
+        if server_id in own_will and server.status == "SHUTOFF":
+            server.power = "shutoff"  # else it is drift that it does not run, and converging starts it
+
+
+def _changed_since(session: Session, server_ids: Sequence[str], since: datetime) -> set[str]:
+    """The servers with a job that has not ended, or ended after *since*."""
+    query = select(JobResource.resource_id).join(Job, Job.sequence == JobResource.job_sequence)
+    mine = JobResource.resource_id.in_(server_ids) & (JobResource.resource_type == "server")
+    return set(session.scalars(query.where(mine, or_(Job.finished_at.is_(None), Job.finished_at >= since)).distinct()))

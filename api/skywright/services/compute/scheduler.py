@@ -1,0 +1,129 @@
+"""The scheduler: which host a server goes to. It decides in a write transaction: two never decide at once.
+
+A host offers its vCPUs, memory and disk times the overcommit ratios of the settings, or those of its variable
+`skywright_overcommit: {vcpus: 16, memory: 1, disk: 1}`. Servers that are there, in whatever status, have their share.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skywright.db.jobs import Host
+from skywright.services.compute.tables import Server
+from skywright.settings import Settings
+
+DEFAULT_ZONE = "nova"
+
+
+class NoValidHost(Exception):
+    """No host can take the server; the message says why, filter by filter."""
+
+
+@dataclass
+class Candidate:
+    """A host with what is left of it."""
+
+    name: str
+    zone: str
+    usable: bool
+    vcpus: float
+    ram_mib: float
+    disk_gib: float
+    servers: int
+
+    def take(self, server: Server) -> None:
+        self.vcpus -= server.vcpus
+        self.ram_mib -= server.ram_mib
+        self.disk_gib -= server.disk_gib
+        self.servers += 1
+
+
+# In the order in which they are applied: each sees the hosts that the one before let through.
+FILTERS: Mapping[str, Callable[[Candidate, Server], bool]] = {
+    "enabled and up": lambda host, server: host.usable,
+    "availability zone": lambda host, server: server.availability_zone in (None, host.zone),
+    "requested host": lambda host, server: server.wanted_host in (None, host.name),
+    "free vCPUs": lambda host, server: host.vcpus >= server.vcpus,
+    "free memory": lambda host, server: host.ram_mib >= server.ram_mib,
+    "free disk": lambda host, server: host.disk_gib >= server.disk_gib,
+}
+
+
+def is_compute(host: Host) -> bool:
+    """Whether servers can run on *host*."""
+    return "computes" in host.groups
+
+
+def zone_of(host: Host) -> str:
+    """The availability zone of *host*."""
+    return str(host.variables.get("skywright_availability_zone") or DEFAULT_ZONE)
+
+
+class Scheduler:
+    """One batch of decisions: hosts and their use are read once, each decision counts for the next."""
+
+    def __init__(self, session: Session, settings: Settings) -> None:
+        used = usage_by_host(session)
+        # The lock keeps decisions apart where writers are not serialized anyway (SQLite ignores it).
+        hosts = session.scalars(select(Host).order_by(Host.name).with_for_update())
+        self._candidates = [_candidate(host, used.get(host.name), settings) for host in hosts if is_compute(host)]
+
+    def place(self, server: Server) -> str:
+        """Assign *server* to the host with most free memory, among equals the one with fewest servers."""
+        left = self._candidates
+        trail = [f"{len(left)} compute hosts"]
+        for name, passes in FILTERS.items():
+            left = [host for host in left if passes(host, server)]
+            trail.append(f"{name}: {len(left)}")
+            if not left:
+                raise NoValidHost(
+                    f"No valid host was found. There are not enough hosts available ({', '.join(trail)})."
+                )
+        best = min(left, key=lambda host: (-host.ram_mib, host.servers, host.name))
+        best.take(server)
+        server.host = best.name
+        return best.name
+
+
+def usage_by_host(session: Session) -> dict[str, tuple[int, int, int, int]]:
+    """{host: (vCPUs, MiB, GiB, servers)} that servers have taken."""
+    query = (
+        select(
+            Server.host,
+            func.sum(Server.vcpus),
+            func.sum(Server.ram_mib),
+            func.sum(Server.disk_gib),
+            func.count(),
+        )
+        .where(Server.host.is_not(None), Server.deleted_at.is_(None))
+        .group_by(Server.host)
+    )
+    rows = session.execute(query)
+    return {str(host): (int(cpus), int(ram), int(disk), count) for host, cpus, ram, disk, count in rows}
+
+
+def _candidate(host: Host, used: Iterable[int] | None, settings: Settings) -> Candidate:
+    vcpus, ram, disk, servers = used or (0, 0, 0, 0)
+    ratios = overcommit(host, settings)
+    return Candidate(
+        name=host.name,
+        zone=zone_of(host),
+        usable=host.state == "enabled" and host.up,
+        vcpus=host.vcpus * ratios["vcpus"] - vcpus,
+        ram_mib=host.memory_mib * ratios["memory"] - ram,
+        disk_gib=host.disk_gib * ratios["disk"] - disk,
+        servers=servers,
+    )
+
+
+def overcommit(host: Host, settings: Settings) -> dict[str, float]:
+    """How many times its vCPUs, memory and disk *host* offers."""
+    ratios = {
+        "vcpus": settings.overcommit_vcpus,
+        "memory": settings.overcommit_memory,
+        "disk": settings.overcommit_disk,
+    }
+    own = host.variables.get("skywright_overcommit") or {}
+    return ratios | {name: float(value) for name, value in own.items() if name in ratios}

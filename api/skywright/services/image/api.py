@@ -1,0 +1,43 @@
+"""Image v2, what Glance is in OpenStack."""
+
+import re
+
+from skywright.http.service import Service
+from skywright.services.image import (
+    downloads,
+    images,
+    imports,
+    members,
+    metadef_routes,
+    metadefs,
+    replica_routes,
+    schemas,
+    uploads,
+    versions,
+)
+from skywright.services.image.errors import render_error
+from skywright.services.image.policies import POLICIES
+
+SERVICE = Service(
+    name="glance",
+    type="image",
+    prefix="/image",
+    port=9292,
+    endpoint="",
+    routers=[
+        versions.router,
+        images.router,
+        uploads.router,
+        downloads.router,
+        replica_routes.router,
+        imports.router,
+        members.router,
+        schemas.router,
+        metadefs.router,
+        metadef_routes.router,
+    ],
+    policies=POLICIES,
+    render_error=render_error,
+    background=replica_routes.keeping,
+    streamed=re.compile(r"/v2/images/[^/]+/(file|stage|replicas/[^/]+)"),
+)

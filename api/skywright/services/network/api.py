@@ -1,0 +1,30 @@
+"""Network v2.0, what Neutron is in OpenStack: networks, subnets, ports, subnet pools."""
+
+from skywright.http.service import Service
+from skywright.services.network import (
+    availability,
+    extensions,
+    networks,
+    ports,
+    quotas,
+    subnetpools,
+    subnets,
+    tags,
+    versions,
+)
+from skywright.services.network.errors import render_error
+from skywright.services.network.policies import POLICIES
+
+SERVICE = Service(
+    name="neutron",
+    type="network",
+    prefix="/networking",
+    port=9696,
+    endpoint="",
+    routers=[
+        module.router
+        for module in (versions, extensions, networks, subnets, ports, subnetpools, tags, quotas, availability)
+    ],
+    policies=POLICIES,
+    render_error=render_error,
+)

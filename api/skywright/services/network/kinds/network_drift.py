@@ -1,0 +1,178 @@
+"""How networks differ from the records, and what of them is left on hosts."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from typing import Any
+
+from sqlalchemy import or_, select
+
+from skywright.db.jobs import Host
+from skywright.jobs.drift.model import Desired, Finding, Leftover, Reading, Records, is_random
+from skywright.jobs.kinds import Result
+from skywright.services.network.kinds.network_items import Rendering, recorded_dhcp_port, tunnel_address
+from skywright.services.network.tables import Network, NetworkHost, Port
+
+# (text, before, after, owner: a port's id or its tap, None for the network itself)
+Part = tuple[str, Any, Any, str | None]
+Diff = dict[str, Any]
+
+
+def tap(port_id: str) -> str:
+    """The name of a port's device on its host."""
+    return f"tap{port_id[:11]}"
+
+
+def read_desired(reading: Reading) -> None:
+    """Add the networks, with the ports of servers that shall run: others get theirs when they start."""
+    used = {use.id: use for use in reading.used("port")}
+    for use in used.values():
+        reading.desired.owners[use.id] = reading.desired.owners[tap(use.id)] = use.owner
+    ports = [row for row in (reading.session.get(Port, key) for key in used) if row is not None]
+    plugged: dict[str, list[Port]] = {}
+    for port in ports:
+        if used[port.id].active:
+            plugged.setdefault(port.network_id, []).append(port)
+    for network in _networks(reading, ports):
+        if not reading.includes(("network", network.id), network.name, network.project_id):
+            continue
+        rendering = Rendering(reading.session, network, reading.hosts)
+        rendering.whole(plugged.get(network.id, ()))
+        for name in rendering.items.keys() & reading.compared.keys():
+            reading.desired.add(name, "networks", rendering.items[name])
+
+
+def _networks(reading: Reading, ports: Iterable[Port]) -> Iterable[Network]:
+    there = select(NetworkHost.network_id).where(NetworkHost.host.in_(reading.compared))
+    query = select(Network).where(Network.id.in_(there), Network.deleted_at.is_(None)).order_by(Network.id)
+    if reading.scope.project_id is not None:
+        used = {port.network_id for port in ports}
+        query = query.where(or_(Network.project_id == reading.scope.project_id, Network.id.in_(used)))
+    return reading.session.scalars(query)
+
+
+def describe(base: Finding, result: Result, desired: Desired) -> Iterator[Finding]:
+    """What of a network, of its DHCP server or of a server's port in it differs."""
+    diff = result.get("diff") or {}
+    before, after = diff.get("before") or {}, diff.get("after") or {}
+    parts = _switch(before, after) if result["module"] == "ovs_network" else _dhcp(before, after)
+    for text, have, want, part in parts:
+        found = replace(base, text=text, diff={"before": have, "after": want})
+        owner = desired.owners.get(part or "")
+        yield found if owner is None else replace(found, key=owner, carrier=base.key)
+
+
+def _switch(before: Diff, after: Diff) -> Iterator[Part]:
+    """The ports of a network, and the devices of its taps."""
+    ports = (before.get("ports", {}), after.get("ports", {}))
+    taps = (before.get("taps", {}), after.get("taps", {}))
+    for name in sorted({name for side in (*ports, *taps) for name in side}):
+        have, want = ({"port": port.get(name), "mtu": mtu.get(name)} for port, mtu in zip(ports, taps, strict=True))
+        if have != want:
+            yield _port(name, have, want), have, want, name
+
+
+def _port(name: str, have: Diff, want: Diff) -> str:
+    what = _NAMES.get(name[:2], "port")
+    if want["port"] is None:
+        return f"{what} {name} is there, but should not be"
+    if have["port"] is None:
+        return f"{what} {name} is missing on the switch"
+    if have["port"]["stale"] or (have["mtu"] is None and want["mtu"] is not None):
+        return f"the device of {what} {name} is missing"
+    keys = [key for key in want["port"] if want["port"][key] != have["port"].get(key)]
+    return f"{what} {name} differs: {', '.join(keys or ['mtu'])}"
+
+
+_NAMES = {"vx": "tunnel", "dh": "DHCP port", "pi": "patch", "pp": "patch", "ta": "port"}
+
+
+def _dhcp(before: Diff, after: Diff) -> Iterator[Part]:
+    """A DHCP server, and the entries of ports in it."""
+    if not after:
+        yield "a DHCP server is there, but should not be", before, after, None
+        return
+    if not before:
+        yield "its DHCP server is missing", None, {"running": True}, None
+    else:
+        yield from _dhcp_itself(before, after)
+    have, want = before.get("hosts", {}), after["hosts"]
+    for port in sorted(have.keys() | want.keys()):
+        if have.get(port) == want.get(port):
+            continue
+        known = "is missing" if port not in have else "differs"
+        text = f"its DHCP entry {known}" if port in want else "there are DHCP entries of no port"
+        yield text, have.get(port), want.get(port), port
+
+
+def _dhcp_itself(before: Diff, after: Diff) -> Iterator[Part]:
+    for name, text in sorted(after["files"].items()):
+        if before["files"].get(name) != text:
+            yield f"the DHCP server's file {name} differs", before["files"].get(name), text, None
+    for key, text in _DHCP.items():
+        if before[key] != after[key]:
+            yield text, before[key], after[key], None
+
+
+_DHCP = {
+    "options": "the DHCP options differ",
+    "unit": "the unit of DHCP servers differs",
+    "enabled": "its DHCP server would not start with the host",
+    "running": "its DHCP server does not run",
+    "told": "its DHCP server does not know its newest files",
+}
+
+
+def leftovers(records: Records, host: str, marked: Result) -> Iterator[Leftover]:
+    """Networks that do not belong on the host, and what of those that do does not."""
+    ports, servers = marked.get("ports", []), marked.get("dhcp", [])
+    entries = {entry["id"]: set(entry["ports"]) for entry in servers}
+    here = set(records.session.scalars(select(NetworkHost.network_id).where(NetworkHost.host == host)))
+    addresses = {tunnel_address(row) for row in records.session.scalars(select(Host))}
+    for network_id in sorted({entry["network_id"] for entry in ports} | entries.keys()):
+        if not records.settled("network", network_id):
+            continue
+        own = [entry for entry in ports if entry["network_id"] == network_id]
+        one = Leftover(host, "network", network_id)
+        if network_id not in here or records.session.get(Network, network_id) is None:
+            one.texts = [f"port {entry['name']}" for entry in own]
+            one.texts += ["DHCP server"] if network_id in entries else []
+        else:
+            _add_ports(records, one, own, addresses)
+            _add_dhcp(records, one, entries.get(network_id))
+        if one.texts:
+            yield one
+
+
+def _add_ports(records: Records, one: Leftover, ports: list[Result], addresses: set[str | None]) -> None:
+    for entry in ports:
+        if entry["port_id"] and _is_misplaced(records, one, entry["port_id"]):
+            one.texts.append(f"port {entry['name']}")
+        elif entry["peer"] and entry["peer"] not in addresses:
+            one.parts.setdefault("peers", set()).add(entry["peer"])
+            one.texts.append(f"tunnel {entry['name']} to {entry['peer']}")
+
+
+def _is_misplaced(records: Records, one: Leftover, port_id: str) -> bool:
+    """Whether a port is in no record, or is another host's. One that is on no host may be put here in a moment."""
+    port = records.session.get(Port, port_id)
+    if not is_random(port_id) or (port is not None and port.host in ("", one.host)):
+        return False
+    if port is not None:
+        if not port.device_id or ("server", port.device_id) in records.moved.resources:
+            return False
+        one.locks.add(("server", port.device_id))
+    one.parts.setdefault("ports", set()).add(port_id)
+    return True
+
+
+def _add_dhcp(records: Records, one: Leftover, entries: set[str] | None) -> None:
+    if entries is None:
+        return
+    dhcp = recorded_dhcp_port(records.session, one.id)
+    if dhcp is None or dhcp.host != one.host:
+        one.texts.append("DHCP server")
+        return
+    for port_id in sorted(entries):
+        if is_random(port_id) and records.session.get(Port, port_id) is None:
+            one.parts.setdefault("ports", set()).add(port_id)
+            one.texts.append(f"DHCP entry of port {port_id}")

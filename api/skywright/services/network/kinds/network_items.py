@@ -1,0 +1,278 @@
+"""What networks need on hosts: taps, tunnels and DHCP, for the jobs of servers and for those of networks.
+
+Items are additive, so runs that were rendered from different moments may converge in any order: a host is told all
+of its peers whenever it gets an item, and a new host is made known to every other host of the network. A network
+stays on a host when its last port leaves; only deleting the network removes it.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from skywright.core import Item
+from skywright.db.jobs import Host
+from skywright.errors import Conflict
+from skywright.services.network import ipam
+from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
+
+DNS_DOMAIN = "skywright.internal"
+
+
+@dataclass(frozen=True)
+class PortChange:
+    """*port* appears on (or leaves) the inventory's *host*."""
+
+    port: Port
+    host: str
+    present: bool = True
+
+
+@dataclass
+class NetworkWork:
+    """Items of kind `networks`, and for each port the (host, item id) whose results decide about it."""
+
+    items: dict[str, list[Item]] = field(default_factory=dict)
+    depends: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
+
+
+def network_items(session: Session, changes: Iterable[PortChange]) -> NetworkWork:
+    """What *changes* need on all hosts; every (host, network) is one item. In a write transaction.
+
+    Ports on null hosts need nothing. Ports that appear must have their `host` already.
+    """
+    hosts = {host.name: host for host in session.scalars(select(Host)) if not host.is_null}
+    by_network: dict[str, list[PortChange]] = {}
+    for change in changes:
+        if change.host in hosts:
+            by_network.setdefault(change.port.network_id, []).append(change)
+    work = NetworkWork()
+    for network_id, group in by_network.items():
+        network = session.get_one(Network, network_id)
+        rendering = Rendering(session, network, hosts)
+        rendering.render(group)
+        for name, item in rendering.items.items():
+            work.items.setdefault(name, []).append(item)
+        for change in group:
+            deciding = {change.host, rendering.dhcp_host} & rendering.items.keys()
+            work.depends.setdefault(change.port.id, set()).update((name, network_id) for name in deciding)
+    return work
+
+
+def tunnel_address(host: Host) -> str | None:
+    """The address that other hosts' tunnels lead to."""
+    address = host.variables.get("vswitch_data_address")
+    return str(address).partition("/")[0] if address else None
+
+
+class Rendering:
+    """One network's items."""
+
+    def __init__(self, session: Session, network: Network, hosts: dict[str, Host]) -> None:
+        self.session = session
+        self.network = network
+        self.hosts = hosts
+        self.members = presence(session, network.id) & hosts.keys()
+        self.items: dict[str, Item] = {}
+        self.dhcp_host = ""
+
+    def render(self, changes: Sequence[PortChange]) -> None:
+        """Items for ports that come and go."""
+        arriving = {change.host for change in changes if change.present}
+        newcomers = arriving - self._established()
+        port = self._dhcp_port(create=bool(arriving))
+        if port is not None:
+            self.dhcp_host = port.host
+            if port.status != "ACTIVE" and arriving:
+                newcomers.add(port.host)
+        self._join(newcomers)
+        for change in changes:
+            self._plug(change)
+        if port is not None:
+            self._serve(port, changes)
+        self._introduce(newcomers)
+
+    def serve(self) -> None:
+        """The item of the DHCP server as it is now, with the entries of all ports that are on hosts."""
+        query = select(Port).where(Port.network_id == self.network.id, Port.host.in_(self.hosts))
+        bound = [port for port in self.session.scalars(query) if port.device_owner != ipam.DHCP_OWNER]
+        port = self._dhcp_port(create=bool(bound))
+        if port is not None:
+            self.dhcp_host = port.host
+            newcomers = set() if port.status == "ACTIVE" else {port.host}
+            self._join(newcomers)
+            self._serve(port, [PortChange(other, other.host) for other in bound])
+            self._introduce(newcomers)
+
+    def remove(self, dhcp_host: str) -> None:
+        """Take the network off all of its hosts."""
+        for name in self.members:
+            self._item(name)["state"] = "absent"
+        if dhcp_host in self.members:
+            self._item(dhcp_host)["dhcp"] = {"state": "absent"}
+
+    def whole(self, ports: Iterable[Port] = ()) -> None:
+        """All that the records say of it on its hosts, with these *ports* of servers; writes nothing."""
+        for name in self.members:
+            self._item(name)
+        there = [PortChange(port, port.host) for port in ports if port.host in self.members]
+        for change in there:
+            self._plug(change)
+        port = recorded_dhcp_port(self.session, self.network.id)
+        if port is not None and port.host in self.members:
+            self.dhcp_host = port.host
+            self._serve(port, there)
+
+    def tidy(self, host: str, gone: Iterable[Port], former_peers: Sequence[str]) -> None:
+        """Take off *host* what no record knows: taps and DHCP entries, tunnels, a DHCP server that moved away."""
+        if host not in self.members:
+            self.items[host] = {"id": self.network.id, "state": "absent"}
+            return
+        self.render([PortChange(port, host, present=False) for port in gone])
+        item = self._item(host)
+        item["former_peers"] = [peer for peer in former_peers if peer not in item["peers"]]
+        port = recorded_dhcp_port(self.session, self.network.id)
+        if port is None or port.host != host:
+            item["dhcp"] = {"state": "absent"}
+
+    def rejoin(self, host: str) -> None:
+        """The item that tells *host* all of its peers."""
+        if host in self.members:
+            self._item(host)
+
+    def _item(self, host: str) -> Item:
+        """The item of *host*, with all peers that it has."""
+        if host not in self.items:
+            self.items[host] = {
+                "id": self.network.id,
+                "state": "present",
+                "type": self.network.type,
+                "segmentation_id": self.network.segmentation_id or None,
+                "physical_network": self.network.physical_network or None,
+                "mtu": self.network.mtu,
+                "peers": self._addresses(self.members - {host}) if host in self.members else [],
+                "ports": [],
+                "dhcp": None,
+            }
+        return self.items[host]
+
+    def _plug(self, change: PortChange) -> None:
+        state = "present" if change.present else "absent"
+        entry = {"id": change.port.id, "mac": change.port.mac_address, "state": state}
+        self._item(change.host)["ports"].append(entry)
+
+    def _addresses(self, names: Iterable[str]) -> list[str]:
+        if self.network.type != "vxlan":
+            return []
+        return [address for name in sorted(names) if (address := tunnel_address(self.hosts[name]))]
+
+    def _established(self) -> set[str]:
+        """Hosts that all others know already: some run that brought a port there succeeded."""
+        query = select(Port.host).where(Port.network_id == self.network.id, Port.status == "ACTIVE").distinct()
+        return self.members.intersection(self.session.scalars(query))
+
+    def _join(self, newcomers: Iterable[str]) -> None:
+        for name in set(newcomers) - self.members:
+            self.session.add(NetworkHost(network_id=self.network.id, host=name))
+            self.members.add(name)
+
+    def _introduce(self, newcomers: set[str]) -> None:
+        """Give the hosts that have no item yet one that tells them the newcomers."""
+        peers = self._addresses(newcomers)
+        if not peers:
+            return
+        for name in self.members - self.items.keys():
+            self._item(name)["peers"] = peers
+
+    def _dhcp_port(self, *, create: bool) -> Port | None:
+        """The network's DHCP port with an address in every subnet that wants DHCP; it knows its host."""
+        subnets = served(ipam.subnets_of(self.session, self.network.id))
+        port = recorded_dhcp_port(self.session, self.network.id)
+        if port is None and not (create and subnets):
+            return None
+        host = port.host if port is not None and port.host in self.hosts else _network_host(self.hosts)
+        if host is None:
+            return None
+        if port is None:
+            port = ipam.create_port(
+                self.session,
+                self.network,
+                self.network.project_id,
+                fixed_ips=[],
+                device_owner=ipam.DHCP_OWNER,
+                device_id=f"dhcp-{self.network.id}",
+            )
+        if port.host != host:
+            port.host, port.status = host, "DOWN"
+        self._address(port, subnets)
+        return port
+
+    def _address(self, port: Port, subnets: list[Subnet]) -> None:
+        """Give the DHCP port an address in every served subnet that has one left, and none elsewhere."""
+        held = {address.subnet_id for address in port.addresses}
+        if held == {subnet.id for subnet in subnets}:
+            return
+        wanted = [{"subnet_id": s.id, "ip_address": None if s.id in held else self._free(s)} for s in subnets]
+        possible = [entry for entry in wanted if entry["ip_address"] or entry["subnet_id"] in held]
+        ipam.set_addresses(self.session, port, self.network, possible)
+
+    def _free(self, subnet: Subnet) -> str | None:
+        try:
+            return ipam.allocate(self.session, subnet)
+        except Conflict:
+            return None
+
+    def _serve(self, port: Port, changes: Iterable[PortChange]) -> None:
+        """Put the DHCP server into the item of its host."""
+        subnets = {subnet.id: subnet for subnet in served(ipam.subnets_of(self.session, self.network.id))}
+        own = [address for address in port.addresses if address.subnet_id in subnets]
+        self._item(port.host)["dhcp"] = {
+            "mac": port.mac_address,
+            "state": "present" if own else "absent",
+            "dns_domain": DNS_DOMAIN,
+            "subnets": [_subnet(subnets[address.subnet_id], address.ip_address) for address in own],
+            "hosts": [_entry(change, subnets) for change in changes] if own else [],
+        }
+
+
+def recorded_dhcp_port(session: Session, network_id: str) -> Port | None:
+    """The port of a network's DHCP server, if there is one yet."""
+    return session.scalar(select(Port).where(Port.network_id == network_id, Port.device_owner == ipam.DHCP_OWNER))
+
+
+def presence(session: Session, network_id: str) -> set[str]:
+    """The hosts that some run was told to put the network on."""
+    return set(session.scalars(select(NetworkHost.host).where(NetworkHost.network_id == network_id)))
+
+
+def _network_host(hosts: dict[str, Host]) -> str | None:
+    candidates = (host.name for host in hosts.values() if "networks" in host.groups and host.condition == "enabled")
+    return min(candidates, default=None)
+
+
+def served(subnets: Iterable[Subnet]) -> list[Subnet]:
+    """The subnets that the DHCP server serves; an IPv6 subnet without an address mode asks for none."""
+    return [subnet for subnet in subnets if subnet.enable_dhcp and subnet.ip_version == 4]
+
+
+def _subnet(subnet: Subnet, address: str) -> Item:
+    return {
+        "id": subnet.id,
+        "cidr": subnet.cidr,
+        "address": address,
+        "gateway_ip": subnet.gateway_ip,
+        "dns_nameservers": list(subnet.dns_nameservers),
+        "host_routes": list(subnet.host_routes),
+    }
+
+
+def _entry(change: PortChange, subnets: dict[str, Subnet]) -> Item:
+    addresses = [address.ip_address for address in change.port.addresses if address.subnet_id in subnets]
+    return {
+        "id": change.port.id,
+        "mac": change.port.mac_address,
+        "hostname": "host-" + addresses[0].replace(".", "-") if addresses else "",
+        "addresses": addresses,
+        "state": "present" if change.present and addresses else "absent",
+    }

@@ -1,0 +1,116 @@
+"""`POST /v1/drift`: how hosts differ from the records; `POST /v1/converge`: repair it."""
+
+from typing import Any
+
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import or_, select
+
+from skywright.cloud import Cloud
+from skywright.db.identity import Project
+from skywright.db.jobs import Host
+from skywright.errors import ApiError, BadRequest, Forbidden, NotFound
+from skywright.http import Context, Router
+from skywright.http.admission import Line
+from skywright.http.router import json_response, request_context
+from skywright.jobs.drift.comparison import Look, LookFailed, compare, look
+from skywright.jobs.drift.model import Scope
+from skywright.jobs.drift.repair import repair
+from skywright.jobs.kinds import resource_kinds
+from skywright.jobs.runs.launcher_client import LauncherError
+from skywright.services.operations.drift_views import drift_view
+from skywright.services.operations.views import job_views
+
+router = Router()
+
+# Looking at all hosts costs as much as a run over all of them: one at a time, and few that wait for it.
+LINE = Line(1, 8, "Too many wait for the hosts to be looked at: try again in a while.")
+
+
+class DriftRequest(BaseModel):
+    """What to look at: all that the caller may see, or one host's, or one project's (its name or id)."""
+
+    model_config = ConfigDict(extra="forbid")
+    host: str | None = Field(None, max_length=255)
+    project: str | None = Field(None, max_length=255)
+
+
+class ConvergeRequest(DriftRequest):
+    """`leftovers`: whether to remove what no record knows; `recreate_disks`: whether servers whose disks are lost get
+    new ones, made of their images.
+    """
+
+    leftovers: bool = True
+    recreate_disks: bool = False
+
+
+@router.post("/drift", response_model=None)
+async def show_drift(request: Request, body: DriftRequest) -> Response:
+    return json_response(await LINE.run(request, _drift, request, body))
+
+
+@router.post("/converge", status_code=202, response_model=None)
+async def converge(request: Request, body: ConvergeRequest) -> Response:
+    return json_response(await LINE.run(request, _converge, request, body), 202)
+
+
+def _drift(request: Request, body: DriftRequest) -> dict[str, Any]:
+    with request_context(request, "operations:drift", write=False) as context:
+        cloud, scope, admin = context.cloud, _scope(context, body, "operations:drift_all"), context.is_admin
+    seen = _look(cloud, scope)
+    with cloud.database.read() as session:
+        return drift_view(compare(session, cloud, seen), _item_kinds(cloud), admin=admin)
+
+
+def _converge(request: Request, body: ConvergeRequest) -> dict[str, Any]:
+    with request_context(request, "operations:converge", write=False) as context:
+        cloud, scope = context.cloud, _scope(context, body, "operations:converge_all")
+    seen = _look(cloud, scope)
+    with request_context(request, "operations:converge", write=True) as context:
+        drift = compare(context.db, cloud, seen)
+        jobs = repair(context, drift, recreate_disks=body.recreate_disks, tidy=body.leftovers)
+        context.db.flush()
+        admin = context.is_admin
+        return {
+            "jobs": job_views(context.db, jobs, admin=admin),
+            "drift": drift_view(drift, _item_kinds(cloud), admin=admin),
+        }
+
+
+def _item_kinds(cloud: Cloud) -> list[str]:
+    return [kind.item_kind for kind in resource_kinds(cloud).values()]
+
+
+def _look(cloud: Cloud, scope: Scope) -> Look:
+    try:
+        return look(cloud, cloud.planner, scope)
+    except (LauncherError, LookFailed) as error:
+        raise ApiError(str(error), status=503) from error
+
+
+def _scope(context: Context, body: DriftRequest, rule: str) -> Scope:
+    """What the caller asked for, if it is his to see; who may not see all sees his project's."""
+    if not context.allows(rule):
+        own = {context.project_id, context.project_id if body.project is None else _project_id(context, body.project)}
+        if body.host is not None or len(own) > 1:
+            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+        return Scope(project_id=context.project_id)
+    if body.host is not None:
+        host = context.db.get(Host, body.host)
+        if host is None:
+            raise NotFound.of("Host", body.host)
+        if host.is_null:
+            raise BadRequest(f"Host {host.name} is a null host: it keeps nothing that could differ.")
+        if host.of_overcloud:
+            raise BadRequest(f"Host {host.name} is an overcloud's: what is there is recorded in that cloud.")
+    return Scope(body.host, _project_id(context, body.project) if body.project is not None else None)
+
+
+def _project_id(context: Context, project: str) -> str:
+    """The one project of this id or name."""
+    query = select(Project.id).where(or_(Project.id == project, Project.name == project))
+    found = context.db.scalars(query.limit(2)).all()
+    if len(found) != 1:
+        # Whether another's project exists is nobody else's matter.
+        raise NotFound.of("Project", project) if context.is_admin else Forbidden()
+    return found[0]

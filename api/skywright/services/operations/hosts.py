@@ -1,0 +1,160 @@
+"""`/v1/hosts`: the machines that the cloud is made of, as an inventory describes them."""
+
+import re
+from typing import Annotated, Any, Literal
+
+from fastapi import Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from sqlalchemy import select
+
+from skywright.db.jobs import OVERCLOUD, Host
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.http.router import json_response
+from skywright.jobs.engine.host_state import MAINTENANCE, release, set_state
+from skywright.jobs.engine.submit import submit
+from skywright.jobs.kinds import resource_kinds
+from skywright.jobs.upkeep.observe import ACTION
+from skywright.redact import HIDDEN
+from skywright.services.compute.internal import usage_by_host
+from skywright.services.operations.views import host_view
+
+router = Router()
+
+GroupName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
+VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
+HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
+# What becomes a word of ssh's command line must not be able to be an option of it.
+CONNECTION = {
+    "ansible_host": re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,254}"),
+    "ansible_user": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"),
+    "ansible_port": re.compile(r"[0-9]{1,5}"),
+}
+
+
+class HostBody(BaseModel):
+    """What of a host is the inventory's or the operator's; what is left out stays as it is."""
+
+    model_config = ConfigDict(extra="forbid")
+    groups: list[GroupName] | None = Field(None, max_length=64)
+    variables: dict[VariableName, JsonValue] | None = Field(None, max_length=256)
+    state: Literal["enabled", "disabled", "maintenance"] | None = None
+    disabled_reason: str | None = Field(None, max_length=255)
+
+    @field_validator("variables")
+    @classmethod
+    def _connects(cls, variables: dict[str, Any] | None) -> dict[str, Any] | None:
+        for name, pattern in CONNECTION.items():
+            value = (variables or {}).get(name)
+            if value is not None and not pattern.fullmatch(str(value)):
+                raise ValueError(f"{name} is not one")
+        return variables
+
+
+class HostName(BaseModel):
+    name: str = Field(pattern=HOST_NAME)
+
+
+class DrainBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    reason: str | None = Field(None, max_length=255)
+
+
+class HostRequest(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    host: HostBody
+
+
+@router.operation("GET", "/hosts", policy="operations:hosts:list")
+def list_hosts(context: Context) -> dict[str, Any]:
+    used = usage_by_host(context.db)
+    hosts = context.db.scalars(select(Host).order_by(Host.name))
+    return {"hosts": [host_view(host, used.get(host.name)) for host in hosts]}
+
+
+@router.operation("GET", "/hosts/{name}", policy="operations:hosts:show")
+def show_host(context: Context, name: str) -> dict[str, Any]:
+    return {"host": _view(context, _host(context, name))}
+
+
+@router.operation("PUT", "/hosts/{name}", policy="operations:hosts:update")
+def put_host(context: Context, name: str, body: HostRequest) -> Response:
+    """Register a host or change it, and have it looked at."""
+    name = _valid(name)
+    host = context.db.get(Host, name)
+    status = 200 if host else 201
+    if host is None:
+        host = Host(name=name)
+        context.db.add(host)
+    _apply(context, host, body.host)
+    context.db.flush()
+    job = submit(context, "host", ACTION, [("host", name)], {"hosts": [name]})
+    context.db.flush()
+    return json_response({"host": _view(context, host), "job": {"id": job.id}}, status)
+
+
+@router.operation("POST", "/hosts/{name}/drain", policy="operations:hosts:update")
+def drain_host(context: Context, name: str, body: DrainBody) -> dict[str, Any]:
+    """Free a host of servers and put it into maintenance. Servers cannot be moved yet: a host that has some stays."""
+    host = _host(context, name)
+    bound = _bound_to(context, name)
+    if bound:
+        raise Conflict(f"Host {name} has what cannot be moved to other hosts: {', '.join(bound)}.")
+    set_state(context.db, context.cloud, host, MAINTENANCE, body.reason)
+    return {"host": _view(context, host)}
+
+
+@router.operation("DELETE", "/hosts/{name}", policy="operations:hosts:delete", status=204)
+def delete_host(context: Context, name: str) -> None:
+    """Forget a host; nothing on it changes. What it served is served elsewhere, jobs that waited for it end."""
+    host = _host(context, name)
+    if host.of_overcloud:
+        raise Conflict(f"Host {name} is an overcloud's: take it out of that one's plan.")
+    bound = _bound_to(context, name)
+    if bound:
+        raise Conflict(f"Host {name} still has {', '.join(bound)}.")
+    context.db.delete(host)
+    context.db.flush()
+    for kind in resource_kinds(context.cloud).values():
+        kind.host_removed(context.db, name, context.cloud)
+    release(context.db, context.cloud, name)
+
+
+def _bound_to(context: Context, host: str) -> list[str]:
+    """What would be lost with *host*."""
+    kinds = resource_kinds(context.cloud).values()
+    return [name for kind in kinds for name in kind.bound_to(context.db, host)]
+
+
+def _apply(context: Context, host: Host, body: HostBody) -> None:
+    if body.groups is not None:
+        if host.of_overcloud and OVERCLOUD not in body.groups:
+            raise Conflict(f"Host {host.name} is an overcloud's: it cannot be this cloud's, too.")
+        if OVERCLOUD in body.groups and not host.of_overcloud:
+            raise BadRequest(f"Hosts get into the group {OVERCLOUD} by an overcloud's plan.")
+        host.groups = sorted(set(body.groups) - {"all", "ungrouped"})
+    if body.variables is not None:
+        kept = host.variables or {}
+        # A client that puts back what it was shown does not overwrite what it was not shown.
+        host.variables = {k: kept.get(k, v) if v == HIDDEN else v for k, v in body.variables.items()}
+    if body.state is not None:
+        set_state(context.db, context.cloud, host, body.state, body.disabled_reason)
+    elif body.disabled_reason is not None:
+        host.disabled_reason = body.disabled_reason
+
+
+def _view(context: Context, host: Host) -> dict[str, Any]:
+    return host_view(host, usage_by_host(context.db).get(host.name))
+
+
+def _valid(name: str) -> str:
+    try:
+        return HostName(name=name).name
+    except ValueError as error:
+        raise BadRequest("A host's name has letters, digits, dots, dashes and underscores.") from error
+
+
+def _host(context: Context, name: str) -> Host:
+    host = context.db.get(Host, name)
+    if host is None:
+        raise NotFound.of("Host", name)
+    return host

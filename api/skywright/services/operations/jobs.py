@@ -1,0 +1,131 @@
+"""`/v1/jobs`: what was asked for, how far it is, how it ended."""
+
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field
+from sqlalchemy import Select, select
+from sqlalchemy.orm import Session
+
+from skywright.core import DELETE
+from skywright.db import after_commit, utcnow
+from skywright.db.jobs import Event, Job, JobResource
+from skywright.http import Conflict, Context, NotFound, Router
+from skywright.jobs.engine.settle import UNFINISHED
+from skywright.services.operations.views import event_views, job_views, result_views, step_views
+
+router = Router()
+
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+@router.operation("GET", "/jobs", policy="operations:jobs:list")
+def list_jobs(
+    context: Context,
+    *,
+    state: Annotated[list[str] | None, Query()] = None,
+    resource: str | None = None,
+    project_id: str | None = None,
+    playbook: str | None = None,
+    marker: str | None = None,
+    limit: Limit = 100,
+) -> dict[str, Any]:
+    """The newest first; *marker* is the last job of the page before."""
+    query = select(Job).order_by(Job.sequence.desc()).limit(limit)
+    if not context.allows("operations:jobs:list_all"):
+        query = query.where(Job.project_id == context.project_id)
+    if project_id is not None:
+        query = query.where(Job.project_id == project_id)
+    if state:
+        query = query.where(Job.state.in_([name for value in state for name in value.split(",")]))
+    if playbook is not None:
+        query = query.where(Job.playbook == playbook)
+    if resource is not None:
+        query = _of_resource(query, resource)
+    if marker is not None:
+        query = query.where(Job.sequence < visible_job(context, marker).sequence)
+    jobs = context.db.scalars(query).all()
+    return {"jobs": job_views(context.db, jobs, admin=context.is_admin)}
+
+
+@router.operation("GET", "/jobs/{job_id}", policy="operations:jobs:show")
+def show_job(context: Context, job_id: str) -> dict[str, Any]:
+    job = visible_job(context, job_id)
+    return {"job": describe(context.db, job, admin=context.is_admin)}
+
+
+@router.operation("POST", "/jobs/{job_id}/cancel", policy="operations:jobs:cancel", status=202)
+def cancel_job(context: Context, job_id: str) -> dict[str, Any]:
+    """Ask for the job's end: one that waits ends at once, one that runs as soon as its processes are dead."""
+    job = visible_job(context, job_id)
+    context.enforce("operations:jobs:cancel", {"project_id": job.project_id})
+    if job.state not in UNFINISHED:
+        raise Conflict(f"Job {job_id} has ended already: {job.state}.")
+    if job.action == DELETE and job.attempts:
+        raise Conflict(f"Job {job_id} deletes, and has begun: it cannot be canceled any more.")
+    job.cancel_requested_at = job.cancel_requested_at or utcnow()
+    after_commit(context.db, "notify workers", context.cloud.queue.notify_all)  # one of them has it
+    return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
+
+
+@router.operation("POST", "/jobs/{job_id}/force", policy="operations:jobs:force", status=202)
+def force_job(context: Context, job_id: str) -> dict[str, Any]:
+    """Let a job run although its host is in maintenance or does not answer."""
+    job = visible_job(context, job_id)
+    if job.state != "queued":
+        raise Conflict(f"Job {job_id} does not wait: it is {job.state}.")
+    job.forced, job.not_before, job.held_by, job.waiting_for = True, None, None, None
+    after_commit(context.db, "notify workers", context.cloud.queue.notify)
+    return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
+
+
+class JobChange(BaseModel):
+    """What an operator may say of a job."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+    priority: int = Field(ge=-100, le=100)
+
+
+class JobChangeBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    job: JobChange
+
+
+@router.operation("PATCH", "/jobs/{job_id}", policy="operations:jobs:update")
+def update_job(context: Context, job_id: str, body: JobChangeBody) -> dict[str, Any]:
+    """Let a job that waits go before others, and with it the earlier jobs of its resources; or behind them."""
+    job = visible_job(context, job_id)
+    if job.state != "queued":
+        raise Conflict(f"Job {job_id} does not wait: it is {job.state}.")
+    job.priority = body.job.priority
+    after_commit(context.db, "notify workers", context.cloud.queue.notify)
+    return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
+
+
+def visible_job(context: Context, job_id: str) -> Job:
+    """The job if it is the caller's project's or the caller an administrator; else NotFound."""
+    job = context.db.scalar(select(Job).where(Job.id == job_id))
+    if job is None or not (context.is_admin or (job.project_id and job.project_id == context.who.project_id)):
+        raise NotFound.of("Job", job_id)
+    return job
+
+
+def describe(session: Session, job: Job, *, admin: bool) -> dict[str, Any]:
+    """The job with its steps and events."""
+    events = session.scalars(select(Event).where(Event.run_id == job.run_id).order_by(Event.counter)).all()
+    view = job_views(session, [job], admin=admin)[0]
+    return {
+        **view,
+        "results": result_views(job, admin=admin),
+        "steps": step_views(events),
+        "events": list(event_views([job], events, admin=admin)),
+    }
+
+
+def _of_resource(query: Select[Job], resource: str) -> Select[Job]:
+    """*resource* is an id, or `type:id`."""
+    kind, _, key = resource.rpartition(":")
+    jobs = select(JobResource.job_sequence).where(JobResource.resource_id == key)
+    if kind:
+        jobs = jobs.where(JobResource.resource_type == kind)
+    return query.where(Job.sequence.in_(jobs))

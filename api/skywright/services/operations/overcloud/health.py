@@ -1,0 +1,80 @@
+"""What a look at an overcloud's services means."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from skywright.services.operations.overcloud.plan import Plan
+
+CERTIFICATE_DAYS = 14
+SILENT = "no answer"
+# What HAProxy calls a server that gets requests; one in maintenance was put there by somebody.
+SERVING = ("UP", "no check", "MAINT", "DRAIN")
+
+Reports = Mapping[str, Mapping[str, Any] | None]
+
+
+def problems(plan: Plan, reports: Reports) -> list[str]:
+    """All that is not as it shall be."""
+    controllers = [name for name in plan.roles.controllers if reports.get(name)]
+    told: dict[str, list[str]] = {}  # by whom: what several hosts say is one problem
+    for name in plan.hosts:
+        report = reports.get(name)
+        for text in _of_host(report, len(plan.roles.controllers)) if report else [SILENT]:
+            told.setdefault(text, []).append(name)
+    found = [f"{', '.join(names)}: {text}" for text, names in told.items()]
+    return [*found, *_of_virtual_address(holders(reports), controllers), *_of_databases(reports)]
+
+
+def holders(reports: Reports) -> list[str]:
+    """The hosts that have the virtual address: one, if all is well."""
+    return sorted(name for name, report in reports.items() if report and report.get("virtual_address") is True)
+
+
+def _of_host(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
+    for part, said in report.items():
+        if isinstance(said, dict) and isinstance(said.get("error"), str):
+            yield f"{part}: {said['error']}"
+    for unit, is_now in _said(report, "units").items():
+        if is_now["state"] != "active":
+            yield f"{unit} is {is_now['state']} ({is_now['detail']})"
+    for path, days in _said(report, "certificates").items():
+        if days is None:
+            yield f"there is no certificate {path}"
+        elif days < CERTIFICATE_DAYS:
+            yield f"certificate {path} " + (f"expires in {days} days" if days >= 0 else "has expired")
+    if (api := _said(report, "api")) and not api["ready"]:
+        yield f"the API is not ready: {api['detail']}"
+    yield from _of_clusters(report, controllers)
+    for row in _said(report, "haproxy").get("servers", ()):
+        if not row["status"].startswith(SERVING):
+            yield f"HAProxy does not use {row['server']} of {row['backend']}: {row['status']}"
+
+
+def _of_clusters(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
+    database, broker = _said(report, "galera"), _said(report, "rabbitmq")
+    if database and not (database["ready"] and database["cluster"] == "Primary" and database["state"] == "Synced"):
+        yield f"the database takes no writes: it is {database['state']} in a part that is {database['cluster']}"
+    elif database and database["size"] != controllers:
+        yield f"the database's cluster has {database['size']} of {controllers} nodes"
+    if broker and len(broker["running"]) != controllers:
+        yield f"the message broker's cluster has {len(broker['running'])} of {controllers} nodes"
+    if broker and (broker["alarms"] or broker["partitions"]):
+        yield f"the message broker warns: {', '.join([*broker['alarms'], *broker['partitions']])}"
+
+
+def _of_virtual_address(found: list[str], controllers: list[str]) -> Iterator[str]:
+    if len(found) != 1 and controllers:
+        yield f"{', '.join(found) or 'No controller'} {'has' if len(found) < 2 else 'have'} the virtual address"
+
+
+def _of_databases(reports: Reports) -> Iterator[str]:
+    """Whoever is alone believes to be right: two parts that take writes are told even if each is well by itself."""
+    sizes = [database["size"] for report in reports.values() if (database := _said(report or {}, "galera"))]
+    if sum(size > len(sizes) / 2 for size in sizes) not in (0, len(sizes)):
+        yield f"the databases do not agree on their cluster: {', '.join(map(str, sizes))} nodes"
+
+
+def _said(report: Mapping[str, Any], part: str) -> dict[str, Any]:
+    """What a part said of itself; nothing, if it could not be asked."""
+    said = report.get(part)
+    return said if isinstance(said, dict) and not isinstance(said.get("error"), str) else {}

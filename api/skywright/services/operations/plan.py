@@ -1,0 +1,102 @@
+"""`POST /v1/plan`: what a request would change, on hosts too, while nothing is changed.
+
+The request goes to its own service as it would alone, with the caller's token, but in a transaction that is taken
+back. What its jobs would do is rendered in that transaction. Then, when no lock is held any more, Ansible says it in
+check mode.
+"""
+
+import asyncio
+import re
+from collections.abc import MutableMapping
+from typing import Annotated, Any, Literal
+
+import orjson
+from fastapi import Request, Response
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from skywright.cloud import Cloud
+from skywright.db.jobs import Job
+from skywright.db.rehearsal import Rehearsal
+from skywright.errors import ApiError, BadRequest
+from skywright.http import Context, Router
+from skywright.http.admission import Line
+from skywright.http.loopback import Answer, ask, scope_of
+from skywright.http.router import json_response, request_context
+from skywright.jobs.runs.draft import Draft, draft
+from skywright.jobs.runs.launcher_client import LauncherError
+from skywright.services.operations.plan_views import plan_view
+
+router = Router()
+
+LINE = Line(2, 16, "Too many plans are being made: try again in a while.")
+# Beside the body, what a request means may depend on these.
+HEADERS = ("content-type", "openstack-api-version", "x-openstack-nova-api-version")
+URL_PATH = re.compile(r"/[!-~]*")
+
+HeaderName = Annotated[str, Field(pattern=rf"(?i)^({'|'.join(HEADERS)})$")]
+HeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,255}$")]
+
+
+class PlanRequest(BaseModel):
+    """An OpenStack request. `path` is what follows the service's address, a query included."""
+
+    model_config = ConfigDict(extra="forbid")
+    service: str = Field(max_length=64)
+    method: Literal["POST", "PUT", "PATCH", "DELETE"]
+    path: str = Field(max_length=2048)
+    body: JsonValue = None
+    headers: dict[HeaderName, HeaderValue] = Field({}, max_length=len(HEADERS))
+
+
+@router.post("/plan", response_model=None)
+async def plan(request: Request, body: PlanRequest) -> Response:
+    return json_response(await LINE.run(request, _plan, request, body))
+
+
+def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
+    with request_context(request, "operations:plan", write=False) as context:
+        cloud, admin = context.cloud, context.is_admin
+        scope = _scope(context, body)
+    answer, drafts, recorded = rehearse(cloud, scope, b"" if body.body is None else orjson.dumps(body.body))
+    try:
+        runs = [(found, cloud.planner.run(found) if found.hosts else None) for found in drafts]
+    except LauncherError as error:
+        raise ApiError(str(error), status=503) from error
+    return plan_view(answer, runs, recorded=recorded, admin=admin)
+
+
+def rehearse(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) -> tuple[Answer, list[Draft], bool]:
+    """The answer to a request, the runs that it would lead to, and whether it would change any record."""
+    rehearsal = Rehearsal(cloud.database)
+    rehearsed = cloud.with_database(rehearsal)
+    scope["state"]["cloud"] = rehearsed
+    try:
+        # A loop of its own: the request needs threads while this one holds the write lock for it.
+        answer = asyncio.run(ask(cloud, scope, body))
+        if rehearsal.refused is not None:
+            raise rehearsal.refused
+        if not answer.ok:
+            return answer, [], False
+        recorded, jobs, drafts = rehearsal.wrote, rehearsal.stored(Job), []
+        if jobs:
+            with rehearsal.write() as session:
+                drafts = draft(session, rehearsed, jobs)
+        return answer, drafts, recorded
+    finally:
+        rehearsal.forget()
+
+
+def _scope(context: Context, body: PlanRequest) -> dict[str, Any]:
+    """The request as the server would hand it to the API."""
+    gateway = context.cloud.gateway
+    prefix = gateway.prefixes.get(body.service) if gateway and body.service != "operations" else None
+    if prefix is None:
+        raise BadRequest(f"There is no service of type {body.service!r} whose requests can be planned.")
+    path, _, query = body.path.partition("?")
+    if not URL_PATH.fullmatch(path) or not URL_PATH.fullmatch(f"/{query}"):
+        raise BadRequest("The path begins with a slash and is encoded as in a URL.")
+    outer = context.request
+    own = {name.lower(): value for name, value in body.headers.items()}
+    kept = {name: outer.headers[name] for name in ("x-auth-token", "host") if name in outer.headers}
+    headers = {"content-type": "application/json", **own, **kept}
+    return scope_of(outer.scope, body.method, prefix + body.path, headers, {})

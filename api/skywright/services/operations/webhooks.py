@@ -1,0 +1,179 @@
+"""`/v1/webhooks`: who is told when jobs end."""
+
+import ipaddress
+from collections.abc import Sequence
+from typing import Annotated, Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from fastapi import Query
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from skywright.db import isoformat
+from skywright.db.webhooks import Delivery, Webhook
+from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.jobs.webhooks import announce
+from skywright.jobs.webhooks.addresses import PORTS, permitted
+
+router = Router()
+
+MOST = 10  # of a project
+
+State = Literal["successful", "failed", "canceled", "error"]
+STATES: tuple[State, ...] = get_args(State)
+Playbook = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_./-]{1,64}$")]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+class NewWebhook(BaseModel):
+    """Without a secret one is made. It is in this request's answer, and never told again."""
+
+    model_config = ConfigDict(extra="forbid")
+    url: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,2048}$")]
+    description: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,255}$")] = ""
+    states: Annotated[list[State], Field(min_length=1, max_length=len(STATES))] = list(STATES)
+    playbooks: Annotated[list[Playbook], Field(max_length=20)] = []
+    secret: Annotated[str, StringConstraints(max_length=128)] | None = None
+    all_projects: bool = False
+
+
+class WebhookBody(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+    webhook: NewWebhook
+
+
+@router.operation("GET", "/webhooks", policy="operations:webhooks:list")
+def list_webhooks(context: Context) -> dict[str, Any]:
+    query = select(Webhook).order_by(Webhook.created_at, Webhook.id)
+    if not context.allows("operations:webhooks:all_projects"):
+        query = query.where(Webhook.project_id == context.project_id)
+    rows = context.db.scalars(query).all()
+    return {"webhooks": _views(context.db, rows)}
+
+
+@router.operation("POST", "/webhooks", policy="operations:webhooks:create", status=201)
+def create_webhook(context: Context, body: WebhookBody) -> dict[str, Any]:
+    wanted = body.webhook
+    project_id = None if wanted.all_projects else context.project_id
+    if project_id is None:
+        context.enforce("operations:webhooks:all_projects")
+    _check(context, wanted.url)
+    secret = wanted.secret or announce.new_secret()
+    key = announce.secret_bytes(secret)
+    if key is None:
+        raise BadRequest("A secret is whsec_ and 24 to 64 bytes in Base64; leave it out to have one made.")
+    count = select(func.count()).select_from(Webhook).where(Webhook.project_id == project_id)
+    if (context.db.scalar(count) or 0) >= MOST:
+        raise Forbidden(f"Quota exceeded: a project has at most {MOST} webhooks.")
+    row = Webhook(
+        project_id=project_id,
+        user_id=context.who.user_id,
+        description=wanted.description,
+        url=wanted.url,
+        states=sorted(set(wanted.states)),
+        playbooks=sorted(set(wanted.playbooks)),
+        sealed_secret=context.cloud.secrets.seal(key),
+    )
+    context.db.add(row)
+    context.db.flush()
+    return {"webhook": {**_views(context.db, [row])[0], "secret": secret}}
+
+
+@router.operation("GET", "/webhooks/{webhook_id}", policy="operations:webhooks:show")
+def show_webhook(context: Context, webhook_id: str) -> dict[str, Any]:
+    return {"webhook": _views(context.db, [_visible(context, webhook_id)])[0]}
+
+
+@router.operation("GET", "/webhooks/{webhook_id}/deliveries", policy="operations:webhooks:show")
+def list_deliveries(
+    context: Context, webhook_id: str, *, state: str | None = None, marker: str | None = None, limit: Limit = 100
+) -> dict[str, Any]:
+    """The newest first; *marker* is the last one of the page before."""
+    webhook = _visible(context, webhook_id)
+    query = select(Delivery).where(Delivery.webhook_id == webhook.id)
+    if state is not None:
+        query = query.where(Delivery.state == state)
+    if marker is not None:
+        last = context.db.get(Delivery, marker)
+        if last is None or last.webhook_id != webhook.id:
+            raise NotFound.of("Delivery", marker)
+        earlier = (Delivery.created_at == last.created_at) & (Delivery.id < last.id)
+        query = query.where((Delivery.created_at < last.created_at) | earlier)
+    rows = context.db.scalars(query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit))
+    return {"deliveries": [_delivery(row) for row in rows]}
+
+
+@router.operation("DELETE", "/webhooks/{webhook_id}", policy="operations:webhooks:delete", status=204)
+def delete_webhook(context: Context, webhook_id: str) -> None:
+    """What is still owed to it is forgotten."""
+    row = _visible(context, webhook_id)
+    context.enforce("operations:webhooks:delete", {"project_id": row.project_id})
+    context.db.delete(row)
+
+
+def _visible(context: Context, webhook_id: str) -> Webhook:
+    row = context.db.get(Webhook, webhook_id)
+    if row is None or not (context.is_admin or (row.project_id and row.project_id == context.who.project_id)):
+        raise NotFound.of("Webhook", webhook_id)
+    return row
+
+
+def _check(context: Context, url: str) -> None:
+    """Refuse at once what will never be sent to; names are looked up, and their addresses checked, at each time."""
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise BadRequest(f"Invalid URL: {error}") from error
+    if parts.scheme not in PORTS or not host or "@" in parts.netloc or parts.fragment:
+        raise BadRequest("The URL must be http:// or https://, name a host, and have neither user nor fragment.")
+    try:
+        allowed = permitted(host, context.cloud.settings.webhook_network_list)
+    except ValueError:
+        return  # a name
+    if not allowed:
+        raise BadRequest(f"{ipaddress.ip_address(host)} is no public address: nothing is sent there.")
+
+
+def _views(session: Session, rows: Sequence[Webhook]) -> list[dict[str, Any]]:
+    ids = [row.id for row in rows]
+    newest = (
+        select(Delivery.webhook_id, func.max(Delivery.created_at).label("at"))
+        .where(Delivery.webhook_id.in_(ids))
+        .group_by(Delivery.webhook_id)
+        .subquery()
+    )
+    query = select(Delivery).join(
+        newest, (newest.c.webhook_id == Delivery.webhook_id) & (newest.c.at == Delivery.created_at)
+    )
+    last = {delivery.webhook_id: delivery for delivery in session.scalars(query)}
+    return [_view(row, last.get(row.id)) for row in rows]
+
+
+def _view(row: Webhook, last: Delivery | None) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "project_id": row.project_id,
+        "user_id": row.user_id,
+        "description": row.description,
+        "url": row.url,
+        "states": row.states,
+        "playbooks": row.playbooks,
+        "created_at": isoformat(row.created_at, micro=True),
+        "last_delivery": _delivery(last) if last else None,
+    }
+
+
+def _delivery(row: Delivery) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "job_id": row.job_id,
+        "state": row.state,
+        "attempts": row.attempts,
+        "status": row.status,
+        "reason": row.reason,
+        "created_at": isoformat(row.created_at, micro=True),
+        "next_at": isoformat(row.next_at, micro=True) if row.state == announce.PENDING else None,
+        "ended_at": isoformat(row.ended_at, micro=True),
+    }
