@@ -16,7 +16,7 @@ HA_QUEUE_SCENARIOS := certificates chrony memcached rabbitmq
 HA_SERVICE_SCENARIOS := galera haproxy keepalived
 HA_SCENARIOS := $(HA_QUEUE_SCENARIOS) $(HA_SERVICE_SCENARIOS) controller
 
-.PHONY: help cloud test suites lint unit distributed lab-test molecule molecule-lab-host molecule-roles molecule-ha molecule-ha-queue molecule-ha-service ha-hosts overcloud faults faults-quick sanity bench down clean
+.PHONY: help cloud test suites lint unit distributed lab-test lab-long molecule molecule-lab-host molecule-roles molecule-ha molecule-ha-queue molecule-ha-service ha-hosts overcloud faults faults-quick sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,8 +45,11 @@ distributed: $(VENV)/.ready-servers ## Run the tests of several controllers on a
 	$(BIN)/pytest -q tests/distributed
 
 lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
-	$(BIN)/pytest -q -n 3 --dist loadfile -m "not alone" tests/lab
+	$(BIN)/pytest -q -n 3 --dist loadfile -m "not alone and not long" tests/lab
 	$(BIN)/pytest -q -m alone tests/lab
+
+lab-long: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts that take minutes of waiting
+	$(BIN)/pytest -q -n 3 -m long tests/lab
 
 molecule: $(VENV)/.ready-dev cloud ## Run the Molecule scenarios of the roles for computes and networks, on the lab's hosts
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync molecule-lab-host molecule-roles

@@ -13,13 +13,12 @@ from types import TracebackType
 from urllib.error import URLError
 from urllib.request import urlopen
 
-import uvicorn
-
 from bench.client import ApiError, Client
 from skywright.app import create_app
 from skywright.cloud import Cloud
 from skywright.db.migrate import upgrade
 from skywright.http.access_log import AccessLog
+from skywright.http.server import Server
 from skywright.log import configure
 from skywright.services.bootstrap import bootstrap
 from skywright.settings import Settings
@@ -96,8 +95,7 @@ def serve(settings: Settings) -> None:
     configure()
     listener = socket.create_server(("127.0.0.1", settings.port), backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    application = AccessLog(create_app(settings))
-    uvicorn.Server(uvicorn.Config(application, log_config=None, access_log=False)).run(sockets=[listener])
+    Server(AccessLog(create_app(settings))).run(sockets=[listener])
 
 
 if __name__ == "__main__":

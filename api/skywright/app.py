@@ -85,14 +85,15 @@ class Gateway:
         await application(own, receive, send)
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
-        began, status = time.perf_counter(), 500
+        began, status, complete = time.perf_counter(), 500, False
 
         async def tagged(message: MutableMapping[str, Any]) -> None:
-            nonlocal status
+            nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
                 message["headers"] = [*message["headers"], (b"x-openstack-request-id", request_id.encode())]
             await send(message)
+            complete = message["type"] == "http.response.body" and not message.get("more_body", False)
 
         prefix = self._route(scope)
         application = self._applications.get(prefix)
@@ -107,6 +108,10 @@ class Gateway:
         try:
             with audit.working_for(pending):
                 await application(scope, receive, tagged)
+        except Exception:
+            # Starlette raises again what it has answered and logged; the server would drop the connection for it.
+            if not complete:
+                raise
         finally:
             if "cloud" not in scope["state"]:  # else a plan's request, which never was
                 self.metrics.answered(service, scope["method"], status, time.perf_counter() - began)

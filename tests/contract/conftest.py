@@ -12,12 +12,12 @@ from typing import Any
 
 import openstack
 import pytest
-import uvicorn
 from openstack.connection import Connection
 from sqlalchemy import create_engine, text
 
 from skywright.app import Gateway, create_app
 from skywright.auth.passwords import hash_password
+from skywright.http.server import Server
 from skywright.services import bootstrap
 from skywright.settings import Settings
 
@@ -67,7 +67,7 @@ def run_api(settings: Settings, listener: socket.socket) -> Iterator[Api]:
             project = bootstrap.ensure_project(session, name)
             user = bootstrap.ensure_user(session, name, PASSWORD, project)
             bootstrap.grant(session, user, "member", "project", project.id)
-    server = uvicorn.Server(uvicorn.Config(app, log_level="warning", lifespan="on"))
+    server = Server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

@@ -16,7 +16,7 @@ from skywright.services import registry
 from skywright.settings import Settings
 
 START_SECONDS = 30
-STOP_SECONDS = 20
+STOP_SECONDS = 30  # requests, then runs, have some time to end
 
 
 class Daemon:

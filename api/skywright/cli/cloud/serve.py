@@ -13,12 +13,11 @@ import threading
 import time
 from collections.abc import Iterator
 
-import uvicorn
-
 from skywright.app import create_app
 from skywright.cli.failure import StepFailed
 from skywright.db.migrate import upgrade
 from skywright.http.access_log import AccessLog
+from skywright.http.server import Server
 from skywright.log import configure
 from skywright.services import registry
 from skywright.settings import Settings, load
@@ -28,8 +27,6 @@ log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 15.0
-DRAIN_SECONDS = 2
-WEBSOCKET_BYTES = 1 << 20
 M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
@@ -42,19 +39,8 @@ def serve() -> None:
     settings = load()
     sockets = listen(settings)
     _bring_up_to_date(settings)
-    application = AccessLog(create_app(settings))
+    server = Server(AccessLog(create_app(settings)))
     gc.freeze()  # what is imported stays: the collector need not look through it whenever a long list is made
-    server = uvicorn.Server(
-        uvicorn.Config(
-            application,
-            log_config=None,
-            access_log=False,
-            timeout_graceful_shutdown=DRAIN_SECONDS,
-            # Consoles, the only WebSockets: what a screen sends is compressed, what a browser sends is small.
-            ws_per_message_deflate=False,
-            ws_max_size=WEBSOCKET_BYTES,
-        )
-    )
     with _worker() if settings.worker else contextlib.nullcontext():
         server.run(sockets=sockets)
 

@@ -154,11 +154,15 @@ class Feed:
         page = self._recent[begin : begin + PAGE]
         return page, page[-1].number if len(page) == PAGE else max(after, self._top)
 
-    async def news(self, after: int, timeout: float) -> None:
-        """Return when something changed after *after*, or when *timeout* seconds are over."""
+    async def news(self, after: int, stopping: asyncio.Event, timeout: float) -> None:
+        """Return when something changed after *after*, when *stopping* is set, or when *timeout* seconds are over."""
         if self._top <= after:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._news.wait(), timeout)
+            waits = [asyncio.create_task(event.wait()) for event in (self._news, stopping)]
+            try:
+                await asyncio.wait(waits, timeout=timeout, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
     async def _watch(self, told: asyncio.Event) -> None:
         while True:

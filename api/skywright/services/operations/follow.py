@@ -149,11 +149,11 @@ def _feed(request: Request) -> Feed:
 
 
 async def _stream(request: Request, follower: Follower, wanted: dict[str, Any]) -> AsyncIterator[bytes]:
-    feed = _feed(request)
+    feed, stopping = _feed(request), request.state.stopping
     spoken = checked = time.monotonic()
     async with feed:
         messages = await run_in_threadpool(follower.begin)
-        while not follower.over:
+        while not follower.over and not stopping.is_set():
             now = time.monotonic()
             if messages or now - spoken > ALIVE_SECONDS:
                 spoken = now
@@ -165,7 +165,7 @@ async def _stream(request: Request, follower: Follower, wanted: dict[str, Any]) 
             before, found = follower.position, feed.since(follower.position)
             messages = follower.take(*found) if found else await run_in_threadpool(follower.catch_up)
             if follower.position == before:
-                await feed.news(before, ALIVE_SECONDS / 3)
+                await feed.news(before, stopping, ALIVE_SECONDS / 3)
         yield b"".join(messages)
 
 

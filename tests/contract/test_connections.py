@@ -1,0 +1,155 @@
+"""Connections are kept between requests, and their end is announced or clean."""
+
+import http.client
+import re
+import socket
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from contract.conftest import Api, run_api
+from skywright.http import server
+from skywright.settings import Settings
+
+OLD_LIMIT_SECONDS = 5.0
+
+
+@contextmanager
+def stoppable(tmp_path: Path) -> Iterator[tuple[Api, threading.Event]]:
+    """An API of its own; it begins to stop when the event is set, and has stopped at the end."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+    running = run_api(Settings(state_dir=tmp_path, public_url=url), listener)
+    api, stop = next(running), threading.Event()
+
+    def end() -> None:
+        stop.wait()
+        next(running, None)
+
+    thread = threading.Thread(target=end)
+    thread.start()
+    try:
+        yield api, stop
+    finally:
+        stop.set()
+        thread.join()
+
+
+@contextmanager
+def connect(api: Api) -> Iterator[http.client.HTTPConnection]:
+    with closing(http.client.HTTPConnection(api.url.removeprefix("http://"), timeout=20)) as connection:
+        connection.connect()
+        connection.auto_open = 0  # it never makes another one
+        yield connection
+
+
+def get(connection: http.client.HTTPConnection, path: str = "/healthz", **headers: str) -> http.client.HTTPResponse:
+    connection.request("GET", path, headers=headers)
+    answer = connection.getresponse()
+    answer.read()
+    return answer
+
+
+def ended(connection: http.client.HTTPConnection) -> bool:
+    """Wait for the end of the connection; False if it was reset."""
+    try:
+        return connection.sock.recv(1) == b""
+    except ConnectionResetError:
+        return False
+
+
+def refuses(address: str) -> bool:
+    host, port = address.removeprefix("http://").split(":")
+    with socket.socket() as probe:
+        return probe.connect_ex((host, int(port))) != 0
+
+
+def wait_until_stopping(api: Api) -> None:
+    limit = time.monotonic() + 10
+    while not refuses(api.url):
+        assert time.monotonic() < limit
+        time.sleep(0.005)
+
+
+def test_a_connection_outlives_the_interval_of_a_polling_client(api: Api) -> None:
+    with connect(api) as connection:
+        assert get(connection).status == 200
+        time.sleep(OLD_LIMIT_SECONDS + 0.5)
+        assert get(connection).status == 200
+    assert server.KEEP_ALIVE_SECONDS == 75
+
+
+def test_an_idle_connection_ends_cleanly_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 1)
+    with stoppable(tmp_path) as (api, _stop), connect(api) as connection:
+        for _ in range(5):  # each request begins the time anew
+            assert get(connection).status == 200
+            time.sleep(0.4)
+        began = time.monotonic()
+        assert ended(connection)
+        assert 0.3 < time.monotonic() - began < 3
+
+
+def test_haproxy_keeps_its_clients_connections_as_long() -> None:
+    template = Path("roles/haproxy/templates/haproxy.cfg.j2").read_text()
+    assert re.findall(r"timeout http-keep-alive (\S+)", template) == [f"{server.KEEP_ALIVE_SECONDS}s"]
+    # Between it and the API each request has a connection of its own, which cannot end just then.
+    assert "option http-server-close" in template
+
+
+def test_a_crash_does_not_end_the_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_arguments: object) -> None:
+        raise RuntimeError("of the test")
+
+    with connect(api) as connection, api.connect() as admin:
+        headers = {"X-Auth-Token": admin.auth_token}
+        with monkeypatch.context() as patch:
+            patch.setattr(api.cloud, "authenticate", crash)
+            answer = get(connection, "/compute/v2.1/servers", **headers)
+        assert (answer.status, answer.getheader("connection")) == (500, None)
+        assert get(connection, "/compute/v2.1/servers", **headers).status == 200
+
+
+def test_a_request_on_its_way_when_the_api_stops_is_answered(tmp_path: Path) -> None:
+    with stoppable(tmp_path) as (api, stop), connect(api) as kept, connect(api) as idle:
+        get(kept)
+        get(idle)
+        stop.set()
+        wait_until_stopping(api)
+        answer = get(kept)
+        assert (answer.status, answer.getheader("connection")) == (200, "close")
+        assert ended(idle)
+
+
+def test_a_request_in_flight_when_the_api_stops_is_finished(tmp_path: Path) -> None:
+    with stoppable(tmp_path) as (api, stop), api.connect() as admin, connect(api) as connection:
+        image = admin.image.create_image("slow", disk_format="raw", container_format="bare", allow_duplicates=True)
+        connection.putrequest("PUT", f"/image/v2/images/{image.id}/file")
+        connection.putheader("X-Auth-Token", admin.auth_token)
+        connection.putheader("Content-Type", "application/octet-stream")
+        connection.putheader("Content-Length", "6")
+        connection.endheaders()
+        stop.set()
+        wait_until_stopping(api)
+        for _ in range(6):
+            time.sleep(0.5)
+            connection.send(b"x")
+        answer = connection.getresponse()
+        assert (answer.status, answer.getheader("connection")) == (204, "close")
+
+
+def test_a_stream_without_end_ends_whole_when_the_api_stops(tmp_path: Path) -> None:
+    with stoppable(tmp_path) as (api, stop), api.connect() as admin, connect(api) as connection:
+        connection.request("GET", "/v1/follow", headers={"X-Auth-Token": admin.auth_token})
+        answer = connection.getresponse()
+        assert b"event: ready" in answer.read1()
+        stop.set()
+        began = time.monotonic()
+        answer.read()  # an IncompleteRead if it were cut off
+        assert time.monotonic() - began < 3
+
+
