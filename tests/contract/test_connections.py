@@ -151,5 +151,3 @@ def test_a_stream_without_end_ends_whole_when_the_api_stops(tmp_path: Path) -> N
         began = time.monotonic()
         answer.read()  # an IncompleteRead if it were cut off
         assert time.monotonic() - began < 3
-
-

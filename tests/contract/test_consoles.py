@@ -124,8 +124,9 @@ def test_the_page(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
 def test_both_directions(url: str, server: str, host: Host) -> None:
     with browse(url) as browser:
         assert browser.recv() == GREETING
-        sent = bytes(range(256)) * 40_000
-        sender = threading.Thread(target=browser.send, args=[sent])
+        parts = [bytes(range(256)) * 4000] * 10
+        sent = b"".join(parts)
+        sender = threading.Thread(target=lambda: [browser.send(part) for part in parts])
         sender.start()
         received = b""
         while len(received) < len(sent):

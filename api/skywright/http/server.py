@@ -1,7 +1,7 @@
 """The HTTP server of the API: uvicorn, and what becomes of its connections between requests and when it stops.
 
-Connections are kept alive, so that clients that poll need not make one for each request. RFC 9112 (9.3.1, 9.6): a server
-closes an idle connection when it likes, and announces with `Connection: close` that a response is a connection's last.
+Connections are kept alive, so that clients that poll need not make new ones. RFC 9112 (9.3, 9.6): a server may
+close an idle connection at any time, and announces the last response of a connection with `Connection: close`.
 """
 
 import asyncio
@@ -45,7 +45,7 @@ class Connection(HttpToolsProtocol):
 class Server(uvicorn.Server):
     """A server of the ASGI *application*.
 
-    Each request finds an `asyncio.Event` in `scope["state"]["stopping"]`: streams that have no end of their own end then.
+    Each request finds an `asyncio.Event` in `scope["state"]["stopping"]`. Streams without an end of their own end then.
     """
 
     def __init__(self, application: Any) -> None:
