@@ -2,7 +2,36 @@
 
 from skywright.auth.policy import ADMIN, ANYONE, MEMBER, READER
 
-POLICIES = {
+# Of what is not offered yet: see not_offered.
+NOT_OFFERED = {
+    "os-aggregates:index": ADMIN,
+    "os-aggregates:show": ADMIN,
+    "os-aggregates:create": ADMIN,
+    "os-aggregates:update": ADMIN,
+    "os-aggregates:delete": ADMIN,
+    "os-aggregates:add_host": ADMIN,
+    "os-server-groups:index": READER,
+    "os-server-groups:show": READER,
+    "os-server-groups:create": MEMBER,
+    "os-server-groups:delete": MEMBER,
+    "os-migrations:index": ADMIN,
+    "servers:migrations:index": ADMIN,
+    "servers:migrations:show": ADMIN,
+    "servers:migrations:delete": ADMIN,
+    "os-volumes-attachments:index": READER,
+    "os-volumes-attachments:show": READER,
+    "os-volumes-attachments:create": MEMBER,
+    "os-volumes-attachments:update": MEMBER,
+    "os-volumes-attachments:delete": MEMBER,
+    "os-attach-interfaces:create": MEMBER,
+    "os-attach-interfaces:delete": MEMBER,
+    "os-security-groups:list": READER,
+    "os-server-password:show": READER,
+    "os-server-password:clear": MEMBER,
+    "os-server-diagnostics": ADMIN,
+}
+POLICIES = {f"os_compute_api:{name}": check for name, check in NOT_OFFERED.items()} | {
+    "compute:server:topology:index": READER,
     "compute:extensions": ANYONE,
     "compute:flavors:read": ANYONE,
     "compute:flavors:manage": ADMIN,
@@ -16,7 +45,6 @@ POLICIES = {
     "compute:servers:forced_host": ADMIN,
     "compute:servers:reset_state": ADMIN,
     "compute:servers:unlock_override": ADMIN,
-    "compute:servers:diagnostics": ADMIN,
     "compute:consoles:tokens": ADMIN,
     "compute:limits": ANYONE,
     "compute:limits:any_project": ADMIN,

@@ -1,0 +1,165 @@
+"""Parts of Nova's API that this cloud does not offer yet: lists are empty, ids are not found, create is refused.
+
+Clients ask for these lists on their way to something else, so they are there: `openstack hypervisor show` lists
+aggregates, `openstack server show` volume attachments.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from fastapi import Response
+
+from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.microversions import since
+from skywright.services.compute.server_states import find_server
+
+router = Router()
+
+
+class Empty(NamedTuple):
+    """A list without entries."""
+
+    path: str
+    policy: str
+    body: dict[str, Any]
+    since: int = 1
+
+
+class Refused(NamedTuple):
+    """An operation that is refused with a reason."""
+
+    method: str
+    path: str
+    policy: str
+    message: str
+
+
+class Missing(NamedTuple):
+    """Operations on one resource of a kind: no id exists."""
+
+    methods: dict[str, str]  # and their policies
+    path: str
+    message: str
+
+
+SERVER = "/v2.1/servers/{server_id}"
+AGGREGATES, GROUPS, MIGRATIONS = "/v2.1/os-aggregates", "/v2.1/os-server-groups", f"{SERVER}/migrations"
+ATTACHMENTS, INTERFACES = f"{SERVER}/os-volume_attachments", f"{SERVER}/os-interface"
+NO_VOLUMES = "This cloud has no volumes yet."
+LISTS = (
+    Empty(AGGREGATES, "os_compute_api:os-aggregates:index", {"aggregates": []}),
+    Empty(GROUPS, "os_compute_api:os-server-groups:index", {"server_groups": []}),
+    Empty("/v2.1/os-migrations", "os_compute_api:os-migrations:index", {"migrations": []}),
+    Empty(MIGRATIONS, "os_compute_api:servers:migrations:index", {"migrations": []}, since=23),
+    Empty(ATTACHMENTS, "os_compute_api:os-volumes-attachments:index", {"volumeAttachments": []}),
+    Empty(f"{SERVER}/os-security-groups", "os_compute_api:os-security-groups:list", {"security_groups": []}),
+    Empty(f"{SERVER}/os-server-password", "os_compute_api:os-server-password:show", {"password": ""}),
+    Empty(f"{SERVER}/topology", "compute:server:topology:index", {"nodes": [], "pagesize_kb": None}, since=78),
+)
+REFUSALS = (
+    Refused("POST", AGGREGATES, "os_compute_api:os-aggregates:create", "This cloud has no host aggregates yet."),
+    Refused("POST", GROUPS, "os_compute_api:os-server-groups:create", "This cloud has no server groups yet."),
+    Refused("POST", ATTACHMENTS, "os_compute_api:os-volumes-attachments:create", NO_VOLUMES),
+    Refused(
+        "POST",
+        INTERFACES,
+        "os_compute_api:os-attach-interfaces:create",
+        "This cloud cannot attach interfaces to servers yet: name all networks when you create the server.",
+    ),
+    Refused(
+        "DELETE",
+        f"{INTERFACES}/{{identifier}}",
+        "os_compute_api:os-attach-interfaces:delete",
+        "This cloud cannot detach interfaces from servers yet.",
+    ),
+    Refused(
+        "GET",
+        f"{SERVER}/diagnostics",
+        "os_compute_api:os-server-diagnostics",
+        "This cloud has no diagnostics of servers yet.",
+    ),
+)
+ITEMS = (
+    Missing(
+        {
+            "GET": "os_compute_api:os-aggregates:show",
+            "PUT": "os_compute_api:os-aggregates:update",
+            "DELETE": "os_compute_api:os-aggregates:delete",
+        },
+        f"{AGGREGATES}/{{identifier}}",
+        "Aggregate {identifier} could not be found.",
+    ),
+    Missing(
+        {"POST": "os_compute_api:os-aggregates:add_host"},
+        f"{AGGREGATES}/{{identifier}}/action",
+        "Aggregate {identifier} could not be found.",
+    ),
+    Missing(
+        {"GET": "os_compute_api:os-server-groups:show", "DELETE": "os_compute_api:os-server-groups:delete"},
+        f"{GROUPS}/{{identifier}}",
+        "Instance group {identifier} could not be found.",
+    ),
+    Missing(
+        {
+            "GET": "os_compute_api:os-volumes-attachments:show",
+            "PUT": "os_compute_api:os-volumes-attachments:update",
+            "DELETE": "os_compute_api:os-volumes-attachments:delete",
+        },
+        f"{ATTACHMENTS}/{{identifier}}",
+        "Instance {server_id} is not attached to volume {identifier}",
+    ),
+    Missing(
+        {"GET": "os_compute_api:servers:migrations:show", "DELETE": "os_compute_api:servers:migrations:delete"},
+        f"{MIGRATIONS}/{{identifier}}",
+        "Migration {identifier} not found for instance {server_id}",
+    ),
+)
+
+
+@router.operation(
+    "DELETE", f"{SERVER}/os-server-password", policy="os_compute_api:os-server-password:clear", status=204, write=False
+)
+def clear_password(context: Context) -> Response:
+    """Clear the password that a guest posted to the metadata service; there is no such service yet, so none is stored."""
+    _find_parent(context)
+    return Response(status_code=204)
+
+
+def _find_parent(context: Context) -> None:
+    """NotFound unless the server that the path names is the caller's."""
+    if server_id := context.request.path_params.get("server_id"):
+        find_server(context, server_id)
+
+
+def _list(empty: Empty) -> Callable[[Context], dict[str, Any]]:
+    def show(context: Context) -> dict[str, Any]:
+        since(context, empty.since)
+        _find_parent(context)
+        return empty.body
+
+    return show
+
+
+def _refuse(refused: Refused) -> Callable[[Context], None]:
+    def refuse(context: Context) -> None:
+        _find_parent(context)
+        raise BadRequest(refused.message)
+
+    return refuse
+
+
+def _miss(missing: Missing) -> Callable[[Context], None]:
+    def miss(context: Context) -> None:
+        _find_parent(context)
+        raise NotFound(missing.message.format(**context.request.path_params))
+
+    return miss
+
+
+for _empty in LISTS:
+    router.operation("GET", _empty.path, policy=_empty.policy)(_list(_empty))
+for _refused in REFUSALS:
+    router.operation(_refused.method, _refused.path, policy=_refused.policy, write=False)(_refuse(_refused))
+for _missing in ITEMS:
+    for _method, _policy in _missing.methods.items():
+        router.operation(_method, _missing.path, policy=_policy, write=False)(_miss(_missing))

@@ -1,0 +1,106 @@
+"""Nova's resources that this cloud does not have: empty lists, 404 for any id, and a clear 400 on create."""
+
+from typing import Any
+
+import pytest
+from openstack.connection import Connection
+
+from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures
+from contract.conftest import Api
+
+EMPTY = {
+    "os-aggregates": {"aggregates": []},
+    "os-server-groups": {"server_groups": []},
+    "os-migrations": {"migrations": []},
+    "servers/{}/migrations": {"migrations": []},
+    "servers/{}/os-volume_attachments": {"volumeAttachments": []},
+    "servers/{}/os-security-groups": {"security_groups": []},
+    "servers/{}/os-server-password": {"password": ""},
+    "servers/{}/topology": {"nodes": [], "pagesize_kb": None},
+}
+REFUSED = {
+    "POST os-aggregates": "no host aggregates yet",
+    "POST os-server-groups": "no server groups yet",
+    "POST servers/{}/os-volume_attachments": "no volumes yet",
+    "POST servers/{}/os-interface": "cannot attach interfaces",
+    "DELETE servers/{}/os-interface/x": "cannot detach interfaces",
+    "GET servers/{}/diagnostics": "no diagnostics of servers yet",
+}
+MISSING = (
+    "GET os-aggregates/1",
+    "PUT os-aggregates/1",
+    "DELETE os-aggregates/1",
+    "POST os-aggregates/1/action",
+    "GET os-server-groups/x",
+    "DELETE os-server-groups/x",
+    "GET servers/{}/os-volume_attachments/x",
+    "PUT servers/{}/os-volume_attachments/x",
+    "DELETE servers/{}/os-volume_attachments/x",
+    "GET servers/{}/migrations/1",
+    "DELETE servers/{}/migrations/1",
+)
+FOR_ADMINISTRATORS = ("os-aggregates", "os-migrations", "/migrations", "/diagnostics")
+
+
+@pytest.fixture(scope="module")
+def server(api: Api) -> str:
+    add_hosts(api.cloud, "host1")
+    with api.connect() as admin, api.connect("demo", "demo") as demo:
+        fixtures: Fixtures = make_fixtures(api, admin, demo)
+        created: str = Nova(demo, api.url)("POST", "/servers", fixtures.body()).json()["server"]["id"]
+    return created
+
+
+@pytest.fixture
+def nova(api: Api, demo: Connection) -> Nova:
+    return Nova(demo, api.url)
+
+
+@pytest.fixture
+def nova_admin(api: Api, admin: Connection) -> Nova:
+    return Nova(admin, api.url)
+
+
+def ask(nova: Nova, request: str, server: str) -> Any:
+    method, path = request.split()
+    return nova(method, f"/{path.format(server)}", None if method in ("GET", "DELETE") else {"anything": {}})
+
+
+@pytest.mark.parametrize("path", EMPTY)
+def test_lists_are_there_and_empty(nova: Nova, nova_admin: Nova, server: str, path: str) -> None:
+    assert ask(nova_admin, f"GET {path}", server).json() == EMPTY[path]
+    expected = 403 if path.endswith(FOR_ADMINISTRATORS) else 200
+    assert ask(nova, f"GET {path}", server).status_code == expected
+
+
+@pytest.mark.parametrize("request_line", REFUSED)
+def test_making_one_is_refused_with_the_reason(nova_admin: Nova, server: str, request_line: str) -> None:
+    refused = ask(nova_admin, request_line, server)
+    assert refused.status_code == 400
+    assert REFUSED[request_line] in refused.json()["badRequest"]["message"]
+
+
+@pytest.mark.parametrize("request_line", MISSING)
+def test_there_is_none_with_any_id(nova: Nova, nova_admin: Nova, server: str, request_line: str) -> None:
+    missing = ask(nova_admin, request_line, server)
+    assert missing.status_code == 404
+    assert request_line.rsplit("/", maxsplit=1)[-1].removesuffix("action") in missing.json()["itemNotFound"]["message"]
+    assert ask(nova, request_line, server).status_code in (403, 404)
+
+
+@pytest.mark.parametrize("path", [path for path in EMPTY if path.startswith("servers")])
+def test_of_another_project_s_server_there_is_not_even_a_list(
+    api: Api, alt: Connection, server: str, path: str
+) -> None:
+    if not path.endswith(FOR_ADMINISTRATORS):
+        assert ask(Nova(alt, api.url), f"GET {path}", server).status_code == 404
+
+
+def test_microversions_that_brought_them(nova_admin: Nova, server: str) -> None:
+    for path, version in (("migrations", 23), ("topology", 78)):
+        assert nova_admin("GET", f"/servers/{server}/{path}", version=f"2.{version}").status_code == 200
+        assert nova_admin("GET", f"/servers/{server}/{path}", version=f"2.{version - 1}").status_code == 404
+
+
+def test_a_password_that_no_guest_left_is_forgotten(nova: Nova, server: str) -> None:
+    assert nova("DELETE", f"/servers/{server}/os-server-password").status_code == 204
