@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import time
+import xml.etree.ElementTree as ET
 from contextlib import contextmanager
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
@@ -30,6 +31,27 @@ def _errors(action):
 
 def _version(number):
     return f"{number // 1000000}.{number // 1000 % 1000}.{number % 1000}"
+
+
+def cpu_info(capabilities):
+    """Return what libvirt's capabilities say of the host's processors, in the form of Nova's C(cpu_info)."""
+    host = ET.fromstring(capabilities).find("host")
+    cpu = host.find("cpu")
+    topology, address = cpu.find("topology"), cpu.find("maxphysaddr")
+    counts = {} if topology is None else topology.attrib
+    return {
+        "arch": cpu.findtext("arch"),
+        "model": cpu.findtext("model"),
+        "vendor": cpu.findtext("vendor"),
+        "topology": {
+            "cells": len(host.findall("topology/cells/cell")),
+            "sockets": int(counts.get("sockets", 1)),
+            "cores": int(counts.get("cores", 1)),
+            "threads": int(counts.get("threads", 1)),
+        },
+        "maxphysaddr": None if address is None else {"mode": address.get("mode"), "bits": int(address.get("bits", 0))},
+        "features": sorted(feature.get("name") for feature in cpu.findall("feature")),
+    }
 
 
 def is_server(domain):
@@ -63,7 +85,8 @@ class Hypervisor:
                 "memory_mib": information[1],
                 "libvirt_version": _version(self.connection.getLibVersion()),
                 "hypervisor_type": self.connection.getType(),
-                "hypervisor_version": _version(self.connection.getVersion()),
+                "hypervisor_version": self.connection.getVersion(),
+                "cpu_info": cpu_info(self.connection.getCapabilities()),
             }
 
     def servers(self):

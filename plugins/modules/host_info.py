@@ -43,15 +43,23 @@ host:
   returned: always
   type: dict
   sample:
-    hypervisor_hostname: host1
     vcpus: 4
     memory_mib: 8192
     disk_gib: 100
     disk_free_gib: 60
+    disk_overcommit_gib: 20
     libvirt_version: 9.0.0
     hypervisor_type: QEMU
-    hypervisor_version: 7.2.0
+    hypervisor_version: 7002022
+    cpu_info:
+      arch: x86_64
+      model: EPYC
+      vendor: AMD
+      topology: {cells: 1, sockets: 1, cores: 4, threads: 1}
+      maxphysaddr: {mode: emulate, bits: 48}
+      features: [avx2, x2apic]
     ovs_version: 3.1.0
+    uptime: "09:12:41 up 3 days,  2:05,  0 users,  load average: 0.20, 0.12, 0.14"
     boot: 1b4e28ba-2fa1-41d2-883f-0016d3cca427.12
     domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running, reason: null}]
     contents:
@@ -63,13 +71,12 @@ host:
 """
 
 import os
-import socket
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.contents import contents
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
-from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
+from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, virtual_size
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
 
 GIB = 1024**3
@@ -80,17 +87,50 @@ SPEC = {
 }
 # libvirt's null driver runs nothing, so it never runs out of anything; its domains end with its connection.
 NULL_HOST = {"vcpus": 4096, "memory_mib": 16 * 1024**2, "disk_gib": 1024**2, "disk_free_gib": 1024**2}
+# What every answer has, null until it is read.
+FACTS = (
+    "vcpus",
+    "memory_mib",
+    "disk_gib",
+    "disk_free_gib",
+    "disk_overcommit_gib",
+    "libvirt_version",
+    "hypervisor_type",
+    "hypervisor_version",
+    "cpu_info",
+    "domains",
+    "ovs_version",
+    "boot",
+    "uptime",
+)
 
 
 def disk(directory):
-    """Return the file system's size and free space."""
-    while not os.path.isdir(directory):
-        directory = os.path.dirname(directory)
-    found = os.statvfs(directory)
+    """Return the file system's size and free space, and how much of that the servers' disks may still take."""
+    existing = directory
+    while not os.path.isdir(existing):
+        existing = os.path.dirname(existing)
+    found = os.statvfs(existing)
     return {
         "disk_gib": found.f_blocks * found.f_frsize // GIB,
         "disk_free_gib": found.f_bavail * found.f_frsize // GIB,
+        "disk_overcommit_gib": sum(_unwritten(path) for path in _disks(os.path.join(directory, "servers"))) // GIB,
     }
+
+
+def _disks(servers):
+    """Give the path of each server's disk."""
+    names = os.listdir(servers) if os.path.isdir(servers) else []
+    return [os.path.join(servers, name, "disk") for name in names]
+
+
+def _unwritten(path):
+    """Return the bytes by which a disk's file may still grow."""
+    size = virtual_size(path)
+    try:
+        return max((size or 0) - os.stat(path).st_blocks * 512, 0)
+    except FileNotFoundError:  # its server was deleted at this moment
+        return 0
 
 
 def virtualization(uri):
@@ -108,6 +148,11 @@ def boot():
     return {"boot": kernel.strip() + "." + first.rpartition(")")[2].split()[19]}
 
 
+def uptime():
+    """Return what the program of this name says."""
+    return {"uptime": Runner().read(["uptime"]).strip()}
+
+
 def switch():
     """Ask Open vSwitch for its version, such as 3.1.0."""
     return {"ovs_version": Runner().read(["ovs-vsctl", "--version"]).splitlines()[0].split()[-1]}
@@ -121,15 +166,12 @@ def marked(directory):
 def main():
     """Gather the facts."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    host = {"hypervisor_hostname": socket.gethostname(), "errors": []}
-    for name in ("vcpus", "memory_mib", "libvirt_version", "hypervisor_type", "hypervisor_version", "domains"):
-        host[name] = None
-    host["ovs_version"] = host["boot"] = None
-    host.update(disk(module.params["directory"]))
-    parts = [(virtualization, [module.params["uri"]]), (switch, []), (boot, [])]
+    host = {**dict.fromkeys(FACTS), "errors": []}
+    directory = module.params["directory"]
+    parts = [(disk, [directory]), (virtualization, [module.params["uri"]]), (switch, []), (boot, []), (uptime, [])]
     if module.params["contents"]:
         host["contents"] = None
-        parts.append((marked, [module.params["directory"]]))
+        parts.append((marked, [directory]))
     for part, arguments in parts:
         try:
             host.update(part(*arguments))

@@ -6,10 +6,10 @@ from typing import Any
 from openstack.connection import Connection
 
 from contract.conftest import Api
+from recorded_hosts import observed
 from skywright.cloud import Cloud
 from skywright.core import Outcome, Work
 from skywright.db import new_uuid
-from skywright.db.jobs import Host
 from skywright.jobs.engine.claim import claim, jobs_of
 from skywright.jobs.engine.settle import settle
 from skywright.services.image.tables import Image
@@ -37,7 +37,7 @@ def add_hosts(cloud: Cloud, *names: str, **values: Any) -> None:
         for index, name in enumerate(names):
             variables = {"ansible_host": f"192.0.2.{index + 1}", "vswitch_data_address": f"198.51.100.{index + 1}/24"}
             groups = ["computes", "networks"] if index == 0 else ["computes"]
-            host = Host(name=name, groups=groups, variables=variables, vcpus=8, memory_mib=16384, disk_gib=100)
+            host = observed(name, groups=groups, variables=variables)
             for key, value in values.items():
                 setattr(host, key, value)
             session.add(host)

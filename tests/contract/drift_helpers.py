@@ -1,8 +1,9 @@
 """Hosts that say what a test wants of what a run in check mode asks them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
+from recorded_hosts import answer
 from skywright.jobs.engine.results import Results
 from skywright.jobs.runs.draft import Draft
 
@@ -12,6 +13,8 @@ MODULES = {
     "servers": ("server_disk", "libvirt_domain"),
 }
 
+NOTHING: dict[str, list[Any]] = {"directories": [], "ports": [], "dhcp": [], "images": []}
+
 
 class FakeHosts:
     """In place of the planner. All is as it shall be, but for what `say` was told; `marks` is all that they have."""
@@ -19,7 +22,7 @@ class FakeHosts:
     def __init__(self) -> None:
         self.said: dict[tuple[str, str, str], dict[str, Any]] = {}
         self.domains: dict[str, list[dict[str, Any]]] = {}
-        self.marks: dict[str, dict[str, list[Any]]] = {}
+        self.marks: dict[str, Mapping[str, list[Any]]] = {}
         self.boots: dict[str, str] = {}
         self.silent: set[str] = set()
         self.drafts: list[Draft] = []
@@ -32,7 +35,7 @@ class FakeHosts:
         self.said[host, module, identifier] = entry
 
     def mark(self, host: str, **kinds: list[Any]) -> None:
-        self.marks[host] = {"directories": [], "ports": [], "dhcp": [], "images": [], **kinds}
+        self.marks[host] = NOTHING | kinds
 
     def run(self, draft: Draft, _limit_seconds: float) -> Results:
         self.drafts.append(draft)
@@ -55,15 +58,9 @@ class FakeHosts:
 
     def _answers(self, draft: Draft, host: str) -> list[tuple[str, dict[str, Any]]]:
         if draft.playbook == "host":
-            empty = {"directories": [], "ports": [], "dhcp": [], "images": []}
-            marks = self.marks.get(host, empty)
-            info = {
-                "boot": self.boots.get(host),
-                "domains": self.domains.get(host, []),
-                "contents": marks,
-                "errors": [],
-            }
-            return [("host_info", {"host": info})]
+            marks = self.marks.get(host, NOTHING)
+            said = answer(boot=self.boots.get(host), domains=self.domains.get(host, []), contents=marks)
+            return [("host_info", {"host": said})]
         return [
             (module, {"results": [self.said.get((host, module, item["id"]), _same(item["id"]))]})
             for kind, items in draft.items.get(host, {}).items()

@@ -9,6 +9,7 @@ from openstack.connection import Connection
 from sqlalchemy import delete, select
 
 from contract.conftest import Api
+from recorded_hosts import observed
 from skywright.db import utcnow
 from skywright.db.jobs import Host, Job, JobResource
 from skywright.services.compute.tables import Server
@@ -20,7 +21,7 @@ from skywright.services.network.tables import Network, NetworkHost, Port
 def hosts(api: Api) -> Iterator[None]:
     """Hosts `a` and `b`, and nothing else."""
     with api.cloud.database.write() as session:
-        session.add_all([Host(name=name, groups=["computes", "networks"]) for name in "ab"])
+        session.add_all([observed(name, groups=["computes", "networks"]) for name in "ab"])
     yield
     with api.cloud.database.write() as session:
         for table in (Server, Job, NetworkHost, Port, Network, Host):

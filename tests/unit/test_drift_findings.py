@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from recorded_hosts import facts
 from skywright.jobs.drift.comparison import Drift
 from skywright.jobs.drift.findings import findings
 from skywright.jobs.drift.model import DRIFTED, LOST, UNKNOWN, Desired, Finding, Findings, Resource, Scope
@@ -36,11 +37,11 @@ def told(module: str, identifier: str, reason: str | None = None, **result: Any)
         data = {"host": "h", "task_action": f"skywright.cloud.{module}", "res": {"results": [entry]}}
         results.add({"event": "runner_on_ok", "event_data": data})
     results.add({"event": "playbook_on_stats"})
-    contents = {
-        "h": {"domains": [{"id": SERVER, "reason": reason}]},
-        "another": {"domains": [{"id": SERVER, "reason": "shutdown"}]},
+    said = {
+        "h": facts(domains=[{"id": SERVER, "power": "shutoff", "reason": reason}]),
+        "another": facts(domains=[{"id": SERVER, "power": "shutoff", "reason": "shutdown"}]),
     }
-    return findings(KINDS, wanted(), results, contents)
+    return findings(KINDS, wanted(), results, said)
 
 
 def texts(found: Findings) -> list[tuple[str, str]]:

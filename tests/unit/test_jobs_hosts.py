@@ -9,6 +9,7 @@ import jobs_fake
 import pytest
 from sqlalchemy import select, update
 
+from recorded_hosts import answer, facts, observed
 from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Host, Job, JobResource, Run
@@ -34,9 +35,8 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
             session.delete(host)
         for name in "ab":
             variables = {"hypervisor_libvirt_uri": "test:///default"}
-            row = Host(name=name, groups=["computes"], variables=variables)
-            row.vcpus, row.memory_mib, row.disk_gib = 8, 8000 if name == "a" else 4000, 100
-            session.add(row)
+            known = facts(memory_mib=8000 if name == "a" else 4000, boot="1")
+            session.add(observed(name, variables=variables, recorded=known))
         formats = {"disk_format": "qcow2", "container_format": "bare"}
         session.add(Image(id="img", status="active", os_hash_algo="sha512", os_hash_value="ab", **formats))
     yield cloud
@@ -152,8 +152,8 @@ def probe(
         session.flush()
         results = Results()
         found = [{"id": name, "power": power, "reason": reason} for name, power in domains]
-        facts = {"vcpus": 4, "boot": boot, "domains": found}
-        data = {"host": "a", "res": {"msg": down} if down else {"host": facts}}
+        said = answer(boot=boot, domains=found, contents=None)
+        data = {"host": "a", "res": {"msg": down} if down else {"host": said}}
         results.add({"event": "runner_on_unreachable" if down else "runner_on_ok", "event_data": data})
         results.rc = 0
         host_state.note(session, cloud, results, run.started_at)

@@ -1,12 +1,16 @@
 """The migrations lead to the tables as they are declared."""
 
+import json
 import threading
 from pathlib import Path
 
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
-from skywright.db import Base, Database
+from recorded_hosts import answer
+from skywright.db import Base, Database, migrate
+from skywright.db.jobs import Host
 from skywright.db.migrate import current, head, upgrade
 
 
@@ -37,3 +41,21 @@ def test_whoever_comes_second_waits_for_the_first(tmp_path: Path) -> None:
     for thread in threads:
         thread.join()
     assert errors == []
+
+
+def test_facts_of_hosts_that_were_looked_at_before_fit_their_contract(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    command.upgrade(migrate._config(url), "0008")
+    old = answer(hypervisor_version="7.2.22")
+    for new in ("contents", "cpu_info", "disk_overcommit_gib", "uptime"):
+        del old[new]
+    database = Database(url)
+    with database.engine.begin() as connection:
+        columns = "name, id, groups, variables, state, up, vcpus, memory_mib, disk_gib, info, created_at"
+        row = f"'h', '1', '[]', '{{}}', 'enabled', 1, 2, 6617, 251, '{json.dumps(old)}', '2026-11-20 10:00:00'"
+        connection.exec_driver_sql(f"INSERT INTO host ({columns}) VALUES ({row})")
+    upgrade(url)
+    with database.read() as session:
+        facts = session.get_one(Host, "h").facts
+    assert (facts.hypervisor_version, facts.boot, facts.uptime) == (7002022, old["boot"], None)
+    database.engine.dispose()

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from recorded_hosts import facts, observed
 from skywright.db import Database, utcnow
 from skywright.db.jobs import Host
 from skywright.services.compute.scheduler import NoValidHost, Scheduler
@@ -24,8 +25,9 @@ def session(tmp_path: Path) -> Iterator[Session]:
 
 
 def host(session: Session, name: str, **values: Any) -> Host:
-    columns = {"groups": ["computes"], "vcpus": 4, "memory_mib": 1000, "disk_gib": 10, "variables": {}}
-    row = Host(name=name, **columns | values)
+    capacity = {"vcpus": 4, "memory_mib": 1000, "disk_gib": 10}
+    known = capacity | {key: values.pop(key) for key in capacity.keys() & values.keys()}
+    row = observed(name, recorded=facts(domains=[], **known), **values)
     session.add(row)
     session.flush()
     return row

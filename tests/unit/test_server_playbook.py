@@ -10,6 +10,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from recorded_hosts import observed
 from skywright.cloud import Cloud
 from skywright.core import Outcome
 from skywright.db import utcnow
@@ -42,9 +43,7 @@ def session(cloud: Cloud) -> Iterator[Session]:
         for number in (1, 2):
             variables = {"vswitch_data_address": f"172.20.1.1{number}/24"}
             groups = ["computes", "networks"] if number == 1 else ["computes"]
-            host = Host(name=f"host{number}", groups=groups, variables=variables)
-            host.vcpus, host.memory_mib, host.disk_gib = 8, 8000, 100
-            session.add(host)
+            session.add(observed(f"host{number}", groups=groups, variables=variables))
         session.add(Network(id="net", project_id="p", segmentation_id=1001))
         session.flush()
         pools = [{"start": "10.0.0.2", "end": "10.0.0.254"}]

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
 
 from skywright.db.base import Base, new_uuid, utcnow
 from skywright.db.changes import Numbered
+from skywright.db.host_facts import HostFacts
 
 # The group of hosts that are parts of clouds that this one makes: none of this one's servers or networks is there.
 OVERCLOUD = "overcloud"
@@ -35,9 +36,19 @@ class Host(Base):
     vcpus: Mapped[int] = mapped_column(default=0)
     memory_mib: Mapped[int] = mapped_column(default=0)
     disk_gib: Mapped[int] = mapped_column(default=0)
-    info: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what host_info returned last
+    info: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what host_info returned last: read and set `facts`
     observed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+    @property
+    def facts(self) -> HostFacts:
+        """What the host said of itself last."""
+        return HostFacts.model_validate(self.info or {})
+
+    @facts.setter
+    def facts(self, facts: HostFacts) -> None:
+        self.info = facts.model_dump(exclude={"contents"})
+        self.vcpus, self.memory_mib, self.disk_gib = facts.vcpus or 0, facts.memory_mib or 0, facts.disk_gib or 0
 
     @property
     def condition(self) -> str:

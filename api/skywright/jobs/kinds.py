@@ -5,13 +5,14 @@ bring them; their order is the order in which resources are compared: what uses 
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item, Outcome, Work
+from skywright.db.host_facts import HostFacts
 from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import LOST, UNKNOWN, Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.activity import Key
@@ -76,8 +77,8 @@ class ResourceKind(ABC):
     # What is on hosts and in no record.
 
     @abstractmethod
-    def leftovers(self, records: Records, host: str, info: Result, found: list[Leftover]) -> Iterable[Leftover]:
-        """What of *info*, host_info's answer, is in no record; *found* is what other kinds found on the host."""
+    def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
+        """What of *facts* is in no record; *found* is what other kinds found on the host."""
 
     def tidy(self, one: Leftover) -> tuple[str, dict[str, Any]]:
         """(action, arguments) of the job that removes a leftover."""
@@ -85,8 +86,8 @@ class ResourceKind(ABC):
 
     # What becomes of hosts.
 
-    def observe(self, session: Session, results: Sequence[Result], since: datetime) -> None:
-        """Let records follow what hosts said in a run that began at *since*; what jobs did meanwhile counts more."""
+    def observe(self, session: Session, facts: Mapping[str, HostFacts], since: datetime) -> None:
+        """Let records follow the *facts* of hosts, of a run that began at *since*; what jobs did since counts more."""
 
     def host_booted(self, session: Session, host: Host, core: Core) -> None:
         """Have brought back what a host lost when it booted."""

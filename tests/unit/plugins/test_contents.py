@@ -64,8 +64,9 @@ def test_the_marks_are_those_that_are_made():
     assert (contents.NETWORK, contents.PORT) == (ovs_network.OWNER, ovs_network.PORT)
 
 
-def test_host_info_lists_them_on_demand_and_never_fails(run_module, ovs, tmp_path):
+def test_host_info_lists_them_on_demand_and_never_fails(run_module, ovs, programs, tmp_path):
     ovs.broken = True
+    programs["uptime"] = lambda argv: " 10:00:00 up 1 min,  0 users,  load average: 0.00, 0.00, 0.00\n"
     options = {"uri": "test:///default", "directory": str(tmp_path)}
     assert "contents" not in run_module(host_info.main, options)["host"]
     found = run_module(host_info.main, {**options, "contents": True})["host"]

@@ -2,6 +2,7 @@
 
 import itertools
 import re
+import struct
 from types import SimpleNamespace
 
 import libvirt
@@ -10,11 +11,27 @@ from ansible_collections.skywright.cloud.plugins.module_utils import domain_xml,
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import Step
 from ansible_collections.skywright.cloud.plugins.modules import host_info, libvirt_domain
 
+import recorded_hosts
+from skywright.db.host_facts import HostFacts
+
 from .conftest import predicted
 
 SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
 OTHER = "0a0b0c0d-0000-4000-8000-000000000005"
 PORT = "1a0b0c0d-0000-4000-8000-000000000003"
+UPTIME = " 10:00:00 up 3 days,  2:05,  0 users,  load average: 0.00, 0.00, 0.00\n"
+# As `virsh capabilities` of a lab's host, shortened.
+CAPABILITIES = """
+<capabilities><host>
+  <cpu>
+    <arch>x86_64</arch><model>kvm64</model><vendor>AMD</vendor>
+    <topology sockets='1' dies='1' cores='2' threads='1'/>
+    <maxphysaddr mode='emulate' bits='48'/>
+    <feature name='vme'/><feature name='ht'/>
+  </cpu>
+  <topology><cells num='1'><cell id='0'/></cells></topology>
+</host></capabilities>
+"""
 BOOT, BOOT2 = "2a0b0c0d-0000-4000-8000-000000000001", "2a0b0c0d-0000-4000-8000-000000000002"
 
 
@@ -271,16 +288,54 @@ def test_why_a_domain_is_off(run_module, libvirtd):
 
 def test_host_info(run_module, libvirtd, programs, tmp_path, monkeypatch):
     programs["ovs-vsctl"] = lambda argv: "ovs-vsctl (Open vSwitch) 3.1.0\nDB Schema 8.3.1\n"
+    programs["uptime"] = lambda argv: UPTIME
     run_module(libvirt_domain.main, args(server()))
     answer = run_module(host_info.main, {"uri": "test:///default", "directory": str(tmp_path / "later")})
     assert answer["host"]["ovs_version"] == "3.1.0"
     assert answer["host"]["libvirt_version"] == "9.0.0"
+    assert answer["host"]["hypervisor_version"] == libvirtd.getVersion()
+    assert answer["host"]["uptime"] == UPTIME.strip()
     assert answer["host"]["domains"] is None, "a null host forgets its domains"
     monkeypatch.setattr(hypervisor.Hypervisor, "__init__", init_as_real)
     answer = run_module(host_info.main, {"directory": str(tmp_path)})
     assert answer["host"]["domains"] == [{"id": SERVER, "power": "running", "reason": None}]
     assert answer["host"]["vcpus"] > 0
     assert answer["host"]["boot"] == host_info.boot()["boot"]
+
+
+@pytest.mark.usefixtures("libvirtd")
+@pytest.mark.parametrize("libvirt_there", [True, False])
+def test_host_info_sends_the_facts_that_the_api_reads(run_module, programs, tmp_path, monkeypatch, libvirt_there):
+    programs["ovs-vsctl"] = lambda argv: "ovs-vsctl (Open vSwitch) 3.1.0\nDB Schema 8.3.1\n"
+    programs["uptime"] = lambda argv: UPTIME
+    if not libvirt_there:
+        monkeypatch.setattr(hypervisor, "libvirt", None)
+    sent = run_module(host_info.main, {"uri": "test:///default", "directory": str(tmp_path)})["host"]
+    assert sent.keys() == HostFacts.model_fields.keys() - {"contents"}
+    assert sent.keys() == recorded_hosts.answer("host1").keys() - {"contents"}
+    assert HostFacts.model_validate(sent).model_dump(exclude={"contents"}) == sent
+
+
+def test_the_processors_are_described_as_by_nova():
+    described = hypervisor.cpu_info(CAPABILITIES)
+    assert described == {
+        "arch": "x86_64",
+        "model": "kvm64",
+        "vendor": "AMD",
+        "topology": {"cells": 1, "sockets": 1, "cores": 2, "threads": 1},
+        "maxphysaddr": {"mode": "emulate", "bits": 48},
+        "features": ["ht", "vme"],
+    }
+
+
+def test_disks_that_may_grow_take_of_what_is_left(tmp_path):
+    disks = {"one": 3 * host_info.GIB, "two": 2 * host_info.GIB}
+    for name, size in disks.items():
+        directory = tmp_path / "servers" / name
+        directory.mkdir(parents=True)
+        (directory / "disk").write_bytes(b"QFI\xfb" + bytes(20) + struct.pack(">Q", size) + bytes(host_info.GIB >> 14))
+    (tmp_path / "servers" / "without").mkdir()
+    assert host_info.disk(str(tmp_path))["disk_overcommit_gib"] == 4, "all but the few KiB that are written"
 
 
 def init_as_real(self, uri):
@@ -291,9 +346,9 @@ def test_host_info_never_fails(run_module, programs, monkeypatch):
     def down(_argv):
         raise hypervisor.ItemError("ovs-vsctl is not installed on this host")
 
-    programs["ovs-vsctl"] = down
+    programs["ovs-vsctl"] = programs["uptime"] = down
     monkeypatch.setattr(hypervisor, "libvirt", None)
     answer = run_module(host_info.main, {})
     assert answer["host"]["vcpus"] is None
-    assert len(answer["host"]["errors"]) == 2
+    assert len(answer["host"]["errors"]) == 3
     assert answer["host"]["disk_gib"] > 0

@@ -4,13 +4,14 @@ The records are read, then the hosts, then the records again. Only what did not 
 work on it, and the records say the same as before.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item
+from skywright.db.host_facts import HostFacts
 from skywright.db.jobs import Host
 from skywright.jobs.drift.desired import read_desired
 from skywright.jobs.drift.findings import findings
@@ -49,7 +50,7 @@ class Look:
     scope: Scope
     since: Moment
     wanted: Desired
-    contents: dict[str, dict[str, Any]]
+    facts: dict[str, HostFacts]
     findings: Findings
 
 
@@ -81,15 +82,15 @@ def look(core: Core, planner: Planner, scope: Scope) -> Look:
         since, wanted = activity.now(session), read_desired(session, core, scope)
     listing = {name: {"contents": list[Item]()} for name, _, _ in wanted.hosts}
     listed = _run(planner, "host", listing, wanted)
-    contents = {name: _of_host(listed, name) for name in listing}
-    answering = {name: items for name, items in wanted.items.items() if contents[name]}
+    facts = _facts(listed, listing)
+    answering = {name: items for name, items in wanted.items.items() if name in facts}
     checked = _run(planner, "items", answering, wanted)
-    found = findings(resource_kinds(core).values(), wanted, checked, contents)
-    for name, info in contents.items():
-        reason = _unread(listed, name, info)
+    found = findings(resource_kinds(core).values(), wanted, checked, facts)
+    for name in listing:
+        reason = _unread(facts[name]) if name in facts else listed.outcome([(name, name)]).error
         if reason:
             found.silent[name] = reason
-    return Look(scope, since, wanted, contents, found)
+    return Look(scope, since, wanted, facts, found)
 
 
 def _run(planner: Planner, playbook: str, items: dict[str, dict[str, list[Item]]], wanted: Desired) -> Results:
@@ -102,17 +103,16 @@ def _run(planner: Planner, playbook: str, items: dict[str, dict[str, list[Item]]
     return results
 
 
-def _of_host(listed: Results, name: str) -> dict[str, Any]:
-    found = listed.outcome([(name, name)]).results
-    return found[0] if found else {}
+def _facts(listed: Results, names: Iterable[str]) -> dict[str, HostFacts]:
+    """What the hosts that answered said of themselves."""
+    found = {name: listed.outcome([(name, name)]).results for name in names}
+    return {name: HostFacts.of_result(results[0]) for name, results in found.items() if results}
 
 
-def _unread(listed: Results, name: str, info: dict[str, Any]) -> str | None:
+def _unread(facts: HostFacts) -> str | None:
     """Why it is not known what a host has, if it is not."""
-    if not info:
-        return listed.outcome([(name, name)]).error
-    missing = info.get("domains") is None or info.get("contents") is None
-    return "; ".join(info.get("errors") or ["it did not say what it has"]) if missing else None
+    missing = facts.domains is None or facts.contents is None
+    return "; ".join(facts.errors or ["it did not say what it has"]) if missing else None
 
 
 def compare(session: Session, core: Core, seen: Look) -> Drift:
@@ -132,21 +132,21 @@ def compare(session: Session, core: Core, seen: Look) -> Drift:
             drift.found.append(finding)
     drift.accepted = seen.findings.accepted - moved.resources
     if seen.scope.project_id is None:
-        twins = _twins(session, seen.contents)
+        twins = _twins(session, seen.facts)
         drift.not_checked |= {name: f"it is the same machine as {other}" for name, other in twins.items()}
-        contents = {name: info for name, info in seen.contents.items() if name not in twins}
-        drift.leftovers = leftovers(kinds.values(), session, contents, moved)
+        facts = {name: facts for name, facts in seen.facts.items() if name not in twins}
+        drift.leftovers = leftovers(kinds.values(), session, facts, moved)
     return drift
 
 
-def _twins(session: Session, contents: dict[str, dict[str, Any]]) -> dict[str, str]:
+def _twins(session: Session, facts: dict[str, HostFacts]) -> dict[str, str]:
     """Hosts of which another one, by its boot, is the same machine: what is one's would be taken for a leftover."""
     real = [host for host in session.scalars(select(Host).order_by(Host.name)) if not host.is_null]
-    boots = {host.name: (host.info or {}).get("boot") for host in real}
-    boots |= {name: info.get("boot") for name, info in contents.items()}
+    boots = {host.name: host.facts.boot for host in real}
+    boots |= {name: said.boot for name, said in facts.items()}
     return {
         name: other
-        for name in contents
+        for name in facts
         for other, boot in boots.items()
         if other != name and boot is not None and boot == boots[name]
     }

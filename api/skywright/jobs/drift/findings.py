@@ -5,18 +5,18 @@ An item may carry parts of other resources, as a network's does of servers: thes
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import Any
 
+from skywright.db.host_facts import HostFacts
 from skywright.jobs.drift.model import LOST, UNKNOWN, Desired, Finding, Findings
 from skywright.jobs.engine.results import Results
 from skywright.jobs.kinds import ResourceKind
 
 
 def findings(
-    kinds: Iterable[ResourceKind], desired: Desired, results: Results, contents: Mapping[str, dict[str, Any]]
+    kinds: Iterable[ResourceKind], desired: Desired, results: Results, facts: Mapping[str, HostFacts]
 ) -> Findings:
-    """What check mode said of the items of *desired*, on hosts with *contents*."""
-    found = Findings(contents)
+    """What check mode said of the items of *desired*, on hosts with *facts*."""
+    found = Findings(facts)
     by_item_kind: Mapping[str, ResourceKind] = {kind.item_kind: kind for kind in kinds}
     for host, item_kind, item in desired.entries():
         kind = by_item_kind[item_kind]

@@ -4,25 +4,25 @@ Only what has an id of the kind that the API gives: things that `playbooks/cloud
 but ids made from their names.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
 
 from sqlalchemy.orm import Session
 
+from skywright.db.host_facts import HostFacts
 from skywright.jobs.drift.model import Leftover, Records
 from skywright.jobs.engine.activity import Touched
 from skywright.jobs.kinds import ResourceKind
 
 
 def leftovers(
-    kinds: Iterable[ResourceKind], session: Session, contents: dict[str, dict[str, Any]], moved: Touched
+    kinds: Iterable[ResourceKind], session: Session, facts: Mapping[str, HostFacts], moved: Touched
 ) -> list[Leftover]:
-    """Of what hosts said that they have ({host: host_info's answer}), what no record knows."""
+    """What hosts have and no record knows."""
     records = Records(session, moved)
     all_found: list[Leftover] = []
-    for host, info in sorted(contents.items()):
+    for host in sorted(facts):
         found: list[Leftover] = []
         for kind in kinds:
-            found += kind.leftovers(records, host, info, found)
+            found += kind.leftovers(records, host, facts[host], found)
         all_found += found
     return all_found

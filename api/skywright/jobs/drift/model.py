@@ -8,6 +8,7 @@ from uuid import UUID
 from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item
+from skywright.db.host_facts import HostFacts
 from skywright.db.jobs import Host, Job
 from skywright.jobs.engine.activity import Key, Touched
 
@@ -123,11 +124,11 @@ class Finding:
 
 @dataclass
 class Findings:
-    """All differences. `contents`: what host_info said of each host; `silent`: hosts that said nothing, with the
+    """All differences. `facts`: what each host said of itself; `silent`: hosts that said nothing, with the
     reason; `accepted`: resources whose users did themselves what differs, as a guest that shut itself down.
     """
 
-    contents: Mapping[str, dict[str, Any]]
+    facts: Mapping[str, HostFacts]
     found: list[Finding] = field(default_factory=list)
     silent: dict[str, str] = field(default_factory=dict)
     accepted: set[Key] = field(default_factory=set)

@@ -5,14 +5,12 @@ https://docs.openstack.org/api-ref/compute/#compute-services-os-services
 
 from typing import Any, Literal
 
-from sqlalchemy import select
-
 from skywright.db.jobs import Host
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import since, until, version_of
 from skywright.jobs.engine.host_state import MAINTENANCE, set_state
-from skywright.services.compute.hypervisors import host_number
-from skywright.services.compute.scheduler import is_compute, zone_of
+from skywright.services.compute.compute_hosts import compute_hosts, disabled_reason, host_number
+from skywright.services.compute.scheduler import zone_of
 from skywright.services.compute.validation import Identifier, Reason, Strict
 
 router = Router()
@@ -33,7 +31,7 @@ class Change(Strict):
 @router.operation("GET", "/v2.1/os-services", policy="compute:services")
 def list_services(context: Context) -> dict[str, Any]:
     parameters = context.request.query_params
-    hosts = _hosts(context) if parameters.get("binary", BINARY) == BINARY else []
+    hosts = compute_hosts(context.db) if parameters.get("binary", BINARY) == BINARY else []
     wanted = parameters.get("host")
     return {"services": [_view(context, host) for host in hosts if wanted in (None, host.name)]}
 
@@ -58,7 +56,7 @@ def disable_with_reason(context: Context, body: OldChange) -> dict[str, Any]:
 @router.operation("PUT", "/v2.1/os-services/{service_id}", policy="compute:services")
 def update_service(context: Context, service_id: str, body: Change) -> dict[str, Any]:
     since(context, 53)
-    host = next((host for host in _hosts(context) if host.id == service_id), None)
+    host = next((host for host in compute_hosts(context.db) if host.id == service_id), None)
     if host is None:
         raise NotFound(f"Service {service_id} could not be found.")
     if body.status is None or (body.disabled_reason and body.status != "disabled"):
@@ -69,7 +67,7 @@ def update_service(context: Context, service_id: str, body: Change) -> dict[str,
 
 def _old(context: Context, body: OldChange, state: str, reason: str | None) -> dict[str, Any]:
     until(context, 52)
-    host = next((host for host in _hosts(context) if host.name == body.host), None)
+    host = next((host for host in compute_hosts(context.db) if host.name == body.host), None)
     if host is None or body.binary != BINARY:
         raise NotFound(f"Could not find binary {body.binary} on host {body.host}.")
     _change(context, host, state, reason)
@@ -85,17 +83,6 @@ def _change(context: Context, host: Host, state: str, reason: str | None) -> Non
         set_state(context.db, context.cloud, host, state, reason)
 
 
-def _reason(host: Host) -> str | None:
-    """Why the host is disabled; what no person said begins with AUTO, as Nova's own reasons do."""
-    if host.condition == "quarantined":
-        return f"AUTO: {host.name} is unreachable: {host.unreachable}"[:255]
-    return host.disabled_reason
-
-
-def _hosts(context: Context) -> list[Host]:
-    return [host for host in context.db.scalars(select(Host).order_by(Host.name)) if is_compute(host)]
-
-
 def _view(context: Context, host: Host) -> dict[str, Any]:
     version = version_of(context)
     seen = host.observed_at or host.created_at
@@ -107,6 +94,6 @@ def _view(context: Context, host: Host) -> dict[str, Any]:
         "status": "enabled" if host.condition == "enabled" else "disabled",
         "state": "up" if host.up else "down",
         "updated_at": seen.isoformat(timespec="microseconds"),
-        "disabled_reason": _reason(host),
+        "disabled_reason": disabled_reason(host),
     }
     return view | ({"forced_down": False} if version >= 11 else {})

@@ -1,21 +1,28 @@
 """Hypervisors: the compute hosts. https://docs.openstack.org/api-ref/compute/#hypervisors-os-hypervisors"""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Sequence
 from typing import Any
 from urllib.parse import urlencode
 
+import orjson
 from sqlalchemy import select
 
-from skywright.db import utcnow
 from skywright.db.jobs import Host
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import until, version_of
-from skywright.services.compute.scheduler import is_compute, usage_by_host
+from skywright.services.compute.compute_hosts import compute_hosts, disabled_reason, host_number
+from skywright.services.compute.scheduler import Usage, usage_by_host
 from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import boolean_parameter, page_limit
 
 router = Router()
-NOTHING = (0, 0, 0, 0)
+NOTHING = Usage()
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
+NAME_PATTERN = re.compile(r"[a-zA-Z0-9\-._]{1,255}", re.ASCII)
+# Query parameters since 2.53; unknown ones are errors since then.
+OF_LIST = frozenset({"limit", "marker", "hypervisor_hostname_pattern", "with_servers"})
+OF_ONE = frozenset({"with_servers"})
 
 
 @router.operation("GET", "/v2.1/os-hypervisors", policy="compute:hypervisors")
@@ -34,18 +41,20 @@ def list_hypervisors_detail(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2.1/os-hypervisors/statistics", policy="compute:hypervisors")
 def statistics(context: Context) -> dict[str, Any]:
+    """The sums over all hosts that are enabled."""
     until(context, 87)
     used = usage_by_host(context.db)
-    hosts = [host for host in _hosts(context) if host.state == "enabled"]
-    total: dict[str, int] = {"count": len(hosts)}
+    hosts = [host for host in compute_hosts(context.db) if host.condition == "enabled"]
+    total = dict.fromkeys(_capacity(Host(), NOTHING), 0)
     for host in hosts:
         for key, value in _capacity(host, used.get(host.name, NOTHING)).items():
-            total[key] = total.get(key, 0) + value
-    return {"hypervisor_statistics": total or _capacity(Host(), NOTHING)}
+            total[key] += value or 0
+    return {"hypervisor_statistics": {"count": len(hosts)} | total}
 
 
 @router.operation("GET", "/v2.1/os-hypervisors/{hypervisor_id}", policy="compute:hypervisors")
 def show_hypervisor(context: Context, hypervisor_id: str) -> dict[str, Any]:
+    _check_parameters(context, OF_ONE)
     host = _find(context, hypervisor_id)
     used = usage_by_host(context.db).get(host.name, NOTHING)
     [view] = _with_servers(context, [host], [_detail(context, host, used)])
@@ -58,7 +67,7 @@ def show_uptime(context: Context, hypervisor_id: str) -> dict[str, Any]:
     host = _find(context, hypervisor_id)
     uptime = _uptime(host)
     if uptime is None:
-        raise BadRequest(f"The uptime of {host.name} is not known.")
+        raise BadRequest(f"Compute service of {host.name} is unavailable at this time.")
     return {"hypervisor": _brief(context, host) | {"uptime": uptime}}
 
 
@@ -75,27 +84,27 @@ def list_servers(context: Context, pattern: str) -> dict[str, Any]:
     return {"hypervisors": _add_servers(context, hosts, [_brief(context, host) for host in hosts])}
 
 
-def host_number(host: Host) -> int:
-    """The number that stands for a host's id before 2.53."""
-    return int(host.id[:7], 16)
+def _check_parameters(context: Context, known: frozenset[str]) -> None:
+    unknown = sorted(context.request.query_params.keys() - known)
+    if unknown and version_of(context) >= 53:
+        raise BadRequest(f"Additional properties are not allowed ({', '.join(map(repr, unknown))} was unexpected)")
 
 
-def _hosts(context: Context) -> list[Host]:
-    return [host for host in context.db.scalars(select(Host).order_by(Host.id)) if is_compute(host)]
-
-
-def _page(context: Context, path: str) -> tuple[list[Host], dict[str, Any]]:
+def _page(context: Context, path: str) -> tuple[Sequence[Host], dict[str, Any]]:
+    """The hosts that the query asks for, and the link to the next page (since 2.33)."""
     parameters, version = context.request.query_params, version_of(context)
-    pattern = parameters.get("hypervisor_hostname_pattern")
-    hosts = _matching(context, pattern) if pattern and version >= 53 else _hosts(context)
+    _check_parameters(context, OF_LIST)
+    if version >= 53 and (pattern := parameters.get("hypervisor_hostname_pattern")) is not None:
+        return _by_pattern(context, pattern), {}
+    hosts = compute_hosts(context.db)
     if version < 33:
         return hosts, {}
+    limit = page_limit(parameters)
     if marker := parameters.get("marker"):
         ids = [str(_id(context, host)) for host in hosts]
         if marker not in ids:
             raise BadRequest(f"marker [{marker}] not found")
         hosts = hosts[ids.index(marker) + 1 :]
-    limit = page_limit(parameters)
     if len(hosts) <= limit or limit == 0:
         return hosts[:limit], {}
     following = dict(parameters) | {"marker": str(_id(context, hosts[limit - 1]))}
@@ -103,15 +112,27 @@ def _page(context: Context, path: str) -> tuple[list[Host], dict[str, Any]]:
     return hosts[:limit], {"hypervisors_links": [{"rel": "next", "href": href}]}
 
 
+def _by_pattern(context: Context, pattern: str) -> list[Host]:
+    if not NAME_PATTERN.fullmatch(pattern):
+        raise BadRequest(f"Invalid input for query parameters hypervisor_hostname_pattern. Value: {pattern}.")
+    if context.request.query_params.keys() & {"limit", "marker"}:
+        raise BadRequest(
+            "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported."
+        )
+    return _matching(context, pattern)
+
+
 def _matching(context: Context, pattern: str) -> list[Host]:
-    found = [host for host in _hosts(context) if pattern in host.name]
+    found = [host for host in compute_hosts(context.db) if pattern in host.name]
     if not found:
         raise NotFound(f"No hypervisor matching '{pattern}' could be found.")
     return found
 
 
 def _find(context: Context, identifier: str) -> Host:
-    for host in _hosts(context):
+    if version_of(context) >= 53 and not UUID.fullmatch(identifier):
+        raise BadRequest(f"Invalid uuid {identifier}")
+    for host in compute_hosts(context.db):
         if str(_id(context, host)) == identifier:
             return host
     raise NotFound(f"Hypervisor with ID '{identifier}' could not be found.")
@@ -126,66 +147,63 @@ def _brief(context: Context, host: Host) -> dict[str, Any]:
         "id": _id(context, host),
         "hypervisor_hostname": host.name,
         "state": "up" if host.up else "down",
-        "status": "enabled" if host.state == "enabled" else "disabled",
+        "status": "enabled" if host.condition == "enabled" else "disabled",
     }
 
 
-def _detail(context: Context, host: Host, used: tuple[int, int, int, int]) -> dict[str, Any]:
-    version = version_of(context)
+def _detail(context: Context, host: Host, used: Usage) -> dict[str, Any]:
+    version, facts = version_of(context), host.facts
     view = _brief(context, host) | {
-        "hypervisor_type": str(host.info.get("hypervisor_type") or "QEMU"),
-        "hypervisor_version": int(host.info.get("hypervisor_version") or 0),
+        "hypervisor_type": facts.hypervisor_type or "QEMU",
+        "hypervisor_version": facts.hypervisor_version or 0,
         "host_ip": str(host.variables.get("ansible_host") or host.name),
-        "service": {
-            "id": _id(context, host),
-            "host": host.name,
-            "disabled_reason": host.disabled_reason,
-        },
+        "service": {"id": _id(context, host), "host": host.name, "disabled_reason": disabled_reason(host)},
     }
     if version >= 88:
         return view | {"uptime": _uptime(host)}
-    return view | _capacity(host, used) | {"cpu_info": {} if version >= 28 else "{}"}
+    cpu_info = facts.cpu_info.model_dump(exclude_none=True) if facts.cpu_info else {}
+    shown = cpu_info if version >= 28 else orjson.dumps(cpu_info).decode()
+    return view | _capacity(host, used) | {"cpu_info": shown}
 
 
-def _capacity(host: Host, used: tuple[int, int, int, int]) -> dict[str, int]:
-    cpus, ram, disk, servers = used
-    size, memory = host.disk_gib or 0, host.memory_mib or 0
+def _capacity(host: Host, used: Usage) -> dict[str, int | None]:
+    facts, size, memory = host.facts, host.disk_gib or 0, host.memory_mib or 0
+    least = None
+    if facts.disk_free_gib is not None and facts.disk_overcommit_gib is not None:
+        least = facts.disk_free_gib - facts.disk_overcommit_gib
     return {
         "vcpus": host.vcpus or 0,
-        "vcpus_used": cpus,
+        "vcpus_used": used.vcpus,
         "memory_mb": memory,
-        "memory_mb_used": ram,
-        "free_ram_mb": memory - ram,
+        "memory_mb_used": used.ram_mib,
+        "free_ram_mb": memory - used.ram_mib,
         "local_gb": size,
-        "local_gb_used": disk,
-        "free_disk_gb": size - disk,
-        "disk_available_least": size - disk,
-        "running_vms": servers,
-        "current_workload": 0,
+        "local_gb_used": used.disk_gib,
+        "free_disk_gb": size - used.disk_gib,
+        "disk_available_least": least,
+        "running_vms": used.servers,
+        "current_workload": used.tasks,
     }
 
 
 def _uptime(host: Host) -> str | None:
-    """For how long the host has been up, as `uptime` says it."""
-    seconds = host.info.get("uptime_seconds")
-    if seconds is None:
-        return None
-    days, rest = divmod(int(seconds), 86400)
-    return f" {utcnow():%H:%M:%S} up {days} days, {rest // 3600:2}:{rest % 3600 // 60:02}"
+    """What `uptime` said when the host was looked at last; nothing of one that is down."""
+    return host.facts.uptime if host.up else None
 
 
-def _with_servers(context: Context, hosts: Iterable[Host], views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def _with_servers(context: Context, hosts: Sequence[Host], views: list[dict[str, Any]]) -> list[dict[str, Any]]:
     wanted = context.request.query_params.get("with_servers")
     if wanted is None or version_of(context) < 53 or not boolean_parameter(wanted, "with_servers"):
         return views
     return _add_servers(context, hosts, views)
 
 
-def _add_servers(context: Context, hosts: Iterable[Host], views: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    query = select(Server.id, Server.host).where(Server.host.is_not(None), Server.deleted_at.is_(None))
+def _add_servers(context: Context, hosts: Sequence[Host], views: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    names = [host.name for host in hosts]
+    query = select(Server.id, Server.host).where(Server.host.in_(names), Server.deleted_at.is_(None))
     found: dict[str, list[dict[str, str]]] = {}
-    for server_id, name in context.db.execute(query):
-        found.setdefault(str(name), []).append({"uuid": server_id, "name": f"instance-{server_id}"})
+    for server_id, name in context.db.execute(query.order_by(Server.created_at, Server.id)):
+        found.setdefault(str(name), []).append({"name": f"instance-{server_id}", "uuid": server_id})
     empty: dict[str, Any] = {"servers": []} if version_of(context) >= 75 else {}
     return [
         view | ({"servers": found[host.name]} if host.name in found else empty)

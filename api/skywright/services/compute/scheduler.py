@@ -4,8 +4,9 @@ A host offers its vCPUs, memory and disk times the overcommit ratios of the sett
 `skywright_overcommit: {vcpus: 16, memory: 1, disk: 1}`. Servers that are there, in whatever status, have their share.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -19,6 +20,16 @@ DEFAULT_ZONE = "nova"
 
 class NoValidHost(Exception):
     """No host can take the server; the message says why, filter by filter."""
+
+
+class Usage(NamedTuple):
+    """What servers have taken of a host, how many they are, and how many of them are being worked on."""
+
+    vcpus: int = 0
+    ram_mib: int = 0
+    disk_gib: int = 0
+    servers: int = 0
+    tasks: int = 0
 
 
 @dataclass
@@ -68,7 +79,9 @@ class Scheduler:
         used = usage_by_host(session)
         # The lock keeps decisions apart where writers are not serialized anyway (SQLite ignores it).
         hosts = session.scalars(select(Host).order_by(Host.name).with_for_update())
-        self._candidates = [_candidate(host, used.get(host.name), settings) for host in hosts if is_compute(host)]
+        self._candidates = [
+            _candidate(host, used.get(host.name, Usage()), settings) for host in hosts if is_compute(host)
+        ]
 
     def place(self, server: Server) -> str:
         """Assign *server* to the host with most free memory, among equals the one with fewest servers."""
@@ -87,8 +100,8 @@ class Scheduler:
         return best.name
 
 
-def usage_by_host(session: Session) -> dict[str, tuple[int, int, int, int]]:
-    """{host: (vCPUs, MiB, GiB, servers)} that servers have taken."""
+def usage_by_host(session: Session) -> dict[str, Usage]:
+    """What servers have taken of each host that has any."""
     query = (
         select(
             Server.host,
@@ -96,25 +109,24 @@ def usage_by_host(session: Session) -> dict[str, tuple[int, int, int, int]]:
             func.sum(Server.ram_mib),
             func.sum(Server.disk_gib),
             func.count(),
+            func.count(Server.task_state),
         )
         .where(Server.host.is_not(None), Server.deleted_at.is_(None))
         .group_by(Server.host)
     )
-    rows = session.execute(query)
-    return {str(host): (int(cpus), int(ram), int(disk), count) for host, cpus, ram, disk, count in rows}
+    return {str(host): Usage(*(int(number) for number in numbers)) for host, *numbers in session.execute(query)}
 
 
-def _candidate(host: Host, used: Iterable[int] | None, settings: Settings) -> Candidate:
-    vcpus, ram, disk, servers = used or (0, 0, 0, 0)
+def _candidate(host: Host, used: Usage, settings: Settings) -> Candidate:
     ratios = overcommit(host, settings)
     return Candidate(
         name=host.name,
         zone=zone_of(host),
         usable=host.state == "enabled" and host.up,
-        vcpus=host.vcpus * ratios["vcpus"] - vcpus,
-        ram_mib=host.memory_mib * ratios["memory"] - ram,
-        disk_gib=host.disk_gib * ratios["disk"] - disk,
-        servers=servers,
+        vcpus=host.vcpus * ratios["vcpus"] - used.vcpus,
+        ram_mib=host.memory_mib * ratios["memory"] - used.ram_mib,
+        disk_gib=host.disk_gib * ratios["disk"] - used.disk_gib,
+        servers=used.servers,
     )
 
 

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat
 from skywright.db.jobs import Host
 from skywright.http import Context, Router
-from skywright.services.compute.scheduler import is_compute, zone_of
+from skywright.services.compute.compute_hosts import compute_hosts
+from skywright.services.compute.scheduler import zone_of
 
 router = Router()
 
@@ -27,7 +27,7 @@ def list_zones_detail(context: Context) -> dict[str, Any]:
             host.name: {
                 "nova-compute": {
                     "available": host.up,
-                    "active": host.state == "enabled",
+                    "active": host.condition == "enabled",
                     "updated_at": isoformat(host.observed_at or host.created_at),
                 }
             }
@@ -40,12 +40,11 @@ def list_zones_detail(context: Context) -> dict[str, Any]:
 def zones(session: Session) -> dict[str, list[Host]]:
     """The compute hosts by zone; the default zone is there even without a host."""
     found: dict[str, list[Host]] = {}
-    for host in session.scalars(select(Host).order_by(Host.name)):
-        if is_compute(host):
-            found.setdefault(zone_of(host), []).append(host)
+    for host in compute_hosts(session):
+        found.setdefault(zone_of(host), []).append(host)
     return found or {"nova": []}
 
 
 def _zone(name: str, hosts: list[Host]) -> dict[str, Any]:
-    available = any(host.up and host.state == "enabled" for host in hosts)
+    available = any(host.up and host.condition == "enabled" for host in hosts)
     return {"zoneName": name, "zoneState": {"available": available}, "hosts": None}

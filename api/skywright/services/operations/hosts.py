@@ -15,7 +15,7 @@ from skywright.jobs.engine.submit import submit
 from skywright.jobs.kinds import resource_kinds
 from skywright.jobs.upkeep.observe import ACTION
 from skywright.redact import HIDDEN
-from skywright.services.compute.internal import usage_by_host
+from skywright.services.compute.internal import Usage, usage_by_host
 from skywright.services.operations.views import host_view
 
 router = Router()
@@ -68,7 +68,7 @@ class HostRequest(BaseModel):
 def list_hosts(context: Context) -> dict[str, Any]:
     used = usage_by_host(context.db)
     hosts = context.db.scalars(select(Host).order_by(Host.name))
-    return {"hosts": [host_view(host, used.get(host.name)) for host in hosts]}
+    return {"hosts": [host_view(host, used.get(host.name, Usage())) for host in hosts]}
 
 
 @router.operation("GET", "/hosts/{name}", policy="operations:hosts:show")
@@ -143,7 +143,7 @@ def _apply(context: Context, host: Host, body: HostBody) -> None:
 
 
 def _view(context: Context, host: Host) -> dict[str, Any]:
-    return host_view(host, usage_by_host(context.db).get(host.name))
+    return host_view(host, usage_by_host(context.db).get(host.name, Usage()))
 
 
 def _valid(name: str) -> str:

@@ -10,6 +10,7 @@ from skywright.db import isoformat, utcnow
 from skywright.db.jobs import Event, Host, Job, Run
 from skywright.jobs.engine.events import TASK_START
 from skywright.redact import HIDDEN, is_secret
+from skywright.services.compute.internal import Usage
 
 
 def job_views(session: Session, jobs: Sequence[Job], *, admin: bool) -> list[dict[str, Any]]:
@@ -99,7 +100,7 @@ def step_views(events: Sequence[Event]) -> list[dict[str, Any]]:
     return list(steps.values())
 
 
-def host_view(host: Host, used: tuple[int, int, int, int] | None) -> dict[str, Any]:
+def host_view(host: Host, used: Usage) -> dict[str, Any]:
     """A host, and what servers use of it; passwords among its variables are not shown."""
     return {
         "name": host.name,
@@ -113,7 +114,12 @@ def host_view(host: Host, used: tuple[int, int, int, int] | None) -> dict[str, A
         "failures": host.failures,
         "retry_at": isoformat(host.retry_at, micro=True),
         "quarantined_at": isoformat(host.quarantined_at, micro=True),
-        "used": dict(zip(("vcpus", "memory_mib", "disk_gib", "servers"), used or (0, 0, 0, 0), strict=True)),
+        "used": {
+            "vcpus": used.vcpus,
+            "memory_mib": used.ram_mib,
+            "disk_gib": used.disk_gib,
+            "servers": used.servers,
+        },
         "vcpus": host.vcpus,
         "memory_mib": host.memory_mib,
         "disk_gib": host.disk_gib,

@@ -3,7 +3,7 @@
 All but deletions say the same thing: the server as it is wanted now. A run can therefore be repeated at any time.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.core import CREATE, Core, Item, Outcome, Work
+from skywright.db.host_facts import HostFacts
 from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.activity import Key
@@ -49,14 +50,14 @@ class ServerKind(ResourceKind):
     def accept(self, session: Session, identifier: str) -> None:
         server_drift.accept_shutdown(session, identifier)
 
-    def leftovers(self, records: Records, host: str, info: Result, found: list[Leftover]) -> Iterable[Leftover]:
-        return server_drift.leftovers(records, host, info)
+    def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
+        return server_drift.leftovers(records, host, facts)
 
     def tidy(self, one: Leftover) -> tuple[str, dict[str, Any]]:
         return TIDY, {"server_id": one.id, "host": one.host, "ports": []}
 
-    def observe(self, session: Session, results: Sequence[Result], since: datetime) -> None:
-        server_drift.observe(session, results, since)
+    def observe(self, session: Session, facts: Mapping[str, HostFacts], since: datetime) -> None:
+        server_drift.observe(session, facts, since)
 
     def host_booted(self, session: Session, host: Host, core: Core) -> None:
         """Start what ran on *host* when it went down, with all that it needs there."""

@@ -1,7 +1,7 @@
 """How servers differ from the records, what of them is left on hosts, and what hosts say of them."""
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
+from skywright.db.host_facts import HostFacts
 from skywright.db.jobs import Job, JobResource
 from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records, Use
 from skywright.jobs.kinds import Result
@@ -96,8 +97,8 @@ def _of_domain(base: Finding, before: Result, after: Result, findings: Findings)
 
 def _reason_of(base: Finding, findings: Findings) -> str | None:
     """Why the server's domain is off."""
-    domains = findings.contents[base.host].get("domains") or []
-    return next((domain.get("reason") for domain in domains if domain["id"] == base.key[1]), None)
+    domains = findings.facts[base.host].domains or []
+    return next((domain.reason for domain in domains if domain.id == base.key[1]), None)
 
 
 def _power(have: str, want: str, reason: str | None) -> str:
@@ -120,21 +121,20 @@ _DOMAIN: dict[str, Callable[[Any, Any, str | None], str]] = {
 }
 
 
-def leftovers(records: Records, host: str, info: Result) -> Iterable[Leftover]:
+def leftovers(records: Records, host: str, facts: HostFacts) -> Iterable[Leftover]:
     """Domains and directories that are no server's of the host."""
     alive = select(Server.id).where(Server.deleted_at.is_(None), Server.host == host)
     here = set(records.session.scalars(alive))
     found: dict[str, Leftover] = {}
-    directories = (info.get("contents") or {}).get("directories", [])
-    for part, entries in (("domain", info.get("domains") or []), ("directory", directories)):
-        for entry in entries:
-            identifier = entry["id"]
-            if identifier in here or not records.settled("server", identifier):
-                continue
-            one = found.setdefault(identifier, Leftover(host, "server", identifier))
-            one.data = one.data or bool(entry.get("disk"))
-            detail = entry["power"] if part == "domain" else "with a disk" if entry["disk"] else "without a disk"
-            one.texts.append(f"{part} ({detail})")
+    directories = facts.contents.directories if facts.contents else []
+    parts = [(domain.id, f"domain ({domain.power})", False) for domain in facts.domains or []]
+    parts += [(one.id, f"directory ({'with' if one.disk else 'without'} a disk)", one.disk) for one in directories]
+    for identifier, text, data in parts:
+        if identifier in here or not records.settled("server", identifier):
+            continue
+        one = found.setdefault(identifier, Leftover(host, "server", identifier))
+        one.data = one.data or data
+        one.texts.append(text)
     return found.values()
 
 
@@ -145,13 +145,11 @@ def accept_shutdown(session: Session, server_id: str) -> None:
         server.power, server.status, server.power_state = "shutoff", "SHUTOFF", POWER["shutoff"]
 
 
-def observe(session: Session, results: Iterable[Result], since: datetime) -> None:
+def observe(session: Session, facts: Mapping[str, HostFacts], since: datetime) -> None:
     """Let servers be what hosts said of them in a run that began at *since*."""
-    told = [result for result in results if result.get("domains") is not None]
-    seen = {
-        result["host"]: {domain["id"]: POWER.get(domain["power"], 0) for domain in result["domains"]} for result in told
-    }
-    own_will = {domain["id"] for result in told for domain in result["domains"] if domain.get("reason") == OWN_WILL}
+    told = {host: said.domains for host, said in facts.items() if said.domains is not None}
+    seen = {host: {domain.id: POWER[domain.power] for domain in domains} for host, domains in told.items()}
+    own_will = {domain.id for domains in told.values() for domain in domains if domain.reason == OWN_WILL}
     columns = (Server.id, Server.host, Server.status, Server.power_state)
     query = select(*columns).where(Server.host.in_(seen), Server.deleted_at.is_(None))
     differing = {}

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.core import Core, Item, Outcome, Work
+from skywright.db.host_facts import Contents, HostFacts
 from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import LOST, Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.submit import enqueue
@@ -111,15 +112,15 @@ class ImageKind(ResourceKind):
         """Without its URL, which is signed anew each time."""
         return {key: value for key, value in item.items() if key != "url"}
 
-    def leftovers(self, records: Records, host: str, info: Result, found: list[Leftover]) -> Iterable[Leftover]:
+    def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
         """Cached images that were deleted, unless a server's disk needs them."""
-        contents = info.get("contents") or {}
+        contents = facts.contents or Contents()
         left = {one.id for one in found if one.kind == "server"}
-        for image_id in contents.get("images", []):
+        for image_id in contents.images:
             row = records.session.get(Image, image_id)
             if (row is not None and row.deleted_at is None) or not records.settled("image", image_id):
                 continue
-            users = {entry["id"] for entry in contents.get("directories", []) if entry["image_id"] == image_id}
+            users = {entry.id for entry in contents.directories if entry.image_id == image_id}
             if users <= left:
                 yield Leftover(host, "image", image_id, ["cached image"], locks={("server", user) for user in users})
 

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item, Outcome, Work
 from skywright.db import utcnow
+from skywright.db.host_facts import Contents, HostFacts
 from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.activity import Key
@@ -93,8 +94,8 @@ class NetworkKind(ResourceKind):
     def converge_arguments(self, key: Key, hosts: list[str], *, anew: bool) -> dict[str, Any]:
         return {"hosts": hosts, "network_id": key[1]}
 
-    def leftovers(self, records: Records, host: str, info: Result, found: list[Leftover]) -> Iterable[Leftover]:
-        return network_drift.leftovers(records, host, info.get("contents") or {})
+    def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
+        return network_drift.leftovers(records, host, facts.contents or Contents())
 
     def tidy(self, one: Leftover) -> tuple[str, dict[str, Any]]:
         parts = {name: sorted(one.parts.get(name, ())) for name in ("ports", "peers")}

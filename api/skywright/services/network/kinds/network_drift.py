@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
+from skywright.db.host_facts import Contents, NetworkPort
 from skywright.db.jobs import Host
 from skywright.jobs.drift.model import Desired, Finding, Leftover, Reading, Records, is_random
 from skywright.jobs.kinds import Result
@@ -122,19 +123,18 @@ _DHCP = {
 }
 
 
-def leftovers(records: Records, host: str, marked: Result) -> Iterator[Leftover]:
+def leftovers(records: Records, host: str, contents: Contents) -> Iterator[Leftover]:
     """Networks that do not belong on the host, and what of those that do does not."""
-    ports, servers = marked.get("ports", []), marked.get("dhcp", [])
-    entries = {entry["id"]: set(entry["ports"]) for entry in servers}
+    entries = {server.id: set(server.ports) for server in contents.dhcp}
     here = set(records.session.scalars(select(NetworkHost.network_id).where(NetworkHost.host == host)))
     addresses = {tunnel_address(row) for row in records.session.scalars(select(Host))}
-    for network_id in sorted({entry["network_id"] for entry in ports} | entries.keys()):
+    for network_id in sorted({port.network_id for port in contents.ports} | entries.keys()):
         if not records.settled("network", network_id):
             continue
-        own = [entry for entry in ports if entry["network_id"] == network_id]
+        own = [port for port in contents.ports if port.network_id == network_id]
         one = Leftover(host, "network", network_id)
         if network_id not in here or records.session.get(Network, network_id) is None:
-            one.texts = [f"port {entry['name']}" for entry in own]
+            one.texts = [f"port {port.name}" for port in own]
             one.texts += ["DHCP server"] if network_id in entries else []
         else:
             _add_ports(records, one, own, addresses)
@@ -143,13 +143,13 @@ def leftovers(records: Records, host: str, marked: Result) -> Iterator[Leftover]
             yield one
 
 
-def _add_ports(records: Records, one: Leftover, ports: list[Result], addresses: set[str | None]) -> None:
-    for entry in ports:
-        if entry["port_id"] and _is_misplaced(records, one, entry["port_id"]):
-            one.texts.append(f"port {entry['name']}")
-        elif entry["peer"] and entry["peer"] not in addresses:
-            one.parts.setdefault("peers", set()).add(entry["peer"])
-            one.texts.append(f"tunnel {entry['name']} to {entry['peer']}")
+def _add_ports(records: Records, one: Leftover, ports: list[NetworkPort], addresses: set[str | None]) -> None:
+    for port in ports:
+        if port.port_id and _is_misplaced(records, one, port.port_id):
+            one.texts.append(f"port {port.name}")
+        elif port.peer and port.peer not in addresses:
+            one.parts.setdefault("peers", set()).add(port.peer)
+            one.texts.append(f"tunnel {port.name} to {port.peer}")
 
 
 def _is_misplaced(records: Records, one: Leftover, port_id: str) -> bool:

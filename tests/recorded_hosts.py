@@ -1,0 +1,32 @@
+"""What real hosts answered to the module `host_info`, for all tests that need a host that was looked at.
+
+`host1` and `host2` are hosts of the lab with a server each (QEMU 7.2.22); `without_libvirt` is a machine that has
+neither libvirt nor Open vSwitch. Only the addresses of tunnels were changed, to those of documentation (RFC 5737).
+"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+from skywright.db.host_facts import HostFacts
+from skywright.db.jobs import Host
+
+RECORDED = Path(__file__).parent / "recorded"
+
+
+def answer(name: str = "host1", **changes: Any) -> dict[str, Any]:
+    """The `host` of the module's answer, with *changes* of what a test is about."""
+    recorded: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
+    assert changes.keys() <= recorded.keys(), "no host sends that"
+    return recorded | changes
+
+
+def facts(name: str = "host1", **changes: Any) -> HostFacts:
+    return HostFacts.of_result(answer(name, **changes))
+
+
+def observed(name: str, *, recorded: HostFacts | None = None, **columns: Any) -> Host:
+    """A compute host that was looked at and has no servers yet."""
+    host = Host(name=name, **{"groups": ["computes"], "variables": {}} | columns)
+    host.facts = recorded or facts(domains=[])
+    return host
