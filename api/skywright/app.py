@@ -184,5 +184,5 @@ def create_app(settings: Settings) -> Gateway:
     """The application of *settings*; its database must have its tables."""
     registry.load_tables()
     services = registry.services()
-    rules = {name: check for service in services for name, check in service.policies.items()}
+    rules = {service.type: service.policies for service in services}
     return Gateway(Cloud(settings, registry.kinds(), rules), services)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from sqlalchemy.orm import Session
 
 from skywright.auth.credentials import Credentials
-from skywright.auth.policy import Policy
+from skywright.auth.policy import Policies
 from skywright.auth.tokens import Tokens
 from skywright.core import Core, Kind
 from skywright.settings import Settings
@@ -32,9 +32,11 @@ class Gateway(Protocol):
 
 
 class Cloud(Core):
-    """The core of an API process; *rules* are the services' policies."""
+    """The core of an API process; *rules* are the policy rules of each service, by its type."""
 
-    def __init__(self, settings: Settings, kinds: Iterable[Kind] = (), rules: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, settings: Settings, kinds: Iterable[Kind] = (), rules: Mapping[str, Mapping[str, str]] | None = None
+    ) -> None:
         super().__init__(settings, kinds)
         self._rules = rules or {}
         self.gateway: Gateway | None = None
@@ -44,8 +46,8 @@ class Cloud(Core):
         return Tokens(self.settings.key_dir / "tokens")
 
     @cached_property
-    def policy(self) -> Policy:
-        return Policy(self._rules, self.settings.root / "policy.yaml")
+    def policies(self) -> Policies:
+        return Policies(self._rules, self.settings.root)
 
     @cached_property
     def planner(self) -> "Planner":

@@ -28,18 +28,17 @@ class Credentials:
     # Whether the token may make further credentials and trusts: those of restricted application credentials may not.
     unrestricted: bool = True
 
-    @property
-    def is_admin(self) -> bool:
-        return "admin" in self.roles
-
     def for_policy(self) -> dict[str, Any]:
-        """oslo.policy's credentials."""
+        """oslo.policy's credentials, named as oslo.context and Keystone (`token.domain.id`) name them."""
+        project_domain = {"domain": {"id": self.project_domain_id}}
         return {
             "user_id": self.user_id,
             "user_domain_id": self.user_domain_id,
             "project_id": self.project_id,
+            "tenant_id": self.project_id,
             "project_domain_id": self.project_domain_id,
             "domain_id": self.domain_id,
             "system_scope": "all" if self.system else None,
             "roles": list(self.roles),
+            "token": {"domain": {"id": self.domain_id}, "project": project_domain},
         }

@@ -1,18 +1,20 @@
-"""Authorization by oslo.policy, with OpenStack's default roles (admin > manager > member > reader).
+"""Authorization by oslo.policy: OpenStack's rules, checks and default roles (admin > manager > member > reader).
 
-A service declares its rules as data: `{"compute:servers:create": MEMBER, ...}`. An operator overrides them in
-`<state_dir>/policy.yaml`, as with any OpenStack service.
+A service declares its rules as data: `{"os_compute_api:servers:create": "rule:project_member_or_admin", ...}`. An
+operator overrides them in `<state_dir>/policy.yaml`, as with any OpenStack service; what only one service shall read,
+for some of the rules that others refer to mean something else in each, is in `<state_dir>/policy.d/<service type>/`.
 """
 
 from collections.abc import Mapping
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import orjson
 from oslo_config import cfg
 from oslo_policy import opts, policy
 
-ADMIN = "role:admin"
+ADMIN = "rule:context_is_admin"
 ANYONE = "@"
 MEMBER = "role:admin or (role:member and project_id:%(project_id)s)"
 READER = "role:admin or (role:reader and project_id:%(project_id)s)"
@@ -20,18 +22,27 @@ REMEMBERED = 20_000
 
 
 class Policy:
-    """The rules of all services."""
+    """The rules of one service, *service* is its type."""
 
-    def __init__(self, rules: Mapping[str, str], overrides: Path) -> None:
+    def __init__(self, service: str, rules: Mapping[str, str], root: Path) -> None:
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
-        opts.set_defaults(conf, policy_file=str(overrides))
+        opts.set_defaults(conf, policy_file=str(root / "policy.yaml"))
+        conf.set_override("policy_dirs", [str(root / "policy.d" / service)], group="oslo_policy")
         self._enforcer = policy.Enforcer(conf)
         for name, check in rules.items():
             self._enforcer.register_default(policy.RuleDefault(name, check))
         self._enforcer.load_rules()
         self._decided: dict[bytes, bool] = {}
         self._decided_by = self._enforcer.rules
+        # While a changed file is loaded, rules are missing.
+        self._lock = Lock()
+
+    def check_of(self, rule: str) -> str:
+        """The check of *rule* that is in force: the operator's, else the default."""
+        with self._lock:
+            self._enforcer.load_rules()
+            return str(self._enforcer.rules[rule])
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: Mapping[str, Any]) -> bool:
         """Whether *credentials* pass *rule* on *target*; an unknown rule is a KeyError, a programming mistake.
@@ -42,11 +53,27 @@ class Policy:
             raise KeyError(rule)
         # What a target lacks must not equal what the credentials lack (a token without a project has project_id None).
         present = {name: value for name, value in target.items() if value is not None}
-        self._enforcer.load_rules()
-        if self._decided_by is not self._enforcer.rules or len(self._decided) >= REMEMBERED:
-            self._decided, self._decided_by = {}, self._enforcer.rules
         key = orjson.dumps((rule, present, credentials), default=str)
-        decided = self._decided
-        if key not in decided:
-            decided[key] = bool(self._enforcer.enforce(rule, present, dict(credentials)))
-        return decided[key]
+        with self._lock:
+            self._enforcer.load_rules()
+            if self._decided_by is not self._enforcer.rules or len(self._decided) >= REMEMBERED:
+                self._decided, self._decided_by = {}, self._enforcer.rules
+            if key not in self._decided:
+                self._decided[key] = bool(self._enforcer.enforce(rule, present, dict(credentials)))
+            return self._decided[key]
+
+
+class Policies:
+    """The rules of all services, *rules* by the type of each."""
+
+    def __init__(self, rules: Mapping[str, Mapping[str, str]], root: Path) -> None:
+        self._services = {service: Policy(service, own, root) for service, own in rules.items()}
+        self._owners = {rule: self._services[service] for service, own in rules.items() for rule in own}
+
+    def of(self, service: str) -> Policy:
+        """The rules of the service of this type."""
+        return self._services[service]
+
+    def owning(self, rule: str) -> Policy:
+        """The rules of the service whose operation *rule* is about; KeyError for an unknown one."""
+        return self._owners[rule]

@@ -1,8 +1,9 @@
 """The context of one request: who asks, under which transaction, with which rights."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, TypeVar
 
 from fastapi import Request
@@ -14,6 +15,7 @@ from skywright.core import Core
 from skywright.db.rehearsal import Rehearsal
 from skywright.errors import Forbidden, NotFound, Unauthorized
 from skywright.http import audit
+from skywright.http.policy import AUTHENTICATED, OnTarget
 
 Row = TypeVar("Row")
 
@@ -27,6 +29,8 @@ class Context:
     db: Session
     request_id: str
     token: Credentials | None
+    rules: Sequence[str] = ()  # of the route
+    checked: set[str] = field(default_factory=set)  # the rules that were enforced or asked about
 
     @property
     def core(self) -> Core:
@@ -47,9 +51,15 @@ class Context:
             raise Forbidden("This operation needs a token scoped to a project.")
         return self.who.project_id
 
-    @property
+    @cached_property
     def is_admin(self) -> bool:
-        return self.who.is_admin
+        """Whether the caller is an administrator by the service's policy."""
+        service = self.request.app.state.service
+        return self.cloud.policies.of(service.type).allows(service.admin, {}, self.who.for_policy())
+
+    @cached_property
+    def _credentials(self) -> dict[str, Any]:
+        return self.who.for_policy() | {"is_admin": self.is_admin}
 
     @property
     def base_url(self) -> str:
@@ -57,16 +67,27 @@ class Context:
         url = self.request.url
         return f"{url.scheme}://{url.netloc}{self.request.scope.get('root_path', '')}"
 
-    def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
-        """Whether the caller passes *rule* on *target* (default: things of the caller's own project)."""
-        if target is None:
-            target = {"project_id": self.who.project_id}
-        return self.cloud.policy.allows(rule, target, self.who.for_policy())
+    def authenticated(self, rules: Sequence[str]) -> None:
+        """Begin with the *rules* of the route: Unauthorized without a token, Forbidden unless the first allows it.
 
-    def enforce(self, rule: str, target: Mapping[str, Any] | None = None) -> None:
-        """Forbidden unless the caller passes *rule* on *target*."""
-        if not self.allows(rule, target):
-            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+        Rules on a target are left to the handler.
+        """
+        self.rules = rules
+        if self.who and not isinstance(rules, OnTarget) and rules[0] != AUTHENTICATED:
+            self.enforce(rules[0])
+
+    def allows(self, rule: str, target: Mapping[str, Any] | None = None) -> bool:
+        """Whether the caller passes *rule* on *target* (default: what is the caller's and of the caller's project)."""
+        if target is None:
+            target = {"project_id": self.who.project_id, "user_id": self.who.user_id}
+        self.checked.add(rule)
+        return self.cloud.policies.owning(rule).allows(rule, target, self._credentials)
+
+    def enforce(self, rule: str, target: Mapping[str, Any] | None = None, *, also: Sequence[str] = ()) -> None:
+        """Forbidden, in the service's words, unless the caller passes *rule* and all of *also* on *target*."""
+        rules = (rule, *also)
+        if not all(self.allows(each, target) for each in rules):
+            raise Forbidden(self.request.app.state.service.refusal(rules))
 
     def acts_as(self, credentials: Credentials) -> None:
         """The audit trail shall name *credentials*: the request came without a token and proved who it is."""

@@ -13,6 +13,7 @@ from skywright.errors import Unauthorized
 from skywright.http import audit
 from skywright.http.access import permitted
 from skywright.http.context import Context
+from skywright.http.policy import OnTarget, Rules, governed, rules_of
 from skywright.http.retry import persevere
 
 if TYPE_CHECKING:
@@ -40,13 +41,16 @@ def cloud_of(request: Request) -> "Cloud":
 
 
 @contextmanager
-def request_context(request: Request, policy: str | None, *, write: bool, plannable: bool = False) -> Iterator[Context]:
-    """The context of *request* in one transaction, after *policy* (None: no token needed) was enforced.
+def request_context(
+    request: Request, *, write: bool, plannable: bool = False, anonymous: bool = False
+) -> Iterator[Context]:
+    """The context of *request* in one transaction, after the rule of its route was enforced (*anonymous*: not so).
 
     A request that does more than its transaction is not *plannable*.
     """
     cloud = cloud_of(request)
     database = cloud.database
+    rules = None if anonymous else rules_of(request)
     with database.write() if write else database.read() as session:
         token = cloud.authenticate(session, request.headers.get("x-auth-token"))
         pending = audit.current()
@@ -56,18 +60,21 @@ def request_context(request: Request, policy: str | None, *, write: bool, planna
         if token is not None and not permitted(request, token.access_rules):
             raise Unauthorized("The application credential's access rules do not allow this request.")
         context = Context(cloud, request, session, request.state.request_id, token)
-        if policy is not None:
-            context.enforce(policy)
+        if rules is not None:
+            context.authenticated(rules)
         if not plannable:
             context.refuse_plan("it does more than change records.")
         yield context
+        if isinstance(rules, OnTarget) and context.checked.isdisjoint(rules):
+            raise RuntimeError(f"{request.method} {request.url.path} enforced none of {', '.join(rules)}")
 
 
 class Router(APIRouter):
     """An APIRouter whose handlers take a Context first and return what becomes the JSON body.
 
-    `@router.operation("GET", "/flavors/{flavor_id}", policy="compute:flavors:show")`: *policy* names the rule, None
-    means that no token is needed; *status* is the success code. A handler may return a Response to say more.
+    `@router.operation("POST", "/flavors", policy="os_compute_api:os-flavor-manage:create")`: *policy* names the rule,
+    or several (see `governed`, `on_target`); None means that no token is needed; *status* is the success code.
+    A handler may return a Response to say more.
     Handlers are synchronous and run in a thread; a transaction spans the handler, read-only for GET and HEAD.
     """
 
@@ -79,7 +86,7 @@ class Router(APIRouter):
         method: str,
         path: str,
         *,
-        policy: str | None,
+        policy: Rules,
         status: int = 200,
         write: bool | Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> Callable[[Handler], Handler]:
@@ -101,7 +108,7 @@ class Router(APIRouter):
                 made: list[Response] = []
 
                 def attempt() -> None:
-                    with request_context(request, policy, write=writes, plannable=True) as context:
+                    with request_context(request, write=writes, plannable=True) as context:
                         result = handler(context, **values)
                         response = result if isinstance(result, Response) else json_response(result, status)
                         if pending is not None:
@@ -111,14 +118,13 @@ class Router(APIRouter):
                 persevere(cloud_of(request).database, attempt, repeatable=writes or method in READS)
                 return made[-1]
 
-            endpoint.anonymous = policy is None  # type: ignore[attr-defined]
             endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]
                 parameters=[request, *(p.replace(kind=inspect.Parameter.KEYWORD_ONLY) for p in parameters)],
                 return_annotation=Response,
             )
             self.add_api_route(
                 path,
-                endpoint,
+                governed(policy)(endpoint),
                 methods=[method],
                 status_code=status,
                 name=handler.__name__,

@@ -14,10 +14,17 @@ from starlette.exceptions import HTTPException
 
 from skywright.cloud import Cloud
 from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized, Unavailable
+from skywright.http.policy import rules_of
 from skywright.http.router import Router, json_response
 
 log = logging.getLogger(__name__)
 ErrorRenderer = Callable[[ApiError], Any]
+Refusal = Callable[[Sequence[str]], str]
+
+
+def policy_refusal(rules: Sequence[str]) -> str:
+    """Nova's words for a request that one of *rules* does not allow."""
+    return f"Policy doesn't allow {rules[0]} to be performed."
 
 
 @dataclass(frozen=True)
@@ -35,6 +42,8 @@ class Service:
     routers: Sequence[Router]
     policies: Mapping[str, str]
     render_error: ErrorRenderer
+    refusal: Refusal = policy_refusal
+    admin: str = "context_is_admin"  # the rule that says who is an administrator
     middleware: Sequence[Any] = field(default_factory=tuple)
     background: Callable[[Cloud], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
     streamed: re.Pattern[str] | None = None  # paths whose bodies are streamed to disk and have a limit of their own
@@ -64,9 +73,8 @@ class Service:
 
         @app.exception_handler(RequestValidationError)
         async def invalid(request: Request, error: RequestValidationError) -> Response:
-            # Bodies are read before handlers run, but who has no token is told that first.
-            route = request.scope.get("route")
-            if not getattr(getattr(route, "endpoint", None), "anonymous", True):
+            # Bodies are read before handlers run, but a request without a token is refused for that first.
+            if rules_of(request) is not None:
                 try:
                     await run_in_threadpool(_authenticate, cloud, request)
                 except Unauthorized as refused:

@@ -19,7 +19,8 @@ BOOTED = ("ACTIVE", "SHUTOFF", "ERROR")
 def console_output(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
     """The end of the console log of the server; *argument* is `{"length": lines}` or nothing."""
     length = _length(argument)
-    require(find_server(context, server_id), "get_console_output", BOOTED, None)
+    server = find_server(context, server_id, "os_compute_api:os-console-output")
+    require(server, "get_console_output", BOOTED, None)
     context.refuse_plan("a console log is read at once.")
     with context.writing() as session:
         inner = replace(context, db=session)

@@ -30,12 +30,12 @@ NAMES = {
 }
 
 
-@router.operation("GET", "/v2.1/extensions", policy="compute:extensions")
+@router.operation("GET", "/v2.1/extensions", policy="os_compute_api:extensions")
 def list_extensions(context: Context) -> dict[str, Any]:
     return {"extensions": [_extension(alias) for alias in NAMES]}
 
 
-@router.operation("GET", "/v2.1/extensions/{alias}", policy="compute:extensions")
+@router.operation("GET", "/v2.1/extensions/{alias}", policy="os_compute_api:extensions")
 def show_extension(context: Context, alias: str) -> dict[str, Any]:
     if alias not in NAMES:
         raise NotFound("The resource could not be found.")

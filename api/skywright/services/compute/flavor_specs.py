@@ -9,6 +9,7 @@ from sqlalchemy import select
 
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.microversions import version_of
+from skywright.http.policy import on_target
 from skywright.services.compute.flavors import find_flavor
 from skywright.services.compute.tables import Flavor, FlavorAccess
 from skywright.services.compute.validation import Identifier, Strict, plain
@@ -33,12 +34,16 @@ class AccessAction(Strict):
     removeTenantAccess: Tenant | None = None
 
 
-@router.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs", policy="compute:flavors:read")
+@router.operation(
+    "GET", "/v2.1/flavors/{flavor_id}/os-extra_specs", policy="os_compute_api:os-flavor-extra-specs:index"
+)
 def list_specs(context: Context, flavor_id: str) -> dict[str, Any]:
     return {"extra_specs": find_flavor(context, flavor_id).extra_specs}
 
 
-@router.operation("POST", "/v2.1/flavors/{flavor_id}/os-extra_specs", policy="compute:flavors:manage")
+@router.operation(
+    "POST", "/v2.1/flavors/{flavor_id}/os-extra_specs", policy="os_compute_api:os-flavor-extra-specs:create"
+)
 def add_specs(context: Context, flavor_id: str, body: ExtraSpecs) -> dict[str, Any]:
     specs = _checked(body.extra_specs)
     row = find_flavor(context, flavor_id)
@@ -46,12 +51,16 @@ def add_specs(context: Context, flavor_id: str, body: ExtraSpecs) -> dict[str, A
     return {"extra_specs": specs}
 
 
-@router.operation("GET", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="compute:flavors:read")
+@router.operation(
+    "GET", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="os_compute_api:os-flavor-extra-specs:show"
+)
 def show_spec(context: Context, flavor_id: str, key: str) -> dict[str, Any]:
     return {key: _value(find_flavor(context, flavor_id), key)}
 
 
-@router.operation("PUT", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="compute:flavors:manage")
+@router.operation(
+    "PUT", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="os_compute_api:os-flavor-extra-specs:update"
+)
 def set_spec(context: Context, flavor_id: str, key: str, body: dict[str, Value]) -> dict[str, Any]:
     if list(body) != [key]:
         raise BadRequest("Request body and URI mismatch")
@@ -61,7 +70,9 @@ def set_spec(context: Context, flavor_id: str, key: str, body: dict[str, Value])
     return specs
 
 
-@router.operation("DELETE", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="compute:flavors:manage")
+@router.operation(
+    "DELETE", "/v2.1/flavors/{flavor_id}/os-extra_specs/{key}", policy="os_compute_api:os-flavor-extra-specs:delete"
+)
 def delete_spec(context: Context, flavor_id: str, key: str) -> Response:
     row = find_flavor(context, flavor_id)
     _value(row, key)
@@ -69,7 +80,7 @@ def delete_spec(context: Context, flavor_id: str, key: str) -> Response:
     return Response(status_code=200)
 
 
-@router.operation("GET", "/v2.1/flavors/{flavor_id}/os-flavor-access", policy="compute:flavors:manage")
+@router.operation("GET", "/v2.1/flavors/{flavor_id}/os-flavor-access", policy="os_compute_api:os-flavor-access")
 def list_access(context: Context, flavor_id: str) -> dict[str, Any]:
     row = find_flavor(context, flavor_id)
     if row.is_public:
@@ -77,11 +88,18 @@ def list_access(context: Context, flavor_id: str) -> dict[str, Any]:
     return _access(context, row)
 
 
-@router.operation("POST", "/v2.1/flavors/{flavor_id}/action", policy="compute:flavors:manage")
+@router.operation(
+    "POST",
+    "/v2.1/flavors/{flavor_id}/action",
+    policy=on_target(
+        "os_compute_api:os-flavor-access:add_tenant_access", "os_compute_api:os-flavor-access:remove_tenant_access"
+    ),
+)
 def change_access(context: Context, flavor_id: str, body: AccessAction) -> dict[str, Any]:
     add, remove = body.addTenantAccess, body.removeTenantAccess
     if (add is None) == (remove is None):
         raise BadRequest("There must be exactly one of addTenantAccess and removeTenantAccess.")
+    context.enforce(context.rules[0 if add else 1])
     row = find_flavor(context, flavor_id)
     if add:
         _grant(context, row, add.tenant)

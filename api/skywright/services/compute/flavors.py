@@ -13,6 +13,7 @@ from sqlalchemy.sql import ColumnElement, Select
 from skywright.db import new_uuid
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.microversions import since, version_of
+from skywright.http.policy import AUTHENTICATED
 from skywright.services.compute.tables import Flavor, FlavorAccess
 from skywright.services.compute.validation import (
     Boolean,
@@ -27,6 +28,7 @@ from skywright.services.compute.validation import (
 )
 
 router = Router()
+EXTRA_SPECS = "os_compute_api:os-flavor-extra-specs:index"
 
 SORT_KEYS = {
     "flavorid": Flavor.id,
@@ -80,25 +82,25 @@ class UpdateFlavor(Strict):
     flavor: FlavorChange
 
 
-@router.operation("GET", "/v2.1/flavors", policy="compute:flavors:read")
+@router.operation("GET", "/v2.1/flavors", policy=AUTHENTICATED)
 def list_flavors(context: Context) -> dict[str, Any]:
     rows, links = _page(context, "/flavors")
     brief = [_brief(context, row) for row in rows]
     return {"flavors": brief} | links
 
 
-@router.operation("GET", "/v2.1/flavors/detail", policy="compute:flavors:read")
+@router.operation("GET", "/v2.1/flavors/detail", policy=(AUTHENTICATED, EXTRA_SPECS))
 def list_flavors_detail(context: Context) -> dict[str, Any]:
     rows, links = _page(context, "/flavors/detail")
     return {"flavors": [flavor_view(context, row) for row in rows]} | links
 
 
-@router.operation("GET", "/v2.1/flavors/{flavor_id}", policy="compute:flavors:read")
+@router.operation("GET", "/v2.1/flavors/{flavor_id}", policy=(AUTHENTICATED, EXTRA_SPECS))
 def show_flavor(context: Context, flavor_id: str) -> dict[str, Any]:
     return {"flavor": flavor_view(context, find_flavor(context, flavor_id))}
 
 
-@router.operation("POST", "/v2.1/flavors", policy="compute:flavors:manage")
+@router.operation("POST", "/v2.1/flavors", policy=("os_compute_api:os-flavor-manage:create", EXTRA_SPECS))
 def create_flavor(context: Context, body: CreateFlavor) -> dict[str, Any]:
     wanted = body.flavor
     if wanted.description is not None and version_of(context) < 55:
@@ -125,7 +127,7 @@ def create_flavor(context: Context, body: CreateFlavor) -> dict[str, Any]:
     return {"flavor": flavor_view(context, row)}
 
 
-@router.operation("PUT", "/v2.1/flavors/{flavor_id}", policy="compute:flavors:manage")
+@router.operation("PUT", "/v2.1/flavors/{flavor_id}", policy=("os_compute_api:os-flavor-manage:update", EXTRA_SPECS))
 def update_flavor(context: Context, flavor_id: str, body: UpdateFlavor) -> dict[str, Any]:
     since(context, 55)
     row = find_flavor(context, flavor_id)
@@ -133,7 +135,7 @@ def update_flavor(context: Context, flavor_id: str, body: UpdateFlavor) -> dict[
     return {"flavor": flavor_view(context, row)}
 
 
-@router.operation("DELETE", "/v2.1/flavors/{flavor_id}", policy="compute:flavors:manage", status=202)
+@router.operation("DELETE", "/v2.1/flavors/{flavor_id}", policy="os_compute_api:os-flavor-manage:delete", status=202)
 def delete_flavor(context: Context, flavor_id: str) -> Response:
     context.db.delete(find_flavor(context, flavor_id))
     return Response(status_code=202)
@@ -244,6 +246,6 @@ def flavor_view(context: Context, row: Flavor) -> dict[str, Any]:
     }
     if version >= 55:
         view["description"] = row.description
-    if version >= 61:
+    if version >= 61 and context.allows(EXTRA_SPECS):
         view["extra_specs"] = row.extra_specs
     return view

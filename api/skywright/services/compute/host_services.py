@@ -28,7 +28,7 @@ class Change(Strict):
     disabled_reason: Reason | None = None
 
 
-@router.operation("GET", "/v2.1/os-services", policy="compute:services")
+@router.operation("GET", "/v2.1/os-services", policy="os_compute_api:os-services:list")
 def list_services(context: Context) -> dict[str, Any]:
     parameters = context.request.query_params
     hosts = compute_hosts(context.db) if parameters.get("binary", BINARY) == BINARY else []
@@ -36,24 +36,24 @@ def list_services(context: Context) -> dict[str, Any]:
     return {"services": [_view(context, host) for host in hosts if wanted in (None, host.name)]}
 
 
-@router.operation("PUT", "/v2.1/os-services/enable", policy="compute:services")
+@router.operation("PUT", "/v2.1/os-services/enable", policy="os_compute_api:os-services:update")
 def enable(context: Context, body: OldChange) -> dict[str, Any]:
     return {"service": _old(context, body, "enabled", None)}
 
 
-@router.operation("PUT", "/v2.1/os-services/disable", policy="compute:services")
+@router.operation("PUT", "/v2.1/os-services/disable", policy="os_compute_api:os-services:update")
 def disable(context: Context, body: OldChange) -> dict[str, Any]:
     return {"service": _old(context, body, "disabled", None)}
 
 
-@router.operation("PUT", "/v2.1/os-services/disable-log-reason", policy="compute:services")
+@router.operation("PUT", "/v2.1/os-services/disable-log-reason", policy="os_compute_api:os-services:update")
 def disable_with_reason(context: Context, body: OldChange) -> dict[str, Any]:
     if body.disabled_reason is None:
         raise BadRequest("Missing disabled reason field")
     return {"service": _old(context, body, "disabled", body.disabled_reason)}
 
 
-@router.operation("PUT", "/v2.1/os-services/{service_id}", policy="compute:services")
+@router.operation("PUT", "/v2.1/os-services/{service_id}", policy="os_compute_api:os-services:update")
 def update_service(context: Context, service_id: str, body: Change) -> dict[str, Any]:
     since(context, 53)
     host = next((host for host in compute_hosts(context.db) if host.id == service_id), None)

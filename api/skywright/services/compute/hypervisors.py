@@ -25,13 +25,13 @@ OF_LIST = frozenset({"limit", "marker", "hypervisor_hostname_pattern", "with_ser
 OF_ONE = frozenset({"with_servers"})
 
 
-@router.operation("GET", "/v2.1/os-hypervisors", policy="compute:hypervisors")
+@router.operation("GET", "/v2.1/os-hypervisors", policy="os_compute_api:os-hypervisors:list")
 def list_hypervisors(context: Context) -> dict[str, Any]:
     hosts, links = _page(context, "")
     return {"hypervisors": _with_servers(context, hosts, [_brief(context, host) for host in hosts])} | links
 
 
-@router.operation("GET", "/v2.1/os-hypervisors/detail", policy="compute:hypervisors")
+@router.operation("GET", "/v2.1/os-hypervisors/detail", policy="os_compute_api:os-hypervisors:list-detail")
 def list_hypervisors_detail(context: Context) -> dict[str, Any]:
     hosts, links = _page(context, "/detail")
     used = usage_by_host(context.db)
@@ -39,7 +39,7 @@ def list_hypervisors_detail(context: Context) -> dict[str, Any]:
     return {"hypervisors": _with_servers(context, hosts, views)} | links
 
 
-@router.operation("GET", "/v2.1/os-hypervisors/statistics", policy="compute:hypervisors")
+@router.operation("GET", "/v2.1/os-hypervisors/statistics", policy="os_compute_api:os-hypervisors:statistics")
 def statistics(context: Context) -> dict[str, Any]:
     """The sums over all hosts that are enabled."""
     until(context, 87)
@@ -52,7 +52,7 @@ def statistics(context: Context) -> dict[str, Any]:
     return {"hypervisor_statistics": {"count": len(hosts)} | total}
 
 
-@router.operation("GET", "/v2.1/os-hypervisors/{hypervisor_id}", policy="compute:hypervisors")
+@router.operation("GET", "/v2.1/os-hypervisors/{hypervisor_id}", policy="os_compute_api:os-hypervisors:show")
 def show_hypervisor(context: Context, hypervisor_id: str) -> dict[str, Any]:
     _check_parameters(context, OF_ONE)
     host = _find(context, hypervisor_id)
@@ -61,7 +61,7 @@ def show_hypervisor(context: Context, hypervisor_id: str) -> dict[str, Any]:
     return {"hypervisor": view}
 
 
-@router.operation("GET", "/v2.1/os-hypervisors/{hypervisor_id}/uptime", policy="compute:hypervisors")
+@router.operation("GET", "/v2.1/os-hypervisors/{hypervisor_id}/uptime", policy="os_compute_api:os-hypervisors:uptime")
 def show_uptime(context: Context, hypervisor_id: str) -> dict[str, Any]:
     until(context, 87)
     host = _find(context, hypervisor_id)
@@ -71,13 +71,13 @@ def show_uptime(context: Context, hypervisor_id: str) -> dict[str, Any]:
     return {"hypervisor": _brief(context, host) | {"uptime": uptime}}
 
 
-@router.operation("GET", "/v2.1/os-hypervisors/{pattern}/search", policy="compute:hypervisors")
+@router.operation("GET", "/v2.1/os-hypervisors/{pattern}/search", policy="os_compute_api:os-hypervisors:search")
 def search(context: Context, pattern: str) -> dict[str, Any]:
     until(context, 52)
     return {"hypervisors": [_brief(context, host) for host in _matching(context, pattern)]}
 
 
-@router.operation("GET", "/v2.1/os-hypervisors/{pattern}/servers", policy="compute:hypervisors")
+@router.operation("GET", "/v2.1/os-hypervisors/{pattern}/servers", policy="os_compute_api:os-hypervisors:servers")
 def list_servers(context: Context, pattern: str) -> dict[str, Any]:
     until(context, 52)
     hosts = _matching(context, pattern)

@@ -9,15 +9,20 @@ from skywright.db import isoformat
 from skywright.db.jobs import Job, JobResource
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import version_of
+from skywright.http.policy import on_target
+from skywright.services.compute.server_states import find_server
 from skywright.services.compute.server_views import host_id
 from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import moment_parameter, page_limit
 
 router = Router()
+EVENTS, EVENT_DETAILS = "os_compute_api:os-instance-actions:events", "os_compute_api:os-instance-actions:events:details"
 RESULTS = {"successful": "Success", "failed": "Error", "error": "Error", "canceled": "Error"}
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/os-instance-actions", policy="compute:servers:read")
+@router.operation(
+    "GET", "/v2.1/servers/{server_id}/os-instance-actions", policy=on_target("os_compute_api:os-instance-actions:list")
+)
 def list_actions(context: Context, server_id: str) -> dict[str, Any]:
     server, version = _server(context, server_id), version_of(context)
     jobs = _jobs(context, server)
@@ -27,14 +32,18 @@ def list_actions(context: Context, server_id: str) -> dict[str, Any]:
     return {"instanceActions": [_action(job, server, version) for job in jobs]} | links
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/os-instance-actions/{request_id}", policy="compute:servers:read")
+@router.operation(
+    "GET",
+    "/v2.1/servers/{server_id}/os-instance-actions/{request_id}",
+    policy=on_target("os_compute_api:os-instance-actions:show", EVENTS, EVENT_DETAILS),
+)
 def show_action(context: Context, server_id: str, request_id: str) -> dict[str, Any]:
     server, version = _server(context, server_id), version_of(context)
     found = [job for job in _jobs(context, server) if job.request_id == request_id]
     if not found:
         raise NotFound(f"Action for request_id {request_id} on instance {server_id} not found")
     view = _action(found[0], server, version)
-    if context.is_admin or version >= 51:
+    if version >= 51 or context.allows(EVENTS):
         view["events"] = [_event(context, job, server) for job in found if job.started_at]
     return {"instanceAction": view}
 
@@ -42,10 +51,11 @@ def show_action(context: Context, server_id: str, request_id: str) -> dict[str, 
 def _server(context: Context, server_id: str) -> Server:
     """The server; since 2.21 a deleted one too."""
     if version_of(context) < 21:
-        return context.visible(Server, server_id, "Instance")
+        return find_server(context, server_id)
     row = context.db.get(Server, server_id)
     if row is None or not (context.is_admin or row.project_id == context.who.project_id):
         raise NotFound.of("Instance", server_id)
+    context.enforce(context.rules[0], {"project_id": row.project_id, "user_id": row.user_id})
     return row
 
 
@@ -106,13 +116,13 @@ def _event(context: Context, job: Job, server: Server) -> dict[str, Any]:
         "finish_time": _moment(job.finished_at),
         "result": RESULTS.get(job.state),
     }
-    if context.is_admin:
+    if context.allows(EVENTS):
         event["traceback"] = job.error
     if version >= 62:
         event["hostId"] = host_id(server.project_id, server.host)
-        if context.is_admin:
+        if context.allows(EVENTS):
             event["host"] = server.host
-    if version >= 84:
+    if version >= 84 and context.allows(EVENT_DETAILS):
         event["details"] = job.error
     return event
 

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 from skywright.db import isoformat
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
 from skywright.http.microversions import version_of
+from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.compute import quotas, ssh_keys
 from skywright.services.compute.tables import Keypair
@@ -31,7 +32,7 @@ class CreateKeypair(Strict):
     keypair: NewKeypair
 
 
-@router.operation("GET", "/v2.1/os-keypairs", policy="compute:keypairs:read")
+@router.operation("GET", "/v2.1/os-keypairs", policy=on_target("os_compute_api:os-keypairs:index"))
 def list_keypairs(context: Context) -> dict[str, Any]:
     version = version_of(context)
     query = select(Keypair).where(Keypair.user_id == _user(context)).order_by(Keypair.name)
@@ -51,7 +52,7 @@ def list_keypairs(context: Context) -> dict[str, Any]:
     return body
 
 
-@router.operation("GET", "/v2.1/os-keypairs/{name}", policy="compute:keypairs:read")
+@router.operation("GET", "/v2.1/os-keypairs/{name}", policy=on_target("os_compute_api:os-keypairs:show"))
 def show_keypair(context: Context, name: str) -> dict[str, Any]:
     row = _find(context, name)
     more = {
@@ -66,7 +67,7 @@ def show_keypair(context: Context, name: str) -> dict[str, Any]:
 
 
 # Making a key takes long: it is made before the transaction that stores it.
-@router.operation("POST", "/v2.1/os-keypairs", policy="compute:keypairs:write", write=False)
+@router.operation("POST", "/v2.1/os-keypairs", policy=on_target("os_compute_api:os-keypairs:create"), write=False)
 def create_keypair(context: Context, body: CreateKeypair) -> Response:
     wanted, version = body.keypair, version_of(context)
     _check(wanted, version)
@@ -85,7 +86,7 @@ def create_keypair(context: Context, body: CreateKeypair) -> Response:
     return json_response({"keypair": view}, 201 if version >= 2 else 200)
 
 
-@router.operation("DELETE", "/v2.1/os-keypairs/{name}", policy="compute:keypairs:write")
+@router.operation("DELETE", "/v2.1/os-keypairs/{name}", policy=on_target("os_compute_api:os-keypairs:delete"))
 def delete_keypair(context: Context, name: str) -> Response:
     context.db.delete(_find(context, name))
     return Response(status_code=204 if version_of(context) >= 2 else 202)
@@ -127,12 +128,11 @@ def _find(context: Context, name: str, error: Exception | None = None) -> Keypai
 
 
 def _user(context: Context, wanted: str | None = None) -> str:
-    """Whose key pairs the request is about; only administrators may name another user (since 2.10)."""
+    """Whose key pairs the request is about; since 2.10 it may name another user, if the policy allows that."""
     wanted = wanted or context.request.query_params.get("user_id")
-    if not wanted or version_of(context) < 10 or wanted == context.who.user_id:
-        return context.who.user_id
-    context.enforce("compute:keypairs:any_user")
-    return wanted
+    user = wanted if wanted and version_of(context) >= 10 else context.who.user_id
+    context.enforce(context.rules[0], {"user_id": user})
+    return user
 
 
 def _view(row: Keypair, version: int) -> dict[str, Any]:

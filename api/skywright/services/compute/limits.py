@@ -7,15 +7,16 @@ from skywright.http.microversions import version_of
 from skywright.services.compute import quotas
 
 router = Router()
+OTHER_PROJECT = "os_compute_api:limits:other_project"
 
 
-@router.operation("GET", "/v2.1/limits", policy="compute:limits")
+@router.operation("GET", "/v2.1/limits", policy=("os_compute_api:limits", OTHER_PROJECT))
 def show_limits(context: Context) -> dict[str, Any]:
     version = version_of(context)
     parameters = context.request.query_params
     project = parameters.get("tenant_id") or context.project_id
     if project != context.who.project_id:
-        context.enforce("compute:limits:any_project")
+        context.enforce(OTHER_PROJECT)
     allowed, used = quotas.limits(context.db, project), quotas.usage(context.db, project)
     absolute = {
         "maxTotalInstances": allowed["instances"],

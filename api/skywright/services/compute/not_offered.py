@@ -11,6 +11,7 @@ from fastapi import Response
 
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import since
+from skywright.http.policy import Rules, on_target
 from skywright.services.compute.server_states import find_server
 
 router = Router()
@@ -117,7 +118,11 @@ ITEMS = (
 
 
 @router.operation(
-    "DELETE", f"{SERVER}/os-server-password", policy="os_compute_api:os-server-password:clear", status=204, write=False
+    "DELETE",
+    f"{SERVER}/os-server-password",
+    policy=on_target("os_compute_api:os-server-password:clear"),
+    status=204,
+    write=False,
 )
 def clear_password(context: Context) -> Response:
     """Clear the password that a guest posted to the metadata service; there is no such service yet, so none is stored."""
@@ -156,10 +161,17 @@ def _miss(missing: Missing) -> Callable[[Context], None]:
     return miss
 
 
+def _rules(path: str, rule: str) -> Rules:
+    """The rule of a route; that of a server's is enforced on the server."""
+    return on_target(rule) if path.startswith(SERVER) else rule
+
+
 for _empty in LISTS:
-    router.operation("GET", _empty.path, policy=_empty.policy)(_list(_empty))
+    router.operation("GET", _empty.path, policy=_rules(_empty.path, _empty.policy))(_list(_empty))
 for _refused in REFUSALS:
-    router.operation(_refused.method, _refused.path, policy=_refused.policy, write=False)(_refuse(_refused))
+    _policy = _rules(_refused.path, _refused.policy)
+    router.operation(_refused.method, _refused.path, policy=_policy, write=False)(_refuse(_refused))
 for _missing in ITEMS:
-    for _method, _policy in _missing.methods.items():
+    for _method, _rule in _missing.methods.items():
+        _policy = _rules(_missing.path, _rule)
         router.operation(_method, _missing.path, policy=_policy, write=False)(_miss(_missing))

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from skywright.db.identity import Project
 from skywright.http import BadRequest, Context, Forbidden, Router
 from skywright.http.microversions import version_of
+from skywright.http.policy import on_target
 from skywright.services.compute.tables import QuotaLimit, Server
 from skywright.services.compute.validation import Integer, Strict
 
@@ -94,21 +95,28 @@ def check_metadata(allowed: Mapping[str, int], metadata: Mapping[str, Any]) -> N
         raise Forbidden(f"Maximum number of metadata items exceeds {allowed['metadata_items']}")
 
 
-@router.operation("GET", "/v2.1/os-quota-sets/{project_id}", policy="compute:quotas:read")
+@router.operation("GET", "/v2.1/os-quota-sets/{project_id}", policy=on_target("os_compute_api:os-quota-sets:show"))
 def show_quotas(context: Context, project_id: str) -> dict[str, Any]:
-    _readable(context, project_id)
+    _authorize(context, project_id)
+    _known(context, project_id)
     return {"quota_set": {"id": project_id} | _view(context, limits(context.db, project_id))}
 
 
-@router.operation("GET", "/v2.1/os-quota-sets/{project_id}/defaults", policy="compute:quotas:read")
+@router.operation(
+    "GET", "/v2.1/os-quota-sets/{project_id}/defaults", policy=on_target("os_compute_api:os-quota-sets:defaults")
+)
 def show_default_quotas(context: Context, project_id: str) -> dict[str, Any]:
+    _authorize(context, project_id)
     _known(context, project_id)
     return {"quota_set": {"id": project_id} | _view(context, limits(context.db, None))}
 
 
-@router.operation("GET", "/v2.1/os-quota-sets/{project_id}/detail", policy="compute:quotas:read")
+@router.operation(
+    "GET", "/v2.1/os-quota-sets/{project_id}/detail", policy=on_target("os_compute_api:os-quota-sets:detail")
+)
 def show_quota_detail(context: Context, project_id: str) -> dict[str, Any]:
-    _readable(context, project_id)
+    _authorize(context, project_id)
+    _known(context, project_id)
     used = usage(context.db, project_id)
     view = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
@@ -117,8 +125,9 @@ def show_quota_detail(context: Context, project_id: str) -> dict[str, Any]:
     return {"quota_set": {"id": project_id} | view}
 
 
-@router.operation("PUT", "/v2.1/os-quota-sets/{project_id}", policy="compute:quotas:manage")
+@router.operation("PUT", "/v2.1/os-quota-sets/{project_id}", policy=on_target("os_compute_api:os-quota-sets:update"))
 def update_quotas(context: Context, project_id: str, body: UpdateQuotaSet) -> dict[str, Any]:
+    _authorize(context, project_id)
     _known(context, project_id)
     wanted = _wanted(context, body.quota_set)
     if not body.quota_set.force:
@@ -130,18 +139,21 @@ def update_quotas(context: Context, project_id: str, body: UpdateQuotaSet) -> di
     return {"quota_set": _view(context, limits(context.db, project_id))}
 
 
-@router.operation("DELETE", "/v2.1/os-quota-sets/{project_id}", policy="compute:quotas:manage", status=202)
+@router.operation(
+    "DELETE", "/v2.1/os-quota-sets/{project_id}", policy=on_target("os_compute_api:os-quota-sets:delete"), status=202
+)
 def delete_quotas(context: Context, project_id: str) -> Response:
+    _authorize(context, project_id)
     context.db.execute(delete(QuotaLimit).where(QuotaLimit.project_id == project_id))
     return Response(status_code=202)
 
 
-@router.operation("GET", "/v2.1/os-quota-class-sets/{name}", policy="compute:quotas:manage")
+@router.operation("GET", "/v2.1/os-quota-class-sets/{name}", policy="os_compute_api:os-quota-class-sets:show")
 def show_quota_class(context: Context, name: str) -> dict[str, Any]:
     return {"quota_class_set": {"id": name} | _view(context, limits(context.db, None))}
 
 
-@router.operation("PUT", "/v2.1/os-quota-class-sets/{name}", policy="compute:quotas:manage")
+@router.operation("PUT", "/v2.1/os-quota-class-sets/{name}", policy="os_compute_api:os-quota-class-sets:update")
 def update_quota_class(context: Context, name: str, body: UpdateQuotaClass) -> dict[str, Any]:
     if name != "default":
         raise BadRequest("The only quota class is default.")
@@ -166,10 +178,9 @@ def _wanted(context: Context, body: QuotaSet) -> dict[str, int]:
     return given
 
 
-def _readable(context: Context, project_id: str) -> None:
-    if project_id != context.who.project_id:
-        context.enforce("compute:quotas:manage")
-        _known(context, project_id)
+def _authorize(context: Context, project_id: str) -> None:
+    """Enforce the route's rule on the project."""
+    context.enforce(context.rules[0], {"project_id": project_id})
 
 
 def _known(context: Context, project_id: str) -> None:

@@ -15,6 +15,7 @@ from skywright.db.jobs import Host
 from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
 from skywright.http.microversions import since, until, version_of
+from skywright.http.policy import on_target
 from skywright.jobs.runs.connection import ssh_command
 from skywright.services.compute import remote_console_tokens as tokens
 from skywright.services.compute.server_states import find_server, require
@@ -51,7 +52,12 @@ class Screen:
         return ssh_command(self.host, self.variables, ["sh", "-c", JOIN.format(self.server_id)])
 
 
-@router.operation("POST", "/v2.1/servers/{server_id}/remote-consoles", policy="compute:servers:consoles", write=False)
+@router.operation(
+    "POST",
+    "/v2.1/servers/{server_id}/remote-consoles",
+    policy=on_target("os_compute_api:os-remote-consoles"),
+    write=False,
+)
 def create_console(context: Context, server_id: str, body: WantedBody) -> dict[str, Any]:
     since(context, 6)
     wanted = body.remote_console
@@ -62,14 +68,13 @@ def create_console(context: Context, server_id: str, body: WantedBody) -> dict[s
 def vnc_console(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
     """The action of the same purpose, before 2.6."""
     until(context, 5)
-    context.enforce("compute:servers:consoles")
     kind = argument.get("type") if isinstance(argument, dict) and set(argument) == {"type"} else None
     if kind not in ("novnc", "xvpvnc"):
         raise BadRequest("Invalid input for os-getVNCConsole.type: it must be novnc or xvpvnc.")
     return {"console": {"type": kind, "url": _url(context, server_id, kind)}}
 
 
-@router.operation("GET", "/v2.1/os-console-auth-tokens/{token}", policy="compute:consoles:tokens")
+@router.operation("GET", "/v2.1/os-console-auth-tokens/{token}", policy="os_compute_api:os-console-auth-tokens")
 def show_token(context: Context, token: str) -> dict[str, Any]:
     if version_of(context) < 31:  # RDP's only, which there are none of
         raise ApiError("The requested console type details are not accessible", status=401)
@@ -85,7 +90,7 @@ def show_token(context: Context, token: str) -> dict[str, Any]:
 def _url(context: Context, server_id: str, kind: str | None) -> str:
     """A new link to the page that shows the server's screen."""
     context.refuse_plan("a console's link is given at once.")
-    server = find_server(context, server_id)
+    server = find_server(context, server_id, "os_compute_api:os-remote-consoles")
     if kind != "novnc":
         raise BadRequest("Unavailable console type: this cloud has consoles of protocol vnc and type novnc only.")
     require(server, "get_vnc_console", ("ACTIVE",), None)

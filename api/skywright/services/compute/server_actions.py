@@ -9,6 +9,7 @@ from pydantic import TypeAdapter, ValidationError
 from skywright.db import new_uuid
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.microversions import version_of
+from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.consoles import console_output
@@ -64,11 +65,27 @@ ABSENT = frozenset(
 )
 
 
+POLICIES_OF_ACTIONS = (
+    "os_compute_api:servers:start",
+    "os_compute_api:servers:stop",
+    "os_compute_api:servers:reboot",
+    "os_compute_api:os-lock-server:lock",
+    "os_compute_api:os-lock-server:unlock",
+    "os_compute_api:os-lock-server:unlock:unlock_override",
+    "os_compute_api:os-admin-actions:reset_state",
+    "os_compute_api:os-deferred-delete:force",
+    "os_compute_api:os-console-output",
+    "os_compute_api:os-remote-consoles",
+)
+
+
 def _writes(values: Mapping[str, Any]) -> bool:
     return QUESTIONS.keys().isdisjoint(values["body"])
 
 
-@router.operation("POST", "/v2.1/servers/{server_id}/action", policy="compute:servers:write", status=202, write=_writes)
+@router.operation(
+    "POST", "/v2.1/servers/{server_id}/action", policy=on_target(*POLICIES_OF_ACTIONS), status=202, write=_writes
+)
 def act(context: Context, server_id: str, body: dict[str, Any]) -> Response:
     if len(body) != 1:
         raise BadRequest("There must be exactly one action in the body.")
@@ -85,18 +102,18 @@ def act(context: Context, server_id: str, body: dict[str, Any]) -> Response:
 def _refuse(context: Context, server_id: str, name: str) -> NoReturn:
     if name not in ABSENT:
         raise BadRequest(f"There is no such action: {name[:255]}")
-    find_server(context, server_id)
+    context.visible(Server, server_id, "Instance")
     raise BadRequest(f"The action {name} is not offered by this cloud.")
 
 
 def _start(context: Context, server_id: str, _argument: Any) -> None:
-    server = own_server(context, server_id)
+    server = own_server(context, server_id, "os_compute_api:servers:start")
     require(server, "start", ("SHUTOFF",))
     _submit(context, server, "start", "powering-on", power="running")
 
 
 def _stop(context: Context, server_id: str, _argument: Any) -> None:
-    server = own_server(context, server_id)
+    server = own_server(context, server_id, "os_compute_api:servers:stop")
     require(server, "stop", ("ACTIVE", "ERROR"))
     _submit(context, server, "stop", "powering-off", power="shutoff")
 
@@ -105,7 +122,7 @@ def _reboot(context: Context, server_id: str, argument: Any) -> None:
     kind = str(argument.get("type") if isinstance(argument, dict) and set(argument) == {"type"} else None).upper()
     if kind not in ("SOFT", "HARD"):
         raise BadRequest("Invalid input for reboot.type: it must be SOFT or HARD.")
-    server = own_server(context, server_id)
+    server = own_server(context, server_id, "os_compute_api:servers:reboot")
     if kind == "SOFT":
         require(server, "reboot", ("ACTIVE",))
     else:
@@ -115,7 +132,7 @@ def _reboot(context: Context, server_id: str, argument: Any) -> None:
 
 
 def _lock(context: Context, server_id: str, argument: Any) -> None:
-    server = find_server(context, server_id)
+    server = find_server(context, server_id, "os_compute_api:os-lock-server:lock")
     reason = None
     if argument and version_of(context) >= 73:
         reason = argument.get("locked_reason") if isinstance(argument, dict) else None
@@ -128,25 +145,24 @@ def _lock(context: Context, server_id: str, argument: Any) -> None:
 
 
 def _unlock(context: Context, server_id: str, _argument: Any) -> None:
-    server = find_server(context, server_id)
+    server = find_server(context, server_id, "os_compute_api:os-lock-server:unlock")
     if server.locked_by == "admin":
-        context.enforce("compute:servers:unlock_override")
+        context.enforce("os_compute_api:os-lock-server:unlock:unlock_override", {"project_id": server.project_id})
     server.locked_by = server.locked_reason = None
 
 
 def _reset_state(context: Context, server_id: str, argument: Any) -> None:
-    context.enforce("compute:servers:reset_state")
     state = argument.get("state") if isinstance(argument, dict) else None
     if state not in ("active", "error"):
         raise BadRequest("Invalid input for os-resetState.state: it must be active or error.")
-    server = find_server(context, server_id)
+    server = find_server(context, server_id, "os_compute_api:os-admin-actions:reset_state")
     if server.task_state == "deleting":
         raise Conflict(f"Cannot 'reset_state' instance {server.id} while it is in task_state deleting")
     server.status, server.task_state = state.upper(), None
 
 
 def _delete(context: Context, server_id: str, _argument: Any) -> None:
-    delete(context, own_server(context, server_id))
+    delete(context, own_server(context, server_id, "os_compute_api:os-deferred-delete:force"))
 
 
 def _submit(context: Context, server: Server, action: str, task: str, **wanted: str) -> None:

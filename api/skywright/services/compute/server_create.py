@@ -11,7 +11,7 @@ from sqlalchemy import select
 
 from skywright.db import new_uuid
 from skywright.db.jobs import Host
-from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import version_of
 from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
@@ -32,6 +32,10 @@ from skywright.services.compute.tables import Flavor, Keypair, Server
 from skywright.services.image.internal import Image, visible_image
 
 router = Router()
+FORCED_HOST = "os_compute_api:servers:create:forced_host"
+REQUESTED_HOST = "compute:servers:create:requested_destination"
+ATTACH_NETWORK = "os_compute_api:servers:create:attach_network"
+ATTACH_VOLUME = "os_compute_api:servers:create:attach_volume"
 
 GIB = 1 << 30
 MAX_SERVERS = 1000  # one request
@@ -55,7 +59,12 @@ class Order:
     count: int
 
 
-@router.operation("POST", "/v2.1/servers", policy="compute:servers:write", status=202)
+@router.operation(
+    "POST",
+    "/v2.1/servers",
+    policy=("os_compute_api:servers:create", FORCED_HOST, REQUESTED_HOST, ATTACH_NETWORK, ATTACH_VOLUME),
+    status=202,
+)
 def create_server(context: Context, body: CreateServer) -> Response:
     order = _order(context, body.server)
     reservation = f"r-{secrets.token_hex(4)}"
@@ -71,6 +80,7 @@ def create_server(context: Context, body: CreateServer) -> Response:
 
 def _order(context: Context, wanted: NewServer) -> Order:
     _check_version(wanted, version_of(context))
+    _authorize(context, wanted)
     count = wanted.max_count or wanted.min_count
     if count < wanted.min_count:
         raise BadRequest("min_count must be <= max_count")
@@ -88,6 +98,18 @@ def _order(context: Context, wanted: NewServer) -> Order:
     check_copies(interfaces, count)
     check_port_quota(context, interfaces, count)
     return Order(wanted, flavor, image, keypair, interfaces, zone, host, count)
+
+
+def _authorize(context: Context, wanted: NewServer) -> None:
+    """Enforce the rules of what only some requests ask for."""
+    if (wanted.availability_zone or "").partition(":")[2]:
+        context.enforce(FORCED_HOST)
+    if wanted.host or wanted.hypervisor_hostname:
+        context.enforce(REQUESTED_HOST)
+    if wanted.networks and wanted.networks != "none":
+        context.enforce(ATTACH_NETWORK)
+    if wanted.block_device_mapping_v2:
+        context.enforce(ATTACH_VOLUME)
 
 
 def _check_version(wanted: NewServer, version: int) -> None:
@@ -157,11 +179,8 @@ def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | N
     hosts = {host.name: host for host in context.db.scalars(select(Host)) if is_compute(host)}
     if zone and zone not in {zone_of(host) for host in hosts.values()}:
         raise BadRequest("The requested availability zone is not available")
-    if forced:
-        if not context.allows("compute:servers:forced_host"):
-            raise Forbidden("Policy doesn't allow compute:servers:forced_host to be performed.")
-        if forced not in hosts:
-            raise BadRequest(f"Compute host {forced} could not be found.")
+    if forced and forced not in hosts:
+        raise BadRequest(f"Compute host {forced} could not be found.")
     return zone or None, forced or None
 
 

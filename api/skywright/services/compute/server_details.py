@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import since, version_of
+from skywright.http.policy import on_target
 from skywright.services.compute import quotas
 from skywright.services.compute.server_bodies import Tag, Tags
 from skywright.services.compute.server_states import find_server, own_server, require
@@ -31,27 +32,35 @@ class TagsBody(Strict):
     tags: Tags
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/metadata", policy="compute:servers:read")
+@router.operation("GET", "/v2.1/servers/{server_id}/metadata", policy=on_target("os_compute_api:server-metadata:index"))
 def list_metadata(context: Context, server_id: str) -> dict[str, Any]:
     return {"metadata": find_server(context, server_id).properties}
 
 
-@router.operation("PUT", "/v2.1/servers/{server_id}/metadata", policy="compute:servers:write")
+@router.operation(
+    "PUT", "/v2.1/servers/{server_id}/metadata", policy=on_target("os_compute_api:server-metadata:update_all")
+)
 def replace_metadata(context: Context, server_id: str, body: MetadataBody) -> dict[str, Any]:
     return {"metadata": _set_metadata(context, server_id, body.metadata, keep=False)}
 
 
-@router.operation("POST", "/v2.1/servers/{server_id}/metadata", policy="compute:servers:write")
+@router.operation(
+    "POST", "/v2.1/servers/{server_id}/metadata", policy=on_target("os_compute_api:server-metadata:create")
+)
 def merge_metadata(context: Context, server_id: str, body: MetadataBody) -> dict[str, Any]:
     return {"metadata": _set_metadata(context, server_id, body.metadata, keep=True)}
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/metadata/{key}", policy="compute:servers:read")
+@router.operation(
+    "GET", "/v2.1/servers/{server_id}/metadata/{key}", policy=on_target("os_compute_api:server-metadata:show")
+)
 def show_meta(context: Context, server_id: str, key: str) -> dict[str, Any]:
     return {"meta": {key: _meta(find_server(context, server_id), key)}}
 
 
-@router.operation("PUT", "/v2.1/servers/{server_id}/metadata/{key}", policy="compute:servers:write")
+@router.operation(
+    "PUT", "/v2.1/servers/{server_id}/metadata/{key}", policy=on_target("os_compute_api:server-metadata:update")
+)
 def set_meta(context: Context, server_id: str, key: str, body: MetaBody) -> dict[str, Any]:
     if list(body.meta) != [key]:
         raise BadRequest("Request body and URI mismatch")
@@ -59,7 +68,12 @@ def set_meta(context: Context, server_id: str, key: str, body: MetaBody) -> dict
     return {"meta": body.meta}
 
 
-@router.operation("DELETE", "/v2.1/servers/{server_id}/metadata/{key}", policy="compute:servers:write", status=204)
+@router.operation(
+    "DELETE",
+    "/v2.1/servers/{server_id}/metadata/{key}",
+    policy=on_target("os_compute_api:server-metadata:delete"),
+    status=204,
+)
 def delete_meta(context: Context, server_id: str, key: str) -> Response:
     server = own_server(context, server_id)
     _meta(server, key)
@@ -83,32 +97,38 @@ def _meta(server: Server, key: str) -> Any:
     return server.properties[key]
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/tags", policy="compute:servers:read")
+@router.operation("GET", "/v2.1/servers/{server_id}/tags", policy=on_target("os_compute_api:os-server-tags:index"))
 def list_tags(context: Context, server_id: str) -> dict[str, Any]:
     since(context, 26)
     return {"tags": find_server(context, server_id).tags}
 
 
-@router.operation("PUT", "/v2.1/servers/{server_id}/tags", policy="compute:servers:write")
+@router.operation("PUT", "/v2.1/servers/{server_id}/tags", policy=on_target("os_compute_api:os-server-tags:update_all"))
 def replace_tags(context: Context, server_id: str, body: TagsBody) -> dict[str, Any]:
     _set_tags(context, server_id, body.tags)
     return {"tags": body.tags}
 
 
-@router.operation("DELETE", "/v2.1/servers/{server_id}/tags", policy="compute:servers:write", status=204)
+@router.operation(
+    "DELETE", "/v2.1/servers/{server_id}/tags", policy=on_target("os_compute_api:os-server-tags:delete_all"), status=204
+)
 def delete_tags(context: Context, server_id: str) -> Response:
     _set_tags(context, server_id, [])
     return Response(status_code=204)
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/tags/{tag}", policy="compute:servers:read", status=204)
+@router.operation(
+    "GET", "/v2.1/servers/{server_id}/tags/{tag}", policy=on_target("os_compute_api:os-server-tags:show"), status=204
+)
 def check_tag(context: Context, server_id: str, tag: str) -> Response:
     since(context, 26)
     _has_tag(find_server(context, server_id), tag)
     return Response(status_code=204)
 
 
-@router.operation("PUT", "/v2.1/servers/{server_id}/tags/{tag}", policy="compute:servers:write")
+@router.operation(
+    "PUT", "/v2.1/servers/{server_id}/tags/{tag}", policy=on_target("os_compute_api:os-server-tags:update")
+)
 def add_tag(context: Context, server_id: str, tag: Tag) -> Response:
     tags = find_server(context, server_id).tags
     if tag in tags:
@@ -120,7 +140,12 @@ def add_tag(context: Context, server_id: str, tag: Tag) -> Response:
     return Response(status_code=201, headers={"Location": location.encode("ascii", "replace").decode()})
 
 
-@router.operation("DELETE", "/v2.1/servers/{server_id}/tags/{tag}", policy="compute:servers:write", status=204)
+@router.operation(
+    "DELETE",
+    "/v2.1/servers/{server_id}/tags/{tag}",
+    policy=on_target("os_compute_api:os-server-tags:delete"),
+    status=204,
+)
 def delete_tag(context: Context, server_id: str, tag: str) -> Response:
     server = find_server(context, server_id)
     _has_tag(server, tag)
@@ -140,13 +165,13 @@ def _has_tag(server: Server, tag: str) -> None:
         raise NotFound(f"Server {server.id} has no tag '{tag}'")
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/ips", policy="compute:servers:read")
+@router.operation("GET", "/v2.1/servers/{server_id}/ips", policy=on_target("os_compute_api:ips:index"))
 def list_addresses(context: Context, server_id: str) -> dict[str, Any]:
     server = find_server(context, server_id)
     return {"addresses": addresses_of(context.db, [server.id], types=False).get(server.id, {})}
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/ips/{label}", policy="compute:servers:read")
+@router.operation("GET", "/v2.1/servers/{server_id}/ips/{label}", policy=on_target("os_compute_api:ips:show"))
 def list_network_addresses(context: Context, server_id: str, label: str) -> dict[str, Any]:
     addresses = list_addresses(context, server_id)["addresses"]
     if label not in addresses:
@@ -154,14 +179,20 @@ def list_network_addresses(context: Context, server_id: str, label: str) -> dict
     return {label: addresses[label]}
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/os-interface", policy="compute:servers:read")
+@router.operation(
+    "GET", "/v2.1/servers/{server_id}/os-interface", policy=on_target("os_compute_api:os-attach-interfaces:list")
+)
 def list_interfaces(context: Context, server_id: str) -> dict[str, Any]:
     server = find_server(context, server_id)
     query = select(Port).where(Port.device_id == server.id).order_by(Port.created_at, Port.id)
     return {"interfaceAttachments": [_interface(context, port) for port in context.db.scalars(query)]}
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}/os-interface/{port_id}", policy="compute:servers:read")
+@router.operation(
+    "GET",
+    "/v2.1/servers/{server_id}/os-interface/{port_id}",
+    policy=on_target("os_compute_api:os-attach-interfaces:show"),
+)
 def show_interface(context: Context, server_id: str, port_id: str) -> dict[str, Any]:
     server = find_server(context, server_id)
     port = context.db.get(Port, port_id)

@@ -77,7 +77,7 @@ def _scope(context: Context, parameters: QueryParams) -> ColumnElement[bool]:
     everything = boolean_parameter(parameters.get("all_tenants") or "1", "all_tenants") and "all_tenants" in parameters
     conditions: list[ColumnElement[bool]] = []
     if everything:
-        context.enforce("compute:servers:all_projects")
+        context.enforce(f"{context.rules[0]}:get_all_tenants")
         if project:
             conditions.append(Server.project_id == project)
     else:

@@ -7,14 +7,16 @@ from skywright.services.compute.server_views import VM_STATES
 from skywright.services.compute.tables import Server
 
 
-def find_server(context: Context, server_id: str) -> Server:
-    """The server if the caller may see it."""
-    return context.visible(Server, server_id, "Instance")
+def find_server(context: Context, server_id: str, rule: str | None = None) -> Server:
+    """The server, NotFound if it is another project's; Forbidden unless *rule* (default: the route's) allows it."""
+    server = context.visible(Server, server_id, "Instance")
+    context.enforce(rule or context.rules[0], {"project_id": server.project_id, "user_id": server.user_id})
+    return server
 
 
-def own_server(context: Context, server_id: str) -> Server:
-    """The server if the caller may change it, which needs it not to be locked."""
-    server = find_server(context, server_id)
+def own_server(context: Context, server_id: str, rule: str | None = None) -> Server:
+    """The same for a change, which needs the server not to be locked."""
+    server = find_server(context, server_id, rule)
     if server.locked_by is not None and not context.is_admin:
         raise Conflict(f"Instance {server.id} is locked")
     return server

@@ -19,6 +19,12 @@ from skywright.services.network.internal import Address, Network, Port
 VM_STATES = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
 IN_PROGRESS = frozenset({"ACTIVE", "BUILD"})
 FAULTY = frozenset({"ERROR", "DELETED"})
+# Who sees which attributes.
+EXTENDED_ATTRIBUTES = "os_compute_api:os-extended-server-attributes"
+HOST_STATUS = "os_compute_api:servers:show:host_status"
+UNKNOWN_HOST_STATUS = "os_compute_api:servers:show:host_status:unknown-only"
+FLAVOR_EXTRA_SPECS = "os_compute_api:servers:show:flavor-extra-specs"
+VIEW_POLICIES = (EXTENDED_ATTRIBUTES, HOST_STATUS, UNKNOWN_HOST_STATUS, FLAVOR_EXTRA_SPECS)
 REBOOTS = {"rebooting": "REBOOT", "rebooting_hard": "HARD_REBOOT"}
 
 
@@ -34,9 +40,11 @@ def host_id(project_id: str, host: str | None) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _embedded_flavor(text: str) -> orjson.Fragment:
+def _embedded_flavor(text: str, *, extra_specs: bool) -> orjson.Fragment:
     flavor = orjson.loads(text)
-    view = {key: flavor[key] for key in ("vcpus", "ram", "disk", "ephemeral", "swap", "extra_specs")}
+    view = {key: flavor[key] for key in ("vcpus", "ram", "disk", "ephemeral", "swap")}
+    if extra_specs:
+        view["extra_specs"] = flavor["extra_specs"]
     return orjson.Fragment(orjson.dumps(view | {"original_name": flavor["name"]}))
 
 
@@ -96,11 +104,15 @@ class ServerViews:
         self.version = version_of(context)
         self.admin = context.is_admin
         self.full = full
-        self._shape = shape_of(self.version, admin=self.admin, full=full, listing=listing)
+        self._extended = context.allows(EXTENDED_ATTRIBUTES)
+        self._status_shown = context.allows(HOST_STATUS)
+        self._unknown_shown = self._status_shown or context.allows(UNKNOWN_HOST_STATUS)
+        self._shape = shape_of(self.version, admin=self._extended, full=full, listing=listing)
+        embedded = partial(_embedded_flavor, extra_specs=context.allows(FLAVOR_EXTRA_SPECS))
         self._shows: list[tuple[str, Show]] = [
             *self._shape.shows,
             ("image", partial(_linked_image, base)),
-            ("flavor", _embedded_flavor if self.version >= 47 else partial(_linked_flavor, base)),
+            ("flavor", embedded if self.version >= 47 else partial(_linked_flavor, base)),
         ]
         # The links of a server as JSON; the id, which needs no escaping, comes where two marks are.
         self._links = orjson.dumps(links_of(base.replace("%", "%%"), "%s")).decode()
@@ -140,15 +152,17 @@ class ServerViews:
             view["OS-EXT-STS:vm_state"] = VM_STATES[status]
             view["OS-EXT-STS:task_state"] = task_state
             view["OS-EXT-AZ:availability_zone"] = self._zones.get(host, "")
-            if self.admin:
-                self._administrative(view, host)
+            if self._extended:
+                view["OS-EXT-SRV-ATTR:host"] = view["OS-EXT-SRV-ATTR:hypervisor_hostname"] = host
+                view["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{identifier}"
+            if self._unknown_shown and self.version >= 16:
+                self._show_host_status(view, host)
         return view
 
-    def _administrative(self, view: dict[str, Any], host: str | None) -> None:
-        view["OS-EXT-SRV-ATTR:host"] = view["OS-EXT-SRV-ATTR:hypervisor_hostname"] = host
-        view["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{view['id']}"
-        if self.version >= 16:
-            view["host_status"] = self._host_status.get(host, "UNKNOWN") if host else ""
+    def _show_host_status(self, view: dict[str, Any], host: str | None) -> None:
+        status = self._host_status.get(host, "UNKNOWN") if host else ""
+        if self._status_shown or status == "UNKNOWN":
+            view["host_status"] = status
 
     def _fault(self, fault: dict[str, Any]) -> dict[str, Any]:
         if not self.admin and fault.get("code") == 500:

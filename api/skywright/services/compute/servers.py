@@ -8,11 +8,13 @@ from sqlalchemy import select
 
 from skywright.http import BadRequest, Context, Router
 from skywright.http.microversions import version_of
+from skywright.http.policy import on_target
 from skywright.services.compute.server_bodies import UpdateServer
 from skywright.services.compute.server_delete import delete
+from skywright.services.compute.server_filters import ALL_FILTERS
 from skywright.services.compute.server_queries import list_page
 from skywright.services.compute.server_states import find_server, own_server
-from skywright.services.compute.server_views import ServerViews, links_of
+from skywright.services.compute.server_views import VIEW_POLICIES, ServerViews, links_of
 from skywright.services.compute.tables import Server
 
 router = Router()
@@ -26,7 +28,11 @@ FIELDS = {
 }
 
 
-@router.operation("GET", "/v2.1/servers", policy="compute:servers:read")
+@router.operation(
+    "GET",
+    "/v2.1/servers",
+    policy=("os_compute_api:servers:index", "os_compute_api:servers:index:get_all_tenants", ALL_FILTERS),
+)
 def list_servers(context: Context) -> dict[str, Any]:
     page = list_page(context, (Server.id, Server.name))
     base = context.base_url
@@ -34,20 +40,29 @@ def list_servers(context: Context) -> dict[str, Any]:
     return {"servers": views} | _next(context, "/servers", page.following)
 
 
-@router.operation("GET", "/v2.1/servers/detail", policy="compute:servers:read")
+@router.operation(
+    "GET",
+    "/v2.1/servers/detail",
+    policy=(
+        "os_compute_api:servers:detail",
+        "os_compute_api:servers:detail:get_all_tenants",
+        ALL_FILTERS,
+        *VIEW_POLICIES,
+    ),
+)
 def list_servers_detail(context: Context) -> dict[str, Any]:
     views = ServerViews(context, listing=True)
     page = list_page(context, views.columns)
     return {"servers": views.render(page.rows, page.query)} | _next(context, "/servers/detail", page.following)
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}", policy="compute:servers:read")
+@router.operation("GET", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:show", *VIEW_POLICIES))
 def show_server(context: Context, server_id: str) -> dict[str, Any]:
     find_server(context, server_id)
     return {"server": view(context, server_id)}
 
 
-@router.operation("PUT", "/v2.1/servers/{server_id}", policy="compute:servers:write")
+@router.operation("PUT", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:update", *VIEW_POLICIES))
 def update_server(context: Context, server_id: str, body: UpdateServer) -> dict[str, Any]:
     server, version = find_server(context, server_id), version_of(context)
     given = body.server.model_fields_set
@@ -62,7 +77,7 @@ def update_server(context: Context, server_id: str, body: UpdateServer) -> dict[
     return {"server": view(context, server_id, full=version >= 75)}
 
 
-@router.operation("DELETE", "/v2.1/servers/{server_id}", policy="compute:servers:write", status=204)
+@router.operation("DELETE", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:delete"), status=204)
 def delete_server(context: Context, server_id: str) -> Response:
     delete(context, own_server(context, server_id))
     return Response(status_code=204)

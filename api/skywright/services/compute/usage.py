@@ -8,6 +8,7 @@ from sqlalchemy import or_, select
 
 from skywright.db import utcnow
 from skywright.http import BadRequest, Context, Router
+from skywright.http.policy import on_target
 from skywright.services.compute.server_views import VM_STATES
 from skywright.services.compute.tables import Server
 from skywright.services.compute.validation import moment_parameter
@@ -15,7 +16,7 @@ from skywright.services.compute.validation import moment_parameter
 router = Router()
 
 
-@router.operation("GET", "/v2.1/os-simple-tenant-usage", policy="compute:usage:all_projects")
+@router.operation("GET", "/v2.1/os-simple-tenant-usage", policy="os_compute_api:os-simple-tenant-usage:list")
 def list_usage(context: Context) -> dict[str, Any]:
     start, end = _period(context)
     detailed = context.request.query_params.get("detailed") == "1"
@@ -26,10 +27,11 @@ def list_usage(context: Context) -> dict[str, Any]:
     return {"tenant_usages": usages}
 
 
-@router.operation("GET", "/v2.1/os-simple-tenant-usage/{project_id}", policy="compute:usage")
+@router.operation(
+    "GET", "/v2.1/os-simple-tenant-usage/{project_id}", policy=on_target("os_compute_api:os-simple-tenant-usage:show")
+)
 def show_usage(context: Context, project_id: str) -> dict[str, Any]:
-    if project_id != context.who.project_id:
-        context.enforce("compute:usage:all_projects")
+    context.enforce("os_compute_api:os-simple-tenant-usage:show", {"project_id": project_id})
     start, end = _period(context)
     rows = _servers(context, start, end, project_id)
     return {"tenant_usage": _usage(project_id, rows, start, end, detailed=True) if rows else {}}

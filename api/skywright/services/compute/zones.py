@@ -13,12 +13,12 @@ from skywright.services.compute.scheduler import zone_of
 router = Router()
 
 
-@router.operation("GET", "/v2.1/os-availability-zone", policy="compute:zones")
+@router.operation("GET", "/v2.1/os-availability-zone", policy="os_compute_api:os-availability-zone:list")
 def list_zones(context: Context) -> dict[str, Any]:
     return {"availabilityZoneInfo": [_zone(name, hosts) for name, hosts in zones(context.db).items()]}
 
 
-@router.operation("GET", "/v2.1/os-availability-zone/detail", policy="compute:zones:detail")
+@router.operation("GET", "/v2.1/os-availability-zone/detail", policy="os_compute_api:os-availability-zone:detail")
 def list_zones_detail(context: Context) -> dict[str, Any]:
     details = []
     for name, hosts in zones(context.db).items():

@@ -4,8 +4,9 @@ An administrator may do everything. A reader of the system sees everything; a re
 domain; a manager of a domain changes users, groups, projects and grants in it; a user sees and serves himself.
 """
 
-from skywright.auth.policy import ADMIN, ANYONE
+from skywright.auth.policy import ANYONE
 
+ADMIN = "role:admin"
 SYSTEM_READER = f"{ADMIN} or (role:reader and system_scope:all)"
 DOMAIN_READER = f"{SYSTEM_READER} or (role:reader and domain_id:%(target.domain_id)s)"
 DOMAIN_MANAGER = f"{ADMIN} or (role:manager and domain_id:%(target.domain_id)s)"
@@ -27,6 +28,7 @@ def _resource(kind: str, read: str, write: str, plural: str | None = None) -> di
 
 
 POLICIES = {
+    "context_is_admin": ADMIN,
     # Routes whose rule depends on what they are about enforce it themselves; they need a token all the same.
     "identity:authenticated": ANYONE,
     "identity:validate_token": f"{SYSTEM_READER} or role:service or {OWNER}",

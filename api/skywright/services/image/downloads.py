@@ -6,6 +6,7 @@ from starlette.concurrency import run_in_threadpool
 
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.http import Context, Forbidden, NotFound, Router
+from skywright.http.policy import governed, on_target
 from skywright.http.retry import persevere
 from skywright.http.router import cloud_of, request_context
 from skywright.services.image.access import visible_image
@@ -23,6 +24,7 @@ class DataResponse(FileResponse):
 
 
 @router.get("/v2/images/{image_id}/file")
+@governed(on_target("image:images:download", "image:images:download_deactivated"))
 async def download_data(request: Request, image_id: str) -> Response:
     settings = request.app.state.cloud.settings
     row = await run_in_threadpool(_readable, request, image_id)
@@ -48,8 +50,8 @@ def _readable(request: Request, image_id: str) -> Image:
     found: list[Image] = []
 
     def attempt() -> None:
-        with request_context(request, None, write=False, plannable=True) as context:
-            signed = "signature" in request.query_params
+        signed = "signature" in request.query_params
+        with request_context(request, write=False, plannable=True, anonymous=signed) as context:
             found.append(_by_signature(context, image_id) if signed else _by_token(context, image_id))
 
     persevere(cloud_of(request).database, attempt, repeatable=True)

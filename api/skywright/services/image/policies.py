@@ -1,8 +1,10 @@
 """The image service's policy rules. Rules on an image are enforced with the image's owner as the project."""
 
-from skywright.auth.policy import ADMIN, MEMBER, READER
+from skywright.auth.policy import MEMBER, READER
 
+ADMIN = "role:admin"
 POLICIES = {
+    "context_is_admin": "role:admin",
     "image:images:create": MEMBER,
     "image:images:list": READER,
     "image:images:show": READER,

@@ -12,6 +12,7 @@ from skywright.cloud import Cloud
 from skywright.db import utcnow
 from skywright.errors import Unavailable
 from skywright.http import ApiError, BadRequest, Conflict, Router, TooLarge
+from skywright.http.policy import governed
 from skywright.http.router import request_context
 from skywright.services.image.access import own_image
 from skywright.services.image.replicas import Replicas, digest_of
@@ -23,12 +24,14 @@ router = Router()
 
 
 @router.put("/v2/images/{image_id}/file", status_code=204)
+@governed("image:images:upload")
 async def upload_data(request: Request, image_id: str) -> Response:
     """The image's data: the image becomes active."""
     return await _receive(request, image_id, "saving")
 
 
 @router.put("/v2/images/{image_id}/stage", status_code=204)
+@governed("image:images:upload")
 async def stage_data(request: Request, image_id: str) -> Response:
     """Data that waits for its import."""
     return await _receive(request, image_id, "uploading")
@@ -68,7 +71,7 @@ def _begin(request: Request, image_id: str, status: str) -> Upload:
     settings = request.app.state.cloud.settings
     upload: Upload | None = None
     try:
-        with request_context(request, "image:images:upload", write=True) as context:
+        with request_context(request, write=True) as context:
             row = own_image(context, image_id, "image:images:upload")
             _permit(request, row, status, settings.max_image_bytes)
             upload = Store(settings.image_dir).receive(row.id, settings.max_image_bytes)

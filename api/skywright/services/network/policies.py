@@ -1,9 +1,11 @@
 """The network service's policy rules."""
 
-from skywright.auth.policy import ADMIN, ANYONE, MEMBER, READER
+from skywright.auth.policy import ANYONE, MEMBER, READER
 
+ADMIN = "role:admin"
 KINDS = ("networks", "subnets", "ports", "subnetpools")
 POLICIES = {
+    "context_is_admin": "role:admin",
     **{f"network:{kind}:read": READER for kind in KINDS},
     **{f"network:{kind}:{action}": MEMBER for kind in KINDS for action in ("create", "update", "delete")},
     # Making things that belong to another project than the token's.

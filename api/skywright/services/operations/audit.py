@@ -22,7 +22,7 @@ LINES = "application/x-ndjson"
 PAGE = 500
 
 
-@router.operation("GET", "/audit", policy="operations:audit:list")
+@router.operation("GET", "/audit", policy=("operations:audit:list", "operations:audit:list_all"))
 def list_records(
     context: Context,
     *,

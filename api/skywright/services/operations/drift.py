@@ -12,6 +12,7 @@ from skywright.db.jobs import Host
 from skywright.errors import ApiError, BadRequest, Forbidden, NotFound
 from skywright.http import Context, Router
 from skywright.http.admission import Line
+from skywright.http.policy import governed
 from skywright.http.router import json_response, request_context
 from skywright.jobs.drift.comparison import Look, LookFailed, compare, look
 from skywright.jobs.drift.model import Scope
@@ -45,17 +46,19 @@ class ConvergeRequest(DriftRequest):
 
 
 @router.post("/drift", response_model=None)
+@governed(("operations:drift", "operations:drift_all"))
 async def show_drift(request: Request, body: DriftRequest) -> Response:
     return json_response(await LINE.run(request, _drift, request, body))
 
 
 @router.post("/converge", status_code=202, response_model=None)
+@governed(("operations:converge", "operations:converge_all"))
 async def converge(request: Request, body: ConvergeRequest) -> Response:
     return json_response(await LINE.run(request, _converge, request, body), 202)
 
 
 def _drift(request: Request, body: DriftRequest) -> dict[str, Any]:
-    with request_context(request, "operations:drift", write=False) as context:
+    with request_context(request, write=False) as context:
         cloud, scope, admin = context.cloud, _scope(context, body, "operations:drift_all"), context.is_admin
     seen = _look(cloud, scope)
     with cloud.database.read() as session:
@@ -63,10 +66,10 @@ def _drift(request: Request, body: DriftRequest) -> dict[str, Any]:
 
 
 def _converge(request: Request, body: ConvergeRequest) -> dict[str, Any]:
-    with request_context(request, "operations:converge", write=False) as context:
+    with request_context(request, write=False) as context:
         cloud, scope = context.cloud, _scope(context, body, "operations:converge_all")
     seen = _look(cloud, scope)
-    with request_context(request, "operations:converge", write=True) as context:
+    with request_context(request, write=True) as context:
         drift = compare(context.db, cloud, seen)
         jobs = repair(context, drift, recreate_disks=body.recreate_disks, tidy=body.leftovers)
         context.db.flush()
@@ -93,7 +96,7 @@ def _scope(context: Context, body: DriftRequest, rule: str) -> Scope:
     if not context.allows(rule):
         own = {context.project_id, context.project_id if body.project is None else _project_id(context, body.project)}
         if body.host is not None or len(own) > 1:
-            raise Forbidden(f"Policy doesn't allow {rule} to be performed.")
+            context.enforce(rule)
         return Scope(project_id=context.project_id)
     if body.host is not None:
         host = context.db.get(Host, body.host)

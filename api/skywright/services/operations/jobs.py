@@ -11,6 +11,7 @@ from skywright.core import DELETE
 from skywright.db import after_commit, utcnow
 from skywright.db.jobs import Event, Job, JobResource
 from skywright.http import Conflict, Context, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.jobs.engine.settle import UNFINISHED
 from skywright.services.operations.views import event_views, job_views, result_views, step_views
 
@@ -19,7 +20,7 @@ router = Router()
 Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
-@router.operation("GET", "/jobs", policy="operations:jobs:list")
+@router.operation("GET", "/jobs", policy=("operations:jobs:list", "operations:jobs:list_all"))
 def list_jobs(
     context: Context,
     *,
@@ -54,7 +55,7 @@ def show_job(context: Context, job_id: str) -> dict[str, Any]:
     return {"job": describe(context.db, job, admin=context.is_admin)}
 
 
-@router.operation("POST", "/jobs/{job_id}/cancel", policy="operations:jobs:cancel", status=202)
+@router.operation("POST", "/jobs/{job_id}/cancel", policy=on_target("operations:jobs:cancel"), status=202)
 def cancel_job(context: Context, job_id: str) -> dict[str, Any]:
     """Ask for the job's end: one that waits ends at once, one that runs as soon as its processes are dead."""
     job = visible_job(context, job_id)

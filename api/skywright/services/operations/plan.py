@@ -21,6 +21,7 @@ from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
 from skywright.http.admission import Line
 from skywright.http.loopback import Answer, ask, scope_of
+from skywright.http.policy import governed
 from skywright.http.router import json_response, request_context
 from skywright.jobs.runs.draft import Draft, draft
 from skywright.jobs.runs.launcher_client import LauncherError
@@ -49,12 +50,13 @@ class PlanRequest(BaseModel):
 
 
 @router.post("/plan", response_model=None)
+@governed("operations:plan")
 async def plan(request: Request, body: PlanRequest) -> Response:
     return json_response(await LINE.run(request, _plan, request, body))
 
 
 def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
-    with request_context(request, "operations:plan", write=False) as context:
+    with request_context(request, write=False) as context:
         cloud, admin = context.cloud, context.is_admin
         scope = _scope(context, body)
     answer, drafts, recorded = rehearse(cloud, scope, b"" if body.body is None else orjson.dumps(body.body))

@@ -1,8 +1,12 @@
-"""The native API's policy rules."""
+"""The policy rules of what OpenStack has no names for: jobs, plans, drift, hosts..."""
 
-from skywright.auth.policy import ADMIN, ANYONE, MEMBER, READER
+from skywright.auth.policy import ADMIN, ANYONE
 
-POLICIES = {
+MEMBER = f"{ADMIN} or (role:member and project_id:%(project_id)s)"
+READER = f"{ADMIN} or (role:reader and project_id:%(project_id)s)"
+
+BASE = {"context_is_admin": "role:admin"}
+POLICIES = BASE | {
     "operations:jobs:list": READER,
     "operations:jobs:list_all": ADMIN,
     "operations:jobs:show": READER,

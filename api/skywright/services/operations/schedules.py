@@ -14,6 +14,7 @@ from skywright.db import isoformat, utcnow
 from skywright.db.jobs import Job
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.http import BadRequest, Context, Forbidden, Router
+from skywright.http.policy import on_target
 from skywright.jobs.engine.settle import UNFINISHED
 from skywright.redact import without_secrets
 from skywright.services.operations.automation import schedules
@@ -78,7 +79,7 @@ class ChangesBody(BaseModel):
     schedule: ScheduleChanges
 
 
-@router.operation("GET", "/schedules", policy="operations:schedules:list")
+@router.operation("GET", "/schedules", policy=("operations:schedules:list", "operations:schedules:list_all"))
 def list_schedules(context: Context) -> dict[str, Any]:
     query = select(Schedule).order_by(Schedule.created_at, Schedule.id)
     if not context.allows("operations:schedules:list_all"):
@@ -86,7 +87,7 @@ def list_schedules(context: Context) -> dict[str, Any]:
     return {"schedules": _views(context, context.db.scalars(query).all())}
 
 
-@router.operation("POST", "/schedules", policy="operations:schedules:create", status=201)
+@router.operation("POST", "/schedules", policy=("operations:schedules:create", "operations:playbooks:run"), status=201)
 def create_schedule(context: Context, body: ScheduleBody) -> dict[str, Any]:
     wanted, who = body.schedule, context.who
     count = select(func.count()).select_from(Schedule).where(Schedule.project_id == context.project_id)
@@ -118,7 +119,7 @@ def show_schedule(context: Context, schedule_id: str) -> dict[str, Any]:
     return {"schedule": _views(context, [row])[0]}
 
 
-@router.operation("PATCH", "/schedules/{schedule_id}", policy="operations:schedules:list")
+@router.operation("PATCH", "/schedules/{schedule_id}", policy=on_target("operations:schedules:update"))
 def update_schedule(context: Context, schedule_id: str, body: ChangesBody) -> dict[str, Any]:
     """When it runs and whether; what it asks for stays as it is, for it is asked for with its owner's rights."""
     row = _own(context, schedule_id)
@@ -128,7 +129,7 @@ def update_schedule(context: Context, schedule_id: str, body: ChangesBody) -> di
     return {"schedule": _views(context, [row])[0]}
 
 
-@router.operation("DELETE", "/schedules/{schedule_id}", policy="operations:schedules:list", status=204)
+@router.operation("DELETE", "/schedules/{schedule_id}", policy=on_target("operations:schedules:update"), status=204)
 def delete_schedule(context: Context, schedule_id: str) -> None:
     context.db.delete(_own(context, schedule_id))
 

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from skywright.db import isoformat
 from skywright.db.webhooks import Delivery, Webhook
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.jobs.webhooks import announce
 from skywright.jobs.webhooks.addresses import PORTS, permitted
 
@@ -43,7 +44,7 @@ class WebhookBody(BaseModel):
     webhook: NewWebhook
 
 
-@router.operation("GET", "/webhooks", policy="operations:webhooks:list")
+@router.operation("GET", "/webhooks", policy=("operations:webhooks:list", "operations:webhooks:all_projects"))
 def list_webhooks(context: Context) -> dict[str, Any]:
     query = select(Webhook).order_by(Webhook.created_at, Webhook.id)
     if not context.allows("operations:webhooks:all_projects"):
@@ -52,7 +53,9 @@ def list_webhooks(context: Context) -> dict[str, Any]:
     return {"webhooks": _views(context.db, rows)}
 
 
-@router.operation("POST", "/webhooks", policy="operations:webhooks:create", status=201)
+@router.operation(
+    "POST", "/webhooks", policy=("operations:webhooks:create", "operations:webhooks:all_projects"), status=201
+)
 def create_webhook(context: Context, body: WebhookBody) -> dict[str, Any]:
     wanted = body.webhook
     project_id = None if wanted.all_projects else context.project_id
@@ -104,7 +107,7 @@ def list_deliveries(
     return {"deliveries": [_delivery(row) for row in rows]}
 
 
-@router.operation("DELETE", "/webhooks/{webhook_id}", policy="operations:webhooks:delete", status=204)
+@router.operation("DELETE", "/webhooks/{webhook_id}", policy=on_target("operations:webhooks:delete"), status=204)
 def delete_webhook(context: Context, webhook_id: str) -> None:
     """What is still owed to it is forgotten."""
     row = _visible(context, webhook_id)

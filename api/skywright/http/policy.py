@@ -1,0 +1,41 @@
+"""Which policy rules a route has."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from fastapi import Request
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Rules = str | Sequence[str] | None
+# In a rule's place: a valid token is enough.
+AUTHENTICATED = ""
+
+
+class OnTarget(tuple[str, ...]):
+    """Rules that a route's handler enforces, for they depend on what the request is about."""
+
+    __slots__ = ()
+
+
+def on_target(*rules: str) -> OnTarget:
+    """The rules of a route whose handler enforces at least one of them, by `Context.enforce` or `Context.allows`."""
+    return OnTarget(rules)
+
+
+def governed(policy: Rules) -> Callable[[Endpoint], Endpoint]:
+    """Name an endpoint's rules: the first is enforced before its handler runs, the handler enforces the others.
+
+    None: the endpoint needs no token.
+    """
+
+    def register(endpoint: Endpoint) -> Endpoint:
+        endpoint.rules = (policy,) if isinstance(policy, str) else policy  # type: ignore[attr-defined]
+        return endpoint
+
+    return register
+
+
+def rules_of(request: Request) -> Sequence[str] | None:
+    """The rules of the route of *request*; None if it needs no token."""
+    rules: Sequence[str] | None = getattr(request.scope["route"].endpoint, "rules", None)
+    return rules

@@ -1,0 +1,73 @@
+"""The policy rules: each route has one, each rule has a use, and those of OpenStack's services have OpenStack's names."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pathlib import Path
+
+import pytest
+import yaml
+from fastapi.routing import APIRoute
+
+from skywright.http import Service
+from skywright.http.policy import AUTHENTICATED
+from skywright.services import registry
+
+SERVICES = {service.type: service for service in registry.services()}
+OPENSTACK = {file.stem: yaml.safe_load(file.read_text()) for file in Path(__file__).parent.glob("policies/*.yaml")}
+# Routes that Nova, Neutron and Glance have no rule for: a valid token is enough.
+WITHOUT_RULE = {
+    "compute": {"GET /v2.1/flavors", "GET /v2.1/flavors/detail", "GET /v2.1/flavors/{flavor_id}"},
+}
+# Routes that need no token.
+ANONYMOUS = {
+    "compute": {"GET /", "GET /v2", "GET /v2.1", "GET /console/{path:path}"},
+    "operations": {"GET /"},
+}
+# Rules whose default differs from OpenStack's, and why.
+OWN_CHECKS: dict[str, str] = {}
+
+
+def routes(service: Service) -> Iterator[tuple[str, tuple[str, ...] | None]]:
+    """(`GET /v2.1/servers`, its rules) of each route."""
+    for router in service.routers:
+        for route in router.routes:
+            if isinstance(route, APIRoute):
+                rules = getattr(route.endpoint, "rules", None)
+                for method in route.methods:
+                    yield f"{method} {route.path}", rules
+
+
+@pytest.fixture(params=("compute", "operations"))
+def service(request: pytest.FixtureRequest) -> Service:
+    return SERVICES[request.param]
+
+
+def test_every_route_has_a_rule(service: Service) -> None:
+    found = dict(routes(service))
+    assert {path for path, rules in found.items() if rules is None} == ANONYMOUS.get(service.type, set())
+    bare = {path for path, rules in found.items() if rules and rules[0] == AUTHENTICATED}
+    assert bare == WITHOUT_RULE.get(service.type, set())
+
+
+def test_every_rule_of_a_route_is_one_of_its_service(service: Service) -> None:
+    for path, rules in routes(service):
+        assert set(rules or ()) - {AUTHENTICATED} <= service.policies.keys(), path
+
+
+def test_every_rule_is_of_a_route_or_what_others_refer_to(service: Service) -> None:
+    used = {rule for _, rules in routes(service) for rule in rules or ()} - {AUTHENTICATED}
+    base = import_module(f"skywright.services.{service.type}.policies").BASE
+    assert service.policies.keys() == used | base.keys()
+
+
+@pytest.mark.parametrize("kind", OPENSTACK)
+def test_rules_have_openstacks_names_and_defaults(kind: str) -> None:
+    own = SERVICES[kind].policies
+    assert own.keys() <= OPENSTACK[kind].keys()
+    different = {rule for rule, check in own.items() if check != OPENSTACK[kind][rule]}
+    assert different == OWN_CHECKS.keys() & own.keys()
+
+
+def test_other_rules_are_named_after_operations() -> None:
+    policies = import_module("skywright.services.operations.policies")
+    assert all(rule.startswith("operations:") for rule in policies.POLICIES.keys() - policies.BASE.keys())
