@@ -1,4 +1,4 @@
-"""The policy rules: each route has one, each rule has a use, and those of OpenStack's services have OpenStack's names."""
+"""Policy rules: each route has one, each has a use, and those of OpenStack's services have OpenStack's names."""
 
 from collections.abc import Iterator
 from importlib import import_module

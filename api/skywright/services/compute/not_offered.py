@@ -125,7 +125,7 @@ ITEMS = (
     write=False,
 )
 def clear_password(context: Context) -> Response:
-    """Clear the password that a guest posted to the metadata service; there is no such service yet, so none is stored."""
+    """Clear the password that a guest posted to the metadata service; there is none yet, so nothing is stored."""
     _find_parent(context)
     return Response(status_code=204)
 
