@@ -12,8 +12,9 @@ from sqlalchemy.orm import Session
 from skywright.auth.credentials import Credentials
 from skywright.cloud import Cloud
 from skywright.core import Core
+from skywright.db.identity import Project, User
 from skywright.db.rehearsal import Rehearsal
-from skywright.errors import Forbidden, NotFound, Unauthorized
+from skywright.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from skywright.http import audit
 from skywright.http.policy import AUTHENTICATED, OnTarget
 
@@ -88,6 +89,16 @@ class Context:
         rules = (rule, *also)
         if not all(self.allows(each, target) for each in rules):
             raise Forbidden(self.request.app.state.service.refusal(rules))
+
+    def check_project(self, project_id: str) -> None:
+        """BadRequest unless the project exists, for requests that name another project than the caller's."""
+        if project_id != self.who.project_id and self.db.get(Project, project_id) is None:
+            raise BadRequest(f"Project ID {project_id} is not a valid project.")
+
+    def check_user(self, user_id: str) -> None:
+        """BadRequest unless the user exists, for requests that name another user than the caller."""
+        if user_id != self.who.user_id and self.db.get(User, user_id) is None:
+            raise BadRequest(f"User ID {user_id} is not a valid user.")
 
     def acts_as(self, credentials: Credentials) -> None:
         """The audit trail shall name *credentials*: the request came without a token and proved who it is."""

@@ -100,6 +100,8 @@ def change_access(context: Context, flavor_id: str, body: AccessAction) -> dict[
     if (add is None) == (remove is None):
         raise BadRequest("There must be exactly one of addTenantAccess and removeTenantAccess.")
     context.enforce(context.rules[0 if add else 1])
+    if add:
+        context.check_project(add.tenant)
     row = find_flavor(context, flavor_id)
     if add:
         _grant(context, row, add.tenant)

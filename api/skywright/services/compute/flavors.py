@@ -24,7 +24,7 @@ from skywright.services.compute.validation import (
     Strict,
     boolean_parameter,
     page_limit,
-    printable,
+    valid_name,
 )
 
 router = Router()
@@ -48,13 +48,7 @@ SORT_KEYS = {
 }
 
 
-def _trimmed(text: str) -> str:
-    if text != text.strip():
-        raise ValueError("it must not begin or end with white space")
-    return printable(text)
-
-
-FlavorId = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9. _\-]{1,255}\z"), AfterValidator(_trimmed)]
+FlavorId = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9. _\-]{1,255}\z"), AfterValidator(valid_name)]
 
 
 class NewFlavor(Strict):

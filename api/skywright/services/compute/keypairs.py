@@ -72,6 +72,7 @@ def create_keypair(context: Context, body: CreateKeypair) -> Response:
     wanted, version = body.keypair, version_of(context)
     _check(wanted, version)
     user = _user(context, wanted.user_id)
+    context.check_user(user)
     private, public = None, wanted.public_key
     if public is None:
         private, public = ssh_keys.generate()

@@ -3,39 +3,35 @@
 Servers, cores and memory are unlimited until an administrator says otherwise; the other limits are Nova's.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from fastapi import Response
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
-from skywright.db.identity import Project
 from skywright.http import BadRequest, Context, Forbidden, Router
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.services.compute.tables import QuotaLimit, Server
-from skywright.services.compute.validation import Integer, Strict
+from skywright.services.compute.validation import Boolean, Integer, Strict
 
 router = Router()
 
+SERVER_GROUPS = {"server_groups": 10, "server_group_members": 10}
 DEFAULTS = {
     "instances": -1,
     "cores": -1,
     "ram": -1,
     "key_pairs": 100,
     "metadata_items": 128,
-    "server_groups": 10,
-    "server_group_members": 10,
-}
+} | SERVER_GROUPS
 # Resources that only older versions know. Their limits are kept; nothing of them is offered that they could limit.
 INJECTED = {"injected_files": 0, "injected_file_content_bytes": 0, "injected_file_path_bytes": 0}
 NETWORK = {"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
 
 
-class QuotaSet(Strict):
-    tenant_id: str | None = None
-    force: bool = False
+class QuotaClass(Strict):
     instances: Integer | None = None
     cores: Integer | None = None
     ram: Integer | None = None
@@ -52,12 +48,16 @@ class QuotaSet(Strict):
     security_group_rules: Integer | None = None
 
 
+class QuotaSet(QuotaClass):
+    force: Boolean = False
+
+
 class UpdateQuotaSet(Strict):
     quota_set: QuotaSet
 
 
 class UpdateQuotaClass(Strict):
-    quota_class_set: QuotaSet
+    quota_class_set: QuotaClass
 
 
 def limits(session: Session, project_id: str | None) -> dict[str, int]:
@@ -98,7 +98,7 @@ def check_metadata(allowed: Mapping[str, int], metadata: Mapping[str, Any]) -> N
 @router.operation("GET", "/v2.1/os-quota-sets/{project_id}", policy=on_target("os_compute_api:os-quota-sets:show"))
 def show_quotas(context: Context, project_id: str) -> dict[str, Any]:
     _authorize(context, project_id)
-    _known(context, project_id)
+    context.check_project(project_id)
     return {"quota_set": {"id": project_id} | _view(context, limits(context.db, project_id))}
 
 
@@ -107,7 +107,7 @@ def show_quotas(context: Context, project_id: str) -> dict[str, Any]:
 )
 def show_default_quotas(context: Context, project_id: str) -> dict[str, Any]:
     _authorize(context, project_id)
-    _known(context, project_id)
+    context.check_project(project_id)
     return {"quota_set": {"id": project_id} | _view(context, limits(context.db, None))}
 
 
@@ -116,7 +116,7 @@ def show_default_quotas(context: Context, project_id: str) -> dict[str, Any]:
 )
 def show_quota_detail(context: Context, project_id: str) -> dict[str, Any]:
     _authorize(context, project_id)
-    _known(context, project_id)
+    context.check_project(project_id)
     used = usage(context.db, project_id)
     view = {
         name: {"limit": limit, "in_use": used.get(name, 0), "reserved": 0}
@@ -128,13 +128,15 @@ def show_quota_detail(context: Context, project_id: str) -> dict[str, Any]:
 @router.operation("PUT", "/v2.1/os-quota-sets/{project_id}", policy=on_target("os_compute_api:os-quota-sets:update"))
 def update_quotas(context: Context, project_id: str, body: UpdateQuotaSet) -> dict[str, Any]:
     _authorize(context, project_id)
-    _known(context, project_id)
-    wanted = _wanted(context, body.quota_set)
-    if not body.quota_set.force:
-        used = usage(context.db, project_id)
-        for name, limit in wanted.items():
-            if 0 <= limit < used.get(name, 0):
-                raise BadRequest(f"Quota limit {limit} for {name} must be greater than or equal to already used.")
+    context.check_project(project_id)
+    if "user_id" in context.request.query_params:
+        raise BadRequest("This cloud has no quotas of users: a project's quotas hold for all of its users.")
+    wanted = _wanted(body.quota_set, _view(context, DEFAULTS | INJECTED | NETWORK))
+    used = {} if body.quota_set.force else usage(context.db, project_id)
+    for name, limit in wanted.items():
+        if 0 <= limit < used.get(name, 0):
+            least = f"must be greater than or equal to already used and reserved {used[name]}."
+            raise BadRequest(f"Quota limit {limit} for {name} {least}")
     _store(context.db, project_id, wanted)
     return {"quota_set": _view(context, limits(context.db, project_id))}
 
@@ -150,15 +152,15 @@ def delete_quotas(context: Context, project_id: str) -> Response:
 
 @router.operation("GET", "/v2.1/os-quota-class-sets/{name}", policy="os_compute_api:os-quota-class-sets:show")
 def show_quota_class(context: Context, name: str) -> dict[str, Any]:
-    return {"quota_class_set": {"id": name} | _view(context, limits(context.db, None))}
+    return {"quota_class_set": {"id": name} | _view_class(context)}
 
 
 @router.operation("PUT", "/v2.1/os-quota-class-sets/{name}", policy="os_compute_api:os-quota-class-sets:update")
 def update_quota_class(context: Context, name: str, body: UpdateQuotaClass) -> dict[str, Any]:
     if name != "default":
         raise BadRequest("The only quota class is default.")
-    _store(context.db, "", _wanted(context, body.quota_class_set))
-    return {"quota_class_set": _view(context, limits(context.db, None))}
+    _store(context.db, "", _wanted(body.quota_class_set, _view_class(context) | SERVER_GROUPS))
+    return {"quota_class_set": _view_class(context)}
 
 
 def _store(session: Session, project_id: str, wanted: dict[str, int]) -> None:
@@ -167,11 +169,10 @@ def _store(session: Session, project_id: str, wanted: dict[str, int]) -> None:
     session.flush()
 
 
-def _wanted(context: Context, body: QuotaSet) -> dict[str, int]:
-    """The limits that the body sets, checked."""
-    given = body.model_dump(exclude_none=True, exclude={"tenant_id", "force"})
-    foreign = [name for name in given if name not in _view(context, limits(context.db, None))]
-    if foreign:
+def _wanted(body: QuotaClass, known: Collection[str]) -> dict[str, int]:
+    """The limits that the body sets, which must be among the *known* ones."""
+    given = body.model_dump(exclude_none=True, exclude={"force"})
+    if foreign := [name for name in given if name not in known]:
         raise BadRequest(f"Additional properties are not allowed ({', '.join(foreign)})")
     if any(limit < -1 for limit in given.values()):
         raise BadRequest("Quota limit must be -1 or greater.")
@@ -183,12 +184,14 @@ def _authorize(context: Context, project_id: str) -> None:
     context.enforce(context.rules[0], {"project_id": project_id})
 
 
-def _known(context: Context, project_id: str) -> None:
-    if project_id != context.who.project_id and context.db.get(Project, project_id) is None:
-        raise BadRequest(f"Project ID {project_id} is not a valid project.")
-
-
 def _view(context: Context, values: Mapping[str, int]) -> dict[str, int]:
     version = version_of(context)
     hidden = (NETWORK if version >= 36 else {}) | (INJECTED if version >= 57 else {})
     return {name: value for name, value in values.items() if name not in hidden}
+
+
+def _view_class(context: Context) -> dict[str, int]:
+    """The default limits; before 2.50 without those of server groups, since then without the network's."""
+    version = version_of(context)
+    hidden = (NETWORK if version >= 50 else SERVER_GROUPS) | (INJECTED if version >= 57 else {})
+    return {name: value for name, value in limits(context.db, None).items() if name not in hidden}

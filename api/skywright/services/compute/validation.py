@@ -38,11 +38,11 @@ def plain(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
-    text = printable(text.strip())
-    if not text:
-        raise ValueError("it must not be empty")
-    return text
+def valid_name(text: str) -> str:
+    """*text* if it is a name of Nova's: printable, and without white space at its ends."""
+    if text != text.strip():
+        raise ValueError("it must not begin or end with white space")
+    return printable(text)
 
 
 def _multiline(text: str) -> str:
@@ -81,7 +81,7 @@ def _metadata(value: dict[str, str]) -> dict[str, str]:
     return value
 
 
-Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_name)]
+Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(valid_name)]
 Reason = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(plain)]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_multiline)]
 LongDescription = Annotated[str, Field(max_length=65535), AfterValidator(_multiline)]

@@ -74,6 +74,8 @@ def _assign_owner(context: Context, row: Image, value: str | None) -> None:
     if value != row.project_id:
         if not context.allows("image:images:set_owner"):
             raise Forbidden("You are not permitted to change the owner of an image.")
+        if value is not None:
+            context.check_project(value)
         row.project_id = value
 
 

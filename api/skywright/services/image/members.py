@@ -30,6 +30,7 @@ def create_member(context: Context, image_id: str, body: JsonObject) -> dict[str
     member_id = body.get("member")
     if not isinstance(member_id, str) or not 1 <= len(member_id) <= 255 or "\0" in member_id:
         raise BadRequest('"member" must be the id of a project.')
+    context.check_project(member_id)
     if membership(context.db, row.id, member_id) is not None:
         raise Conflict(f"Member {member_id} is duplicated for image {image_id}")
     taken = context.db.scalars(select(ImageMember.member_id).where(ImageMember.image_id == row.id)).all()

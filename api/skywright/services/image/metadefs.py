@@ -54,7 +54,7 @@ def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
     check(_namespace, body)
     if context.db.get(MetadefNamespace, body["namespace"]) is not None:
         raise Conflict(f"The metadata definition namespace={body['namespace']} already exists.")
-    row = MetadefNamespace(namespace=body["namespace"], project_id=body.get("owner", context.who.project_id))
+    row = MetadefNamespace(namespace=body["namespace"], project_id=_owner(context, body, context.who.project_id))
     for name in SETTABLE:
         if name in body:
             setattr(row, name, body[name])
@@ -84,8 +84,16 @@ def update_namespace(context: Context, namespace: str, body: JsonObject) -> dict
     for name in SETTABLE:
         if name in body:
             setattr(row, name, body[name])
-    row.project_id, row.updated_at = body.get("owner", row.project_id), utcnow()
+    row.project_id, row.updated_at = _owner(context, body, row.project_id), utcnow()
     return _details(context, row)
+
+
+def _owner(context: Context, body: JsonObject, known: str | None) -> str | None:
+    """The project that *body* names as the namespace's owner, which must exist; else the *known* one."""
+    owner: str | None = body.get("owner", known)
+    if owner not in (None, known):
+        context.check_project(owner)
+    return owner
 
 
 @router.operation("DELETE", "/v2/metadefs/namespaces/{namespace}", policy="image:metadefs:write", status=204)

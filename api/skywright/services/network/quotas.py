@@ -4,7 +4,7 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from skywright.http import Context, Router
+from skywright.http import BadRequest, Context, Router
 from skywright.services.network import ipam, schemas
 from skywright.services.network.tables import NetworkQuota
 
@@ -50,10 +50,14 @@ def show_details_json(context: Context, project_id: str) -> dict[str, Any]:
 @router.operation("PUT", "/v2.0/quotas/{project_id}", policy=CHANGE)
 def update_quota(context: Context, project_id: str, body: dict[str, Any]) -> dict[str, Any]:
     wanted = schemas.one(schemas.Quota, body, "quota")
-    schemas.parse(schemas.Owned, {"project_id": project_id})
-    for name, limit in wanted.given(*ipam.QUOTAS).items():
-        if limit is not None:
-            context.db.merge(NetworkQuota(project_id=project_id, resource=name, limit=limit))
+    context.check_project(project_id)
+    limits = {name: limit for name, limit in wanted.given(*ipam.QUOTAS).items() if limit is not None}
+    for name, limit in limits.items():
+        used = 0 if wanted.force or limit < 0 else ipam.used(context.db, project_id, name)
+        if 0 <= limit < used:
+            raise BadRequest(f"Quota limit {limit} for {name} must be greater than or equal to already used {used}")
+    for name, limit in limits.items():
+        context.db.merge(NetworkQuota(project_id=project_id, resource=name, limit=limit))
     context.db.flush()
     return {"quota": ipam.limits(context.db, project_id)}
 

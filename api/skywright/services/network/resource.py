@@ -158,6 +158,7 @@ def owner(context: Context, item: schemas.Owned) -> str:
     if wanted != context.who.project_id and not context.allows("network:other_projects"):
         text = "Specifying 'project_id' or 'tenant_id' other than the authenticated project requires admin privileges"
         raise BadRequest(text)
+    context.check_project(wanted)
     return wanted
 
 

@@ -207,6 +207,9 @@ class Quota(Strict):
     subnet: Limit | None = None
     subnetpool: Limit | None = None
     port: Limit | None = None
+    # Limits below what the project uses are refused unless `force` is true; `check_limit` says so, and changes nothing.
+    force: bool = False
+    check_limit: bool = True
     # Some clients send the owner again; the path decides.
     project_id: Id | None = None
     tenant_id: Id | None = None
