@@ -20,6 +20,7 @@ WITHOUT_RULE = {
 }
 # Routes that need no token.
 ANONYMOUS = {
+    "identity": {"GET /", "GET /v3", "POST /v3/auth/tokens", "POST /v3/users/{user_id}/password"},
     "compute": {"GET /", "GET /v2", "GET /v2.1", "GET /console/{path:path}"},
     "operations": {"GET /"},
 }
@@ -37,7 +38,7 @@ def routes(service: Service) -> Iterator[tuple[str, tuple[str, ...] | None]]:
                     yield f"{method} {route.path}", rules
 
 
-@pytest.fixture(params=("compute", "operations"))
+@pytest.fixture(params=("identity", "compute", "operations"))
 def service(request: pytest.FixtureRequest) -> Service:
     return SERVICES[request.param]
 

@@ -20,7 +20,7 @@ from skywright.services.identity import (
     users,
     versions,
 )
-from skywright.services.identity.errors import render_error
+from skywright.services.identity.errors import refusal, render_error
 from skywright.services.identity.policies import POLICIES
 
 SERVICE = Service(
@@ -50,4 +50,6 @@ SERVICE = Service(
     ],
     policies=POLICIES,
     render_error=render_error,
+    refusal=refusal,
+    admin="admin_required",
 )

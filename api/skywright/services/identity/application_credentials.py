@@ -10,21 +10,20 @@ from sqlalchemy.orm import Session
 from skywright.auth.passwords import hash_password
 from skywright.db.identity import AccessRule, ApplicationCredential, Role, User
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.services.identity.common import (
-    AUTHENTICATED,
     Body,
     Description,
     Name,
     Text,
     exact_filters,
-    exists,
+    fetch,
     flush,
     key_of,
     link,
     listing,
     name_filters,
     reads,
-    target,
 )
 from skywright.services.identity.delegation import RoleReference, chosen_roles
 from skywright.services.identity.moments import future
@@ -80,18 +79,24 @@ def _view_rule(rule: AccessRule) -> dict[str, Any]:
     return {"id": rule.id, "service": rule.service, "method": rule.method, "path": rule.path}
 
 
-@reads(router, "/v3/users/{user_id}/application_credentials")
+@reads(router, "/v3/users/{user_id}/application_credentials", on_target("identity:list_application_credentials"))
 def list_application_credentials(context: Context, user_id: str) -> dict[str, Any]:
-    _user(context, user_id, "identity:get_application_credential")
+    _user(context, user_id)
     query = select(ApplicationCredential).where(ApplicationCredential.user_id == user_id)
     query = name_filters(query.order_by(ApplicationCredential.name_key), context, ApplicationCredential.name_key)
     return listing(context, "application_credentials", [_view(context, row) for row in context.db.scalars(query)])
 
 
-@router.operation("POST", "/v3/users/{user_id}/application_credentials", policy=AUTHENTICATED, status=201, write=False)
+@router.operation(
+    "POST",
+    "/v3/users/{user_id}/application_credentials",
+    policy=on_target("identity:create_application_credential"),
+    status=201,
+    write=False,
+)
 def create_application_credential(context: Context, user_id: str, body: CreateApplicationCredential) -> dict[str, Any]:
     wanted, who = body.application_credential, context.who
-    _user(context, user_id, "identity:create_application_credential")
+    _user(context, user_id)
     _allowed(context)
     if who.project_id is None:
         raise BadRequest("An application credential is made with a token scoped to a project.")
@@ -117,38 +122,47 @@ def create_application_credential(context: Context, user_id: str, body: CreateAp
         return {"application_credential": _view(context, row, secret)}
 
 
-@reads(router, "/v3/users/{user_id}/application_credentials/{credential_id}")
+@reads(
+    router,
+    "/v3/users/{user_id}/application_credentials/{credential_id}",
+    on_target("identity:get_application_credential"),
+)
 def show_application_credential(context: Context, user_id: str, credential_id: str) -> dict[str, Any]:
-    row = _fetch(context, user_id, credential_id, "identity:get_application_credential")
+    row = _fetch(context, user_id, credential_id)
     return {"application_credential": _view(context, row)}
 
 
 @router.operation(
-    "DELETE", "/v3/users/{user_id}/application_credentials/{credential_id}", policy=AUTHENTICATED, status=204
+    "DELETE",
+    "/v3/users/{user_id}/application_credentials/{credential_id}",
+    policy=on_target("identity:delete_application_credential"),
+    status=204,
 )
 def delete_application_credential(context: Context, user_id: str, credential_id: str) -> None:
-    row = _fetch(context, user_id, credential_id, "identity:delete_application_credential")
+    row = _fetch(context, user_id, credential_id)
     _allowed(context)
     context.db.delete(row)
 
 
-@reads(router, "/v3/users/{user_id}/access_rules")
+@reads(router, "/v3/users/{user_id}/access_rules", on_target("identity:list_access_rules"))
 def list_access_rules(context: Context, user_id: str) -> dict[str, Any]:
-    _user(context, user_id, "identity:get_application_credential")
+    _user(context, user_id)
     columns = {"service": AccessRule.service, "method": AccessRule.method, "path": AccessRule.path}
     query = exact_filters(select(AccessRule).where(AccessRule.user_id == user_id), context, **columns)
     return listing(context, "access_rules", [_view_rule(rule) for rule in context.db.scalars(query)])
 
 
-@reads(router, "/v3/users/{user_id}/access_rules/{rule_id}")
+@reads(router, "/v3/users/{user_id}/access_rules/{rule_id}", on_target("identity:get_access_rule"))
 def show_access_rule(context: Context, user_id: str, rule_id: str) -> dict[str, Any]:
-    _user(context, user_id, "identity:get_application_credential")
+    _user(context, user_id)
     return {"access_rule": _view_rule(_own_rule(context.db, user_id, rule_id))}
 
 
-@router.operation("DELETE", "/v3/users/{user_id}/access_rules/{rule_id}", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "DELETE", "/v3/users/{user_id}/access_rules/{rule_id}", policy=on_target("identity:delete_access_rule"), status=204
+)
 def delete_access_rule(context: Context, user_id: str, rule_id: str) -> None:
-    _user(context, user_id, "identity:delete_application_credential")
+    _user(context, user_id)
     rule = _own_rule(context.db, user_id, rule_id)
     query = select(ApplicationCredential).where(ApplicationCredential.user_id == user_id)
     if any(rule_id in (row.access_rule_ids or ()) for row in context.db.scalars(query)):
@@ -156,10 +170,8 @@ def delete_access_rule(context: Context, user_id: str, rule_id: str) -> None:
     context.db.delete(rule)
 
 
-def _user(context: Context, user_id: str, rule: str) -> None:
-    user = context.db.get(User, user_id)
-    context.enforce(rule, target(user_id=user_id))
-    exists(user, "user", user_id)
+def _user(context: Context, user_id: str) -> None:
+    fetch(context, User, user_id, "user")
 
 
 def _allowed(context: Context) -> None:
@@ -182,8 +194,8 @@ def _roles(context: Context, wanted: list[RoleReference] | None) -> list[str]:
     return held
 
 
-def _fetch(context: Context, user_id: str, credential_id: str, rule: str) -> ApplicationCredential:
-    _user(context, user_id, rule)
+def _fetch(context: Context, user_id: str, credential_id: str) -> ApplicationCredential:
+    _user(context, user_id)
     row = context.db.get(ApplicationCredential, credential_id)
     if row is None or row.user_id != user_id:
         raise NotFound(f"Could not find application credential: {credential_id}.")

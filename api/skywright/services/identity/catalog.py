@@ -13,7 +13,7 @@ from skywright.services.identity.common import link, listing, reads
 router = Router()
 
 
-@reads(router, "/v3/auth/catalog")
+@reads(router, "/v3/auth/catalog", "identity:get_auth_catalog")
 def show_catalog(context: Context) -> dict[str, Any]:
     who = context.who
     if not (who.project_id or who.domain_id or who.system):
@@ -22,13 +22,13 @@ def show_catalog(context: Context) -> dict[str, Any]:
     return {"catalog": entries, "links": link(context, "auth/catalog")}
 
 
-@reads(router, "/v3/auth/projects")
+@reads(router, "/v3/auth/projects", "identity:get_auth_projects")
 def list_own_projects(context: Context) -> dict[str, Any]:
     rows = [row for row in projects.of_user(context.db, context.who.user_id) if row.enabled]
     return listing(context, "projects", [projects.view(context, row) for row in rows])
 
 
-@reads(router, "/v3/auth/domains")
+@reads(router, "/v3/auth/domains", "identity:get_auth_domains")
 def list_own_domains(context: Context) -> dict[str, Any]:
     held = select(RoleAssignment.target_id).where(
         held_by(context.who.user_id), RoleAssignment.target_type == "domain", RoleAssignment.inherited.is_(False)
@@ -37,7 +37,7 @@ def list_own_domains(context: Context) -> dict[str, Any]:
     return listing(context, "domains", [domains.view(context, row) for row in rows])
 
 
-@reads(router, "/v3/auth/system")
+@reads(router, "/v3/auth/system", "identity:get_auth_system")
 def list_own_system(context: Context) -> dict[str, Any]:
     held = select(RoleAssignment.role_id).where(held_by(context.who.user_id), RoleAssignment.target_type == "system")
     return listing(context, "system", [{"all": True}] if context.db.execute(held).first() else [])

@@ -12,8 +12,10 @@ from sqlalchemy.orm import InstrumentedAttribute, Session
 from skywright.db import utcnow
 from skywright.db.identity import Domain, Project, Role, User
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.policy import Rules
 
-AUTHENTICATED = "identity:authenticated"
+# What policy rules may ask of their targets.
+ATTRIBUTES = ("id", "name", "domain_id", "user_id", "project_id", "type", "trustor_user_id", "trustee_user_id")
 RESERVED = frozenset({"id", "links"})
 Row = TypeVar("Row")
 Handler = Callable[..., Any]
@@ -59,9 +61,7 @@ def merge_extra(old: Mapping[str, Any], body: Body) -> dict[str, Any]:
     return {name: value for name, value in {**old, **body.unknown}.items() if value is not None}
 
 
-def reads(
-    router: Router, path: str, policy: str | None = AUTHENTICATED, status: int = 200
-) -> Callable[[Handler], Handler]:
+def reads(router: Router, path: str, policy: Rules, status: int = 200) -> Callable[[Handler], Handler]:
     """Register a handler for GET and HEAD, as Keystone answers both."""
 
     def register(handler: Handler) -> Handler:
@@ -88,21 +88,33 @@ def listing(context: Context, key: str, items: list[dict[str, Any]], **more: Any
     }
 
 
-def target(row: Any = None, **more: Any) -> dict[str, Any]:
-    """A policy target: `target.domain_id`, `target.user_id` of what *row* is, and *more* under `target.`."""
-    values: dict[str, Any] = dict(more)
-    if row is not None:
-        values.setdefault("domain_id", row.id if isinstance(row, Domain) else getattr(row, "domain_id", None))
-        values.setdefault("user_id", row.id if isinstance(row, User) else getattr(row, "user_id", None))
-        if isinstance(row, Project):
-            values["project.id"] = row.id
+def target(*rows: Any, **more: Mapping[str, Any] | str | None) -> dict[str, Any]:
+    """A policy target as Keystone names it: `target.user.domain_id` of a user in *rows*; *more* under `target.`."""
+    found = {type(row).__name__.lower(): _attributes(row) for row in rows if row is not None} | more
+    values: dict[str, Any] = {}
+    for name, value in found.items():
+        if isinstance(value, Mapping):
+            values |= {f"{name}.{attribute}": each for attribute, each in value.items()}
+        else:
+            values[name] = value
     return {f"target.{name}": value for name, value in values.items() if value}
 
 
-def fetch(context: Context, kind: type[Row], identifier: str, rule: str, label: str) -> Row:
-    """The row *identifier* after *rule* was enforced on it: who may not see it learns nothing about its existence."""
+def _attributes(row: Any) -> dict[str, Any]:
+    found = {name: getattr(row, name, None) for name in ATTRIBUTES}
+    if isinstance(row, Role):
+        # Keystone's checks know global roles by `None:%(target.role.domain_id)s`.
+        found["domain_id"] = row.domain_id or "None"
+    return found
+
+
+def fetch(context: Context, kind: type[Row], identifier: str, label: str, rule: str | None = None) -> Row:
+    """The row *identifier*, after *rule* (default: the route's) was enforced on it.
+
+    A caller without the right to see it learns nothing about its existence.
+    """
     row = context.db.get(kind, identifier)
-    context.enforce(rule, target(row))
+    context.enforce(rule or context.rules[0], {**context.request.path_params, **target(row)})
     return exists(row, label, identifier)
 
 

@@ -15,9 +15,9 @@ from sqlalchemy import select
 from skywright.db import new_hex
 from skywright.db.identity import Credential, Project, User
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.common import (
-    AUTHENTICATED,
     Body,
     Name,
     Text,
@@ -82,7 +82,7 @@ def _open(context: Context, row: Credential) -> str:
     return blob.decode()
 
 
-@reads(router, "/v3/credentials")
+@reads(router, "/v3/credentials", on_target("identity:list_credentials"))
 def list_credentials(context: Context) -> dict[str, Any]:
     columns = {"user_id": Credential.user_id, "type": Credential.type}
     rows = context.db.scalars(exact_filters(select(Credential).order_by(Credential.id), context, **columns))
@@ -90,7 +90,7 @@ def list_credentials(context: Context) -> dict[str, Any]:
     return listing(context, "credentials", [view(context, row) for row in visible])
 
 
-@router.operation("POST", "/v3/credentials", policy=AUTHENTICATED, status=201)
+@router.operation("POST", "/v3/credentials", policy=on_target("identity:create_credential"), status=201)
 def create_credential(context: Context, body: CreateCredential) -> dict[str, Any]:
     wanted = body.credential
     row = Credential(
@@ -106,14 +106,14 @@ def create_credential(context: Context, body: CreateCredential) -> dict[str, Any
     return {"credential": view(context, row)}
 
 
-@reads(router, "/v3/credentials/{credential_id}")
+@reads(router, "/v3/credentials/{credential_id}", on_target("identity:get_credential"))
 def show_credential(context: Context, credential_id: str) -> dict[str, Any]:
-    return {"credential": view(context, fetch(context, Credential, credential_id, *_rule("get")))}
+    return {"credential": view(context, fetch(context, Credential, credential_id, "credential"))}
 
 
-@router.operation("PATCH", "/v3/credentials/{credential_id}", policy=AUTHENTICATED)
+@router.operation("PATCH", "/v3/credentials/{credential_id}", policy=on_target("identity:update_credential"))
 def update_credential(context: Context, credential_id: str, body: UpdateCredential) -> dict[str, Any]:
-    row, wanted = fetch(context, Credential, credential_id, *_rule("update")), body.credential
+    row, wanted = fetch(context, Credential, credential_id, "credential"), body.credential
     _not_delegated(context)
     for name in ("type", "user_id", "project_id"):
         value = getattr(wanted, name)
@@ -127,21 +127,23 @@ def update_credential(context: Context, credential_id: str, body: UpdateCredenti
     return {"credential": view(context, row)}
 
 
-@router.operation("DELETE", "/v3/credentials/{credential_id}", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "DELETE", "/v3/credentials/{credential_id}", policy=on_target("identity:delete_credential"), status=204
+)
 def delete_credential(context: Context, credential_id: str) -> None:
-    context.db.delete(fetch(context, Credential, credential_id, *_rule("delete")))
+    context.db.delete(fetch(context, Credential, credential_id, "credential"))
 
 
-@reads(router, "/v3/users/{user_id}/credentials/OS-EC2")
+@reads(router, "/v3/users/{user_id}/credentials/OS-EC2", on_target("identity:ec2_list_credentials"))
 def list_ec2(context: Context, user_id: str) -> dict[str, Any]:
-    _owner(context, user_id, "list_credentials")
+    _owner(context, user_id)
     query = select(Credential).where(Credential.user_id == user_id, Credential.type == "ec2").order_by(Credential.id)
     return listing(context, "credentials", [_view_ec2(context, row) for row in context.db.scalars(query)])
 
 
-@router.operation("POST", "/v3/users/{user_id}/credentials/OS-EC2", policy=AUTHENTICATED)
+@router.operation("POST", "/v3/users/{user_id}/credentials/OS-EC2", policy=on_target("identity:ec2_create_credential"))
 def create_ec2(context: Context, user_id: str, body: NewEc2) -> Response:
-    _owner(context, user_id, "create_credential")
+    _owner(context, user_id)
     access = new_hex()
     blob = orjson.dumps({"access": access, "secret": secrets.token_hex(16), "trust_id": None})
     row = Credential(
@@ -156,23 +158,25 @@ def create_ec2(context: Context, user_id: str, body: NewEc2) -> Response:
     return json_response({"credential": _view_ec2(context, row)}, 201)
 
 
-@reads(router, "/v3/users/{user_id}/credentials/OS-EC2/{access}")
+@reads(router, "/v3/users/{user_id}/credentials/OS-EC2/{access}", on_target("identity:ec2_get_credential"))
 def show_ec2(context: Context, user_id: str, access: str) -> dict[str, Any]:
-    return {"credential": _view_ec2(context, _find_ec2(context, user_id, access, "get_credential"))}
+    return {"credential": _view_ec2(context, _find_ec2(context, user_id, access))}
 
 
-@router.operation("DELETE", "/v3/users/{user_id}/credentials/OS-EC2/{access}", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "DELETE",
+    "/v3/users/{user_id}/credentials/OS-EC2/{access}",
+    policy=on_target("identity:ec2_delete_credential"),
+    status=204,
+)
 def delete_ec2(context: Context, user_id: str, access: str) -> None:
-    context.db.delete(_find_ec2(context, user_id, access, "delete_credential"))
+    context.db.delete(_find_ec2(context, user_id, access))
 
 
-def _rule(verb: str) -> tuple[str, str]:
-    return f"identity:{verb}_credential", "credential"
-
-
-def _owner(context: Context, user_id: str, rule: str) -> None:
+def _owner(context: Context, user_id: str) -> None:
+    """Enforce the route's rule on the user's EC2 credentials."""
     user = context.db.get(User, user_id)
-    context.enforce(f"identity:{rule}", target(user_id=user_id))
+    context.enforce(context.rules[0], {"user_id": user_id} | target(credential={"user_id": user_id}))
     exists(user, "user", user_id)
 
 
@@ -200,8 +204,8 @@ def _ec2(blob: str) -> dict[str, Any] | None:
 
 
 def _may_create(context: Context, row: Credential) -> None:
-    """For oneself, or as an administrator; a project is the token's own unless an administrator asks."""
-    context.enforce("identity:create_credential", target(row))
+    """The route's rule allows it; a project is the token's own unless an administrator asks."""
+    context.enforce(context.rules[0], target(row))
     _not_delegated(context)
     if row.type == "ec2" and not row.project_id:
         raise BadRequest("An EC2 credential needs a project_id.")
@@ -225,8 +229,8 @@ def _add(context: Context, row: Credential) -> None:
     flush(context.db, "credential")
 
 
-def _find_ec2(context: Context, user_id: str, access: str, rule: str) -> Credential:
-    _owner(context, user_id, rule)
+def _find_ec2(context: Context, user_id: str, access: str) -> Credential:
+    _owner(context, user_id)
     row = context.db.get(Credential, _ec2_id(access))
     if row is None or row.user_id != user_id or row.type != "ec2":
         raise NotFound(f"Could not find credential: {access}.")

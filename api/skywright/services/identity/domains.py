@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.identity import Domain
 from skywright.http import Context, Forbidden, Router
+from skywright.http.policy import on_target
 from skywright.services.identity import cascade
 from skywright.services.identity.common import (
     Body,
@@ -16,7 +17,6 @@ from skywright.services.identity.common import (
     changeable,
     end_tokens,
     exact_filters,
-    exists,
     fetch,
     flush,
     key_of,
@@ -71,13 +71,13 @@ def view(context: Context, row: Domain) -> dict[str, Any]:
     }
 
 
-@reads(router, "/v3/domains")
+@reads(router, "/v3/domains", on_target("identity:list_domains"))
 def list_domains(context: Context) -> dict[str, Any]:
     query = name_filters(select(Domain).order_by(Domain.name_key), context, Domain.name_key)
     query = exact_filters(query, context, enabled=Domain.enabled, id=Domain.id)
     if not context.allows("identity:list_domains", target()):
         # Who may not see all sees the one of his token.
-        context.enforce("identity:list_domains", target(domain_id=context.who.domain_id))
+        context.enforce("identity:list_domains", target(domain={"id": context.who.domain_id}))
         query = query.where(Domain.id == context.who.domain_id)
     return listing(context, "domains", [view(context, row) for row in context.db.scalars(query)])
 
@@ -87,21 +87,21 @@ def create_domain(context: Context, body: CreateDomain) -> dict[str, Any]:
     return {"domain": view(context, add(context.db, body.domain))}
 
 
-@reads(router, "/v3/domains/{domain_id}")
+@reads(router, "/v3/domains/{domain_id}", on_target("identity:get_domain"))
 def show_domain(context: Context, domain_id: str) -> dict[str, Any]:
-    return {"domain": view(context, fetch(context, Domain, domain_id, "identity:get_domain", "domain"))}
+    return {"domain": view(context, fetch(context, Domain, domain_id, "domain"))}
 
 
-@router.operation("PATCH", "/v3/domains/{domain_id}", policy="identity:update_domain")
+@router.operation("PATCH", "/v3/domains/{domain_id}", policy=on_target("identity:update_domain"))
 def update_domain(context: Context, domain_id: str, body: UpdateDomain) -> dict[str, Any]:
-    row = exists(context.db.get(Domain, domain_id), "domain", domain_id)
+    row = fetch(context, Domain, domain_id, "domain")
     change(context.db, row, body.domain)
     return {"domain": view(context, row)}
 
 
-@router.operation("DELETE", "/v3/domains/{domain_id}", policy="identity:delete_domain", status=204)
+@router.operation("DELETE", "/v3/domains/{domain_id}", policy=on_target("identity:delete_domain"), status=204)
 def delete_domain(context: Context, domain_id: str) -> None:
-    remove(context.db, exists(context.db.get(Domain, domain_id), "domain", domain_id))
+    remove(context.db, fetch(context, Domain, domain_id, "domain"))
 
 
 def add(session: Session, new: NewDomain) -> Domain:

@@ -1,5 +1,6 @@
-"""Keystone's error format."""
+"""Keystone's error format and words."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from skywright.errors import ApiError
@@ -8,3 +9,8 @@ from skywright.errors import ApiError
 def render_error(error: ApiError) -> dict[str, Any]:
     """`{"error": {"code": 404, "title": "Not Found", "message": "..."}}`."""
     return {"error": {"code": error.status, "title": error.title, "message": error.message}}
+
+
+def refusal(rules: Sequence[str]) -> str:
+    """For a request that one of *rules* does not allow."""
+    return f"You are not authorized to perform the requested action: {rules[0]}."

@@ -9,8 +9,9 @@ from sqlalchemy import select
 
 from skywright.db.identity import Domain, Group, Project, Role, RoleAssignment, User
 from skywright.http import Context, Forbidden, NotFound, Router
+from skywright.http.policy import Rules, on_target
 from skywright.services.identity import roles
-from skywright.services.identity.common import AUTHENTICATED, exists, listing, reads, target
+from skywright.services.identity.common import exists, listing, reads, target
 
 router = Router()
 ACTORS: dict[str, Any] = {"user": User, "group": Group}
@@ -24,27 +25,32 @@ def _register(target_type: str, actor_type: str, inherited: bool) -> None:
     where = "system" if target_type == "system" else f"{target_type}s/{{target_id}}"
     path = f"{prefix}/{where}/{actor_type}s/{{actor_id}}/roles"
     grant = _Grant(target_type, actor_type, inherited)
+    # System grants of users and of groups have rules of their own.
+    kind = f"system_grant{{}}_for_{actor_type}" if target_type == "system" else "grant{}"
 
-    @reads(router, path + suffix)
+    def rule(verb: str, plural: str = "") -> Rules:
+        return on_target(f"identity:{verb}_{kind.format(plural)}")
+
+    @reads(router, path + suffix, rule("list", "s"))
     def list_grants(context: Context, actor_id: str, target_id: str = "all") -> dict[str, Any]:
-        grant.check(context, "check", actor_id, target_id, None)
+        grant.check(context, actor_id, target_id, None)
         held = select(RoleAssignment.role_id).where(*grant.columns(actor_id, target_id))
         rows = context.db.scalars(select(Role).where(Role.id.in_(held)).order_by(Role.name_key))
         return listing(context, "roles", [roles.view(context, row) for row in rows])
 
-    @reads(router, f"{path}/{{role_id}}{suffix}", status=204)
+    @reads(router, f"{path}/{{role_id}}{suffix}", rule("check"), status=204)
     def check_grant(context: Context, actor_id: str, role_id: str, target_id: str = "all") -> None:
-        grant.check(context, "check", actor_id, target_id, role_id)
+        grant.check(context, actor_id, target_id, role_id)
         grant.find(context, actor_id, target_id, role_id)
 
-    @router.operation("PUT", f"{path}/{{role_id}}{suffix}", policy=AUTHENTICATED, status=204)
+    @router.operation("PUT", f"{path}/{{role_id}}{suffix}", policy=rule("create"), status=204)
     def create_grant(context: Context, actor_id: str, role_id: str, target_id: str = "all") -> None:
-        grant.check(context, "create", actor_id, target_id, role_id)
+        grant.check(context, actor_id, target_id, role_id, new=True)
         context.db.merge(RoleAssignment(**grant.key(actor_id, target_id, role_id)))
 
-    @router.operation("DELETE", f"{path}/{{role_id}}{suffix}", policy=AUTHENTICATED, status=204)
+    @router.operation("DELETE", f"{path}/{{role_id}}{suffix}", policy=rule("revoke"), status=204)
     def revoke_grant(context: Context, actor_id: str, role_id: str, target_id: str = "all") -> None:
-        grant.check(context, "revoke", actor_id, target_id, role_id)
+        grant.check(context, actor_id, target_id, role_id)
         context.db.delete(grant.find(context, actor_id, target_id, role_id))
 
 
@@ -54,23 +60,19 @@ class _Grant:
     def __init__(self, target_type: str, actor_type: str, inherited: bool) -> None:
         self.target_type, self.actor_type, self.inherited = target_type, actor_type, inherited
 
-    def check(self, context: Context, verb: str, actor_id: str, target_id: str, role_id: str | None) -> None:
-        """Enforce the policy, then see that actor, target and role exist."""
+    def check(self, context: Context, actor_id: str, target_id: str, role_id: str | None, *, new: bool = False) -> None:
+        """Enforce the route's rule, then see that actor, target and role exist."""
         actor = context.db.get(ACTORS[self.actor_type], actor_id)
         role = context.db.get(Role, role_id) if role_id else None
         system = self.target_type == "system"
         place = None if system else context.db.get(TARGETS[self.target_type], target_id)
-        more = {
-            "actor.domain_id": actor.domain_id if actor else None,
-            "role.name": role.name if role and not role.domain_id else None,
-        }
-        context.enforce(f"identity:{verb}_{'system_grant' if system else 'grant'}", target(place, **more))
+        context.enforce(context.rules[0], target(actor, place, role))
         exists(actor, self.actor_type, actor_id)
         if not system:
             exists(place, self.target_type, target_id)
         if role_id:
             exists(role, "role", role_id)
-        if role and role.domain_id and verb == "create" and role.domain_id != _domain_of(place):
+        if role and role.domain_id and new and role.domain_id != _domain_of(place):
             raise Forbidden(f"The role {role.id} belongs to another domain than what it is to be held on.")
 
     def key(self, actor_id: str, target_id: str, role_id: str) -> dict[str, Any]:

@@ -7,9 +7,9 @@ from sqlalchemy import select
 
 from skywright.db.identity import Domain, Group, GroupMember, User
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.services.identity import cascade, users
 from skywright.services.identity.common import (
-    AUTHENTICATED,
     Body,
     Description,
     ShortName,
@@ -63,21 +63,21 @@ def view(context: Context, row: Group) -> dict[str, Any]:
     }
 
 
-@reads(router, "/v3/groups")
+@reads(router, "/v3/groups", on_target("identity:list_groups"))
 def list_groups(context: Context) -> dict[str, Any]:
     query = name_filters(select(Group).order_by(Group.name_key, Group.id), context, Group.name_key)
     query = exact_filters(query, context, domain_id=Group.domain_id, id=Group.id)
     if not context.allows("identity:list_groups", target()):
-        context.enforce("identity:list_groups", target(domain_id=context.who.domain_id))
+        context.enforce("identity:list_groups", target(group={"domain_id": context.who.domain_id}))
         query = query.where(Group.domain_id == context.who.domain_id)
     return listing(context, "groups", [view(context, row) for row in context.db.scalars(query)])
 
 
-@router.operation("POST", "/v3/groups", policy=AUTHENTICATED, status=201)
+@router.operation("POST", "/v3/groups", policy=on_target("identity:create_group"), status=201)
 def create_group(context: Context, body: CreateGroup) -> dict[str, Any]:
     wanted = body.group
     domain_id = caller_domain(context, wanted.domain_id)
-    context.enforce("identity:create_group", target(domain_id=domain_id))
+    context.enforce("identity:create_group", target(group={"domain_id": domain_id}))
     exists(context.db.get(Domain, domain_id), "domain", domain_id)
     row = Group(
         name=wanted.name,
@@ -91,14 +91,14 @@ def create_group(context: Context, body: CreateGroup) -> dict[str, Any]:
     return {"group": view(context, row)}
 
 
-@reads(router, "/v3/groups/{group_id}")
+@reads(router, "/v3/groups/{group_id}", on_target("identity:get_group"))
 def show_group(context: Context, group_id: str) -> dict[str, Any]:
-    return {"group": view(context, fetch(context, Group, group_id, "identity:get_group", "group"))}
+    return {"group": view(context, fetch(context, Group, group_id, "group"))}
 
 
-@router.operation("PATCH", "/v3/groups/{group_id}", policy=AUTHENTICATED)
+@router.operation("PATCH", "/v3/groups/{group_id}", policy=on_target("identity:update_group"))
 def update_group(context: Context, group_id: str, body: UpdateGroup) -> dict[str, Any]:
-    row, wanted = fetch(context, Group, group_id, "identity:update_group", "group"), body.group
+    row, wanted = fetch(context, Group, group_id, "group"), body.group
     if wanted.domain_id not in (None, row.domain_id):
         raise BadRequest("A group stays in its domain.")
     if wanted.name is not None:
@@ -110,50 +110,56 @@ def update_group(context: Context, group_id: str, body: UpdateGroup) -> dict[str
     return {"group": view(context, row)}
 
 
-@router.operation("DELETE", "/v3/groups/{group_id}", policy=AUTHENTICATED, status=204)
+@router.operation("DELETE", "/v3/groups/{group_id}", policy=on_target("identity:delete_group"), status=204)
 def delete_group(context: Context, group_id: str) -> None:
-    cascade.group(context.db, fetch(context, Group, group_id, "identity:delete_group", "group"))
+    cascade.group(context.db, fetch(context, Group, group_id, "group"))
 
 
-@reads(router, "/v3/users/{user_id}/groups")
+@reads(router, "/v3/users/{user_id}/groups", on_target("identity:list_groups_for_user"))
 def list_user_groups(context: Context, user_id: str) -> dict[str, Any]:
-    fetch(context, User, user_id, "identity:list_groups_for_user", "user")
+    fetch(context, User, user_id, "user")
     query = select(Group).join(GroupMember, GroupMember.group_id == Group.id).where(GroupMember.user_id == user_id)
     rows = context.db.scalars(name_filters(query.order_by(Group.name_key), context, Group.name_key))
     return listing(context, "groups", [view(context, row) for row in rows])
 
 
-@reads(router, "/v3/groups/{group_id}/users")
+@reads(router, "/v3/groups/{group_id}/users", on_target("identity:list_users_in_group"))
 def list_members(context: Context, group_id: str) -> dict[str, Any]:
-    fetch(context, Group, group_id, "identity:list_users_in_group", "group")
+    fetch(context, Group, group_id, "group")
     query = select(User).join(GroupMember, GroupMember.user_id == User.id).where(GroupMember.group_id == group_id)
     rows = context.db.scalars(name_filters(query.order_by(User.name_key, User.id), context, User.name_key))
     return listing(context, "users", [users.view(context, row) for row in rows])
 
 
-@reads(router, "/v3/groups/{group_id}/users/{user_id}", status=204)
+@reads(router, "/v3/groups/{group_id}/users/{user_id}", on_target("identity:check_user_in_group"), status=204)
 def check_member(context: Context, group_id: str, user_id: str) -> None:
-    _both(context, group_id, user_id, "identity:list_users_in_group")
+    _both(context, group_id, user_id)
     if context.db.get(GroupMember, (group_id, user_id)) is None:
         raise NotFound(f"User {user_id} is not found in group {group_id}.")
 
 
-@router.operation("PUT", "/v3/groups/{group_id}/users/{user_id}", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "PUT", "/v3/groups/{group_id}/users/{user_id}", policy=on_target("identity:add_user_to_group"), status=204
+)
 def add_member(context: Context, group_id: str, user_id: str) -> None:
-    _both(context, group_id, user_id, "identity:add_user_to_group")
+    _both(context, group_id, user_id)
     context.db.merge(GroupMember(group_id=group_id, user_id=user_id))
 
 
-@router.operation("DELETE", "/v3/groups/{group_id}/users/{user_id}", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "DELETE", "/v3/groups/{group_id}/users/{user_id}", policy=on_target("identity:remove_user_from_group"), status=204
+)
 def remove_member(context: Context, group_id: str, user_id: str) -> None:
-    _both(context, group_id, user_id, "identity:remove_user_from_group")
+    _both(context, group_id, user_id)
     row = context.db.get(GroupMember, (group_id, user_id))
     if row is None:
         raise NotFound(f"User {user_id} is not found in group {group_id}.")
     context.db.delete(row)
 
 
-def _both(context: Context, group_id: str, user_id: str, rule: str) -> None:
-    """Both exist, and the caller may do *rule* with both: a manager of a domain only adds that domain's users."""
-    fetch(context, Group, group_id, rule, "group")
-    fetch(context, User, user_id, rule, "user")
+def _both(context: Context, group_id: str, user_id: str) -> None:
+    """Enforce the route's rule on both, and see that both exist: a manager of a domain adds only its own users."""
+    group, user = context.db.get(Group, group_id), context.db.get(User, user_id)
+    context.enforce(context.rules[0], target(group, user))
+    exists(group, "group", group_id)
+    exists(user, "user", user_id)

@@ -9,9 +9,9 @@ from sqlalchemy.orm import Session
 from skywright.auth.assignments import held_by
 from skywright.db.identity import Domain, Project, RoleAssignment
 from skywright.http import BadRequest, Context, Forbidden, Router
+from skywright.http.policy import on_target
 from skywright.services.identity import cascade, domains, hierarchy
 from skywright.services.identity.common import (
-    AUTHENTICATED,
     Body,
     Description,
     ShortName,
@@ -21,6 +21,7 @@ from skywright.services.identity.common import (
     end_tokens,
     exact_filters,
     exists,
+    fetch,
     flush,
     key_of,
     link,
@@ -85,7 +86,7 @@ def view(context: Context, row: Project | Domain) -> dict[str, Any]:
     }
 
 
-@reads(router, "/v3/projects")
+@reads(router, "/v3/projects", on_target("identity:list_projects"))
 def list_projects(context: Context) -> dict[str, Any]:
     parameters = context.request.query_params
     kind: type[Project] | type[Domain] = Domain if truth(parameters.get("is_domain", "0")) else Project
@@ -100,7 +101,9 @@ def list_projects(context: Context) -> dict[str, Any]:
     return listing(context, "projects", [view(context, row) for row in rows])
 
 
-@router.operation("POST", "/v3/projects", policy=AUTHENTICATED, status=201)
+@router.operation(
+    "POST", "/v3/projects", policy=on_target("identity:create_project", "identity:create_domain"), status=201
+)
 def create_project(context: Context, body: CreateProject) -> dict[str, Any]:
     wanted = body.project
     if wanted.is_domain:
@@ -111,7 +114,7 @@ def create_project(context: Context, body: CreateProject) -> dict[str, Any]:
         return {"project": view(context, domains.add(context.db, domains.NewDomain(**fields)))}
     parent = context.db.get(Project, wanted.parent_id) if wanted.parent_id else None
     domain_id = wanted.domain_id or (parent.domain_id if parent else caller_domain(context, wanted.parent_id))
-    context.enforce("identity:create_project", target(domain_id=domain_id))
+    context.enforce("identity:create_project", target(project={"domain_id": domain_id}))
     exists(context.db.get(Domain, domain_id), "domain", domain_id)
     if wanted.parent_id and wanted.parent_id != domain_id:
         hierarchy.check_parent(context.db, exists(parent, "project", wanted.parent_id), domain_id, wanted.enabled)
@@ -131,19 +134,21 @@ def create_project(context: Context, body: CreateProject) -> dict[str, Any]:
     return {"project": view(context, row)}
 
 
-@reads(router, "/v3/projects/{project_id}")
+@reads(router, "/v3/projects/{project_id}", on_target("identity:get_project", "identity:get_domain"))
 def show_project(context: Context, project_id: str) -> dict[str, Any]:
-    row = _fetch(context, project_id, "identity:get_project", "identity:get_domain")
+    row = _fetch(context, project_id)
     shown = view(context, row)
     if isinstance(row, Project):
         shown |= hierarchy.family(context, row, lambda relative: view(context, relative))
     return {"project": shown}
 
 
-@router.operation("PATCH", "/v3/projects/{project_id}", policy=AUTHENTICATED)
+@router.operation(
+    "PATCH", "/v3/projects/{project_id}", policy=on_target("identity:update_project", "identity:update_domain")
+)
 def update_project(context: Context, project_id: str, body: UpdateProject) -> dict[str, Any]:
     wanted = body.project
-    row = _fetch(context, project_id, "identity:update_project", "identity:update_domain")
+    row = _fetch(context, project_id)
     if isinstance(row, Domain):
         fields = wanted.model_dump(exclude_unset=True, exclude={"domain_id", "parent_id", "is_domain"})
         domains.change(context.db, row, domains.DomainChange(**fields))
@@ -156,9 +161,14 @@ def update_project(context: Context, project_id: str, body: UpdateProject) -> di
     return {"project": view(context, row)}
 
 
-@router.operation("DELETE", "/v3/projects/{project_id}", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "DELETE",
+    "/v3/projects/{project_id}",
+    policy=on_target("identity:delete_project", "identity:delete_domain"),
+    status=204,
+)
 def delete_project(context: Context, project_id: str) -> None:
-    row = _fetch(context, project_id, "identity:delete_project", "identity:delete_domain")
+    row = _fetch(context, project_id)
     if isinstance(row, Domain):
         domains.remove(context.db, row)
         return
@@ -186,15 +196,12 @@ def of_user(session: Session, user_id: str) -> list[Project]:
     return list(session.scalars(query.order_by(Project.name_key, Project.id)))
 
 
-def _fetch(context: Context, identifier: str, rule: str, domain_rule: str) -> Project | Domain:
-    """The project *identifier*, or the domain; each after its own rule was enforced."""
-    domain = context.db.get(Domain, identifier)
-    if domain is not None:
-        context.enforce(domain_rule, target(domain))
-        return domain
-    row = context.db.get(Project, identifier)
-    context.enforce(rule, target(row))
-    return exists(row, "project", identifier)
+def _fetch(context: Context, identifier: str) -> Project | Domain:
+    """The project *identifier*, or the domain; each after its own rule of the route was enforced."""
+    rule, domain_rule = context.rules
+    if context.db.get(Domain, identifier) is not None:
+        return fetch(context, Domain, identifier, "domain", domain_rule)
+    return fetch(context, Project, identifier, "project", rule)
 
 
 def _change(session: Session, row: Project, wanted: ProjectChange) -> None:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 from skywright.auth.assignments import held_by
 from skywright.db.identity import Domain, Group, Project, Role, RoleAssignment, User
 from skywright.http import BadRequest, Context, Router
+from skywright.http.policy import on_target
 from skywright.services.identity import hierarchy
 from skywright.services.identity.common import exists, listing, reads, target, truth
 from skywright.services.identity.effective import Held, expand
@@ -23,7 +24,11 @@ NAMED: dict[str, Any] = {
 }
 
 
-@reads(router, "/v3/role_assignments")
+@reads(
+    router,
+    "/v3/role_assignments",
+    on_target("identity:list_role_assignments", "identity:list_role_assignments_for_tree"),
+)
 def list_role_assignments(context: Context) -> dict[str, Any]:
     asked = context.request.query_params
     session = context.db
@@ -34,10 +39,11 @@ def list_role_assignments(context: Context) -> dict[str, Any]:
     held = expand(session, context.cloud.tokens.directory(session), rows) if effective else rows
     projects = _projects(context)
     found = [item for item in held if _matches(context, item, projects)]
-    if not context.allows("identity:list_role_assignments", target()):
+    rule = context.rules[_flag(context, "include_subtree")]
+    if not context.allows(rule, target()):
         # A reader or manager of a domain sees what is held on the domain and on its projects.
         domain = context.who.domain_id
-        context.enforce("identity:list_role_assignments", target(domain_id=domain))
+        context.enforce(rule, target(domain_id=domain))
         own = set(session.scalars(select(Project.id).where(Project.domain_id == domain)))
         found = [item for item in found if item.target == domain or item.target in own]
     names = _Names(session, found) if _flag(context, "include_names") else None

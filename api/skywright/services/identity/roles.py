@@ -8,6 +8,7 @@ from sqlalchemy import select
 
 from skywright.db.identity import Domain, ImpliedRole, Role
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.common import (
     Body,
@@ -17,6 +18,7 @@ from skywright.services.identity.common import (
     changeable,
     exact_filters,
     exists,
+    fetch,
     flush,
     key_of,
     link,
@@ -24,6 +26,7 @@ from skywright.services.identity.common import (
     merge_extra,
     name_filters,
     reads,
+    target,
 )
 
 router = Router()
@@ -64,17 +67,21 @@ def view(context: Context, row: Role) -> dict[str, Any]:
     }
 
 
-@reads(router, "/v3/roles", "identity:list_roles")
+@reads(router, "/v3/roles", on_target("identity:list_roles", "identity:list_domain_roles"))
 def list_roles(context: Context) -> dict[str, Any]:
+    context.enforce(context.rules[bool(context.request.query_params.get("domain_id"))])
     query = name_filters(select(Role).order_by(Role.name_key, Role.id), context, Role.name_key)
     query = query.where(Role.domain_id == (context.request.query_params.get("domain_id") or ""))
     query = exact_filters(query, context, id=Role.id)
     return listing(context, "roles", [view(context, row) for row in context.db.scalars(query)])
 
 
-@router.operation("POST", "/v3/roles", policy="identity:create_role", status=201)
+@router.operation(
+    "POST", "/v3/roles", policy=on_target("identity:create_role", "identity:create_domain_role"), status=201
+)
 def create_role(context: Context, body: CreateRole) -> dict[str, Any]:
     wanted = body.role
+    context.enforce(context.rules[bool(wanted.domain_id)], target(role={"domain_id": wanted.domain_id}))
     if wanted.domain_id:
         exists(context.db.get(Domain, wanted.domain_id), "domain", wanted.domain_id)
     row = Role(
@@ -90,14 +97,16 @@ def create_role(context: Context, body: CreateRole) -> dict[str, Any]:
     return {"role": view(context, row)}
 
 
-@reads(router, "/v3/roles/{role_id}", "identity:get_role")
+@reads(router, "/v3/roles/{role_id}", on_target("identity:get_role", "identity:get_domain_role"))
 def show_role(context: Context, role_id: str) -> dict[str, Any]:
-    return {"role": view(context, get(context, role_id))}
+    return {"role": view(context, _fetch(context, role_id))}
 
 
-@router.operation("PATCH", "/v3/roles/{role_id}", policy="identity:update_role")
+@router.operation(
+    "PATCH", "/v3/roles/{role_id}", policy=on_target("identity:update_role", "identity:update_domain_role")
+)
 def update_role(context: Context, role_id: str, body: UpdateRole) -> dict[str, Any]:
-    row, wanted = get(context, role_id), body.role
+    row, wanted = _fetch(context, role_id), body.role
     if wanted.options is None or wanted.options.get("immutable", True):
         changeable(row, "role")
     if wanted.domain_id not in (None, row.domain_id):
@@ -113,11 +122,19 @@ def update_role(context: Context, role_id: str, body: UpdateRole) -> dict[str, A
     return {"role": view(context, row)}
 
 
-@router.operation("DELETE", "/v3/roles/{role_id}", policy="identity:delete_role", status=204)
+@router.operation(
+    "DELETE", "/v3/roles/{role_id}", policy=on_target("identity:delete_role", "identity:delete_domain_role"), status=204
+)
 def delete_role(context: Context, role_id: str) -> None:
-    row = get(context, role_id)
+    row = _fetch(context, role_id)
     changeable(row, "role")
     context.db.delete(row)
+
+
+def _fetch(context: Context, role_id: str) -> Role:
+    """The role after the route's rule was enforced on it: that of global roles, or that of domains' own."""
+    row = context.db.get(Role, role_id)
+    return fetch(context, Role, role_id, "role", context.rules[bool(row and row.domain_id)])
 
 
 def get(context: Context, role_id: str) -> Role:
@@ -140,7 +157,7 @@ def show_implied(context: Context, prior_id: str, implied_id: str) -> dict[str, 
     return _inference(context, prior_id, implied_id)
 
 
-@router.operation("HEAD", "/v3/roles/{prior_id}/implies/{implied_id}", policy="identity:get_implied_role", status=204)
+@router.operation("HEAD", "/v3/roles/{prior_id}/implies/{implied_id}", policy="identity:check_implied_role", status=204)
 def check_implied(context: Context, prior_id: str, implied_id: str) -> None:
     _rule(context, prior_id, implied_id)
 
@@ -166,7 +183,7 @@ def delete_implied(context: Context, prior_id: str, implied_id: str) -> None:
     context.db.delete(_rule(context, prior_id, implied_id))
 
 
-@reads(router, "/v3/role_inferences", "identity:list_implied_roles")
+@reads(router, "/v3/role_inferences", "identity:list_role_inference_rules")
 def list_inferences(context: Context) -> dict[str, Any]:
     roles = {row.id: row for row in context.db.scalars(select(Role))}
     implied: dict[str, list[dict[str, Any]]] = {}

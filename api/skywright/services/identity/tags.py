@@ -8,7 +8,8 @@ from pydantic import AfterValidator, BaseModel, Field, StringConstraints
 
 from skywright.db.identity import Project
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.services.identity.common import AUTHENTICATED, fetch, link, reads
+from skywright.http.policy import on_target
+from skywright.services.identity.common import fetch, link, reads
 
 router = Router()
 MOST = 80
@@ -29,41 +30,39 @@ class ReplaceTags(BaseModel):
     tags: Tags
 
 
-def _readable(context: Context, project_id: str) -> Project:
-    return fetch(context, Project, project_id, "identity:get_project_tag", "project")
+def _project(context: Context, project_id: str) -> Project:
+    return fetch(context, Project, project_id, "project")
 
 
-def _writable(context: Context, project_id: str) -> Project:
-    return fetch(context, Project, project_id, "identity:update_project_tags", "project")
-
-
-@reads(router, "/v3/projects/{project_id}/tags")
+@reads(router, "/v3/projects/{project_id}/tags", on_target("identity:list_project_tags"))
 def list_tags(context: Context, project_id: str) -> dict[str, Any]:
-    row = _readable(context, project_id)
+    row = _project(context, project_id)
     return {"tags": row.tags, "links": link(context, f"projects/{project_id}/tags")}
 
 
-@router.operation("PUT", "/v3/projects/{project_id}/tags", policy=AUTHENTICATED)
+@router.operation("PUT", "/v3/projects/{project_id}/tags", policy=on_target("identity:update_project_tags"))
 def replace_tags(context: Context, project_id: str, body: ReplaceTags) -> dict[str, Any]:
-    row = _writable(context, project_id)
+    row = _project(context, project_id)
     row.tags = body.tags
     return {"tags": row.tags, "links": link(context, f"projects/{project_id}/tags")}
 
 
-@router.operation("DELETE", "/v3/projects/{project_id}/tags", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "DELETE", "/v3/projects/{project_id}/tags", policy=on_target("identity:delete_project_tags"), status=204
+)
 def delete_tags(context: Context, project_id: str) -> None:
-    _writable(context, project_id).tags = []
+    _project(context, project_id).tags = []
 
 
-@reads(router, "/v3/projects/{project_id}/tags/{tag}", status=204)
+@reads(router, "/v3/projects/{project_id}/tags/{tag}", on_target("identity:get_project_tag"), status=204)
 def check_tag(context: Context, project_id: str, tag: str) -> None:
-    if tag not in _readable(context, project_id).tags:
+    if tag not in _project(context, project_id).tags:
         raise NotFound(f"Could not find project tag: {tag}.")
 
 
-@router.operation("PUT", "/v3/projects/{project_id}/tags/{tag}", policy=AUTHENTICATED)
+@router.operation("PUT", "/v3/projects/{project_id}/tags/{tag}", policy=on_target("identity:create_project_tag"))
 def add_tag(context: Context, project_id: str, tag: Tag) -> Response:
-    row = _writable(context, project_id)
+    row = _project(context, project_id)
     if tag not in row.tags:
         if len(row.tags) >= MOST:
             raise BadRequest(f"A project has at most {MOST} tags.")
@@ -73,9 +72,11 @@ def add_tag(context: Context, project_id: str, tag: Tag) -> Response:
     )
 
 
-@router.operation("DELETE", "/v3/projects/{project_id}/tags/{tag}", policy=AUTHENTICATED, status=204)
+@router.operation(
+    "DELETE", "/v3/projects/{project_id}/tags/{tag}", policy=on_target("identity:delete_project_tag"), status=204
+)
 def delete_tag(context: Context, project_id: str, tag: str) -> None:
-    row = _writable(context, project_id)
+    row = _project(context, project_id)
     if tag not in row.tags:
         raise NotFound(f"Could not find project tag: {tag}.")
     row.tags = [kept for kept in row.tags if kept != tag]

@@ -10,9 +10,10 @@ from skywright.auth.tokens import revoke
 from skywright.db import isoformat
 from skywright.db.identity import Trust
 from skywright.http import Context, NotFound, Router, Unauthorized
+from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.authentication import AuthRequest, authenticate
-from skywright.services.identity.common import AUTHENTICATED, reads, target
+from skywright.services.identity.common import target
 
 router = Router()
 
@@ -28,23 +29,24 @@ def create_token(context: Context, body: AuthRequest, nocatalog: str | None = No
     return _answer(context, subject, token, 201, brief=nocatalog is not None)
 
 
-@reads(router, "/v3/auth/tokens")
+@router.operation("HEAD", "/v3/auth/tokens", policy=on_target("identity:check_token"))
+@router.operation("GET", "/v3/auth/tokens", policy=on_target("identity:validate_token"))
 def show_token(context: Context, nocatalog: str | None = None) -> Response:
-    subject = _subject(context, "identity:validate_token")
+    subject = _subject(context)
     return _answer(context, subject, context.request.headers["x-subject-token"], 200, brief=nocatalog is not None)
 
 
-@router.operation("DELETE", "/v3/auth/tokens", policy=AUTHENTICATED, status=204)
+@router.operation("DELETE", "/v3/auth/tokens", policy=on_target("identity:revoke_token"), status=204)
 def revoke_token(context: Context) -> None:
-    revoke(context.db, _subject(context, "identity:revoke_token").credentials)
+    revoke(context.db, _subject(context).credentials)
 
 
-def _subject(context: Context, rule: str) -> Subject:
-    """What X-Subject-Token stands for; anyone may handle his own tokens, the policy says who may others'."""
+def _subject(context: Context) -> Subject:
+    """What X-Subject-Token stands for, after the route's rule was enforced on it."""
     subject = context.cloud.tokens.inspect(context.db, context.request.headers.get("x-subject-token"))
     if subject is None:
         raise NotFound("Failed to validate token")
-    context.enforce(rule, target(user_id=subject.credentials.user_id))
+    context.enforce(context.rules[0], target(token={"user_id": subject.credentials.user_id}))
     return subject
 
 

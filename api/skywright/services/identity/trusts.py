@@ -8,8 +8,9 @@ from sqlalchemy import select
 from skywright.db import isoformat, utcnow
 from skywright.db.identity import Project, Role, Trust, User
 from skywright.http import Context, Forbidden, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.services.identity import roles
-from skywright.services.identity.common import AUTHENTICATED, Body, Text, exists, flush, link, listing, reads, target
+from skywright.services.identity.common import Body, Text, exists, flush, link, listing, reads, target
 from skywright.services.identity.delegation import RoleReference, chosen_roles
 from skywright.services.identity.moments import future
 
@@ -58,7 +59,11 @@ def _full(context: Context, row: Trust) -> dict[str, Any]:
     }
 
 
-@reads(router, "/v3/OS-TRUST/trusts")
+@reads(
+    router,
+    "/v3/OS-TRUST/trusts",
+    on_target("identity:list_trusts", "identity:list_trusts_for_trustor", "identity:list_trusts_for_trustee"),
+)
 def list_trusts(context: Context) -> dict[str, Any]:
     query = select(Trust).where((Trust.expires_at.is_(None)) | (Trust.expires_at > utcnow())).order_by(Trust.id)
     asked = {
@@ -66,19 +71,17 @@ def list_trusts(context: Context) -> dict[str, Any]:
         for name in ("trustor_user_id", "trustee_user_id")
         if name in context.request.query_params
     }
-    context.enforce(
-        "identity:list_own_trusts" if asked else "identity:list_trusts",
-        target(**{f"trust.{name}": value for name, value in asked.items()}),
-    )
+    party = next((f"_for_{name.removesuffix('_user_id')}" for name in asked), "")
+    context.enforce(f"identity:list_trusts{party}", target(trust=asked))
     for name, value in asked.items():
         query = query.where(getattr(Trust, name) == value)
     return listing(context, "trusts", [view(context, row) for row in context.db.scalars(query)])
 
 
-@router.operation("POST", "/v3/OS-TRUST/trusts", policy=AUTHENTICATED, status=201)
+@router.operation("POST", "/v3/OS-TRUST/trusts", policy=on_target("identity:create_trust"), status=201)
 def create_trust(context: Context, body: CreateTrust) -> dict[str, Any]:
     wanted = body.trust
-    context.enforce("identity:create_trust", target(**{"trust.trustor_user_id": wanted.trustor_user_id}))
+    context.enforce("identity:create_trust", target(trust={"trustor_user_id": wanted.trustor_user_id}))
     if context.who.trust_id or not context.who.unrestricted:
         raise Forbidden("A token of a trust or of a restricted application credential cannot make trusts.")
     if wanted.project_id is None or not wanted.roles:
@@ -100,38 +103,37 @@ def create_trust(context: Context, body: CreateTrust) -> dict[str, Any]:
     return {"trust": _full(context, row)}
 
 
-@reads(router, "/v3/OS-TRUST/trusts/{trust_id}")
+@reads(router, "/v3/OS-TRUST/trusts/{trust_id}", on_target("identity:get_trust"))
 def show_trust(context: Context, trust_id: str) -> dict[str, Any]:
-    return {"trust": _full(context, _fetch(context, trust_id, "identity:get_trust"))}
+    return {"trust": _full(context, _fetch(context, trust_id))}
 
 
-@router.operation("DELETE", "/v3/OS-TRUST/trusts/{trust_id}", policy=AUTHENTICATED, status=204)
+@router.operation("DELETE", "/v3/OS-TRUST/trusts/{trust_id}", policy=on_target("identity:delete_trust"), status=204)
 def delete_trust(context: Context, trust_id: str) -> None:
     if context.who.trust_id:
         raise Forbidden("A token of a trust cannot delete trusts.")
-    context.db.delete(_fetch(context, trust_id, "identity:delete_trust"))
+    context.db.delete(_fetch(context, trust_id))
 
 
-@reads(router, "/v3/OS-TRUST/trusts/{trust_id}/roles")
+@reads(router, "/v3/OS-TRUST/trusts/{trust_id}/roles", on_target("identity:list_roles_for_trust"))
 def list_trust_roles(context: Context, trust_id: str) -> dict[str, Any]:
-    row = _fetch(context, trust_id, "identity:get_trust")
+    row = _fetch(context, trust_id)
     return listing(context, "roles", [roles.view(context, role) for role in _roles(context, row)])
 
 
-@reads(router, "/v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}")
+@reads(router, "/v3/OS-TRUST/trusts/{trust_id}/roles/{role_id}", on_target("identity:get_role_for_trust"))
 def show_trust_role(context: Context, trust_id: str, role_id: str) -> dict[str, Any]:
-    row = _fetch(context, trust_id, "identity:get_trust")
+    row = _fetch(context, trust_id)
     if role_id not in row.role_ids:
         raise NotFound(f"Could not find role: {role_id}.")
     return {"role": roles.view(context, roles.get(context, role_id))}
 
 
-def _fetch(context: Context, trust_id: str, rule: str) -> Trust:
+def _fetch(context: Context, trust_id: str) -> Trust:
     """The trust, while it lasts; to all but its parties and administrators there is none."""
     row = context.db.get(Trust, trust_id)
-    parties = {f"trust.{name}": getattr(row, name, None) for name in ("trustor_user_id", "trustee_user_id")}
     over = row is not None and row.expires_at is not None and row.expires_at <= utcnow()
-    return exists(row if context.allows(rule, target(**parties)) and not over else None, "trust", trust_id)
+    return exists(row if context.allows(context.rules[0], target(row)) and not over else None, "trust", trust_id)
 
 
 def _roles(context: Context, row: Trust) -> list[Role]:

@@ -12,9 +12,9 @@ from sqlalchemy.orm import Session
 from skywright.auth.passwords import MAX_BYTES, check_password, hash_password
 from skywright.db.identity import Domain, User
 from skywright.http import BadRequest, Context, Router, Unauthorized
+from skywright.http.policy import on_target
 from skywright.services.identity import cascade, projects
 from skywright.services.identity.common import (
-    AUTHENTICATED,
     Body,
     Name,
     Text,
@@ -97,7 +97,7 @@ def view(context: Context, row: User) -> dict[str, Any]:
     return shown
 
 
-@reads(router, "/v3/users")
+@reads(router, "/v3/users", on_target("identity:list_users"))
 def list_users(context: Context) -> dict[str, Any]:
     query = name_filters(select(User).order_by(User.name_key, User.id), context, User.name_key)
     query = exact_filters(query, context, enabled=User.enabled, domain_id=User.domain_id, id=User.id)
@@ -109,11 +109,11 @@ def list_users(context: Context) -> dict[str, Any]:
     return listing(context, "users", [view(context, row) for row in context.db.scalars(query)])
 
 
-@router.operation("POST", "/v3/users", policy=AUTHENTICATED, status=201, write=False)
+@router.operation("POST", "/v3/users", policy=on_target("identity:create_user"), status=201, write=False)
 def create_user(context: Context, body: CreateUser) -> dict[str, Any]:
     wanted = body.user
     domain_id = caller_domain(context, wanted.domain_id)
-    context.enforce("identity:create_user", target(domain_id=domain_id))
+    context.enforce("identity:create_user", target(user={"domain_id": domain_id}))
     hashed = hash_password(wanted.password) if wanted.password is not None else None
     with context.writing() as session:
         exists(session.get(Domain, domain_id), "domain", domain_id)
@@ -132,15 +132,15 @@ def create_user(context: Context, body: CreateUser) -> dict[str, Any]:
         return {"user": view(context, row)}
 
 
-@reads(router, "/v3/users/{user_id}")
+@reads(router, "/v3/users/{user_id}", on_target("identity:get_user"))
 def show_user(context: Context, user_id: str) -> dict[str, Any]:
-    return {"user": view(context, fetch(context, User, user_id, "identity:get_user", "user"))}
+    return {"user": view(context, fetch(context, User, user_id, "user"))}
 
 
-@router.operation("PATCH", "/v3/users/{user_id}", policy=AUTHENTICATED, write=False)
+@router.operation("PATCH", "/v3/users/{user_id}", policy=on_target("identity:update_user"), write=False)
 def update_user(context: Context, user_id: str, body: UpdateUser) -> dict[str, Any]:
     wanted = body.user
-    current = fetch(context, User, user_id, "identity:update_user", "user")
+    current = fetch(context, User, user_id, "user")
     if wanted.domain_id not in (None, current.domain_id):
         raise BadRequest("A user stays in his domain.")
     hashed = hash_password(wanted.password) if wanted.password is not None else None
@@ -150,9 +150,9 @@ def update_user(context: Context, user_id: str, body: UpdateUser) -> dict[str, A
         return {"user": view(context, row)}
 
 
-@router.operation("DELETE", "/v3/users/{user_id}", policy=AUTHENTICATED, status=204)
+@router.operation("DELETE", "/v3/users/{user_id}", policy=on_target("identity:delete_user"), status=204)
 def delete_user(context: Context, user_id: str) -> None:
-    cascade.user(context.db, fetch(context, User, user_id, "identity:delete_user", "user"))
+    cascade.user(context.db, fetch(context, User, user_id, "user"))
 
 
 @router.operation("POST", "/v3/users/{user_id}/password", policy=None, status=204, write=False)
@@ -176,9 +176,9 @@ def change_password(context: Context, user_id: str, body: ChangePassword) -> Non
         end_tokens(current)
 
 
-@reads(router, "/v3/users/{user_id}/projects")
+@reads(router, "/v3/users/{user_id}/projects", on_target("identity:list_user_projects"))
 def list_user_projects(context: Context, user_id: str) -> dict[str, Any]:
-    fetch(context, User, user_id, "identity:list_user_projects", "user")
+    fetch(context, User, user_id, "user")
     rows = projects.of_user(context.db, user_id)
     return listing(context, "projects", [projects.view(context, row) for row in rows])
 
