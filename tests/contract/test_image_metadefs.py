@@ -80,7 +80,7 @@ def test_items(admin: Connection, namespace: str, plural: str, body: dict[str, A
 def test_tags_are_replaced_together(admin: Connection, namespace: str) -> None:
     tags = f"{BASE}/{namespace}/tags"
     assert admin.image.post(tags, json={"tags": [{"name": "a"}, {"name": "b"}]}).status_code == 201
-    assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["a", "b"]
+    assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["b", "a"]  # the newest first
     assert admin.image.post(tags, json={"tags": ["a"]}).status_code == 400
     assert len(admin.image.get(tags).json()["tags"]) == 2
 

@@ -1,19 +1,17 @@
 """Flavors. https://docs.openstack.org/api-ref/compute/#flavors"""
 
-from collections.abc import Iterable
 from typing import Annotated, Any, Literal
-from urllib.parse import urlencode
 
 from fastapi import Response
 from pydantic import AfterValidator, Field
-from sqlalchemy import and_, asc, desc, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import or_, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from skywright.db import new_uuid
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.microversions import since, version_of
 from skywright.http.policy import AUTHENTICATED
+from skywright.services.compute.listing import PAGING, boolean_parameter, next_link, page, parameters
 from skywright.services.compute.tables import Flavor, FlavorAccess
 from skywright.services.compute.validation import (
     Boolean,
@@ -22,8 +20,6 @@ from skywright.services.compute.validation import (
     Natural,
     Positive,
     Strict,
-    boolean_parameter,
-    page_limit,
     valid_name,
 )
 
@@ -46,6 +42,7 @@ SORT_KEYS = {
     "id": Flavor.id,
     "vcpu_weight": Flavor.vcpus,
 }
+PARAMETERS = PAGING | {"is_public", "minRam", "minDisk", "sort_key", "sort_dir"}
 
 
 FlavorId = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9. _\-]{1,255}\z"), AfterValidator(valid_name)]
@@ -78,14 +75,14 @@ class UpdateFlavor(Strict):
 
 @router.operation("GET", "/v2.1/flavors", policy=AUTHENTICATED)
 def list_flavors(context: Context) -> dict[str, Any]:
-    rows, links = _page(context, "/flavors")
+    rows, links = _page(context)
     brief = [_brief(context, row) for row in rows]
     return {"flavors": brief} | links
 
 
 @router.operation("GET", "/v2.1/flavors/detail", policy=(AUTHENTICATED, EXTRA_SPECS))
 def list_flavors_detail(context: Context) -> dict[str, Any]:
-    rows, links = _page(context, "/flavors/detail")
+    rows, links = _page(context)
     return {"flavors": [flavor_view(context, row) for row in rows]} | links
 
 
@@ -152,35 +149,17 @@ def find_flavor(context: Context, flavor_id: str) -> Flavor:
     return row
 
 
-def _page(context: Context, path: str) -> tuple[Iterable[Flavor], dict[str, Any]]:
+def _page(context: Context) -> tuple[list[Flavor], dict[str, Any]]:
     """The wanted page of flavors and the link to the next."""
-    parameters = context.request.query_params
-    query = _filtered(context, select(Flavor))
-    key = parameters.get("sort_key", "flavorid")
-    direction = parameters.get("sort_dir", "asc")
+    wanted = parameters(context, PARAMETERS)
+    key, direction = wanted.get("sort_key", "flavorid"), wanted.get("sort_dir", "asc")
     if key not in SORT_KEYS or direction not in ("asc", "desc"):
         raise BadRequest(f"Invalid input for query parameters sort_key, sort_dir. Values: {key}, {direction}.")
-    column, order = SORT_KEYS[key], asc if direction == "asc" else desc
-    if marker := parameters.get("marker"):
-        query = query.where(_after(context.db, marker, column, direction == "asc"))
-    limit = page_limit(parameters)
-    query = query.order_by(order(column), order(Flavor.id)).limit(limit + 1)
-    rows: list[Flavor] = list(context.db.scalars(query))
-    if len(rows) <= limit or limit == 0:
-        return rows[:limit], {}
-    rows = rows[:limit]
-    following = dict(parameters) | {"marker": rows[-1].id}
-    href = f"{context.base_url}/v2.1{path}?{urlencode(following)}"
-    return rows, {"flavors_links": [{"rel": "next", "href": href}]}
-
-
-def _after(session: Session, marker: str, column: Any, ascending: bool) -> ColumnElement[bool]:
-    row = session.get(Flavor, marker)
-    if row is None:
-        raise BadRequest(f"marker [{marker}] not found")
-    value = getattr(row, column.key)
-    beyond = (column > value, Flavor.id > row.id) if ascending else (column < value, Flavor.id < row.id)
-    return or_(beyond[0], and_(column == value, beyond[1]))
+    order = [(column, direction == "asc") for column in (SORT_KEYS[key], Flavor.id)]
+    scope = select(Flavor)
+    query = _filtered(context, scope)
+    rows, marker = page(context, query, order, scope=scope, column=Flavor.id, marker_of=lambda row: str(row.id))
+    return rows, next_link(context, "flavors_links", marker)
 
 
 def _filtered(context: Context, query: Select[Any]) -> Select[Any]:

@@ -3,37 +3,43 @@
 import re
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import urlencode
 
 import orjson
 from sqlalchemy import select
 
 from skywright.db.jobs import Host
-from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http import BadRequest, Context, NotFound, Router, paging
 from skywright.http.microversions import until, version_of
 from skywright.services.compute.compute_hosts import compute_hosts, disabled_reason, host_number
+from skywright.services.compute.listing import (
+    PAGING,
+    boolean_parameter,
+    known_marker,
+    next_link,
+    page_limit,
+    parameters,
+)
 from skywright.services.compute.scheduler import Usage, usage_by_host
 from skywright.services.compute.tables import Server
-from skywright.services.compute.validation import boolean_parameter, page_limit
 
 router = Router()
 NOTHING = Usage()
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9\-._]{1,255}", re.ASCII)
 # Query parameters since 2.53; unknown ones are errors since then.
-OF_LIST = frozenset({"limit", "marker", "hypervisor_hostname_pattern", "with_servers"})
+OF_LIST = PAGING | {"hypervisor_hostname_pattern", "with_servers"}
 OF_ONE = frozenset({"with_servers"})
 
 
 @router.operation("GET", "/v2.1/os-hypervisors", policy="os_compute_api:os-hypervisors:list")
 def list_hypervisors(context: Context) -> dict[str, Any]:
-    hosts, links = _page(context, "")
+    hosts, links = _page(context)
     return {"hypervisors": _with_servers(context, hosts, [_brief(context, host) for host in hosts])} | links
 
 
 @router.operation("GET", "/v2.1/os-hypervisors/detail", policy="os_compute_api:os-hypervisors:list-detail")
 def list_hypervisors_detail(context: Context) -> dict[str, Any]:
-    hosts, links = _page(context, "/detail")
+    hosts, links = _page(context)
     used = usage_by_host(context.db)
     views = [_detail(context, host, used.get(host.name, NOTHING)) for host in hosts]
     return {"hypervisors": _with_servers(context, hosts, views)} | links
@@ -54,7 +60,7 @@ def statistics(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2.1/os-hypervisors/{hypervisor_id}", policy="os_compute_api:os-hypervisors:show")
 def show_hypervisor(context: Context, hypervisor_id: str) -> dict[str, Any]:
-    _check_parameters(context, OF_ONE)
+    parameters(context, OF_ONE, closed=53)
     host = _find(context, hypervisor_id)
     used = usage_by_host(context.db).get(host.name, NOTHING)
     [view] = _with_servers(context, [host], [_detail(context, host, used)])
@@ -84,38 +90,24 @@ def list_servers(context: Context, pattern: str) -> dict[str, Any]:
     return {"hypervisors": _add_servers(context, hosts, [_brief(context, host) for host in hosts])}
 
 
-def _check_parameters(context: Context, known: frozenset[str]) -> None:
-    unknown = sorted(context.request.query_params.keys() - known)
-    if unknown and version_of(context) >= 53:
-        raise BadRequest(f"Additional properties are not allowed ({', '.join(map(repr, unknown))} was unexpected)")
-
-
-def _page(context: Context, path: str) -> tuple[Sequence[Host], dict[str, Any]]:
+def _page(context: Context) -> tuple[Sequence[Host], dict[str, Any]]:
     """The hosts that the query asks for, and the link to the next page (since 2.33)."""
-    parameters, version = context.request.query_params, version_of(context)
-    _check_parameters(context, OF_LIST)
-    if version >= 53 and (pattern := parameters.get("hypervisor_hostname_pattern")) is not None:
+    wanted, version = parameters(context, OF_LIST, closed=53), version_of(context)
+    if version >= 53 and (pattern := wanted.get("hypervisor_hostname_pattern")) is not None:
         return _by_pattern(context, pattern), {}
     hosts = compute_hosts(context.db)
     if version < 33:
         return hosts, {}
-    limit = page_limit(parameters)
-    if marker := parameters.get("marker"):
+    with known_marker(wanted) as marker:
         ids = [str(_id(context, host)) for host in hosts]
-        if marker not in ids:
-            raise BadRequest(f"marker [{marker}] not found")
-        hosts = hosts[ids.index(marker) + 1 :]
-    if len(hosts) <= limit or limit == 0:
-        return hosts[:limit], {}
-    following = dict(parameters) | {"marker": str(_id(context, hosts[limit - 1]))}
-    href = f"{context.base_url}/v2.1/os-hypervisors{path}?{urlencode(following)}"
-    return hosts[:limit], {"hypervisors_links": [{"rel": "next", "href": href}]}
+        hosts, more = paging.window(hosts, ids, marker=marker, limit=page_limit(wanted))
+    return hosts, next_link(context, "hypervisors_links", str(_id(context, hosts[-1])) if more else None)
 
 
 def _by_pattern(context: Context, pattern: str) -> list[Host]:
     if not NAME_PATTERN.fullmatch(pattern):
         raise BadRequest(f"Invalid input for query parameters hypervisor_hostname_pattern. Value: {pattern}.")
-    if context.request.query_params.keys() & {"limit", "marker"}:
+    if context.request.query_params.keys() & PAGING:
         raise BadRequest(
             "Paging over hypervisors with the hypervisor_hostname_pattern query parameter is not supported."
         )

@@ -1,23 +1,26 @@
 """What was done to a server: its jobs, as Nova's instance actions."""
 
 from typing import Any
-from urllib.parse import urlencode
 
-from sqlalchemy import select
+from sqlalchemy import func, literal, select, true
+from sqlalchemy.sql import ColumnElement, Select
 
 from skywright.db import isoformat
 from skywright.db.jobs import Job, JobResource
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
+from skywright.services.compute.listing import PAGING, moment_parameter, next_link, page, parameters
 from skywright.services.compute.server_states import find_server
 from skywright.services.compute.server_views import host_id
 from skywright.services.compute.tables import Server
-from skywright.services.compute.validation import moment_parameter, page_limit
 
 router = Router()
 EVENTS, EVENT_DETAILS = "os_compute_api:os-instance-actions:events", "os_compute_api:os-instance-actions:events:details"
 RESULTS = {"successful": "Success", "failed": "Error", "error": "Error", "canceled": "Error"}
+# What is shown as `updated_at` and `request_id`.
+_updated_at = func.coalesce(Job.finished_at, Job.started_at, Job.created_at)
+_shown_id = func.coalesce(Job.request_id, literal("req-").concat(Job.id))
 
 
 @router.operation(
@@ -25,11 +28,13 @@ RESULTS = {"successful": "Success", "failed": "Error", "error": "Error", "cancel
 )
 def list_actions(context: Context, server_id: str) -> dict[str, Any]:
     server, version = _server(context, server_id), version_of(context)
-    jobs = _jobs(context, server)
-    links: dict[str, Any] = {}
-    if version >= 58:
-        jobs, links = _page(context, server, jobs)
-    return {"instanceActions": [_action(job, server, version) for job in jobs]} | links
+    query, marker = _jobs(server), None
+    if version < 58:
+        jobs = list(context.db.scalars(query.order_by(Job.sequence.desc())))
+    else:
+        order, found = [(Job.sequence, False)], query.where(*_filters(context))
+        jobs, marker = page(context, found, order, scope=query, column=_shown_id, marker_of=_request_id)
+    return {"instanceActions": [_action(job, server, version) for job in jobs]} | next_link(context, "links", marker)
 
 
 @router.operation(
@@ -39,7 +44,8 @@ def list_actions(context: Context, server_id: str) -> dict[str, Any]:
 )
 def show_action(context: Context, server_id: str, request_id: str) -> dict[str, Any]:
     server, version = _server(context, server_id), version_of(context)
-    found = [job for job in _jobs(context, server) if job.request_id == request_id]
+    query = _jobs(server).where(_shown_id == request_id).order_by(Job.sequence.desc())
+    found = list(context.db.scalars(query))
     if not found:
         raise NotFound(f"Action for request_id {request_id} on instance {server_id} not found")
     view = _action(found[0], server, version)
@@ -59,44 +65,38 @@ def _server(context: Context, server_id: str) -> Server:
     return row
 
 
-def _jobs(context: Context, server: Server) -> list[Job]:
-    """The user's jobs of *server*, newest first."""
-    query = (
+def _jobs(server: Server) -> Select[Any]:
+    """The user's jobs of *server*."""
+    return (
         select(Job)
         .join(JobResource, JobResource.job_sequence == Job.sequence)
         .where(JobResource.resource_type == "server", JobResource.resource_id == server.id)
         .where(Job.playbook == "server", Job.action.not_in(("cleanup", "tidy")))
-        .order_by(Job.sequence.desc())
     )
-    return list(context.db.scalars(query))
 
 
-def _page(context: Context, server: Server, jobs: list[Job]) -> tuple[list[Job], dict[str, Any]]:
-    parameters = context.request.query_params
-    if "changes-since" in parameters:
-        since = moment_parameter(parameters["changes-since"], "changes-since")
-        jobs = [job for job in jobs if (job.finished_at or job.created_at) >= since]
-    if "changes-before" in parameters and version_of(context) >= 66:
-        before = moment_parameter(parameters["changes-before"], "changes-before")
-        jobs = [job for job in jobs if (job.finished_at or job.created_at) <= before]
-    if marker := parameters.get("marker"):
-        at = [index for index, job in enumerate(jobs) if job.request_id == marker]
-        if not at:
-            raise BadRequest(f"marker [{marker}] not found")
-        jobs = jobs[at[0] + 1 :]
-    limit = page_limit(parameters)
-    if len(jobs) <= limit or limit == 0:
-        return jobs[:limit], {}
-    following = dict(parameters) | {"marker": str(jobs[limit - 1].request_id)}
-    href = f"{context.base_url}/v2.1/servers/{server.id}/os-instance-actions?{urlencode(following)}"
-    return jobs[:limit], {"links": [{"rel": "next", "href": href}]}
+def _request_id(job: Job) -> str:
+    """The id of the request that queued the job; a job that no request queued has one of its own."""
+    return job.request_id or f"req-{job.id}"
+
+
+def _filters(context: Context) -> list[ColumnElement[bool]]:
+    version = version_of(context)
+    known = PAGING | {"changes-since"} | ({"changes-before"} if version >= 66 else set())
+    wanted = parameters(context, known, closed=58)
+    since, before = (
+        moment_parameter(wanted[name], name) if name in wanted else None for name in ("changes-since", "changes-before")
+    )
+    if since and before and before < since:
+        raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
+    return [since <= _updated_at if since else true(), before >= _updated_at if before else true()]
 
 
 def _action(job: Job, server: Server, version: int) -> dict[str, Any]:
     view = {
         "action": job.action,
         "instance_uuid": server.id,
-        "request_id": job.request_id,
+        "request_id": _request_id(job),
         "user_id": job.user_id,
         "project_id": job.project_id,
         "start_time": _moment(job.created_at),

@@ -2,7 +2,6 @@
 
 import re
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 from fastapi import Response
 from pydantic import AfterValidator, Field
@@ -15,8 +14,9 @@ from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.compute import quotas, ssh_keys
+from skywright.services.compute.listing import PAGING, next_link, page, parameters
 from skywright.services.compute.tables import Keypair
-from skywright.services.compute.validation import Identifier, Name, Strict, page_limit, plain
+from skywright.services.compute.validation import Identifier, Name, Strict, plain
 
 router = Router()
 
@@ -35,21 +35,15 @@ class CreateKeypair(Strict):
 @router.operation("GET", "/v2.1/os-keypairs", policy=on_target("os_compute_api:os-keypairs:index"))
 def list_keypairs(context: Context) -> dict[str, Any]:
     version = version_of(context)
-    query = select(Keypair).where(Keypair.user_id == _user(context)).order_by(Keypair.name)
+    parameters(context, PAGING | {"user_id"})
+    query, marker = select(Keypair).where(Keypair.user_id == _user(context)), None
     if version < 35:
-        return {"keypairs": [{"keypair": _view(row, version)} for row in context.db.scalars(query)]}
-    parameters = context.request.query_params
-    if marker := parameters.get("marker"):
-        _find(context, marker, BadRequest(f"marker [{marker}] not found"))
-        query = query.where(Keypair.name > marker)
-    limit = page_limit(parameters)
-    rows = list(context.db.scalars(query.limit(limit + 1)))
-    body: dict[str, Any] = {"keypairs": [{"keypair": _view(row, version)} for row in rows[:limit]]}
-    if len(rows) > limit > 0:
-        following = dict(parameters) | {"marker": rows[limit - 1].name}
-        href = f"{context.base_url}/v2.1/os-keypairs?{urlencode(following)}"
-        body["keypairs_links"] = [{"rel": "next", "href": href}]
-    return body
+        rows = list(context.db.scalars(query.order_by(Keypair.name)))
+    else:
+        order, name = [(Keypair.name, True)], Keypair.name
+        rows, marker = page(context, query, order, scope=query, column=name, marker_of=lambda row: str(row.name))
+    body = {"keypairs": [{"keypair": _view(row, version)} for row in rows]}
+    return body | next_link(context, "keypairs_links", marker)
 
 
 @router.operation("GET", "/v2.1/os-keypairs/{name}", policy=on_target("os_compute_api:os-keypairs:show"))
@@ -120,11 +114,11 @@ def find_keypair(session: Session, user_id: str, name: str) -> Keypair | None:
     return session.scalar(select(Keypair).where(Keypair.user_id == user_id, Keypair.name == name))
 
 
-def _find(context: Context, name: str, error: Exception | None = None) -> Keypair:
+def _find(context: Context, name: str) -> Keypair:
     user = _user(context)
     row = find_keypair(context.db, user, name)
     if row is None:
-        raise error or NotFound(f"Keypair {name} not found for user {user}")
+        raise NotFound(f"Keypair {name} not found for user {user}")
     return row
 
 

@@ -10,9 +10,9 @@ from starlette.datastructures import QueryParams
 
 from skywright.http import BadRequest, Context
 from skywright.http.microversions import version_of
+from skywright.services.compute.listing import boolean_parameter, moment_parameter
 from skywright.services.compute.server_views import REBOOTS
 from skywright.services.compute.tables import Server
-from skywright.services.compute.validation import boolean_parameter, moment_parameter
 from skywright.services.network.internal import Address, Port
 
 # What the public status of a server says about the columns.

@@ -1,18 +1,18 @@
 """Which servers a list shows, and in which order: Nova's scope, sorting and paging, as SQL."""
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import DateTime, Row, Select, and_, func, or_, select
+from sqlalchemy import Row, Select, and_, select
 from sqlalchemy.sql import ColumnElement
 from starlette.datastructures import QueryParams
 
-from skywright.http import BadRequest, Context, Forbidden
+from skywright.http import BadRequest, Context, Forbidden, paging
 from skywright.http.microversions import version_of
+from skywright.http.paging import Order
+from skywright.services.compute.listing import boolean_parameter, known_marker, page_limit
 from skywright.services.compute.server_filters import KNOWN, filters, named
 from skywright.services.compute.tables import Server
-from skywright.services.compute.validation import boolean_parameter, page_limit
 
 SORT_KEYS = {
     "access_ip_v4": Server.access_ipv4,
@@ -62,13 +62,12 @@ def list_page(context: Context, columns: Sequence[Any]) -> Page:
         condition = and_(condition, named(context, pattern, condition))
     limit = page_limit(parameters)
     query: Select[Any] = select(*columns).where(condition)
-    if marker := parameters.get("marker"):
-        query = query.where(_after(context, base, marker, order))
-    query = query.order_by(*(_directed(column, descending) for column, descending in order)).limit(limit + 1)
+    with known_marker(parameters) as marker:
+        row = None if marker is None else select(Server).where(base, Server.id == marker)
+        query = paging.statement(context.db, query, order, marker=row, limit=limit)
     # Past the session: its rows of columns cost twice as much.
-    rows = context.db.connection().execute(query).all()
-    following = rows[limit - 1].id if len(rows) > limit > 0 else None
-    return Page(rows[:limit], query.with_only_columns(Server.id).limit(limit), following)
+    rows, more = paging.cut(context.db.connection().execute(query).all(), limit)
+    return Page(rows, query.with_only_columns(Server.id).limit(limit), rows[-1].id if more else None)
 
 
 def _scope(context: Context, parameters: QueryParams) -> ColumnElement[bool]:
@@ -94,8 +93,8 @@ def _scope(context: Context, parameters: QueryParams) -> ColumnElement[bool]:
     return and_(*conditions)
 
 
-def _order(context: Context, parameters: QueryParams) -> list[tuple[Any, bool]]:
-    """[(column, descending)] of the wanted sort keys, made total by the id."""
+def _order(context: Context, parameters: QueryParams) -> Order:
+    """The wanted sort keys, made total by the id."""
     keys = parameters.getlist("sort_key") or ["created_at"]
     directions = parameters.getlist("sort_dir")
     if any(direction not in ("asc", "desc") for direction in directions) or len(directions) > len(keys):
@@ -105,32 +104,5 @@ def _order(context: Context, parameters: QueryParams) -> list[tuple[Any, bool]]:
         raise BadRequest(f"Invalid input for query parameters sort_key. Value: {', '.join(keys)[:255]}.")
     default = directions[0] if directions else "desc"
     directions += [default] * (len(keys) - len(directions))
-    order = [(SORT_KEYS[key], direction == "desc") for key, direction in zip(keys, directions, strict=True)]
+    order = [(SORT_KEYS[key], direction == "asc") for key, direction in zip(keys, directions, strict=True)]
     return [*order, (Server.id, order[-1][1])]
-
-
-def _comparable(column: Any) -> Any:
-    """NULL would take part in no comparison."""
-    if not column.expression.nullable:
-        return column
-    return func.coalesce(column, datetime.min if isinstance(column.type, DateTime) else "")
-
-
-def _directed(column: Any, descending: bool) -> Any:
-    return _comparable(column).desc() if descending else _comparable(column).asc()
-
-
-def _after(
-    context: Context, scope: ColumnElement[bool], marker: str, order: Sequence[tuple[Any, bool]]
-) -> ColumnElement[bool]:
-    """The rows behind the row *marker* in *order*."""
-    columns = [_comparable(column) for column, _ in order]
-    row = context.db.execute(select(*columns).where(scope, Server.id == marker)).first()
-    if row is None:
-        raise BadRequest(f"marker [{marker}] not found")
-    alternatives = []
-    for index, (_, descending) in enumerate(order):
-        beyond = columns[index] < row[index] if descending else columns[index] > row[index]
-        equal = [column == value for column, value in zip(columns[:index], row[:index], strict=True)]
-        alternatives.append(and_(*equal, beyond))
-    return or_(*alternatives)

@@ -1,7 +1,6 @@
 """Servers: list, show, update, delete. https://docs.openstack.org/api-ref/compute/#servers-servers"""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from fastapi import Response
 from sqlalchemy import select
@@ -9,6 +8,7 @@ from sqlalchemy import select
 from skywright.http import BadRequest, Context, Router
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
+from skywright.services.compute.listing import next_link
 from skywright.services.compute.server_bodies import UpdateServer
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_filters import ALL_FILTERS
@@ -37,7 +37,7 @@ def list_servers(context: Context) -> dict[str, Any]:
     page = list_page(context, (Server.id, Server.name))
     base = context.base_url
     views = [{"id": row.id, "name": row.name, "links": links_of(base, row.id)} for row in page.rows]
-    return {"servers": views} | _next(context, "/servers", page.following)
+    return {"servers": views} | next_link(context, "servers_links", page.following)
 
 
 @router.operation(
@@ -53,7 +53,7 @@ def list_servers(context: Context) -> dict[str, Any]:
 def list_servers_detail(context: Context) -> dict[str, Any]:
     views = ServerViews(context, listing=True)
     page = list_page(context, views.columns)
-    return {"servers": views.render(page.rows, page.query)} | _next(context, "/servers/detail", page.following)
+    return {"servers": views.render(page.rows, page.query)} | next_link(context, "servers_links", page.following)
 
 
 @router.operation("GET", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:show", *VIEW_POLICIES))
@@ -88,11 +88,3 @@ def view(context: Context, server_id: str, *, full: bool = True) -> dict[str, An
     views = ServerViews(context, listing=False, full=full)
     rows = context.db.execute(select(*views.columns).where(Server.id == server_id)).all()
     return views.render(rows)[0]
-
-
-def _next(context: Context, path: str, marker: str | None) -> dict[str, Any]:
-    if marker is None:
-        return {}
-    parameters = [item for item in context.request.query_params.multi_items() if item[0] != "marker"]
-    href = f"{context.base_url}/v2.1{path}?{urlencode([*parameters, ('marker', marker)])}"
-    return {"servers_links": [{"rel": "next", "href": href}]}

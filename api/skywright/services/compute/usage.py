@@ -2,29 +2,34 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any
 
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, true
+from sqlalchemy.sql import ColumnElement
 
 from skywright.db import utcnow
 from skywright.http import BadRequest, Context, Router
+from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
+from skywright.services.compute.listing import PAGING, moment_parameter, next_link, page, parameters
 from skywright.services.compute.server_views import VM_STATES
 from skywright.services.compute.tables import Server
-from skywright.services.compute.validation import moment_parameter
 
 router = Router()
+PARAMETERS = PAGING | {"start", "end"}
 
 
 @router.operation("GET", "/v2.1/os-simple-tenant-usage", policy="os_compute_api:os-simple-tenant-usage:list")
 def list_usage(context: Context) -> dict[str, Any]:
-    start, end = _period(context)
+    start, end = _period(context, PARAMETERS | {"detailed"})
     detailed = context.request.query_params.get("detailed") == "1"
-    projects: dict[str, list[Server]] = {}
-    for server in _servers(context, start, end):
-        projects.setdefault(server.project_id, []).append(server)
-    usages = [_usage(project, rows, start, end, detailed=detailed) for project, rows in projects.items()]
-    return {"tenant_usages": usages}
+    servers, marker = _servers(context, start, end, true())
+    usages = [
+        _usage(project, rows, start, end, detailed=detailed)
+        for project, rows in groupby(servers, key=lambda server: server.project_id)
+    ]
+    return {"tenant_usages": usages} | next_link(context, "tenant_usages_links", marker)
 
 
 @router.operation(
@@ -32,27 +37,32 @@ def list_usage(context: Context) -> dict[str, Any]:
 )
 def show_usage(context: Context, project_id: str) -> dict[str, Any]:
     context.enforce("os_compute_api:os-simple-tenant-usage:show", {"project_id": project_id})
-    start, end = _period(context)
-    rows = _servers(context, start, end, project_id)
-    return {"tenant_usage": _usage(project_id, rows, start, end, detailed=True) if rows else {}}
+    start, end = _period(context, PARAMETERS)
+    servers, marker = _servers(context, start, end, Server.project_id == project_id)
+    usage = _usage(project_id, servers, start, end, detailed=True) if servers else {}
+    return {"tenant_usage": usage} | next_link(context, "tenant_usage_links", marker)
 
 
-def _period(context: Context) -> tuple[datetime, datetime]:
-    parameters = context.request.query_params
-    now = utcnow()
-    end = moment_parameter(parameters["end"], "end") if "end" in parameters else now
-    start = moment_parameter(parameters["start"], "start") if "start" in parameters else now - timedelta(days=28)
+def _period(context: Context, known: frozenset[str]) -> tuple[datetime, datetime]:
+    """From when to when. What is still to come is nobody's use."""
+    wanted, now = parameters(context, known), utcnow()
+    end = min(moment_parameter(wanted["end"], "end"), now) if "end" in wanted else now
+    start = moment_parameter(wanted["start"], "start") if "start" in wanted else now - timedelta(days=28)
     if start >= end:
         raise BadRequest("Invalid start time. The start time cannot occur after the end time.")
     return start, end
 
 
-def _servers(context: Context, start: datetime, end: datetime, project_id: str | None = None) -> list[Server]:
-    """Servers that ran at some moment of the period."""
-    query = select(Server).where(Server.launched_at < end, or_(Server.deleted_at.is_(None), Server.deleted_at > start))
-    if project_id is not None:
-        query = query.where(Server.project_id == project_id)
-    return list(context.db.scalars(query.order_by(Server.project_id, Server.created_at)))
+def _servers(
+    context: Context, start: datetime, end: datetime, scope: ColumnElement[bool]
+) -> tuple[list[Server], str | None]:
+    """Servers that ran at some moment of the period, those of a project together; and the marker of the next page."""
+    ran = Server.launched_at < end, or_(Server.deleted_at.is_(None), Server.deleted_at > start)
+    servers = select(Server).where(scope)
+    query, order = servers.where(*ran), [(Server.project_id, True), (Server.id, True)]
+    if version_of(context) < 40:
+        return list(context.db.scalars(query.order_by(Server.project_id, Server.id))), None
+    return page(context, query, order, scope=servers, column=Server.id, marker_of=lambda server: str(server.id))
 
 
 def _usage(

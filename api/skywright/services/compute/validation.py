@@ -2,17 +2,14 @@
 
 import re
 import unicodedata
-from collections.abc import Mapping
-from datetime import datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
-from skywright.http import BadRequest
+from skywright.http import fields
 
 MAX_INTEGER = 0x7FFFFFFF
 METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}", re.ASCII)
-PAGE = 1000
 
 
 class Strict(BaseModel):
@@ -53,12 +50,10 @@ def _multiline(text: str) -> str:
 
 def _boolean(value: Any) -> Any:
     """Nova's spellings of booleans."""
-    if isinstance(value, str) and value.strip().lower() in ("true", "1", "on", "yes", "t", "y"):
-        return True
-    if isinstance(value, str) and value.strip().lower() in ("false", "0", "off", "no", "f", "n"):
-        return False
     if isinstance(value, bool):
         return value
+    if isinstance(value, str):
+        return fields.boolean(value)
     raise ValueError("it must be a boolean")
 
 
@@ -91,33 +86,3 @@ Natural = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER)]
 Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
 Identifier = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
-
-
-def boolean_parameter(value: str, name: str) -> bool:
-    """A query parameter that is a boolean."""
-    try:
-        return bool(_boolean(value))
-    except ValueError:
-        raise BadRequest(f"Invalid input for query parameters {name}. Value: {value}.") from None
-
-
-def page_limit(parameters: Mapping[str, str]) -> int:
-    """The page size that `limit` asks for, at most PAGE, which is also the default."""
-    text = parameters.get("limit")
-    if text is None:
-        return PAGE
-    if not re.fullmatch(r"\d{1,10}", text, re.ASCII):
-        raise BadRequest(f"Invalid input for query parameters limit. Value: {text}. It must be a natural number.")
-    return min(int(text), PAGE)
-
-
-def moment_parameter(value: str, name: str) -> datetime:
-    """A query parameter that is a moment, as naive UTC."""
-    try:
-        moment = datetime.fromisoformat(value.strip())
-        moment = moment.replace(tzinfo=None) - (moment.utcoffset() or timedelta())
-    except (ValueError, OverflowError):
-        raise BadRequest(
-            f"Invalid input for query parameters {name}. Value: {value}. It must be a date-time."
-        ) from None
-    return moment

@@ -16,16 +16,14 @@ from skywright.services.identity.common import (
     Description,
     Name,
     Text,
-    exact_filters,
     fetch,
     flush,
     key_of,
     link,
-    listing,
-    name_filters,
     reads,
 )
 from skywright.services.identity.delegation import RoleReference, chosen_roles
+from skywright.services.identity.listing import page
 from skywright.services.identity.moments import future
 from skywright.services.identity.users import Password
 
@@ -83,8 +81,8 @@ def _view_rule(rule: AccessRule) -> dict[str, Any]:
 def list_application_credentials(context: Context, user_id: str) -> dict[str, Any]:
     _user(context, user_id)
     query = select(ApplicationCredential).where(ApplicationCredential.user_id == user_id)
-    query = name_filters(query.order_by(ApplicationCredential.name_key), context, ApplicationCredential.name_key)
-    return listing(context, "application_credentials", [_view(context, row) for row in context.db.scalars(query)])
+    order, filters = (ApplicationCredential.name_key, ApplicationCredential.id), {"name": ApplicationCredential.name}
+    return page(context, "application_credentials", query, _view, order=order, filters=filters)
 
 
 @router.operation(
@@ -147,9 +145,11 @@ def delete_application_credential(context: Context, user_id: str, credential_id:
 @reads(router, "/v3/users/{user_id}/access_rules", on_target("identity:list_access_rules"))
 def list_access_rules(context: Context, user_id: str) -> dict[str, Any]:
     _user(context, user_id)
-    columns = {"service": AccessRule.service, "method": AccessRule.method, "path": AccessRule.path}
-    query = exact_filters(select(AccessRule).where(AccessRule.user_id == user_id), context, **columns)
-    return listing(context, "access_rules", [_view_rule(rule) for rule in context.db.scalars(query)])
+    filters = {"service": AccessRule.service, "method": AccessRule.method, "path": AccessRule.path}
+    query = select(AccessRule).where(AccessRule.user_id == user_id)
+    return page(
+        context, "access_rules", query, lambda _, rule: _view_rule(rule), order=(AccessRule.id,), filters=filters
+    )
 
 
 @reads(router, "/v3/users/{user_id}/access_rules/{rule_id}", on_target("identity:get_access_rule"))

@@ -5,10 +5,11 @@ from typing import Any
 from sqlalchemy import select
 
 from skywright.auth.assignments import held_by
-from skywright.db.identity import Domain, RoleAssignment
+from skywright.db.identity import Domain, Project, RoleAssignment
 from skywright.http import Context, Forbidden, Router
 from skywright.services.identity import domains, projects
-from skywright.services.identity.common import link, listing, reads
+from skywright.services.identity.common import link, reads
+from skywright.services.identity.listing import listing
 
 router = Router()
 
@@ -24,7 +25,8 @@ def show_catalog(context: Context) -> dict[str, Any]:
 
 @reads(router, "/v3/auth/projects", "identity:get_auth_projects")
 def list_own_projects(context: Context) -> dict[str, Any]:
-    rows = [row for row in projects.of_user(context.db, context.who.user_id) if row.enabled]
+    query = projects.of_user(context.db, context.who.user_id).where(Project.enabled)
+    rows = context.db.scalars(query.order_by(Project.name_key, Project.id))
     return listing(context, "projects", [projects.view(context, row) for row in rows])
 
 

@@ -1,13 +1,12 @@
 """What identity's resources share: links, lists, filters, name rules, targets of policy rules."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
 import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
-from sqlalchemy import ColumnElement, Select, func
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import InstrumentedAttribute, Session
+from sqlalchemy.orm import Session
 
 from skywright.db import utcnow
 from skywright.db.identity import Domain, Project, Role, User
@@ -75,17 +74,6 @@ def reads(router: Router, path: str, policy: Rules, status: int = 200) -> Callab
 def link(context: Context, path: str) -> dict[str, str]:
     """`links` of one resource."""
     return {"self": f"{context.base_url}/v3/{path}"}
-
-
-def listing(context: Context, key: str, items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """A list as Keystone answers it, all on one page."""
-    path = context.request.url.path.removeprefix(context.request.scope.get("root_path", ""))
-    query = f"?{context.request.url.query}" if context.request.url.query else ""
-    return {
-        key: items,
-        "links": {"self": f"{context.base_url}{path}{query}", "previous": None, "next": None},
-        **more,
-    }
 
 
 def target(*rows: Any, **more: Mapping[str, Any] | str | None) -> dict[str, Any]:
@@ -157,65 +145,6 @@ def changeable(row: Domain | Project | Role, label: str) -> None:
         raise Forbidden(f"Cannot modify or delete {label} {row.id}: it is immutable.")
 
 
-def truth(value: str) -> bool:
-    """A query's boolean, as oslo's bool_from_string reads it."""
-    return value.strip().lower() not in ("0", "false", "f", "no", "n", "off")
-
-
 def end_tokens(row: Domain | Project | User) -> None:
     """Make all tokens of *row* that were issued until now invalid for ever."""
     row.tokens_valid_after = utcnow()
-
-
-_INEXACT: Mapping[str, str] = {
-    "contains": "%{}%",
-    "icontains": "%{}%",
-    "startswith": "{}%",
-    "istartswith": "{}%",
-    "endswith": "%{}",
-    "iendswith": "%{}",
-}
-
-
-def name_filters(query: Select[Any], context: Context, name_key: InstrumentedAttribute[str]) -> Select[Any]:
-    """*query* with the request's `name` and `name__contains` etc. applied, without regard to case."""
-    parameters = context.request.query_params
-    if "name" in parameters:
-        query = query.where(name_key == key_of(parameters["name"]))
-    for suffix, form in _INEXACT.items():
-        text = parameters.get(f"name__{suffix}")
-        if text is not None:
-            escaped = key_of(text).replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
-            query = query.where(name_key.like(form.format(escaped), escape="\\"))
-    return query
-
-
-def exact_filters(query: Select[Any], context: Context, **columns: InstrumentedAttribute[Any]) -> Select[Any]:
-    """*query* with the request's exact filters on *columns* applied; `enabled` is a boolean."""
-    for name, column in columns.items():
-        value = context.request.query_params.get(name)
-        if value is not None:
-            query = query.where(column.is_(truth(value)) if name == "enabled" else column == value)
-    return query
-
-
-def tag_matches(context: Context, tags: Iterable[str]) -> bool:
-    """The `tags`, `tags-any`, `not-tags` and `not-tags-any` filters of a request, applied to one row's *tags*."""
-    have = set(tags)
-    parameters = context.request.query_params
-    wanted = {
-        name: set(parameters[name].split(","))
-        for name in ("tags", "tags-any", "not-tags", "not-tags-any")
-        if name in parameters
-    }
-    return (
-        wanted.get("tags", set()) <= have
-        and ("tags-any" not in wanted or bool(wanted["tags-any"] & have))
-        and ("not-tags" not in wanted or not wanted["not-tags"] <= have)
-        and not wanted.get("not-tags-any", set()) & have
-    )
-
-
-def ignoring_case(column: InstrumentedAttribute[Any], value: str) -> ColumnElement[bool]:
-    """*column* equals *value* without regard to (ASCII) case."""
-    return func.lower(column) == value.lower()

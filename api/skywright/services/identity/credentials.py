@@ -21,16 +21,15 @@ from skywright.services.identity.common import (
     Body,
     Name,
     Text,
-    exact_filters,
     exists,
     fetch,
     flush,
     link,
-    listing,
     merge_extra,
     reads,
     target,
 )
+from skywright.services.identity.listing import listing, page
 
 router = Router()
 Blob = Annotated[Text, StringConstraints(max_length=65_000)]
@@ -84,10 +83,13 @@ def _open(context: Context, row: Credential) -> str:
 
 @reads(router, "/v3/credentials", on_target("identity:list_credentials"))
 def list_credentials(context: Context) -> dict[str, Any]:
-    columns = {"user_id": Credential.user_id, "type": Credential.type}
-    rows = context.db.scalars(exact_filters(select(Credential).order_by(Credential.id), context, **columns))
-    visible = [row for row in rows if context.allows("identity:list_credentials", target(row))]
-    return listing(context, "credentials", [view(context, row) for row in visible])
+    query = select(Credential)
+    if not context.allows("identity:list_credentials", target()):
+        # Who may not see all sees his own.
+        context.enforce("identity:list_credentials", target(credential={"user_id": context.who.user_id}))
+        query = query.where(Credential.user_id == context.who.user_id)
+    filters = {"user_id": Credential.user_id, "type": Credential.type}
+    return page(context, "credentials", query, view, order=(Credential.id,), filters=filters)
 
 
 @router.operation("POST", "/v3/credentials", policy=on_target("identity:create_credential"), status=201)

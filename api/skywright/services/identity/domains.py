@@ -16,21 +16,20 @@ from skywright.services.identity.common import (
     ShortName,
     changeable,
     end_tokens,
-    exact_filters,
     fetch,
     flush,
     key_of,
     link,
-    listing,
     merge_extra,
-    name_filters,
     reads,
     target,
 )
+from skywright.services.identity.listing import page
 from skywright.services.identity.tags import Tags
 
 router = Router()
 DEFAULT = "default"
+FILTERS = {"name": Domain.name, "enabled": Domain.enabled, "id": Domain.id}
 
 
 class NewDomain(Body):
@@ -73,13 +72,12 @@ def view(context: Context, row: Domain) -> dict[str, Any]:
 
 @reads(router, "/v3/domains", on_target("identity:list_domains"))
 def list_domains(context: Context) -> dict[str, Any]:
-    query = name_filters(select(Domain).order_by(Domain.name_key), context, Domain.name_key)
-    query = exact_filters(query, context, enabled=Domain.enabled, id=Domain.id)
+    query = select(Domain)
     if not context.allows("identity:list_domains", target()):
         # Who may not see all sees the one of his token.
         context.enforce("identity:list_domains", target(domain={"id": context.who.domain_id}))
         query = query.where(Domain.id == context.who.domain_id)
-    return listing(context, "domains", [view(context, row) for row in context.db.scalars(query)])
+    return page(context, "domains", query, view, order=(Domain.name_key, Domain.id), filters=FILTERS)
 
 
 @router.operation("POST", "/v3/domains", policy="identity:create_domain", status=201)

@@ -11,7 +11,8 @@ from skywright.db.identity import Domain, Group, Project, Role, RoleAssignment, 
 from skywright.http import Context, Forbidden, NotFound, Router
 from skywright.http.policy import Rules, on_target
 from skywright.services.identity import roles
-from skywright.services.identity.common import exists, listing, reads, target
+from skywright.services.identity.common import exists, reads, target
+from skywright.services.identity.listing import listing
 
 router = Router()
 ACTORS: dict[str, Any] = {"user": User, "group": Group}

@@ -15,18 +15,16 @@ from skywright.services.identity.common import (
     ShortName,
     Text,
     caller_domain,
-    exact_filters,
     exists,
     fetch,
     flush,
     key_of,
     link,
-    listing,
     merge_extra,
-    name_filters,
     reads,
     target,
 )
+from skywright.services.identity.listing import page
 
 router = Router()
 
@@ -65,12 +63,12 @@ def view(context: Context, row: Group) -> dict[str, Any]:
 
 @reads(router, "/v3/groups", on_target("identity:list_groups"))
 def list_groups(context: Context) -> dict[str, Any]:
-    query = name_filters(select(Group).order_by(Group.name_key, Group.id), context, Group.name_key)
-    query = exact_filters(query, context, domain_id=Group.domain_id, id=Group.id)
+    query = select(Group)
     if not context.allows("identity:list_groups", target()):
         context.enforce("identity:list_groups", target(group={"domain_id": context.who.domain_id}))
         query = query.where(Group.domain_id == context.who.domain_id)
-    return listing(context, "groups", [view(context, row) for row in context.db.scalars(query)])
+    filters = {"name": Group.name, "domain_id": Group.domain_id, "id": Group.id}
+    return page(context, "groups", query, view, order=(Group.name_key, Group.id), filters=filters)
 
 
 @router.operation("POST", "/v3/groups", policy=on_target("identity:create_group"), status=201)
@@ -119,16 +117,14 @@ def delete_group(context: Context, group_id: str) -> None:
 def list_user_groups(context: Context, user_id: str) -> dict[str, Any]:
     fetch(context, User, user_id, "user")
     query = select(Group).join(GroupMember, GroupMember.group_id == Group.id).where(GroupMember.user_id == user_id)
-    rows = context.db.scalars(name_filters(query.order_by(Group.name_key), context, Group.name_key))
-    return listing(context, "groups", [view(context, row) for row in rows])
+    return page(context, "groups", query, view, order=(Group.name_key, Group.id), filters={"name": Group.name})
 
 
 @reads(router, "/v3/groups/{group_id}/users", on_target("identity:list_users_in_group"))
 def list_members(context: Context, group_id: str) -> dict[str, Any]:
     fetch(context, Group, group_id, "group")
     query = select(User).join(GroupMember, GroupMember.user_id == User.id).where(GroupMember.group_id == group_id)
-    rows = context.db.scalars(name_filters(query.order_by(User.name_key, User.id), context, User.name_key))
-    return listing(context, "users", [users.view(context, row) for row in rows])
+    return page(context, "users", query, users.view, order=(User.name_key, User.id), filters=users.FILTERS)
 
 
 @reads(router, "/v3/groups/{group_id}/users/{user_id}", on_target("identity:check_user_in_group"), status=204)

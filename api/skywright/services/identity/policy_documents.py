@@ -7,18 +7,8 @@ from sqlalchemy import select
 
 from skywright.db.identity import Policy
 from skywright.http import Context, Router
-from skywright.services.identity.common import (
-    Body,
-    Name,
-    Text,
-    exact_filters,
-    exists,
-    flush,
-    link,
-    listing,
-    merge_extra,
-    reads,
-)
+from skywright.services.identity.common import Body, Name, Text, exists, flush, link, merge_extra, reads
+from skywright.services.identity.listing import page
 
 router = Router()
 Blob = Annotated[Text, StringConstraints(max_length=500_000)]
@@ -54,8 +44,7 @@ def _view(context: Context, row: Policy) -> dict[str, Any]:
 
 @reads(router, "/v3/policies", "identity:list_policies")
 def list_policies(context: Context) -> dict[str, Any]:
-    query = exact_filters(select(Policy).order_by(Policy.id), context, type=Policy.type)
-    return listing(context, "policies", [_view(context, row) for row in context.db.scalars(query)])
+    return page(context, "policies", select(Policy), _view, order=(Policy.id,), filters={"type": Policy.type})
 
 
 @router.operation("POST", "/v3/policies", policy="identity:create_policy", status=201)

@@ -3,12 +3,12 @@
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import or_, select
+from sqlalchemy import Select, false, or_, select
 from sqlalchemy.orm import Session
 
 from skywright.auth.assignments import held_by
 from skywright.db.identity import Domain, Project, RoleAssignment
-from skywright.http import BadRequest, Context, Forbidden, Router
+from skywright.http import BadRequest, Context, Forbidden, Router, tags
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, domains, hierarchy
 from skywright.services.identity.common import (
@@ -19,23 +19,26 @@ from skywright.services.identity.common import (
     caller_domain,
     changeable,
     end_tokens,
-    exact_filters,
     exists,
     fetch,
     flush,
     key_of,
     link,
-    listing,
     merge_extra,
-    name_filters,
     reads,
-    tag_matches,
     target,
-    truth,
 )
+from skywright.services.identity.listing import page, truth
 from skywright.services.identity.tags import Tags
 
 router = Router()
+FILTERS = {
+    "name": Project.name,
+    "enabled": Project.enabled,
+    "domain_id": Project.domain_id,
+    "parent_id": Project.parent_id,
+    "id": Project.id,
+}
 
 
 class NewProject(Body):
@@ -90,15 +93,16 @@ def view(context: Context, row: Project | Domain) -> dict[str, Any]:
 def list_projects(context: Context) -> dict[str, Any]:
     parameters = context.request.query_params
     kind: type[Project] | type[Domain] = Domain if truth(parameters.get("is_domain", "0")) else Project
-    query = name_filters(select(kind).order_by(kind.name_key, kind.id), context, kind.name_key)
-    query = exact_filters(query, context, enabled=kind.enabled, id=kind.id)
-    if kind is Project:
-        query = exact_filters(query, context, domain_id=Project.domain_id, parent_id=Project.parent_id)
+    query = select(kind)
+    if kind is Domain and {"domain_id", "parent_id"} & set(parameters):
+        query = query.where(false())  # as a project a domain has neither
     if not context.allows("identity:list_projects", target()):
         context.enforce("identity:list_projects", target(domain_id=context.who.domain_id))
         query = query.where((Project.domain_id if kind is Project else Domain.id) == context.who.domain_id)
-    rows: list[Project | Domain] = [row for row in context.db.scalars(query) if tag_matches(context, row.tags)]
-    return listing(context, "projects", [view(context, row) for row in rows])
+    for name in tags.FILTERS & set(parameters):
+        query = query.where(tags.clause(name, parameters[name].split(","), tags.among(kind.tags)))
+    filters = FILTERS if kind is Project else domains.FILTERS
+    return page(context, "projects", query, view, order=(kind.name_key, kind.id), filters=filters)
 
 
 @router.operation(
@@ -178,7 +182,7 @@ def delete_project(context: Context, project_id: str) -> None:
     cascade.project(context.db, row)
 
 
-def of_user(session: Session, user_id: str) -> list[Project]:
+def of_user(session: Session, user_id: str) -> Select[Any]:
     """The projects where a user holds a role: direct, through groups, inherited from a domain or a project above."""
     held = select(RoleAssignment.target_type, RoleAssignment.target_id, RoleAssignment.inherited).where(
         held_by(user_id)
@@ -192,8 +196,7 @@ def of_user(session: Session, user_id: str) -> list[Project]:
         elif kind == "project":
             (heirs if inherited else direct).add(identifier)
     direct |= hierarchy.descendants(session, heirs)
-    query = select(Project).where(or_(Project.id.in_(direct), Project.domain_id.in_(below)))
-    return list(session.scalars(query.order_by(Project.name_key, Project.id)))
+    return select(Project).where(or_(Project.id.in_(direct), Project.domain_id.in_(below)))
 
 
 def _fetch(context: Context, identifier: str) -> Project | Domain:

@@ -11,18 +11,8 @@ from skywright.db import new_hex
 from skywright.db.identity import Endpoint, Region
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.router import json_response
-from skywright.services.identity.common import (
-    Body,
-    Description,
-    Text,
-    exact_filters,
-    exists,
-    flush,
-    link,
-    listing,
-    merge_extra,
-    reads,
-)
+from skywright.services.identity.common import Body, Description, Text, exists, flush, link, merge_extra, reads
+from skywright.services.identity.listing import page
 
 router = Router()
 RegionId = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00/]*$")]
@@ -60,8 +50,8 @@ def view(context: Context, row: Region) -> dict[str, Any]:
 
 @reads(router, "/v3/regions", "identity:list_regions")
 def list_regions(context: Context) -> dict[str, Any]:
-    query = exact_filters(select(Region).order_by(Region.id), context, parent_region_id=Region.parent_region_id)
-    return listing(context, "regions", [view(context, row) for row in context.db.scalars(query)])
+    filters = {"parent_region_id": Region.parent_region_id}
+    return page(context, "regions", select(Region), view, order=(Region.id,), filters=filters)
 
 
 @router.operation("POST", "/v3/regions", policy="identity:create_region", status=201)

@@ -11,8 +11,9 @@ from skywright.db.identity import Domain, Group, Project, Role, RoleAssignment, 
 from skywright.http import BadRequest, Context, Router
 from skywright.http.policy import on_target
 from skywright.services.identity import hierarchy
-from skywright.services.identity.common import exists, listing, reads, target, truth
+from skywright.services.identity.common import exists, reads, target
 from skywright.services.identity.effective import Held, expand
+from skywright.services.identity.listing import listing, truth
 
 router = Router()
 NAMED: dict[str, Any] = {

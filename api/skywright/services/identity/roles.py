@@ -16,18 +16,16 @@ from skywright.services.identity.common import (
     Name,
     Text,
     changeable,
-    exact_filters,
     exists,
     fetch,
     flush,
     key_of,
     link,
-    listing,
     merge_extra,
-    name_filters,
     reads,
     target,
 )
+from skywright.services.identity.listing import listing, page
 
 router = Router()
 
@@ -70,10 +68,10 @@ def view(context: Context, row: Role) -> dict[str, Any]:
 @reads(router, "/v3/roles", on_target("identity:list_roles", "identity:list_domain_roles"))
 def list_roles(context: Context) -> dict[str, Any]:
     context.enforce(context.rules[bool(context.request.query_params.get("domain_id"))])
-    query = name_filters(select(Role).order_by(Role.name_key, Role.id), context, Role.name_key)
-    query = query.where(Role.domain_id == (context.request.query_params.get("domain_id") or ""))
-    query = exact_filters(query, context, id=Role.id)
-    return listing(context, "roles", [view(context, row) for row in context.db.scalars(query)])
+    query = select(Role).where(Role.domain_id == (context.request.query_params.get("domain_id") or ""))
+    return page(
+        context, "roles", query, view, order=(Role.name_key, Role.id), filters={"name": Role.name, "id": Role.id}
+    )
 
 
 @router.operation(

@@ -8,19 +8,8 @@ from sqlalchemy.orm import Session
 
 from skywright.db.identity import Endpoint, Region, Service
 from skywright.http import BadRequest, Context, Router
-from skywright.services.identity.common import (
-    Body,
-    Description,
-    Name,
-    Text,
-    exact_filters,
-    exists,
-    flush,
-    link,
-    listing,
-    merge_extra,
-    reads,
-)
+from skywright.services.identity.common import Body, Description, Name, Text, exists, flush, link, merge_extra, reads
+from skywright.services.identity.listing import page
 from skywright.services.identity.regions import RegionId
 
 router = Router()
@@ -107,10 +96,8 @@ def _view_endpoint(context: Context, row: Endpoint) -> dict[str, Any]:
 
 @reads(router, "/v3/services", "identity:list_services")
 def list_services(context: Context) -> dict[str, Any]:
-    query = exact_filters(
-        select(Service).order_by(Service.type, Service.id), context, type=Service.type, name=Service.name
-    )
-    return listing(context, "services", [_view_service(context, row) for row in context.db.scalars(query)])
+    filters = {"type": Service.type, "name": Service.name}
+    return page(context, "services", select(Service), _view_service, order=(Service.type, Service.id), filters=filters)
 
 
 @router.operation("POST", "/v3/services", policy="identity:create_service", status=201)
@@ -150,9 +137,9 @@ def delete_service(context: Context, service_id: str) -> None:
 
 @reads(router, "/v3/endpoints", "identity:list_endpoints")
 def list_endpoints(context: Context) -> dict[str, Any]:
-    columns = {"interface": Endpoint.interface, "service_id": Endpoint.service_id, "region_id": Endpoint.region_id}
-    query = exact_filters(select(Endpoint).order_by(Endpoint.id), context, **columns, region=Endpoint.region_id)
-    return listing(context, "endpoints", [_view_endpoint(context, row) for row in context.db.scalars(query)])
+    filters = {"interface": Endpoint.interface, "service_id": Endpoint.service_id, "region_id": Endpoint.region_id}
+    filters["region"] = Endpoint.region_id
+    return page(context, "endpoints", select(Endpoint), _view_endpoint, order=(Endpoint.id,), filters=filters)
 
 
 @router.operation("POST", "/v3/endpoints", policy="identity:create_endpoint", status=201)

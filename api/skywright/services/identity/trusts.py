@@ -10,8 +10,9 @@ from skywright.db.identity import Project, Role, Trust, User
 from skywright.http import Context, Forbidden, NotFound, Router
 from skywright.http.policy import on_target
 from skywright.services.identity import roles
-from skywright.services.identity.common import Body, Text, exists, flush, link, listing, reads, target
+from skywright.services.identity.common import Body, Text, exists, flush, link, reads, target
 from skywright.services.identity.delegation import RoleReference, chosen_roles
+from skywright.services.identity.listing import listing
 from skywright.services.identity.moments import future
 
 router = Router()

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.auth.passwords import MAX_BYTES, check_password, hash_password
-from skywright.db.identity import Domain, User
+from skywright.db.identity import Domain, Project, User
 from skywright.http import BadRequest, Context, Router, Unauthorized
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, projects
@@ -20,20 +20,19 @@ from skywright.services.identity.common import (
     Text,
     caller_domain,
     end_tokens,
-    exact_filters,
     exists,
     fetch,
     flush,
     key_of,
     link,
-    listing,
     merge_extra,
-    name_filters,
     reads,
     target,
 )
+from skywright.services.identity.listing import page
 
 router = Router()
+FILTERS = {"name": User.name, "enabled": User.enabled, "domain_id": User.domain_id, "id": User.id}
 
 
 def _short_enough(password: str) -> str:
@@ -99,14 +98,13 @@ def view(context: Context, row: User) -> dict[str, Any]:
 
 @reads(router, "/v3/users", on_target("identity:list_users"))
 def list_users(context: Context) -> dict[str, Any]:
-    query = name_filters(select(User).order_by(User.name_key, User.id), context, User.name_key)
-    query = exact_filters(query, context, enabled=User.enabled, domain_id=User.domain_id, id=User.id)
-    query = exact_filters(query, context, default_project_id=User.default_project_id)
+    query = select(User)
     if not context.allows("identity:list_users", target()):
         # A reader or manager of a domain sees that domain's users and no others.
         context.enforce("identity:list_users", target(domain_id=context.who.domain_id))
         query = query.where(User.domain_id == context.who.domain_id)
-    return listing(context, "users", [view(context, row) for row in context.db.scalars(query)])
+    filters = {**FILTERS, "default_project_id": User.default_project_id}
+    return page(context, "users", query, view, order=(User.name_key, User.id), filters=filters)
 
 
 @router.operation("POST", "/v3/users", policy=on_target("identity:create_user"), status=201, write=False)
@@ -179,8 +177,8 @@ def change_password(context: Context, user_id: str, body: ChangePassword) -> Non
 @reads(router, "/v3/users/{user_id}/projects", on_target("identity:list_user_projects"))
 def list_user_projects(context: Context, user_id: str) -> dict[str, Any]:
     fetch(context, User, user_id, "user")
-    rows = projects.of_user(context.db, user_id)
-    return listing(context, "projects", [projects.view(context, row) for row in rows])
+    order, filters = (Project.name_key, Project.id), projects.FILTERS
+    return page(context, "projects", projects.of_user(context.db, user_id), projects.view, order=order, filters=filters)
 
 
 def _change(session: Session, row: User, wanted: UserChange, hashed: str | None) -> None:

@@ -20,8 +20,8 @@ def shared_with(project_id: str | None, status: str = "all") -> ColumnElement[bo
     return and_(Image.visibility == "shared", exists().where(*conditions))
 
 
-def readable(context: "Context", member_status: str) -> ColumnElement[bool]:
-    """The images that the caller may list."""
+def visible(context: "Context", member_status: str = "all") -> ColumnElement[bool]:
+    """The images that the caller may see; of those shared with his project the ones in *member_status* there."""
     if context.is_admin:
         return true()
     return or_(

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, exists, false, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
 from skywright.http import BadRequest, Context
-from skywright.services.image.access import readable
+from skywright.services.image.access import visible
 from skywright.services.image.tables import Image, ImageTag
 
 PAGING = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status"})
@@ -54,7 +54,7 @@ def conditions(context: Context, query: list[tuple[str, str]]) -> list[ColumnEle
     member_status = given.get("member_status", "accepted")
     if member_status not in MEMBER_STATUSES:
         raise BadRequest(f"Invalid status: {member_status}")
-    found = [readable(context, member_status), _visibility(context, given.pop("visibility", None))]
+    found = [visible(context, member_status), _visibility(context, given.pop("visibility", None))]
     found.append(Image.os_hidden == _boolean("os_hidden", given.pop("os_hidden", "false")))
     found += [_condition(name, value) for name, value in query if name in given and name not in PAGING]
     return found

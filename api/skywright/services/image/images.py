@@ -3,26 +3,41 @@
 from typing import Any
 
 from fastapi import Response
+from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
 
 from skywright.db import after_commit, utcnow
 from skywright.http import ApiError, BadRequest, Conflict, Context, Forbidden, NotFound, Router
 from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
-from skywright.services.image import attributes, listing, patch, schemas, views
-from skywright.services.image.access import own_image, visible_image
+from skywright.services.image import attributes, filters, patch, schemas, views
+from skywright.services.image.access import own_image, visible, visible_image
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.imports import METHODS
+from skywright.services.image.listing import DEFAULT_LIMIT, Listing
 from skywright.services.image.store import Store
 from skywright.services.image.tables import Image, ImageTag
 
 router = Router()
+SORT_KEYS = ("id", "name", "status", "container_format", "disk_format", "size", "created_at", "updated_at")
+IMAGES = Listing(
+    "images",
+    "/v2/schemas/images",
+    views.image,
+    marker=Image.id,
+    sort_keys={name: getattr(Image, name) for name in SORT_KEYS},
+    ties=("created_at", "id"),
+    default_limit=DEFAULT_LIMIT,
+    missing_marker=BadRequest,
+)
 
 
 @router.operation("GET", "/v2/images", policy="image:images:list")
 def list_images(context: Context) -> dict[str, Any]:
     _refuse_empty_id(context)
-    return listing.page(context)
+    images = select(Image).where(Image.deleted_at.is_(None))
+    wanted = filters.conditions(context, context.request.query_params.multi_items())
+    return IMAGES.page(context, images.where(*wanted), images.where(visible(context)))
 
 
 @router.operation("DELETE", "/v2/images", policy="image:images:delete")

@@ -9,12 +9,23 @@ from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.services.image import views
 from skywright.services.image.access import own_image, visible_image
 from skywright.services.image.bodies import JsonObject
+from skywright.services.image.listing import DEFAULT_LIMIT, Listing
 from skywright.services.image.tables import ImageTask
 from skywright.services.image.uploads import become_active
 
 router = Router()
 METHODS = ["glance-direct"]
-TASK_LIMIT = 1000
+TASK_SORT_KEYS = ("id", "status", "created_at")
+TASKS = Listing(
+    "tasks",
+    "/v2/schemas/tasks",
+    views.task,
+    marker=ImageTask.id,
+    sort_keys={name: getattr(ImageTask, name) for name in TASK_SORT_KEYS},
+    ties=("created_at", "id"),
+    default_limit=DEFAULT_LIMIT,
+    missing_marker=BadRequest,
+)
 
 
 @router.operation("GET", "/v2/info/import", policy="image:info")
@@ -69,9 +80,8 @@ def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
 
 @router.operation("GET", "/v2/tasks", policy="image:tasks:list_all")
 def list_tasks(context: Context) -> dict[str, Any]:
-    """The newest tasks of all images."""
-    rows = context.db.scalars(select(ImageTask).order_by(ImageTask.created_at.desc()).limit(TASK_LIMIT))
-    return {"tasks": [views.task(row) for row in rows], "first": "/v2/tasks", "schema": "/v2/schemas/tasks"}
+    tasks = select(ImageTask)
+    return TASKS.page(context, tasks, tasks)
 
 
 @router.operation("GET", "/v2/tasks/{task_id}", policy="image:tasks:list_all")

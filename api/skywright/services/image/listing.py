@@ -1,104 +1,90 @@
-"""Listing images: pages, order, links."""
+"""Lists of images, tasks and metadata definitions: pages, order, links."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, and_, func, or_, select
+from sqlalchemy import Select
+from starlette.datastructures import QueryParams
 
-from skywright.http import BadRequest, Context, NotFound
-from skywright.services.image import filters, views
-from skywright.services.image.access import visible_image
-from skywright.services.image.tables import Image
+from skywright.http import ApiError, BadRequest, Context, NotFound, fields, paging
+from skywright.http.paging import Order
 
 DEFAULT_LIMIT = 25
 MAX_LIMIT = 1000
-# NULL comes first, as in MySQL: comparing with a value in its place is what lets a page begin after it.
-SORT_KEYS: dict[str, ColumnElement[Any]] = {
-    "id": Image.id.expression,
-    "name": func.coalesce(Image.name, ""),
-    "status": Image.status.expression,
-    "container_format": func.coalesce(Image.container_format, ""),
-    "disk_format": func.coalesce(Image.disk_format, ""),
-    "size": func.coalesce(Image.size, -1),
-    "created_at": Image.created_at.expression,
-    "updated_at": Image.updated_at.expression,
-}
 DIRECTIONS = ("asc", "desc")
-Order = Sequence[tuple[str, str]]
 
 
-def page(context: Context) -> dict[str, Any]:
-    """One page of the images that the request asks for, with the way to the next."""
-    query = list(context.request.query_params.multi_items())
-    limit = _limit(context.request.query_params.get("limit"))
-    order = _order(query)
-    statement = select(Image).where(Image.deleted_at.is_(None), *filters.conditions(context, query))
-    marker = context.request.query_params.get("marker")
-    if marker is not None:
-        statement = statement.where(_after(context, order, marker))
-    columns = [SORT_KEYS[key].desc() if direction == "desc" else SORT_KEYS[key].asc() for key, direction in order]
-    rows = context.db.scalars(statement.order_by(*columns).limit(limit + 1)).all() if limit else []
-    body: dict[str, Any] = {
-        "images": [views.image(row) for row in rows[:limit]],
-        "first": _link([pair for pair in query if pair[0] != "marker"]),
-        "schema": "/v2/schemas/images",
-    }
-    if len(rows) > limit:
-        body["next"] = _link([*(pair for pair in query if pair[0] != "marker"), ("marker", rows[limit - 1].id)])
-    return body
+@dataclass(frozen=True)
+class Listing:
+    """A kind of list: what it is called, how a row looks, which column has the markers, what it can be sorted by.
+
+    `ties` are the columns that make every order total. A list without a `default_limit` has all rows on one page.
+    """
+
+    name: str
+    schema: str
+    view: Callable[[Any], dict[str, Any]]
+    marker: Any
+    sort_keys: Mapping[str, Any]
+    ties: Sequence[str]
+    default_limit: int | None = None
+    missing_marker: type[ApiError] = NotFound
+
+    def page(self, context: Context, query: Select[Any], scope: Select[Any]) -> dict[str, Any]:
+        """The page of *query* that the request asks for, with the way to the next; *scope* is it without filters."""
+        asked = context.request.query_params
+        limit, order, marker = self._limit(asked), self._order(asked), asked.get("marker")
+        try:
+            row = None if marker is None else scope.where(self.marker == marker)
+            rows, more = paging.page(context.db, query, order, marker=row, limit=limit)
+        except paging.MarkerNotFound:
+            raise self.missing_marker(f"Marker {marker} could not be found.") from None
+        path = context.request.url.path.removeprefix(context.request.scope.get("root_path", ""))
+        kept = [pair for pair in asked.multi_items() if pair[0] != "marker"]
+        body = {self.name: [self.view(row) for row in rows], "first": _link(path, kept), "schema": self.schema}
+        if more:
+            body["next"] = _link(path, [*kept, ("marker", getattr(rows[-1], self.marker.key))])
+        return body
+
+    def _limit(self, asked: QueryParams) -> int | None:
+        text = asked.get("limit")
+        if text is None:
+            return self.default_limit
+        try:
+            return min(fields.natural(text), MAX_LIMIT)
+        except ValueError:
+            raise BadRequest("limit param must be an integer that is not negative") from None
+
+    def _order(self, asked: QueryParams) -> Order:
+        """The keys to sort by with their directions; the last ones make the order total."""
+        order = _wanted(asked)
+        for key, direction in order:
+            if key not in self.sort_keys:
+                raise BadRequest(f"Invalid sort key: {key}. It must be one of: {', '.join(self.sort_keys)}.")
+            if direction not in DIRECTIONS:
+                raise BadRequest(f"Invalid sort direction: {direction}. It must be one of: asc, desc.")
+        total: dict[str, str] = {}
+        for key, direction in [*order, *((tie, order[0][1]) for tie in self.ties)]:
+            total.setdefault(key, direction)
+        return [(self.sort_keys[key], direction == "asc") for key, direction in total.items()]
 
 
-def _link(query: list[tuple[str, str]]) -> str:
-    return f"/v2/images?{urlencode(query)}" if query else "/v2/images"
-
-
-def _limit(text: str | None) -> int:
-    if text is None:
-        return DEFAULT_LIMIT
-    if not (text.isascii() and text.isdigit()):
-        raise BadRequest("limit param must be an integer that is not negative")
-    return min(int(text[:10]), MAX_LIMIT)
-
-
-def _order(query: list[tuple[str, str]]) -> Order:
-    """The keys to sort by with their directions; the last ones make the order total."""
-    wanted = [value for name, value in query if name == "sort"]
-    keys = [value for name, value in query if name == "sort_key"]
-    directions = [value for name, value in query if name == "sort_dir"]
+def _wanted(asked: QueryParams) -> list[tuple[str, str]]:
+    """`sort=name:asc,size`, or `sort_key` and `sort_dir`; the newest first without either."""
+    wanted, keys, directions = (asked.getlist(name) for name in ("sort", "sort_key", "sort_dir"))
     if wanted and (keys or directions):
         raise BadRequest("Old and new sorting syntax cannot be combined")
     if wanted:
         pairs = [part.strip().partition(":") for text in wanted for part in text.split(",")]
-        order = [(key.strip(), direction.strip() or "desc") for key, _, direction in pairs]
-    else:
-        if len(directions) > 1 and len(directions) != len(keys):
-            raise BadRequest("Number of sort dirs does not match the number of sort keys")
-        keys = keys or ["created_at"]
-        directions = directions if len(directions) > 1 else (directions or ["desc"]) * len(keys)
-        order = list(zip(keys, directions, strict=False))
-    for key, direction in order:
-        if key not in SORT_KEYS:
-            raise BadRequest(f"Invalid sort key: {key}. It must be one of: {', '.join(SORT_KEYS)}.")
-        if direction not in DIRECTIONS:
-            raise BadRequest(f"Invalid sort direction: {direction}. It must be one of: asc, desc.")
-    total: dict[str, str] = {}
-    for key, direction in [*order, ("created_at", order[0][1]), ("id", order[0][1])]:
-        total.setdefault(key, direction)
-    return list(total.items())
+        return [(key.strip(), direction.strip() or "desc") for key, _, direction in pairs]
+    if len(directions) > 1 and len(directions) != len(keys):
+        raise BadRequest("Number of sort dirs does not match the number of sort keys")
+    keys = keys or ["created_at"]
+    directions = directions if len(directions) > 1 else (directions or ["desc"]) * len(keys)
+    return list(zip(keys, directions, strict=False))
 
 
-def _after(context: Context, order: Order, marker: str) -> ColumnElement[bool]:
-    """What comes after the image *marker* in *order*."""
-    try:
-        row = visible_image(context, marker)
-    except NotFound as error:
-        raise BadRequest(f"Marker {marker} could not be found.") from error
-    place = context.db.execute(select(*(SORT_KEYS[key] for key, _ in order)).where(Image.id == row.id)).one()
-    branches = []
-    for index, (key, direction) in enumerate(order):
-        column, value = SORT_KEYS[key], place[index]
-        beyond = column < value if direction == "desc" else column > value
-        equal = [SORT_KEYS[earlier] == place[position] for position, (earlier, _) in enumerate(order[:index])]
-        branches.append(and_(*equal, beyond))
-    return or_(*branches)
+def _link(path: str, query: list[tuple[str, str]]) -> str:
+    return f"{path}?{urlencode(query)}" if query else path

@@ -1,5 +1,6 @@
 """Routes of what a namespace of metadata definitions holds."""
 
+from functools import partial
 from typing import Any
 
 from sqlalchemy import delete, select
@@ -7,7 +8,9 @@ from sqlalchemy import delete, select
 from skywright.db import utcnow
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.services.image.bodies import JsonObject
+from skywright.services.image.listing import Listing
 from skywright.services.image.metadef_items import (
+    OBJECTS,
     RESOURCE_TYPES,
     TAGS,
     Kind,
@@ -23,6 +26,18 @@ from skywright.services.image.tables import MetadefItem
 
 router = Router()
 BASE = "/v2/metadefs/namespaces/{namespace}"
+# Properties and associations are few, and a mapping of properties has no order: Glance does not page them either.
+LISTINGS = {
+    kind.plural: Listing(
+        kind.plural,
+        f"/v2/schemas/metadefs/{kind.plural}",
+        partial(item_view, kind),
+        marker=MetadefItem.name,
+        sort_keys={name: getattr(MetadefItem, name) for name in ("name", "created_at", "updated_at")},
+        ties=("created_at", "name"),
+    )
+    for kind in (OBJECTS, TAGS)
+}
 
 
 @router.operation("GET", f"{BASE}/resource_types", policy="image:metadefs:read")
@@ -48,9 +63,7 @@ def replace_tags(context: Context, namespace: str, body: JsonObject) -> dict[str
         raise BadRequest('The body must hold "tags", a list of tags.')
     row = visible_namespace(context, namespace)
     _clear(context, row.namespace, TAGS)
-    for tag in tags:
-        add_item(context, row, TAGS, tag)
-    return _listed(context, namespace, TAGS)
+    return {"tags": [item_view(TAGS, add_item(context, row, TAGS, tag)) for tag in tags]}
 
 
 @router.operation("POST", f"{BASE}/tags/{{name}}", policy="image:metadefs:write", status=201)
@@ -101,6 +114,8 @@ def delete_item(context: Context, namespace: str, plural: str, name: str) -> Non
 def _listed(context: Context, namespace: str, kind: Kind) -> dict[str, Any]:
     row = visible_namespace(context, namespace)
     query = select(MetadefItem).where(MetadefItem.namespace == row.namespace, MetadefItem.kind == kind.plural)
+    if kind.plural in LISTINGS:
+        return LISTINGS[kind.plural].page(context, query, query)
     return {kind.plural: item_views(kind, context.db.scalars(query.order_by(MetadefItem.name)).all())}
 
 

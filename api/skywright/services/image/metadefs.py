@@ -3,12 +3,13 @@
 from typing import Any
 
 from jsonschema import Draft202012Validator
-from sqlalchemy import or_, select
+from sqlalchemy import or_, select, true
 
 from skywright.db import isoformat, utcnow
 from skywright.http import Conflict, Context, Forbidden, NotFound, Router
 from skywright.services.image import metadef_schemas
 from skywright.services.image.bodies import JsonObject
+from skywright.services.image.listing import Listing
 from skywright.services.image.metadef_items import KINDS, RESOURCE_TYPES, add_item, item_views
 from skywright.services.image.schemas import check
 from skywright.services.image.tables import MetadefItem, MetadefNamespace
@@ -34,19 +35,13 @@ def list_resource_types(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2/metadefs/namespaces", policy="image:metadefs:read")
 def list_namespaces(context: Context) -> dict[str, Any]:
-    query = select(MetadefNamespace).order_by(MetadefNamespace.namespace)
-    if not context.is_admin:
-        own = MetadefNamespace.project_id == context.who.project_id
-        query = query.where(or_(MetadefNamespace.visibility == "public", own))
+    own = MetadefNamespace.project_id == context.who.project_id
+    visible = true() if context.is_admin else or_(MetadefNamespace.visibility == "public", own)
+    query = scope = select(MetadefNamespace).where(visible)
     visibility = context.request.query_params.get("visibility")
     if visibility is not None:
         query = query.where(MetadefNamespace.visibility == visibility)
-    rows = context.db.scalars(query).all()
-    return {
-        "namespaces": [_view(row) for row in rows],
-        "first": "/v2/metadefs/namespaces",
-        "schema": "/v2/schemas/metadefs/namespaces",
-    }
+    return NAMESPACES.page(context, query, scope)
 
 
 @router.operation("POST", "/v2/metadefs/namespaces", policy="image:metadefs:write", status=201)
@@ -133,3 +128,13 @@ def _details(context: Context, row: MetadefNamespace) -> dict[str, Any]:
         if found:
             view[kind.plural] = item_views(kind, found)
     return view
+
+
+NAMESPACES = Listing(
+    "namespaces",
+    "/v2/schemas/metadefs/namespaces",
+    _view,
+    marker=MetadefNamespace.namespace,
+    sort_keys={name: getattr(MetadefNamespace, name) for name in ("namespace", "created_at", "updated_at")},
+    ties=("created_at", "namespace"),
+)

@@ -7,26 +7,24 @@ import netaddr
 from sqlalchemy import func, select
 
 from skywright.http import Context, NotFound, Router
+from skywright.services.network.listing import Listing
 from skywright.services.network.tables import Address, Network, Subnet
 
 router = Router()
 LARGEST = 2**63 - 1
 RULE = "network:ip_availability:read"
+LISTING = Listing(
+    Network,
+    "Network",
+    columns={"network_id": Network.id, "network_name": Network.name, "project_id": Network.project_id},
+)
 
 
 @router.operation("GET", "/v2.0/network-ip-availabilities", policy=RULE)
 def list_availabilities(context: Context) -> dict[str, Any]:
-    query = select(Network).where(Network.deleted_at.is_(None)).order_by(Network.created_at)
-    params = context.request.query_params
-    for name, column in (
-        ("network_id", Network.id),
-        ("network_name", Network.name),
-        ("project_id", Network.project_id),
-    ):
-        if params.getlist(name):
-            query = query.where(column.in_(params.getlist(name)))
-    networks = list(context.db.scalars(query))
-    return {"network_ip_availabilities": _views(context, networks)}
+    query, name = select(Network).where(Network.deleted_at.is_(None)), "network_ip_availabilities"
+    networks, links = LISTING.page(context, query, name)
+    return {name: _views(context, networks)} | links
 
 
 @router.operation("GET", "/v2.0/network-ip-availabilities/{network_id}", policy=RULE)

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 
 from skywright.db import utcnow
 from skywright.db.jobs import Host
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router, listing
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
-from skywright.services.network import ipam, schemas
+from skywright.services.network import ipam, listing, schemas
 from skywright.services.network.presence import hosts_of
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
@@ -29,6 +30,7 @@ class Networks(Resource[Network]):
     create_schema, update_schema = schemas.NetworkCreate, schemas.NetworkUpdate
     filters = listing.Listing(
         Network,
+        "Network",
         tags=NetworkTag,
         columns={
             **standard_columns(Network),
@@ -43,10 +45,10 @@ class Networks(Resource[Network]):
         constants={"router:external": False, "is_default": False},
     )
 
-    def visible(self, context: Context) -> listing.Clause:
+    def visible(self, context: Context) -> Clause:
         return or_(Network.project_id == context.who.project_id, Network.shared)
 
-    def hidden(self) -> listing.Clause:
+    def hidden(self) -> Clause:
         return Network.deleted_at.is_not(None)
 
     def views(self, context: Context, rows: Sequence[Network]) -> list[dict[str, Any]]:

@@ -5,9 +5,10 @@ from typing import Any
 
 from sqlalchemy import and_, false, or_, select
 
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router, listing
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.http.paging import Clause
 from skywright.services.compute.internal import has_server
-from skywright.services.network import ipam, schemas
+from skywright.services.network import ipam, listing, schemas
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import Address, Network, NetworkTag, Port
@@ -17,9 +18,9 @@ SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", 
 BINDING = {"host", "binding_profile"}
 
 
-def _by_fixed_ips(values: Sequence[str]) -> listing.Clause:
+def _by_fixed_ips(values: Sequence[str]) -> Clause:
     """`fixed_ips=ip_address=10.0.0.5`, `subnet_id=`, `ip_address_substr=`; those of one name are alternatives."""
-    wanted: dict[str, list[listing.Clause]] = {}
+    wanted: dict[str, list[Clause]] = {}
     for value in values:
         name, _, operand = value.partition("=")
         if name == "ip_address":
@@ -40,6 +41,7 @@ class Ports(Resource[Port]):
     create_schema, update_schema = schemas.PortCreate, schemas.PortUpdate
     filters = listing.Listing(
         Port,
+        "Port",
         tags=NetworkTag,
         columns={
             **standard_columns(Port),
@@ -59,7 +61,7 @@ class Ports(Resource[Port]):
         },
     )
 
-    def visible(self, context: Context) -> listing.Clause:
+    def visible(self, context: Context) -> Clause:
         mine = context.who.project_id
         return or_(Port.project_id == mine, Port.network_id.in_(select(Network.id).where(Network.project_id == mine)))
 

@@ -8,8 +8,9 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat, utcnow
-from skywright.http import ApiError, BadRequest, Context, Forbidden, NotFound, Router, listing
-from skywright.services.network import schemas
+from skywright.http import ApiError, BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.paging import Clause
+from skywright.services.network import listing, schemas
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet, SubnetPool
 
 Row = TypeVar("Row", Network, Subnet, Port, SubnetPool)
@@ -28,7 +29,7 @@ class Resource(ABC, Generic[Row]):
     filters: ClassVar[listing.Listing]
 
     @abstractmethod
-    def visible(self, context: Context) -> listing.Clause:
+    def visible(self, context: Context) -> Clause:
         """The rows that the caller may see, if he is no administrator."""
 
     @abstractmethod
@@ -47,7 +48,7 @@ class Resource(ABC, Generic[Row]):
     def may_delete(self, context: Context, row: Row) -> bool:
         return context.allows(f"network:{self.collection}:delete", {"project_id": row.project_id})
 
-    def hidden(self) -> listing.Clause | None:
+    def hidden(self) -> Clause | None:
         """Rows that nobody sees any more."""
         return None
 
@@ -90,29 +91,12 @@ class Resource(ABC, Generic[Row]):
         router.operation("DELETE", path + "/{identifier}", policy=f"{rule}:delete", status=204)(self.remove)
 
     def list_all(self, context: Context) -> dict[str, Any]:
-        params = query_of(context)
-        query = self.query(context)
-        for name, values in params.items():
-            clause = None if name in listing.PAGE else self.filters.clause(name, values)
-            if clause is not None:
-                query = query.where(clause)
-        page = listing.Page.of(self.filters, params)
-        try:
-            rows = list(context.db.scalars(page.apply(context.db, query, self.model)))
-        except KeyError as error:
-            raise NotFound.of(self.label, error.args[0]) from error
-        if page.reverse:
-            rows.reverse()
-        body: dict[str, Any] = {self.collection: chosen(self.render(context, rows), params)}
-        url = f"{context.base_url}/v2.0/{self.collection}"
-        found = listing.links(url, params, page, [row.id for row in rows])
-        if found:
-            body[f"{self.collection}_links"] = found
-        return body
+        rows, links = self.filters.page(context, self.query(context), self.collection)
+        return {self.collection: chosen(self.render(context, rows), listing.query_of(context))} | links
 
     def show(self, context: Context, identifier: str) -> dict[str, Any]:
         views = self.render(context, [self.find(context, identifier)])
-        return {self.name: chosen(views, query_of(context))[0]}
+        return {self.name: chosen(views, listing.query_of(context))[0]}
 
     def post(self, context: Context, body: dict[str, Any]) -> dict[str, Any]:
         items, bulk = schemas.one_or_many(self.create_schema, body, self.name, self.collection)
@@ -132,14 +116,6 @@ class Resource(ABC, Generic[Row]):
         check_revision(context, row)
         context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
         self.delete(context, row)
-
-
-def query_of(context: Context) -> dict[str, list[str]]:
-    """The query string, every value of every name; `tenant_id` becomes `project_id`."""
-    params: dict[str, list[str]] = {}
-    for name, value in context.request.query_params.multi_items():
-        params.setdefault("project_id" if name == "tenant_id" else name, []).append(value)
-    return params
 
 
 def chosen(views: list[dict[str, Any]], params: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:

@@ -7,8 +7,9 @@ import netaddr
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router, listing
-from skywright.services.network import addressing, ipam, schemas
+from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.http.paging import Clause
+from skywright.services.network import addressing, ipam, listing, schemas
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import NetworkTag, Subnet, SubnetPool
 
@@ -23,6 +24,7 @@ class SubnetPools(Resource[SubnetPool]):
     create_schema, update_schema = schemas.SubnetPoolCreate, schemas.SubnetPoolUpdate
     filters = listing.Listing(
         SubnetPool,
+        "SubnetPool",
         tags=NetworkTag,
         columns={
             **standard_columns(SubnetPool),
@@ -30,7 +32,7 @@ class SubnetPools(Resource[SubnetPool]):
         },
     )
 
-    def visible(self, context: Context) -> listing.Clause:
+    def visible(self, context: Context) -> Clause:
         return or_(SubnetPool.project_id == context.who.project_id, SubnetPool.shared)
 
     def views(self, context: Context, rows: Sequence[SubnetPool]) -> list[dict[str, Any]]:

@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from skywright.http import BadRequest, Conflict, Context, Router, listing
-from skywright.services.network import addressing, ipam, schemas
+from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http.paging import Clause
+from skywright.services.network import addressing, ipam, listing, schemas
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns, touch
 from skywright.services.network.subnetpools import POOLS, cut
@@ -22,6 +23,7 @@ class Subnets(Resource[Subnet]):
     create_schema, update_schema = schemas.SubnetCreate, schemas.SubnetUpdate
     filters = listing.Listing(
         Subnet,
+        "Subnet",
         tags=NetworkTag,
         columns={
             **standard_columns(Subnet),
@@ -41,7 +43,7 @@ class Subnets(Resource[Subnet]):
         },
     )
 
-    def visible(self, context: Context) -> listing.Clause:
+    def visible(self, context: Context) -> Clause:
         mine = context.who.project_id
         usable = select(Network.id).where(or_(Network.shared, Network.project_id == mine))
         return or_(Subnet.project_id == mine, Subnet.network_id.in_(usable))

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Any
 
 import orjson
-from fastapi import Query, Response
+from fastapi import Response
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 from starlette.responses import StreamingResponse
@@ -13,8 +13,9 @@ from starlette.responses import StreamingResponse
 from skywright.db import Database, isoformat
 from skywright.db.identity import Project, User
 from skywright.db.operations import Audit
-from skywright.http import BadRequest, Context, Router
+from skywright.http import Context, Router
 from skywright.http.router import json_response
+from skywright.services.operations.listing import after_number, limit_of, numbered_page
 
 router = Router()
 
@@ -31,11 +32,9 @@ def list_records(
     service: str | None = None,
     since: datetime | None = None,
     until: datetime | None = None,
-    marker: int | None = None,
-    limit: Annotated[int | None, Query(ge=1, le=1000)] = None,
 ) -> Response:
-    """The newest first; *marker* is the last record of the page before. JSON lines come all at once, without pages."""
-    query = select(Audit).order_by(Audit.sequence.desc())
+    """The newest first. JSON lines come all at once, without pages."""
+    query = select(Audit)
     if not context.allows("operations:audit:list_all"):
         query = query.where(Audit.project_id == context.project_id)
     if user is not None:
@@ -48,14 +47,11 @@ def list_records(
         query = query.where(Audit.at >= _naive(since))
     if until is not None:
         query = query.where(Audit.at < _naive(until))
-    if marker is not None:
-        if not 0 < marker < 1 << 63:
-            raise BadRequest("Invalid input for marker: it is the id of a record.")
-        query = query.where(Audit.sequence < marker)
     if LINES in context.request.headers.get("accept", ""):
-        return StreamingResponse(_lines(context.cloud.database, query, limit), media_type=LINES)
-    rows = context.db.scalars(query.limit(limit or 100))
-    return json_response({"audit": [_view(row) for row in rows]})
+        lines = after_number(context, query, Audit.sequence).order_by(Audit.sequence.desc())
+        return StreamingResponse(_lines(context.cloud.database, lines, limit_of(context)), media_type=LINES)
+    rows, links = numbered_page(context, query, Audit.sequence, default=100)
+    return json_response({"audit": [_view(row) for row in rows]} | links)
 
 
 def _lines(database: Database, query: Select[Audit], limit: int | None) -> Iterator[bytes]:

@@ -16,6 +16,7 @@ from skywright.jobs.kinds import resource_kinds
 from skywright.jobs.upkeep.observe import ACTION
 from skywright.redact import HIDDEN
 from skywright.services.compute.internal import Usage, usage_by_host
+from skywright.services.operations.listing import page
 from skywright.services.operations.views import host_view
 
 router = Router()
@@ -67,8 +68,9 @@ class HostRequest(BaseModel):
 @router.operation("GET", "/hosts", policy="operations:hosts:list")
 def list_hosts(context: Context) -> dict[str, Any]:
     used = usage_by_host(context.db)
-    hosts = context.db.scalars(select(Host).order_by(Host.name))
-    return {"hosts": [host_view(host, used.get(host.name, Usage())) for host in hosts]}
+    query = select(Host)
+    hosts, links = page(context, query, [(Host.name, True)], scope=query, column=Host.name)
+    return {"hosts": [host_view(host, used.get(host.name, Usage())) for host in hosts]} | links
 
 
 @router.operation("GET", "/hosts/{name}", policy="operations:hosts:show")

@@ -13,11 +13,10 @@ from skywright.db.jobs import Event, Job, JobResource
 from skywright.http import Conflict, Context, NotFound, Router
 from skywright.http.policy import on_target
 from skywright.jobs.engine.settle import UNFINISHED
+from skywright.services.operations.listing import page
 from skywright.services.operations.views import event_views, job_views, result_views, step_views
 
 router = Router()
-
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 @router.operation("GET", "/jobs", policy=("operations:jobs:list", "operations:jobs:list_all"))
@@ -28,13 +27,12 @@ def list_jobs(
     resource: str | None = None,
     project_id: str | None = None,
     playbook: str | None = None,
-    marker: str | None = None,
-    limit: Limit = 100,
 ) -> dict[str, Any]:
-    """The newest first; *marker* is the last job of the page before."""
-    query = select(Job).order_by(Job.sequence.desc()).limit(limit)
+    """The newest first."""
+    query = select(Job)
     if not context.allows("operations:jobs:list_all"):
         query = query.where(Job.project_id == context.project_id)
+    scope = query
     if project_id is not None:
         query = query.where(Job.project_id == project_id)
     if state:
@@ -43,10 +41,8 @@ def list_jobs(
         query = query.where(Job.playbook == playbook)
     if resource is not None:
         query = _of_resource(query, resource)
-    if marker is not None:
-        query = query.where(Job.sequence < visible_job(context, marker).sequence)
-    jobs = context.db.scalars(query).all()
-    return {"jobs": job_views(context.db, jobs, admin=context.is_admin)}
+    jobs, links = page(context, query, [(Job.sequence, False)], scope=scope, column=Job.id, default=100)
+    return {"jobs": job_views(context.db, jobs, admin=context.is_admin)} | links
 
 
 @router.operation("GET", "/jobs/{job_id}", policy="operations:jobs:show")

@@ -14,6 +14,7 @@ from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.jobs.engine.host_state import MAINTENANCE
 from skywright.jobs.engine.settle import UNFINISHED
 from skywright.jobs.engine.submit import submit
+from skywright.services.operations.listing import page
 from skywright.services.operations.overcloud.health import problems
 from skywright.services.operations.overcloud.kind import (
     DEPLOY,
@@ -61,8 +62,9 @@ class MaintenanceBody(BaseModel):
 
 @router.operation("GET", "/overclouds", policy="operations:overclouds:list")
 def list_overclouds(context: Context) -> dict[str, Any]:
-    rows = context.db.scalars(select(Overcloud).order_by(Overcloud.name))
-    return {"overclouds": [_view(context, row) for row in rows]}
+    query = select(Overcloud)
+    rows, links = page(context, query, [(Overcloud.name, True)], scope=query, column=Overcloud.name)
+    return {"overclouds": [_view(context, row) for row in rows]} | links
 
 
 @router.operation("GET", "/overclouds/{name}", policy="operations:overclouds:show")

@@ -10,6 +10,7 @@ from skywright.jobs.engine.submit import submit
 from skywright.services.operations.automation import surveys
 from skywright.services.operations.automation.surveys import BadSurvey, BadValue, NoPlaybook, Survey
 from skywright.services.operations.kinds.operator_playbook import HOSTS, KIND, VARIABLES
+from skywright.services.operations.listing import window
 from skywright.services.operations.views import job_views
 
 router = Router()
@@ -28,8 +29,8 @@ class RunRequest(BaseModel):
 
 @router.operation("GET", "/playbooks", policy="operations:playbooks:list")
 def list_playbooks(context: Context) -> dict[str, Any]:
-    directory = context.cloud.settings.operator_dir
-    return {"playbooks": [_view(context, name) for name in surveys.names(directory)]}
+    names, links = window(context, surveys.names(context.cloud.settings.operator_dir))
+    return {"playbooks": [_view(context, name) for name in names]} | links
 
 
 @router.operation("GET", "/playbooks/{name}", policy="operations:playbooks:list")

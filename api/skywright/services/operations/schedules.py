@@ -5,7 +5,6 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 import orjson
-from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -19,6 +18,7 @@ from skywright.jobs.engine.settle import UNFINISHED
 from skywright.redact import without_secrets
 from skywright.services.operations.automation import schedules
 from skywright.services.operations.automation.timetable import BadTime, next_time
+from skywright.services.operations.listing import numbered_page, page
 from skywright.services.operations.plan import URL_PATH, HeaderName, HeaderValue
 from skywright.services.operations.playbooks import PlaybookName, RunRequest, check_run
 
@@ -31,7 +31,6 @@ NEVER = frozenset({"plan", "schedules", "webhooks"})
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
 Cron = Annotated[str, StringConstraints(pattern=r"^[!-~ ]{1,255}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class ScheduledRequest(BaseModel):
@@ -81,10 +80,11 @@ class ChangesBody(BaseModel):
 
 @router.operation("GET", "/schedules", policy=("operations:schedules:list", "operations:schedules:list_all"))
 def list_schedules(context: Context) -> dict[str, Any]:
-    query = select(Schedule).order_by(Schedule.created_at, Schedule.id)
+    query, order = select(Schedule), [(Schedule.created_at, True), (Schedule.id, True)]
     if not context.allows("operations:schedules:list_all"):
         query = query.where(Schedule.project_id == context.project_id)
-    return {"schedules": _views(context, context.db.scalars(query).all())}
+    rows, links = page(context, query, order, scope=query, column=Schedule.id)
+    return {"schedules": _views(context, rows)} | links
 
 
 @router.operation("POST", "/schedules", policy=("operations:schedules:create", "operations:playbooks:run"), status=201)
@@ -135,17 +135,13 @@ def delete_schedule(context: Context, schedule_id: str) -> None:
 
 
 @router.operation("GET", "/schedules/{schedule_id}/runs", policy="operations:schedules:show")
-def list_runs(context: Context, schedule_id: str, *, marker: int | None = None, limit: Limit = 100) -> dict[str, Any]:
-    """The newest first; *marker* is the last one of the page before."""
+def list_runs(context: Context, schedule_id: str) -> dict[str, Any]:
+    """The newest first."""
     row = context.visible(Schedule, schedule_id, "Schedule")
     query = select(ScheduleRun).where(ScheduleRun.schedule_id == row.id)
-    if marker is not None:
-        if not 0 < marker < 1 << 63:
-            raise BadRequest("Invalid input for marker: it is the id of a run.")
-        query = query.where(ScheduleRun.id < marker)
-    runs = context.db.scalars(query.order_by(ScheduleRun.id.desc()).limit(limit)).all()
+    runs, links = numbered_page(context, query, ScheduleRun.id, default=100)
     jobs = _jobs(context.db, runs)
-    return {"runs": [_run(run, jobs, mine=_mine(context, row)) for run in runs]}
+    return {"runs": [_run(run, jobs, mine=_mine(context, row)) for run in runs]} | links
 
 
 def _own(context: Context, schedule_id: str) -> Schedule:

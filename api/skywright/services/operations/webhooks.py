@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from fastapi import Query
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -16,6 +15,7 @@ from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
 from skywright.http.policy import on_target
 from skywright.jobs.webhooks import announce
 from skywright.jobs.webhooks.addresses import PORTS, permitted
+from skywright.services.operations.listing import page
 
 router = Router()
 
@@ -24,7 +24,6 @@ MOST = 10  # of a project
 State = Literal["successful", "failed", "canceled", "error"]
 STATES: tuple[State, ...] = get_args(State)
 Playbook = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_./-]{1,64}$")]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class NewWebhook(BaseModel):
@@ -46,11 +45,11 @@ class WebhookBody(BaseModel):
 
 @router.operation("GET", "/webhooks", policy=("operations:webhooks:list", "operations:webhooks:all_projects"))
 def list_webhooks(context: Context) -> dict[str, Any]:
-    query = select(Webhook).order_by(Webhook.created_at, Webhook.id)
+    query, order = select(Webhook), [(Webhook.created_at, True), (Webhook.id, True)]
     if not context.allows("operations:webhooks:all_projects"):
         query = query.where(Webhook.project_id == context.project_id)
-    rows = context.db.scalars(query).all()
-    return {"webhooks": _views(context.db, rows)}
+    rows, links = page(context, query, order, scope=query, column=Webhook.id)
+    return {"webhooks": _views(context.db, rows)} | links
 
 
 @router.operation(
@@ -89,22 +88,15 @@ def show_webhook(context: Context, webhook_id: str) -> dict[str, Any]:
 
 
 @router.operation("GET", "/webhooks/{webhook_id}/deliveries", policy="operations:webhooks:show")
-def list_deliveries(
-    context: Context, webhook_id: str, *, state: str | None = None, marker: str | None = None, limit: Limit = 100
-) -> dict[str, Any]:
-    """The newest first; *marker* is the last one of the page before."""
+def list_deliveries(context: Context, webhook_id: str, *, state: str | None = None) -> dict[str, Any]:
+    """The newest first."""
     webhook = _visible(context, webhook_id)
-    query = select(Delivery).where(Delivery.webhook_id == webhook.id)
+    query = scope = select(Delivery).where(Delivery.webhook_id == webhook.id)
     if state is not None:
         query = query.where(Delivery.state == state)
-    if marker is not None:
-        last = context.db.get(Delivery, marker)
-        if last is None or last.webhook_id != webhook.id:
-            raise NotFound.of("Delivery", marker)
-        earlier = (Delivery.created_at == last.created_at) & (Delivery.id < last.id)
-        query = query.where((Delivery.created_at < last.created_at) | earlier)
-    rows = context.db.scalars(query.order_by(Delivery.created_at.desc(), Delivery.id.desc()).limit(limit))
-    return {"deliveries": [_delivery(row) for row in rows]}
+    order = [(Delivery.created_at, False), (Delivery.id, False)]
+    rows, links = page(context, query, order, scope=scope, column=Delivery.id, default=100)
+    return {"deliveries": [_delivery(row) for row in rows]} | links
 
 
 @router.operation("DELETE", "/webhooks/{webhook_id}", policy=on_target("operations:webhooks:delete"), status=204)

@@ -1,0 +1,91 @@
+"""Pages of lists. A page begins after the row that the client names, the marker: the sort keys tell where that is, so
+that rows that come or go between two pages make no other row appear twice or not at all.
+"""
+
+from collections.abc import Sequence
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from sqlalchemy import ColumnElement, Select, and_, false, or_
+from sqlalchemy.orm import Session
+from starlette.requests import Request
+
+Clause = ColumnElement[bool]
+Item = TypeVar("Item")
+# [(column, ascending)]; no two rows have the same values.
+Order = Sequence[tuple[Any, bool]]
+
+
+class MarkerNotFound(LookupError):
+    """The marker is none of the listed rows."""
+
+
+def page(
+    session: Session, query: Select[Any], order: Order, *, marker: Select[Any] | None, limit: int | None
+) -> tuple[list[Any], bool]:
+    """At most *limit* rows of *query* after the one that *marker* selects, and whether more follow.
+
+    MarkerNotFound if *marker* selects no row. It need not be a row of *query*: one that fits the list's filters no more
+    is still a place to go on from.
+    """
+    return cut(session.scalars(statement(session, query, order, marker=marker, limit=limit)).all(), limit)
+
+
+def statement(
+    session: Session, query: Select[Any], order: Order, *, marker: Select[Any] | None, limit: int | None
+) -> Select[Any]:
+    """The query of a `page`, with one row more than its limit if there is one: `cut` takes it away again."""
+    if marker is not None:
+        query = query.where(_after(session, order, marker))
+    query = query.order_by(*_sorted(order))
+    return query if limit is None else query.limit(limit + 1)
+
+
+def cut(rows: Sequence[Item], limit: int | None) -> tuple[list[Item], bool]:
+    """The *rows* of a page, and whether more follow. A page of no rows has no marker: nothing can follow it."""
+    return list(rows if limit is None else rows[:limit]), limit is not None and len(rows) > limit > 0
+
+
+def window(
+    items: Sequence[Item], ids: Sequence[str], *, marker: str | None, limit: int | None
+) -> tuple[list[Item], bool]:
+    """A page of a list that is in memory; *ids* are the markers of its *items*."""
+    if marker is not None:
+        if marker not in ids:
+            raise MarkerNotFound
+        items = items[ids.index(marker) + 1 :]
+    return cut(items, limit)
+
+
+def next_url(request: Request, marker: str) -> str:
+    """The URL of the page after the one that *request* asks for, whose last row is *marker*."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name != "marker"]
+    return str(request.url.replace(query=urlencode([*kept, ("marker", marker)])))
+
+
+def _sorted(order: Order) -> list[Any]:
+    return [column.asc() if ascending else column.desc() for column, ascending in order]
+
+
+def _after(session: Session, order: Order, marker: Select[Any]) -> Clause:
+    """The rows behind the marker's. NULL is less than every value, as both databases sort it."""
+    backwards = _sorted([(column, not ascending) for column, ascending in order])
+    place = session.execute(marker.with_only_columns(*(column for column, _ in order)).order_by(*backwards)).first()
+    if place is None:
+        raise MarkerNotFound
+    alternatives = []
+    for index, (column, ascending) in enumerate(order):
+        equal = [_equal(order[before][0], place[before]) for before in range(index)]
+        alternatives.append(and_(*equal, _beyond(column, place[index], ascending=ascending)))
+    return or_(*alternatives)
+
+
+def _equal(column: Any, value: Any) -> Clause:
+    clause: Clause = column.is_(None) if value is None else column == value
+    return clause
+
+
+def _beyond(column: Any, value: Any, *, ascending: bool) -> Clause:
+    if value is None:
+        return column.is_not(None) if ascending else false()
+    return column > value if ascending else or_(column < value, column.is_(None))

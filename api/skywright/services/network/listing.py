@@ -1,0 +1,165 @@
+"""Lists as Neutron gives them: filters by any attribute, sorting, pages by marker in both directions."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from sqlalchemy import Boolean, DateTime, Integer, Select, and_, false, or_, select, true
+
+from skywright.http import BadRequest, Context, NotFound, fields, paging, tags
+from skywright.http.paging import Clause, Order
+
+T = TypeVar("T")
+Special = Callable[[Sequence[str]], Clause]
+Query = dict[str, list[str]]
+PAGE = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
+SECOND = timedelta(seconds=1)
+
+
+def boolean(text: str) -> bool:
+    """A boolean, or a BadRequest."""
+    return _parsed(fields.boolean, text, "boolean")
+
+
+def integer(text: str) -> int:
+    """A number that every database can compare, or a BadRequest."""
+    return _parsed(fields.integer, text, "integer")
+
+
+def _moment(text: str) -> datetime:
+    return _parsed(fields.moment, text, "date and time")
+
+
+def _parsed(parse: Callable[[str], T], text: str, kind: str) -> T:
+    try:
+        return parse(text)
+    except ValueError:
+        message = f"Invalid input for operation: '{text}' cannot be converted to {kind}."
+        raise BadRequest(message, kind="InvalidInput") from None
+
+
+@dataclass(frozen=True)
+class Listing:
+    """What one kind of resource can be filtered and sorted by."""
+
+    model: Any
+    label: str  # as in NetworkNotFound, which a wrong marker is
+    # Attributes that are columns (or expressions); constants are those that all rows share.
+    columns: Mapping[str, Any]
+    constants: Mapping[str, Any] = field(default_factory=dict)
+    specials: Mapping[str, Special] = field(default_factory=dict)
+    tags: Any = None  # the table of tags: (resource_id, tag)
+
+    def page(self, context: Context, query: Select[Any], collection: str) -> tuple[list[Any], dict[str, Any]]:
+        """The rows of *query* that the request asks for, and the links to the pages beside theirs."""
+        params = query_of(context)
+        page = _Page.of(self, params)
+        order = [(column, ascending != page.reverse) for column, ascending in page.order]
+        filtered = query
+        for name, values in params.items():
+            clause = None if name in PAGE else self._clause(name, values)
+            filtered = filtered if clause is None else filtered.where(clause)
+        marker = None if page.marker is None else query.where(self.model.id == page.marker)
+        try:
+            statement = paging.statement(context.db, filtered, order, marker=marker, limit=page.limit)
+        except paging.MarkerNotFound:
+            raise NotFound.of(self.label, page.marker or "") from None
+        rows, more = paging.cut(context.db.scalars(statement).all(), page.limit)
+        if page.reverse:
+            rows.reverse()
+        links = page.links(str(context.request.url.replace(query="")), params, [row.id for row in rows], more=more)
+        return rows, {f"{collection}_links": links} if links else {}
+
+    def _clause(self, name: str, values: Sequence[str]) -> Clause | None:
+        """The filter `name=value` for any of *values*; None for what is no attribute, which Neutron ignores."""
+        if name in self.specials:
+            return self.specials[name](values)
+        if self.tags is not None and name in tags.FILTERS:
+            return tags.clause(name, [tag for value in values for tag in value.split(",")], self._tagged)
+        if name in self.constants:
+            constant = self.constants[name]
+            wanted = [boolean(value) if isinstance(constant, bool) else value for value in values]
+            return true() if constant in wanted else false()
+        if name == "changed_since":
+            return and_(*(self.model.updated_at >= _moment(value) for value in values))
+        return _matches(self.columns[name], values) if name in self.columns else None
+
+    def _tagged(self, tag: str) -> Clause:
+        clause: Clause = self.model.id.in_(select(self.tags.resource_id).where(self.tags.tag == tag))
+        return clause
+
+
+def query_of(context: Context) -> Query:
+    """The query string, every value of every name; `tenant_id` becomes `project_id`."""
+    params: Query = {}
+    for name, value in context.request.query_params.multi_items():
+        params.setdefault("project_id" if name == "tenant_id" else name, []).append(value)
+    return params
+
+
+def _matches(column: Any, values: Sequence[str]) -> Clause:
+    if isinstance(column.type, DateTime):  # shown in whole seconds
+        moments = [_moment(value) for value in values]
+        return or_(*(and_(column >= moment, column < moment + SECOND) for moment in moments))
+    wanted: list[Any] = list(values)
+    if isinstance(column.type, Boolean):
+        wanted = [boolean(value) for value in values]
+    elif isinstance(column.type, Integer):
+        wanted = [integer(value) for value in values]
+    return or_(column.in_(wanted))
+
+
+@dataclass(frozen=True)
+class _Page:
+    """The paging part of a query string."""
+
+    limit: int | None
+    marker: str | None
+    reverse: bool
+    order: Order
+
+    @classmethod
+    def of(cls, listing: Listing, query: Query) -> "_Page":
+        """Read it, or raise a BadRequest."""
+        limit = query.get("limit", ["0"])[-1]
+        try:
+            wanted = fields.natural(limit)
+        except ValueError:
+            text = f"Bad limit request: Limit must be an integer 0 or greater and not '{limit}'."
+            raise BadRequest(text, kind="BadRequest") from None
+        reverse = fields.boolean(query.get("page_reverse", ["false"])[-1], default=False)
+        return cls(wanted or None, query.get("marker", [None])[-1], reverse, _order(listing, query))
+
+    def links(self, url: str, query: Query, ids: Sequence[str], *, more: bool) -> list[dict[str, str]]:
+        """The links to the pages before and after the one that holds *ids*; *more* rows follow in its direction."""
+        if self.limit is None or not ids:
+            return []
+        kept = [
+            (key, value) for key, values in query.items() for value in values if key not in ("marker", "page_reverse")
+        ]
+        result = []
+        came_from = self.marker is not None
+        if came_from if self.reverse else more:
+            result.append({"rel": "next", "href": f"{url}?{urlencode([*kept, ('marker', ids[-1])])}"})
+        if more if self.reverse else came_from:
+            back = [*kept, ("marker", ids[0]), ("page_reverse", "True")]
+            result.append({"rel": "previous", "href": f"{url}?{urlencode(back)}"})
+        return result
+
+
+def _order(listing: Listing, query: Query) -> Order:
+    keys, directions = query.get("sort_key", []), query.get("sort_dir", [])
+    if directions and len(keys) != len(directions):
+        raise BadRequest("The number of sort_keys and sort_dirs must be same")
+    if not set(directions) <= {"asc", "desc"}:
+        raise BadRequest("The sort direction must be asc or desc")
+    unknown = [key for key in keys if key not in listing.columns]
+    if unknown:
+        raise BadRequest(f"{unknown} is invalid attribute for sort_keys")
+    order = [
+        (listing.columns[key], direction == "asc")
+        for key, direction in zip(keys, directions or ["asc"] * len(keys), strict=True)
+    ]
+    return [*(order or [(listing.model.created_at, True)]), (listing.model.id, True)]

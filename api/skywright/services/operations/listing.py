@@ -1,0 +1,78 @@
+"""Pages of this API's lists: `limit` and `marker`, and under `links` the way to the next page while there is one."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Select
+
+from skywright.http import BadRequest, Context, NotFound, fields, paging
+from skywright.http.paging import Order
+
+MOST = 1000
+
+
+def limit_of(context: Context, default: int | None = None) -> int | None:
+    """The page size that the request asks for."""
+    text = context.request.query_params.get("limit")
+    if text is None:
+        return default
+    try:
+        limit = fields.natural(text)
+    except ValueError:
+        limit = 0
+    if not 1 <= limit <= MOST:
+        raise BadRequest(f"Invalid input for limit: '{text[:64]}' is not a number from 1 to {MOST}.")
+    return limit
+
+
+def page(
+    context: Context,
+    query: Select[Any],
+    order: Order,
+    *,
+    scope: Select[Any],
+    column: Any,
+    default: int | None = None,
+) -> tuple[list[Any], dict[str, Any]]:
+    """The rows of *query* that the request asks for, and the links; *column* has the markers, *scope* no filters."""
+    marker, limit = context.request.query_params.get("marker"), limit_of(context, default)
+    try:
+        row = None if marker is None else scope.where(column == marker)
+        rows, more = paging.page(context.db, query, order, marker=row, limit=limit)
+    except paging.MarkerNotFound:
+        raise NotFound.of("Marker", marker or "") from None
+    return rows, links(context, getattr(rows[-1], column.key) if more else None)
+
+
+def numbered_page(
+    context: Context, query: Select[Any], number: Any, *, default: int
+) -> tuple[list[Any], dict[str, Any]]:
+    """The same for numbered rows, the newest first: a *number* is a marker even when its row is gone."""
+    limit = limit_of(context, default)
+    query = after_number(context, query, number)
+    rows, more = paging.page(context.db, query, [(number, False)], marker=None, limit=limit)
+    return rows, links(context, getattr(rows[-1], number.key) if more else None)
+
+
+def after_number(context: Context, query: Select[Any], number: Any) -> Select[Any]:
+    """*query* without the rows up to the marker."""
+    marker = context.request.query_params.get("marker")
+    try:
+        return query if marker is None else query.where(number < fields.natural(marker))
+    except ValueError:
+        raise BadRequest(f"Invalid input for marker: '{str(marker)[:64]}' is not a number.") from None
+
+
+def window(context: Context, names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
+    """The same of *names*, which are their own markers."""
+    marker = context.request.query_params.get("marker")
+    try:
+        found, more = paging.window(names, names, marker=marker, limit=limit_of(context))
+    except paging.MarkerNotFound:
+        raise NotFound.of("Marker", marker or "") from None
+    return found, links(context, found[-1] if more else None)
+
+
+def links(context: Context, marker: Any) -> dict[str, Any]:
+    """The link to the page after *marker*; nothing if there is no such page."""
+    return {} if marker is None else {"links": [{"rel": "next", "href": paging.next_url(context.request, str(marker))}]}
