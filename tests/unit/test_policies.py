@@ -17,11 +17,26 @@ OPENSTACK = {file.stem: yaml.safe_load(file.read_text()) for file in Path(__file
 # Routes that Nova, Neutron and Glance have no rule for: a valid token is enough.
 WITHOUT_RULE = {
     "compute": {"GET /v2.1/flavors", "GET /v2.1/flavors/detail", "GET /v2.1/flavors/{flavor_id}"},
+    "image": {
+        "DELETE /v2/images",
+        "GET /v2/info/import",
+        "GET /v2/info/stores",
+        "GET /v2/schemas/{name}",
+        "GET /v2/schemas/metadefs/{name}",
+    },
 }
 # Routes that need no token.
 ANONYMOUS = {
     "identity": {"GET /", "GET /v3", "POST /v3/auth/tokens", "POST /v3/users/{user_id}/password"},
     "compute": {"GET /", "GET /v2", "GET /v2.1", "GET /console/{path:path}"},
+    "image": {
+        "GET /",
+        "GET /v2",
+        "GET /versions",
+        # What controllers ask each other for, by signed URLs.
+        "GET /v2/images/{image_id}/replicas/{digest}",
+        "PUT /v2/images/{image_id}/replicas/{digest}",
+    },
     "operations": {"GET /"},
 }
 # Rules whose default differs from OpenStack's, and why.
@@ -38,7 +53,7 @@ def routes(service: Service) -> Iterator[tuple[str, tuple[str, ...] | None]]:
                     yield f"{method} {route.path}", rules
 
 
-@pytest.fixture(params=("identity", "compute", "operations"))
+@pytest.fixture(params=("identity", "compute", "image", "operations"))
 def service(request: pytest.FixtureRequest) -> Service:
     return SERVICES[request.param]
 

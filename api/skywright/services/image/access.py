@@ -1,11 +1,11 @@
-"""Who sees and who changes an image: private, shared, community and public images, as in Glance."""
+"""Access to images: private, shared, community and public ones, and the policy's rules, as in Glance."""
 
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import ColumnElement, and_, exists, or_, true
 from sqlalchemy.orm import Session
 
-from skywright.errors import Forbidden, NotFound
+from skywright.errors import NotFound
 from skywright.services.image.tables import Image, ImageMember
 
 if TYPE_CHECKING:  # workers import this, and must stay small
@@ -34,21 +34,34 @@ def visible(context: "Context", member_status: str = "all") -> ColumnElement[boo
 def visible_image(context: "Context", image_id: str) -> Image:
     """The image if the caller may see it; one of another tenant's is NotFound, as one that never was."""
     row = context.db.get(Image, image_id)
-    if row is None or row.deleted_at is not None or not _may_see(context, row):
+    seen = row is not None and row.deleted_at is None and _may_see(context, row)
+    if row is None or not seen or not allowed(context, row):
         raise NotFound(f"Failed to find image {image_id}")
     return row
 
 
-def own_image(context: "Context", image_id: str, policy: str) -> Image:
-    """The image if the caller's project owns it and *policy* allows to change it; seeing it alone is Forbidden."""
+def permitted_image(context: "Context", image_id: str) -> Image:
+    """A visible image on which the route's rule allows the request, else Forbidden."""
     row = visible_image(context, image_id)
-    if not context.allows(policy, _target(row)):
-        raise Forbidden(f"You are not authorized to change image {image_id}.")
+    context.enforce(context.rules[0], image_target(context, row))
     return row
 
 
-def _target(row: Image) -> dict[str, Any]:
-    return {"project_id": row.project_id}
+def allowed(context: "Context", row: Image) -> bool:
+    """Whether the policy lets the caller see an image that is visible to his project."""
+    return context.allows("get_image", image_target(context, row))
+
+
+def image_target(context: "Context", row: Image) -> dict[str, Any]:
+    """What policy rules may ask of an image; `member_id` is the caller's project if the image is shared with it."""
+    project = context.who.project_id
+    member = project if row.visibility == "shared" and row.project_id != project else None
+    return {
+        "project_id": row.project_id,
+        "owner": row.project_id,
+        "visibility": row.visibility,
+        "member_id": member,
+    }
 
 
 def _may_see(context: "Context", row: Image) -> bool:

@@ -15,7 +15,7 @@ from skywright.services.image import (
     uploads,
     versions,
 )
-from skywright.services.image.errors import render_error
+from skywright.services.image.errors import refusal, render_error
 from skywright.services.image.policies import POLICIES
 
 SERVICE = Service(
@@ -38,6 +38,7 @@ SERVICE = Service(
     ],
     policies=POLICIES,
     render_error=render_error,
+    refusal=refusal,
     background=replica_routes.keeping,
     streamed=re.compile(r"/v2/images/[^/]+/(file|stage|replicas/[^/]+)"),
 )

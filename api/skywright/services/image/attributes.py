@@ -5,6 +5,7 @@ from typing import Any
 
 from skywright.http import BadRequest, Context, Forbidden, TooLarge
 from skywright.services.image import schemas
+from skywright.services.image.access import image_target
 from skywright.services.image.tables import Image
 
 SETTABLE = frozenset(
@@ -72,18 +73,20 @@ def check_names(body: Mapping[str, Any]) -> None:
 
 def _assign_owner(context: Context, row: Image, value: str | None) -> None:
     if value != row.project_id:
-        if not context.allows("image:images:set_owner"):
-            raise Forbidden("You are not permitted to change the owner of an image.")
+        if row.created_at is not None and not context.is_admin:
+            raise Forbidden("Owner can't be updated by non admin.")
+        if row.created_at is None and not context.allows("add_image", image_target(context, row) | {"owner": value}):
+            raise Forbidden(f"You are not permitted to create images owned by '{value}'.")
         if value is not None:
             context.check_project(value)
         row.project_id = value
 
 
 def _assign_visibility(context: Context, row: Image, value: str) -> None:
-    target = {"project_id": row.project_id}
+    target = image_target(context, row)
     if value != row.visibility:
         if value == "public":
-            context.enforce("image:images:publicize", target)
+            context.enforce("publicize_image", target)
         elif value == "community":
-            context.enforce("image:images:communitize", target)
+            context.enforce("communitize_image", target)
     row.visibility = value

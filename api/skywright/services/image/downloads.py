@@ -9,7 +9,7 @@ from skywright.http import Context, Forbidden, NotFound, Router
 from skywright.http.policy import governed, on_target
 from skywright.http.retry import persevere
 from skywright.http.router import cloud_of, request_context
-from skywright.services.image.access import visible_image
+from skywright.services.image.access import permitted_image
 from skywright.services.image.replicas import Replicas
 from skywright.services.image.store import Store
 from skywright.services.image.tables import Image
@@ -24,7 +24,7 @@ class DataResponse(FileResponse):
 
 
 @router.get("/v2/images/{image_id}/file")
-@governed(on_target("image:images:download", "image:images:download_deactivated"))
+@governed(on_target("download_image"))
 async def download_data(request: Request, image_id: str) -> Response:
     settings = request.app.state.cloud.settings
     row = await run_in_threadpool(_readable, request, image_id)
@@ -70,8 +70,7 @@ def _by_signature(context: Context, image_id: str) -> Image:
 
 
 def _by_token(context: Context, image_id: str) -> Image:
-    context.enforce("image:images:download")
-    row = visible_image(context, image_id)
-    if row.status == "deactivated" and not context.allows("image:images:download_deactivated"):
+    row = permitted_image(context, image_id)
+    if row.status == "deactivated" and not context.is_admin:
         raise Forbidden("The requested image has been deactivated. Image data download is forbidden.")
     return row

@@ -1,5 +1,6 @@
-"""Glance's error format."""
+"""Glance's error format and words."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from skywright.errors import ApiError
@@ -8,3 +9,8 @@ from skywright.errors import ApiError
 def render_error(error: ApiError) -> dict[str, Any]:
     """`{"message": "...", "code": "404 Not Found", "title": "Not Found"}`."""
     return {"message": error.message, "code": f"{error.status} {error.title}", "title": error.title}
+
+
+def refusal(rules: Sequence[str]) -> str:
+    """For a request that one of *rules* does not allow."""
+    return f"You are not authorized to complete {rules[0]} action."

@@ -8,10 +8,11 @@ from sqlalchemy.exc import IntegrityError
 
 from skywright.db import after_commit, utcnow
 from skywright.http import ApiError, BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
 from skywright.services.image import attributes, filters, patch, schemas, views
-from skywright.services.image.access import own_image, visible, visible_image
+from skywright.services.image.access import allowed, image_target, permitted_image, visible, visible_image
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.imports import METHODS
 from skywright.services.image.listing import DEFAULT_LIMIT, Listing
@@ -29,10 +30,11 @@ IMAGES = Listing(
     ties=("created_at", "id"),
     default_limit=DEFAULT_LIMIT,
     missing_marker=BadRequest,
+    allowed=allowed,
 )
 
 
-@router.operation("GET", "/v2/images", policy="image:images:list")
+@router.operation("GET", "/v2/images", policy="get_images")
 def list_images(context: Context) -> dict[str, Any]:
     _refuse_empty_id(context)
     images = select(Image).where(Image.deleted_at.is_(None))
@@ -40,7 +42,7 @@ def list_images(context: Context) -> dict[str, Any]:
     return IMAGES.page(context, images.where(*wanted), images.where(visible(context)))
 
 
-@router.operation("DELETE", "/v2/images", policy="image:images:delete")
+@router.operation("DELETE", "/v2/images", policy=AUTHENTICATED)
 def delete_images(context: Context) -> None:
     _refuse_empty_id(context)
     raise ApiError("Images are deleted one by one.", status=405)
@@ -52,7 +54,9 @@ def _refuse_empty_id(context: Context) -> None:
         raise NotFound("Failed to find an image without an id")
 
 
-@router.operation("POST", "/v2/images", policy="image:images:create", status=201)
+@router.operation(
+    "POST", "/v2/images", policy=on_target("add_image", "publicize_image", "communitize_image"), status=201
+)
 def create_image(context: Context, body: JsonObject) -> Response:
     attributes.check_names(body)
     schemas.check_image(body)
@@ -62,6 +66,7 @@ def create_image(context: Context, body: JsonObject) -> Response:
     for name, value in body.items():
         attributes.assign(context, row, name, value)
     attributes.check_limits(row)
+    context.enforce("add_image", image_target(context, row))
     try:
         context.db.add(row)
         context.db.flush()
@@ -73,14 +78,16 @@ def create_image(context: Context, body: JsonObject) -> Response:
     return response
 
 
-@router.operation("GET", "/v2/images/{image_id}", policy="image:images:show")
+@router.operation("GET", "/v2/images/{image_id}", policy=on_target("get_image"))
 def show_image(context: Context, image_id: str) -> dict[str, Any]:
     return views.image(visible_image(context, image_id))
 
 
-@router.operation("PATCH", "/v2/images/{image_id}", policy="image:images:update")
+@router.operation(
+    "PATCH", "/v2/images/{image_id}", policy=on_target("modify_image", "publicize_image", "communitize_image")
+)
 def update_image(context: Context, image_id: str, changes: patch.Changes) -> dict[str, Any]:
-    row = own_image(context, image_id, "image:images:update")
+    row = permitted_image(context, image_id)
     patch.apply(context, row, changes)
     attributes.check_limits(row)
     if changes:
@@ -88,9 +95,9 @@ def update_image(context: Context, image_id: str, changes: patch.Changes) -> dic
     return views.image(row)
 
 
-@router.operation("DELETE", "/v2/images/{image_id}", policy="image:images:delete", status=204)
+@router.operation("DELETE", "/v2/images/{image_id}", policy=on_target("delete_image"), status=204)
 def delete_image(context: Context, image_id: str) -> None:
-    row = own_image(context, image_id, "image:images:delete")
+    row = permitted_image(context, image_id)
     if row.protected:
         raise Forbidden(f"Image {image_id} is protected and cannot be deleted.")
     if row.status in ("active", "deactivated"):
@@ -100,14 +107,14 @@ def delete_image(context: Context, image_id: str) -> None:
     after_commit(context.db, f"forget image {row.id}", lambda: store.remove(image_id))
 
 
-@router.operation("POST", "/v2/images/{image_id}/actions/deactivate", policy="image:images:deactivate", status=204)
+@router.operation("POST", "/v2/images/{image_id}/actions/deactivate", policy=on_target("deactivate"), status=204)
 def deactivate_image(context: Context, image_id: str) -> None:
-    _switch(own_image(context, image_id, "image:images:deactivate"), "deactivated")
+    _switch(permitted_image(context, image_id), "deactivated")
 
 
-@router.operation("POST", "/v2/images/{image_id}/actions/reactivate", policy="image:images:reactivate", status=204)
+@router.operation("POST", "/v2/images/{image_id}/actions/reactivate", policy=on_target("reactivate"), status=204)
 def reactivate_image(context: Context, image_id: str) -> None:
-    _switch(own_image(context, image_id, "image:images:reactivate"), "active")
+    _switch(permitted_image(context, image_id), "active")
 
 
 def _switch(row: Image, status: str) -> None:
@@ -118,9 +125,9 @@ def _switch(row: Image, status: str) -> None:
         row.status, row.updated_at = status, utcnow()
 
 
-@router.operation("PUT", "/v2/images/{image_id}/tags/{tag}", policy="image:images:tags", status=204)
+@router.operation("PUT", "/v2/images/{image_id}/tags/{tag}", policy=on_target("modify_image"), status=204)
 def add_tag(context: Context, image_id: str, tag: str) -> None:
-    row = own_image(context, image_id, "image:images:tags")
+    row = permitted_image(context, image_id)
     if not tag or len(tag) > 255 or "\0" in tag:
         raise BadRequest("A tag has 1 to 255 characters.")
     if tag not in row.tags:
@@ -129,9 +136,9 @@ def add_tag(context: Context, image_id: str, tag: str) -> None:
         row.updated_at = utcnow()
 
 
-@router.operation("DELETE", "/v2/images/{image_id}/tags/{tag}", policy="image:images:tags", status=204)
+@router.operation("DELETE", "/v2/images/{image_id}/tags/{tag}", policy=on_target("modify_image"), status=204)
 def remove_tag(context: Context, image_id: str, tag: str) -> None:
-    row = own_image(context, image_id, "image:images:tags")
+    row = permitted_image(context, image_id)
     if tag not in row.tags:
         raise NotFound(f"Could not find tag {tag} of image {image_id}")
     row.tags = [value for value in row.tags if value != tag]

@@ -6,8 +6,9 @@ from fastapi import Response
 from sqlalchemy import select
 
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.image import views
-from skywright.services.image.access import own_image, visible_image
+from skywright.services.image.access import permitted_image, visible_image
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import DEFAULT_LIMIT, Listing
 from skywright.services.image.tables import ImageTask
@@ -28,22 +29,22 @@ TASKS = Listing(
 )
 
 
-@router.operation("GET", "/v2/info/import", policy="image:info")
+@router.operation("GET", "/v2/info/import", policy=AUTHENTICATED)
 def show_import_methods(context: Context) -> dict[str, Any]:
     return {
         "import-methods": {"description": "Import methods available.", "type": "array", "value": METHODS},
     }
 
 
-@router.operation("GET", "/v2/info/stores", policy="image:info")
+@router.operation("GET", "/v2/info/stores", policy=AUTHENTICATED)
 def list_stores(context: Context) -> dict[str, Any]:
     return {"stores": [{"id": views.STORE, "description": "Files on the controllers", "default": "true"}]}
 
 
-@router.operation("POST", "/v2/images/{image_id}/import", policy="image:images:import", status=202)
+@router.operation("POST", "/v2/images/{image_id}/import", policy=on_target("modify_image"), status=202)
 def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
     """Staged data was looked into when it was received, and is in its place: the image only has to be told."""
-    row = own_image(context, image_id, "image:images:import")
+    row = permitted_image(context, image_id)
     context.refuse_plan("it moves image data.")
     method = body.get("method")
     if not isinstance(method, dict) or not isinstance(method.get("name"), str):
@@ -68,23 +69,23 @@ def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
     return Response(status_code=202)
 
 
-@router.operation("GET", "/v2/images/{image_id}/tasks", policy="image:tasks:list")
+@router.operation("GET", "/v2/images/{image_id}/tasks", policy=on_target("get_image"))
 def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
     row = visible_image(context, image_id)
     tasks: list[ImageTask] = []
-    if context.allows("image:tasks:list", {"project_id": row.project_id}):
+    if context.is_admin or row.project_id == context.who.project_id:
         query = select(ImageTask).where(ImageTask.image_id == row.id).order_by(ImageTask.created_at)
         tasks = list(context.db.scalars(query))
     return {"tasks": [views.task(task) for task in tasks]}
 
 
-@router.operation("GET", "/v2/tasks", policy="image:tasks:list_all")
+@router.operation("GET", "/v2/tasks", policy="tasks_api_access")
 def list_tasks(context: Context) -> dict[str, Any]:
     tasks = select(ImageTask)
     return TASKS.page(context, tasks, tasks)
 
 
-@router.operation("GET", "/v2/tasks/{task_id}", policy="image:tasks:list_all")
+@router.operation("GET", "/v2/tasks/{task_id}", policy="tasks_api_access")
 def show_task(context: Context, task_id: str) -> dict[str, Any]:
     row = context.db.get(ImageTask, task_id)
     if row is None:
@@ -92,7 +93,7 @@ def show_task(context: Context, task_id: str) -> dict[str, Any]:
     return views.task(row)
 
 
-@router.operation("POST", "/v2/tasks", policy="image:tasks:create")
+@router.operation("POST", "/v2/tasks", policy="tasks_api_access")
 def create_task(context: Context) -> None:
     raise BadRequest("Tasks import from URLs, which this service does not fetch. Upload the data, or stage it.")
 

@@ -21,6 +21,7 @@ class Listing:
     """A kind of list: what it is called, how a row looks, which column has the markers, what it can be sorted by.
 
     `ties` are the columns that make every order total. A list without a `default_limit` has all rows on one page.
+    `allowed` tells whether the policy lets the caller see a row.
     """
 
     name: str
@@ -31,6 +32,7 @@ class Listing:
     ties: Sequence[str]
     default_limit: int | None = None
     missing_marker: type[ApiError] = NotFound
+    allowed: Callable[[Context, Any], bool] = lambda _context, _row: True
 
     def page(self, context: Context, query: Select[Any], scope: Select[Any]) -> dict[str, Any]:
         """The page of *query* that the request asks for, with the way to the next; *scope* is it without filters."""
@@ -43,7 +45,8 @@ class Listing:
             raise self.missing_marker(f"Marker {marker} could not be found.") from None
         path = context.request.url.path.removeprefix(context.request.scope.get("root_path", ""))
         kept = [pair for pair in asked.multi_items() if pair[0] != "marker"]
-        body = {self.name: [self.view(row) for row in rows], "first": _link(path, kept), "schema": self.schema}
+        seen = [self.view(row) for row in rows if self.allowed(context, row)]
+        body = {self.name: seen, "first": _link(path, kept), "schema": self.schema}
         if more:
             body["next"] = _link(path, [*kept, ("marker", getattr(rows[-1], self.marker.key))])
         return body

@@ -6,8 +6,9 @@ from sqlalchemy import select
 
 from skywright.db import utcnow
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router, TooLarge
+from skywright.http.policy import on_target
 from skywright.services.image import schemas, views
-from skywright.services.image.access import membership, own_image, visible_image
+from skywright.services.image.access import image_target, membership, permitted_image, visible_image
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.tables import Image, ImageMember
 
@@ -15,18 +16,18 @@ router = Router()
 MEMBER_LIMIT = 128
 
 
-@router.operation("GET", "/v2/images/{image_id}/members", policy="image:members:list")
+@router.operation("GET", "/v2/images/{image_id}/members", policy=on_target("get_members"))
 def list_members(context: Context, image_id: str) -> dict[str, Any]:
-    row = _shared(visible_image(context, image_id))
+    row = _shared(permitted_image(context, image_id))
     query = select(ImageMember).where(ImageMember.image_id == row.id).order_by(ImageMember.created_at)
-    if not context.allows("image:members:list", {"project_id": row.project_id}):
+    if not (context.is_admin or row.project_id == context.who.project_id):
         query = query.where(ImageMember.member_id == context.project_id)
     return {"members": [views.member(item) for item in context.db.scalars(query)], "schema": "/v2/schemas/members"}
 
 
-@router.operation("POST", "/v2/images/{image_id}/members", policy="image:members:create")
+@router.operation("POST", "/v2/images/{image_id}/members", policy=on_target("add_member"))
 def create_member(context: Context, image_id: str, body: JsonObject) -> dict[str, Any]:
-    row = _shared(own_image(context, image_id, "image:members:create"))
+    row = _shared(permitted_image(context, image_id))
     member_id = body.get("member")
     if not isinstance(member_id, str) or not 1 <= len(member_id) <= 255 or "\0" in member_id:
         raise BadRequest('"member" must be the id of a project.')
@@ -42,30 +43,30 @@ def create_member(context: Context, image_id: str, body: JsonObject) -> dict[str
     return views.member(member)
 
 
-@router.operation("GET", "/v2/images/{image_id}/members/{member_id}", policy="image:members:show")
+@router.operation("GET", "/v2/images/{image_id}/members/{member_id}", policy=on_target("get_member"))
 def show_member(context: Context, image_id: str, member_id: str) -> dict[str, Any]:
     row = visible_image(context, image_id)
-    if member_id != context.who.project_id and not context.allows("image:members:show", {"project_id": row.project_id}):
+    own = context.is_admin or context.who.project_id in (row.project_id, member_id)
+    if not context.allows("get_member", image_target(context, row)) or not own:
         raise _missing(image_id, member_id)
     return views.member(_member(context, row, member_id))
 
 
-@router.operation("PUT", "/v2/images/{image_id}/members/{member_id}", policy="image:members:update")
+@router.operation("PUT", "/v2/images/{image_id}/members/{member_id}", policy=on_target("modify_member"))
 def update_member(context: Context, image_id: str, member_id: str, body: JsonObject) -> dict[str, Any]:
     """Only the member accepts or rejects: the owner cannot push an image into another project's list."""
     row = visible_image(context, image_id)
     status: Any = body.get("status")
     schemas.check_member_status(status)
-    if not context.allows("image:members:update", {"project_id": member_id}):
-        raise Forbidden("You are not permitted to modify this image member's status.")
+    context.enforce("modify_member", image_target(context, row) | {"member_id": member_id})
     member = _member(context, row, member_id)
     member.status, member.updated_at = status, utcnow()
     return views.member(member)
 
 
-@router.operation("DELETE", "/v2/images/{image_id}/members/{member_id}", policy="image:members:delete", status=204)
+@router.operation("DELETE", "/v2/images/{image_id}/members/{member_id}", policy=on_target("delete_member"), status=204)
 def delete_member(context: Context, image_id: str, member_id: str) -> None:
-    row = _shared(own_image(context, image_id, "image:members:delete"))
+    row = _shared(permitted_image(context, image_id))
     context.db.delete(_member(context, row, member_id))
 
 

@@ -22,10 +22,17 @@ class Kind:
     validator: Draft202012Validator
     keyed: bool = False
     dated: bool = True
+    removal: str = "delete"
+
+    def rule(self, verb: str) -> str:
+        """The policy rule of what is done to one item."""
+        return f"{verb}_metadef_{self.label.replace(' ', '_')}"
 
 
 OBJECTS = Kind("objects", "object", Draft202012Validator(metadef_schemas.OBJECT))
-PROPERTIES = Kind("properties", "property", Draft202012Validator(metadef_schemas.PROPERTY), keyed=True, dated=False)
+PROPERTIES = Kind(
+    "properties", "property", Draft202012Validator(metadef_schemas.PROPERTY), keyed=True, dated=False, removal="remove"
+)
 TAGS = Kind("tags", "tag", Draft202012Validator(metadef_schemas.TAG))
 RESOURCE_TYPES = Kind(
     "resource_type_associations", "resource type association", Draft202012Validator(metadef_schemas.RESOURCE_TYPE)

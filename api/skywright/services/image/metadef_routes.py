@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 
 from skywright.db import utcnow
 from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http.policy import on_target
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import Listing
 from skywright.services.image.metadef_items import (
@@ -21,8 +22,8 @@ from skywright.services.image.metadef_items import (
     item_views,
     kind_named,
 )
-from skywright.services.image.metadefs import visible_namespace
-from skywright.services.image.tables import MetadefItem
+from skywright.services.image.metadefs import permitted_namespace
+from skywright.services.image.tables import MetadefItem, MetadefNamespace
 
 router = Router()
 BASE = "/v2/metadefs/namespaces/{namespace}"
@@ -40,64 +41,90 @@ LISTINGS = {
 }
 
 
-@router.operation("GET", f"{BASE}/resource_types", policy="image:metadefs:read")
+@router.operation("GET", f"{BASE}/resource_types", policy=on_target("get_metadef_resource_type"))
 def list_associations(context: Context, namespace: str) -> dict[str, Any]:
-    return _listed(context, namespace, RESOURCE_TYPES)
+    return _listed(context, permitted_namespace(context, namespace), RESOURCE_TYPES)
 
 
-@router.operation("POST", f"{BASE}/resource_types", policy="image:metadefs:write", status=201)
+@router.operation(
+    "POST", f"{BASE}/resource_types", policy=on_target("add_metadef_resource_type_association"), status=201
+)
 def create_association(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
-    row = add_item(context, visible_namespace(context, namespace), RESOURCE_TYPES, body)
+    row = add_item(context, permitted_namespace(context, namespace), RESOURCE_TYPES, body)
     return item_view(RESOURCE_TYPES, row)
 
 
-@router.operation("DELETE", f"{BASE}/resource_types/{{name}}", policy="image:metadefs:write", status=204)
+@router.operation(
+    "DELETE",
+    f"{BASE}/resource_types/{{name}}",
+    policy=on_target("remove_metadef_resource_type_association"),
+    status=204,
+)
 def delete_association(context: Context, namespace: str, name: str) -> None:
-    context.db.delete(get_item(context, visible_namespace(context, namespace), RESOURCE_TYPES, name))
+    context.db.delete(get_item(context, permitted_namespace(context, namespace), RESOURCE_TYPES, name))
 
 
-@router.operation("POST", f"{BASE}/tags", policy="image:metadefs:write", status=201)
+@router.operation("POST", f"{BASE}/tags", policy=on_target("add_metadef_tags"), status=201)
 def replace_tags(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
     tags = body.get("tags")
     if not isinstance(tags, list):
         raise BadRequest('The body must hold "tags", a list of tags.')
-    row = visible_namespace(context, namespace)
+    row = permitted_namespace(context, namespace)
     _clear(context, row.namespace, TAGS)
     return {"tags": [item_view(TAGS, add_item(context, row, TAGS, tag)) for tag in tags]}
 
 
-@router.operation("POST", f"{BASE}/tags/{{name}}", policy="image:metadefs:write", status=201)
+@router.operation("POST", f"{BASE}/tags/{{name}}", policy=on_target("add_metadef_tag"), status=201)
 def create_tag(context: Context, namespace: str, name: str) -> dict[str, Any]:
-    return item_view(TAGS, add_item(context, visible_namespace(context, namespace), TAGS, {"name": name}))
+    return item_view(TAGS, add_item(context, permitted_namespace(context, namespace), TAGS, {"name": name}))
 
 
-@router.operation("GET", f"{BASE}/{{plural}}", policy="image:metadefs:read")
+@router.operation(
+    "GET", f"{BASE}/{{plural}}", policy=on_target("get_metadef_objects", "get_metadef_properties", "get_metadef_tags")
+)
 def list_items(context: Context, namespace: str, plural: str) -> dict[str, Any]:
-    return _listed(context, namespace, kind_named(plural))
+    kind = kind_named(plural)
+    return _listed(context, permitted_namespace(context, namespace, f"get_metadef_{plural}"), kind)
 
 
-@router.operation("POST", f"{BASE}/{{plural}}", policy="image:metadefs:write", status=201)
+@router.operation(
+    "POST",
+    f"{BASE}/{{plural}}",
+    policy=on_target("add_metadef_object", "add_metadef_property", "add_metadef_tag"),
+    status=201,
+)
 def create_item(context: Context, namespace: str, plural: str, body: JsonObject) -> dict[str, Any]:
     kind = kind_named(plural)
-    return item_view(kind, add_item(context, visible_namespace(context, namespace), kind, body))
+    return item_view(kind, add_item(context, permitted_namespace(context, namespace, kind.rule("add")), kind, body))
 
 
-@router.operation("DELETE", f"{BASE}/{{plural}}", policy="image:metadefs:write", status=204)
+@router.operation(
+    "DELETE", f"{BASE}/{{plural}}", policy=on_target("delete_metadef_namespace", "delete_metadef_tags"), status=204
+)
 def delete_items(context: Context, namespace: str, plural: str) -> None:
     kind = kind_named(plural)
-    _clear(context, visible_namespace(context, namespace).namespace, kind)
+    rules = ("delete_metadef_namespace", "delete_metadef_tags") if kind is TAGS else ("delete_metadef_namespace",)
+    _clear(context, permitted_namespace(context, namespace, *rules).namespace, kind)
 
 
-@router.operation("GET", f"{BASE}/{{plural}}/{{name}}", policy="image:metadefs:read")
+@router.operation(
+    "GET",
+    f"{BASE}/{{plural}}/{{name}}",
+    policy=on_target("get_metadef_object", "get_metadef_property", "get_metadef_tag"),
+)
 def show_item(context: Context, namespace: str, plural: str, name: str) -> dict[str, Any]:
     kind = kind_named(plural)
-    return item_view(kind, get_item(context, visible_namespace(context, namespace), kind, name))
+    return item_view(kind, get_item(context, permitted_namespace(context, namespace, kind.rule("get")), kind, name))
 
 
-@router.operation("PUT", f"{BASE}/{{plural}}/{{name}}", policy="image:metadefs:write")
+@router.operation(
+    "PUT",
+    f"{BASE}/{{plural}}/{{name}}",
+    policy=on_target("modify_metadef_object", "modify_metadef_property", "modify_metadef_tag"),
+)
 def update_item(context: Context, namespace: str, plural: str, name: str, body: JsonObject) -> dict[str, Any]:
     kind = kind_named(plural)
-    row = get_item(context, visible_namespace(context, namespace), kind, name)
+    row = get_item(context, permitted_namespace(context, namespace, kind.rule("modify")), kind, name)
     content = checked(kind, body)
     if body["name"] != name and context.db.get(MetadefItem, (namespace, kind.plural, body["name"])) is not None:
         raise Conflict(f"A metadata definition {kind.label} {body['name']} exists already in {namespace}.")
@@ -105,14 +132,19 @@ def update_item(context: Context, namespace: str, plural: str, name: str, body: 
     return item_view(kind, row)
 
 
-@router.operation("DELETE", f"{BASE}/{{plural}}/{{name}}", policy="image:metadefs:write", status=204)
+@router.operation(
+    "DELETE",
+    f"{BASE}/{{plural}}/{{name}}",
+    policy=on_target("delete_metadef_object", "remove_metadef_property", "delete_metadef_tag"),
+    status=204,
+)
 def delete_item(context: Context, namespace: str, plural: str, name: str) -> None:
     kind = kind_named(plural)
-    context.db.delete(get_item(context, visible_namespace(context, namespace), kind, name))
+    row = permitted_namespace(context, namespace, kind.rule(kind.removal))
+    context.db.delete(get_item(context, row, kind, name))
 
 
-def _listed(context: Context, namespace: str, kind: Kind) -> dict[str, Any]:
-    row = visible_namespace(context, namespace)
+def _listed(context: Context, row: MetadefNamespace, kind: Kind) -> dict[str, Any]:
     query = select(MetadefItem).where(MetadefItem.namespace == row.namespace, MetadefItem.kind == kind.plural)
     if kind.plural in LISTINGS:
         return LISTINGS[kind.plural].page(context, query, query)

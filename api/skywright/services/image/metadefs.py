@@ -7,6 +7,7 @@ from sqlalchemy import or_, select, true
 
 from skywright.db import isoformat, utcnow
 from skywright.http import Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.image import metadef_schemas
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import Listing
@@ -15,25 +16,26 @@ from skywright.services.image.schemas import check
 from skywright.services.image.tables import MetadefItem, MetadefNamespace
 
 router = Router()
+READ = "get_metadef_namespace"
 _namespace = Draft202012Validator(metadef_schemas.NAMESPACE)
 SETTABLE = ("display_name", "description", "visibility", "protected")
 # What OpenStack's services call their resources, as namespaces say what they are for.
 RESOURCES = ("OS::Glance::Image", "OS::Nova::Flavor", "OS::Nova::Server", "OS::Cinder::Volume")
 
 
-@router.operation("GET", "/v2/schemas/metadefs/{name}", policy="image:schemas")
+@router.operation("GET", "/v2/schemas/metadefs/{name}", policy=AUTHENTICATED)
 def show_metadef_schema(context: Context, name: str) -> dict[str, Any]:
     if name not in metadef_schemas.DOCUMENTS:
         raise NotFound(f"There is no schema metadefs/{name}.")
     return metadef_schemas.DOCUMENTS[name]
 
 
-@router.operation("GET", "/v2/metadefs/resource_types", policy="image:metadefs:read")
+@router.operation("GET", "/v2/metadefs/resource_types", policy="list_metadef_resource_types")
 def list_resource_types(context: Context) -> dict[str, Any]:
     return {"resource_types": [{"name": name} for name in RESOURCES]}
 
 
-@router.operation("GET", "/v2/metadefs/namespaces", policy="image:metadefs:read")
+@router.operation("GET", "/v2/metadefs/namespaces", policy=("get_metadef_namespaces", READ))
 def list_namespaces(context: Context) -> dict[str, Any]:
     own = MetadefNamespace.project_id == context.who.project_id
     visible = true() if context.is_admin else or_(MetadefNamespace.visibility == "public", own)
@@ -44,11 +46,19 @@ def list_namespaces(context: Context) -> dict[str, Any]:
     return NAMESPACES.page(context, query, scope)
 
 
-@router.operation("POST", "/v2/metadefs/namespaces", policy="image:metadefs:write", status=201)
+@router.operation(
+    "POST",
+    "/v2/metadefs/namespaces",
+    policy=("add_metadef_namespace", *(kind.rule("add") for kind in (RESOURCE_TYPES, *KINDS.values()))),
+    status=201,
+)
 def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
     check(_namespace, body)
     if context.db.get(MetadefNamespace, body["namespace"]) is not None:
         raise Conflict(f"The metadata definition namespace={body['namespace']} already exists.")
+    for kind in (RESOURCE_TYPES, *KINDS.values()):
+        if body.get(kind.plural):
+            context.enforce(kind.rule("add"))
     row = MetadefNamespace(namespace=body["namespace"], project_id=_owner(context, body, context.who.project_id))
     for name in SETTABLE:
         if name in body:
@@ -65,15 +75,15 @@ def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
     return _details(context, row)
 
 
-@router.operation("GET", "/v2/metadefs/namespaces/{namespace}", policy="image:metadefs:read")
+@router.operation("GET", "/v2/metadefs/namespaces/{namespace}", policy=on_target("get_metadef_namespace"))
 def show_namespace(context: Context, namespace: str) -> dict[str, Any]:
-    return _details(context, visible_namespace(context, namespace))
+    return _details(context, permitted_namespace(context, namespace))
 
 
-@router.operation("PUT", "/v2/metadefs/namespaces/{namespace}", policy="image:metadefs:write")
+@router.operation("PUT", "/v2/metadefs/namespaces/{namespace}", policy=on_target("modify_metadef_namespace"))
 def update_namespace(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
+    row = permitted_namespace(context, namespace)
     check(_namespace, body)
-    row = visible_namespace(context, namespace)
     if body["namespace"] != namespace:
         raise Forbidden("A namespace cannot be renamed: its items and their users refer to it by name.")
     for name in SETTABLE:
@@ -91,20 +101,36 @@ def _owner(context: Context, body: JsonObject, known: str | None) -> str | None:
     return owner
 
 
-@router.operation("DELETE", "/v2/metadefs/namespaces/{namespace}", policy="image:metadefs:write", status=204)
+@router.operation(
+    "DELETE", "/v2/metadefs/namespaces/{namespace}", policy=on_target("delete_metadef_namespace"), status=204
+)
 def delete_namespace(context: Context, namespace: str) -> None:
-    row = visible_namespace(context, namespace)
+    row = permitted_namespace(context, namespace)
     if row.protected:
         raise Forbidden(f"Metadata definition namespace {namespace} is protected and cannot be deleted.")
     context.db.delete(row)
 
 
-def visible_namespace(context: Context, namespace: str) -> MetadefNamespace:
-    """The namespace if it is public, the caller's project's, or the caller is an administrator."""
+def permitted_namespace(context: Context, namespace: str, *rules: str) -> MetadefNamespace:
+    """The namespace if it is public, the caller's project's, or the caller is an administrator, else NotFound.
+
+    Forbidden unless *rules* (default: the route's) allow the request on it.
+    """
     row = context.db.get(MetadefNamespace, namespace)
-    if row is None or not (context.is_admin or row.visibility == "public" or row.project_id == context.who.project_id):
+    seen = row and (context.is_admin or row.visibility == "public" or row.project_id == context.who.project_id)
+    if row is None or not seen or not _allowed(context, row):
         raise NotFound(f"The metadata definition namespace={namespace} was not found.")
+    for rule in rules or context.rules[:1]:
+        context.enforce(rule, _target(row))
     return row
+
+
+def _allowed(context: Context, row: MetadefNamespace) -> bool:
+    return context.allows(READ, _target(row))
+
+
+def _target(row: MetadefNamespace) -> dict[str, Any]:
+    return {"project_id": row.project_id, "visibility": row.visibility}
 
 
 def _view(row: MetadefNamespace) -> dict[str, Any]:
@@ -137,4 +163,5 @@ NAMESPACES = Listing(
     marker=MetadefNamespace.namespace,
     sort_keys={name: getattr(MetadefNamespace, name) for name in ("namespace", "created_at", "updated_at")},
     ties=("created_at", "namespace"),
+    allowed=_allowed,
 )

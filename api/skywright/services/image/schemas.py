@@ -5,6 +5,7 @@ from typing import Any
 from jsonschema import Draft202012Validator
 
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.policy import AUTHENTICATED
 
 router = Router()
 
@@ -155,7 +156,7 @@ def check(validator: Draft202012Validator, value: Any) -> None:
         raise BadRequest(f"Provided object does not match schema{where}: {error.message[:500]}")
 
 
-@router.operation("GET", "/v2/schemas/{name}", policy="image:schemas")
+@router.operation("GET", "/v2/schemas/{name}", policy=AUTHENTICATED)
 def show_schema(context: Context, name: str) -> dict[str, Any]:
     if name not in DOCUMENTS:
         raise NotFound(f"There is no schema {name}.")

@@ -12,9 +12,9 @@ from skywright.cloud import Cloud
 from skywright.db import utcnow
 from skywright.errors import Unavailable
 from skywright.http import ApiError, BadRequest, Conflict, Router, TooLarge
-from skywright.http.policy import governed
+from skywright.http.policy import governed, on_target
 from skywright.http.router import request_context
-from skywright.services.image.access import own_image
+from skywright.services.image.access import permitted_image
 from skywright.services.image.replicas import Replicas, digest_of
 from skywright.services.image.store import Content, Store, Upload
 from skywright.services.image.streams import Body, copy
@@ -24,14 +24,14 @@ router = Router()
 
 
 @router.put("/v2/images/{image_id}/file", status_code=204)
-@governed("image:images:upload")
+@governed(on_target("upload_image"))
 async def upload_data(request: Request, image_id: str) -> Response:
     """The image's data: the image becomes active."""
     return await _receive(request, image_id, "saving")
 
 
 @router.put("/v2/images/{image_id}/stage", status_code=204)
-@governed("image:images:upload")
+@governed(on_target("modify_image"))
 async def stage_data(request: Request, image_id: str) -> Response:
     """Data that waits for its import."""
     return await _receive(request, image_id, "uploading")
@@ -72,7 +72,7 @@ def _begin(request: Request, image_id: str, status: str) -> Upload:
     upload: Upload | None = None
     try:
         with request_context(request, write=True) as context:
-            row = own_image(context, image_id, "image:images:upload")
+            row = permitted_image(context, image_id)
             _permit(request, row, status, settings.max_image_bytes)
             upload = Store(settings.image_dir).receive(row.id, settings.max_image_bytes)
             row.status, row.updated_at = status, utcnow()
