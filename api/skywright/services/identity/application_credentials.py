@@ -181,13 +181,13 @@ def _allowed(context: Context) -> None:
 
 
 def _roles(context: Context, wanted: list[RoleReference] | None) -> list[str]:
-    """The wanted roles, all of the token's without a list; a token has no more to give than it holds itself."""
+    """The wanted roles, all of the token's without any; a token has no more to give than it holds itself."""
     who = context.who
     assert who.project_id
-    chosen = chosen_roles(context, who.user_id, who.project_id, wanted)
+    chosen = chosen_roles(context, who.user_id, who.project_id, wanted or None)
     names = context.cloud.tokens.directory(context.db).role_names
     held = [role for role in chosen if names[role] in who.roles]
-    if wanted is not None and held != chosen:
+    if wanted and held != chosen:
         raise Forbidden("Some of the roles are not among the token's.")
     if not held:
         raise BadRequest("An application credential has at least one role.")

@@ -16,6 +16,7 @@ from skywright.db.identity import ApplicationCredential, Trust, User
 from skywright.http import Context, Forbidden, Unauthorized
 from skywright.services.identity.common import Text, key_of
 from skywright.services.identity.find import OwnedReference, Reference, find_domain, find_project, find_user
+from skywright.services.identity.options import suffices
 
 
 class UserPassword(OwnedReference):
@@ -129,6 +130,9 @@ def _prove(context: Context, identity: Identity) -> Proof:
     if len(proofs) != len(identity.methods) or len({proof.user_id for proof in proofs}) != 1:
         raise Unauthorized()
     methods = tuple(dict.fromkeys(name for proof in proofs for name in proof.methods))
+    user = context.db.get(User, proofs[0].user_id)
+    if user is None or not suffices(user, methods, _METHODS):
+        raise Unauthorized()
     ends = [proof.expires_at for proof in proofs if proof.expires_at]
     return Proof(
         user_id=proofs[0].user_id,

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db import utcnow
 from skywright.db.identity import Domain, Project, Role, User
-from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.policy import Rules
 
 # What policy rules may ask of their targets.
@@ -137,12 +137,6 @@ def flush(session: Session, what: str) -> None:
         session.flush()
     except IntegrityError as error:
         raise Conflict(f"Conflict occurred attempting to store {what} - Duplicate entry found.") from error
-
-
-def changeable(row: Domain | Project | Role, label: str) -> None:
-    """Forbidden if *row* was made immutable (a resource option)."""
-    if row.options.get("immutable"):
-        raise Forbidden(f"Cannot modify or delete {label} {row.id}: it is immutable.")
 
 
 def end_tokens(row: Domain | Project | User) -> None:

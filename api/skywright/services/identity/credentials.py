@@ -103,7 +103,8 @@ def create_credential(context: Context, body: CreateCredential) -> dict[str, Any
         sealed=context.cloud.secrets.seal(wanted.blob.encode()),
         extra=wanted.unknown,
     )
-    _may_create(context, row)
+    _not_delegated(context)
+    _check(context, row)
     _add(context, row)
     return {"credential": view(context, row)}
 
@@ -117,14 +118,16 @@ def show_credential(context: Context, credential_id: str) -> dict[str, Any]:
 def update_credential(context: Context, credential_id: str, body: UpdateCredential) -> dict[str, Any]:
     row, wanted = fetch(context, Credential, credential_id, "credential"), body.credential
     _not_delegated(context)
+    project_id = row.project_id
     for name in ("type", "user_id", "project_id"):
         value = getattr(wanted, name)
-        if value is not None and value != getattr(row, name):
-            raise BadRequest(f"The {name} of a credential cannot be changed.")
+        if value is not None:
+            setattr(row, name, value)
+    _check(context, row, own_project=row.project_id == project_id)
     if wanted.blob is not None:
-        if row.type == "ec2" and _identifier(row.type, wanted.blob) != row.id and _ec2(wanted.blob) is None:
-            raise BadRequest("The blob of an EC2 credential is a JSON object with `access` and `secret`.")
         row.sealed = context.cloud.secrets.seal(wanted.blob.encode())
+    if row.type == "ec2":
+        _ec2(_open(context, row))
     row.extra = merge_extra(row.extra, wanted)
     return {"credential": view(context, row)}
 
@@ -155,7 +158,8 @@ def create_ec2(context: Context, user_id: str, body: NewEc2) -> Response:
         type="ec2",
         sealed=context.cloud.secrets.seal(blob),
     )
-    _may_create(context, row)
+    _not_delegated(context)
+    _check(context, row)
     _add(context, row)
     return json_response({"credential": _view_ec2(context, row)}, 201)
 
@@ -184,34 +188,34 @@ def _owner(context: Context, user_id: str) -> None:
 
 def _identifier(kind: str, blob: str) -> str:
     """An EC2 credential is found by the digest of its access key, others have random ids."""
-    if kind != "ec2":
-        return new_hex()
-    parsed = _ec2(blob)
-    if parsed is None:
-        raise BadRequest("The blob of an EC2 credential is a JSON object with `access` and `secret`.")
-    return _ec2_id(parsed["access"])
+    return _ec2_id(_ec2(blob)["access"]) if kind == "ec2" else new_hex()
 
 
 def _ec2_id(access: str) -> str:
     return hashlib.sha256(access.encode(errors="replace")).hexdigest()
 
 
-def _ec2(blob: str) -> dict[str, Any] | None:
+def _ec2(blob: str) -> dict[str, Any]:
+    """The keys in the blob of an EC2 credential, or a BadRequest."""
     try:
         parsed = orjson.loads(blob)
     except orjson.JSONDecodeError:
-        return None
-    fine = isinstance(parsed, dict) and isinstance(parsed.get("access"), str) and isinstance(parsed.get("secret"), str)
-    return parsed if fine else None
+        parsed = None
+    if isinstance(parsed, dict) and isinstance(parsed.get("access"), str) and isinstance(parsed.get("secret"), str):
+        return parsed
+    raise BadRequest("The blob of an EC2 credential is a JSON object with `access` and `secret`.")
 
 
-def _may_create(context: Context, row: Credential) -> None:
-    """The route's rule allows it; a project is the token's own unless an administrator asks."""
+def _check(context: Context, row: Credential, *, own_project: bool = False) -> None:
+    """Refuse what the route's rule does not allow.
+
+    A credential is one's own, and its project the token's (*own_project*: it was the credential's before), but
+    administrators choose both.
+    """
     context.enforce(context.rules[0], target(row))
-    _not_delegated(context)
     if row.type == "ec2" and not row.project_id:
         raise BadRequest("An EC2 credential needs a project_id.")
-    if row.project_id and not context.is_admin and row.project_id != context.who.project_id:
+    if row.project_id and not (own_project or context.is_admin or row.project_id == context.who.project_id):
         raise Forbidden("A credential is made for the project of the token.")
     exists(context.db.get(User, row.user_id), "user", row.user_id)
     if row.project_id:

@@ -14,7 +14,6 @@ from skywright.services.identity.common import (
     Body,
     Description,
     ShortName,
-    changeable,
     end_tokens,
     fetch,
     flush,
@@ -25,6 +24,7 @@ from skywright.services.identity.common import (
     target,
 )
 from skywright.services.identity.listing import page
+from skywright.services.identity.options import ResourceOptions, changeable
 from skywright.services.identity.tags import Tags
 
 router = Router()
@@ -37,7 +37,7 @@ class NewDomain(Body):
     description: Description | None = None
     enabled: bool = True
     tags: Tags = []
-    options: dict[str, Any] = {}
+    options: ResourceOptions = ResourceOptions()
 
 
 class DomainChange(Body):
@@ -45,7 +45,7 @@ class DomainChange(Body):
     description: Description | None = None
     enabled: bool | None = None
     tags: Tags | None = None
-    options: dict[str, Any] | None = None
+    options: ResourceOptions = ResourceOptions()
 
 
 class CreateDomain(BaseModel):
@@ -110,7 +110,7 @@ def add(session: Session, new: NewDomain) -> Domain:
         description=new.description or "",
         enabled=new.enabled,
         tags=new.tags,
-        options=new.options,
+        options=new.options.onto({}),
         extra=new.unknown,
     )
     session.add(row)
@@ -120,8 +120,7 @@ def add(session: Session, new: NewDomain) -> Domain:
 
 def change(session: Session, row: Domain, wanted: DomainChange) -> None:
     """Apply *wanted*; tokens of a domain that is disabled end for ever."""
-    if wanted.options is None or wanted.options.get("immutable", True):
-        changeable(row, "domain")
+    changeable(row, "domain", wanted)
     given = wanted.given()
     if given.get("enabled") is False:
         if row.id == DEFAULT:
@@ -132,8 +131,7 @@ def change(session: Session, row: Domain, wanted: DomainChange) -> None:
             setattr(row, name, given[name])
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
-    if wanted.options is not None:
-        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    row.options = wanted.options.onto(row.options)
     row.extra = merge_extra(row.extra, wanted)
     flush(session, "domain")
 

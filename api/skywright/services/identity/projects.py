@@ -3,7 +3,7 @@
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Select, or_, select
+from sqlalchemy import Select, false, or_, select
 from sqlalchemy.orm import Session
 
 from skywright.auth.assignments import held_by
@@ -17,7 +17,6 @@ from skywright.services.identity.common import (
     ShortName,
     Text,
     caller_domain,
-    changeable,
     end_tokens,
     exists,
     fetch,
@@ -29,11 +28,10 @@ from skywright.services.identity.common import (
     target,
 )
 from skywright.services.identity.listing import page, truth
+from skywright.services.identity.options import ResourceOptions, changeable
 from skywright.services.identity.tags import Tags
 
 router = Router()
-# As a project a domain has neither a domain nor a parent.
-FILTERS_OF_DOMAINS = {**domains.FILTERS, "domain_id": None, "parent_id": None}
 FILTERS = {
     "name": Project.name,
     "enabled": Project.enabled,
@@ -51,7 +49,7 @@ class NewProject(Body):
     enabled: bool = True
     is_domain: bool = False
     tags: Tags = []
-    options: dict[str, Any] = {}
+    options: ResourceOptions = ResourceOptions()
 
 
 class ProjectChange(Body):
@@ -62,7 +60,7 @@ class ProjectChange(Body):
     enabled: bool | None = None
     is_domain: bool | None = None
     tags: Tags | None = None
-    options: dict[str, Any] | None = None
+    options: ResourceOptions = ResourceOptions()
 
 
 class CreateProject(BaseModel):
@@ -96,12 +94,14 @@ def list_projects(context: Context) -> dict[str, Any]:
     parameters = context.request.query_params
     kind: type[Project] | type[Domain] = Domain if truth(parameters.get("is_domain", "0")) else Project
     query = select(kind)
+    if kind is Domain and {"domain_id", "parent_id"} & set(parameters):
+        query = query.where(false())  # as a project a domain has neither
     if not context.allows("identity:list_projects", target()):
         context.enforce("identity:list_projects", target(domain_id=context.who.domain_id))
         query = query.where((Project.domain_id if kind is Project else Domain.id) == context.who.domain_id)
     for name in tags.FILTERS & set(parameters):
         query = query.where(tags.clause(name, parameters[name].split(","), tags.among(kind.tags)))
-    filters = FILTERS if kind is Project else FILTERS_OF_DOMAINS
+    filters = FILTERS if kind is Project else domains.FILTERS
     return page(context, "projects", query, view, order=(kind.name_key, kind.id), filters=filters)
 
 
@@ -130,7 +130,7 @@ def create_project(context: Context, body: CreateProject) -> dict[str, Any]:
         description=wanted.description or "",
         enabled=wanted.enabled,
         tags=wanted.tags,
-        options=wanted.options,
+        options=wanted.options.onto({}),
         extra=wanted.unknown,
     )
     context.db.add(row)
@@ -208,8 +208,7 @@ def _fetch(context: Context, identifier: str) -> Project | Domain:
 
 
 def _change(session: Session, row: Project, wanted: ProjectChange) -> None:
-    if wanted.options is None or wanted.options.get("immutable", True):
-        changeable(row, "project")
+    changeable(row, "project", wanted)
     if wanted.enabled is not None and wanted.enabled != row.enabled:
         hierarchy.check_switch(session, row, wanted.enabled)
     if wanted.enabled is False:
@@ -220,7 +219,6 @@ def _change(session: Session, row: Project, wanted: ProjectChange) -> None:
             setattr(row, name, given[name])
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
-    if wanted.options is not None:
-        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    row.options = wanted.options.onto(row.options)
     row.extra = merge_extra(row.extra, wanted)
     flush(session, "project")

@@ -15,7 +15,6 @@ from skywright.services.identity.common import (
     Description,
     Name,
     Text,
-    changeable,
     exists,
     fetch,
     flush,
@@ -26,6 +25,7 @@ from skywright.services.identity.common import (
     target,
 )
 from skywright.services.identity.listing import listing, page
+from skywright.services.identity.options import ResourceOptions, changeable
 
 router = Router()
 
@@ -34,14 +34,14 @@ class NewRole(Body):
     name: Name
     domain_id: Text | None = None
     description: Description | None = None
-    options: dict[str, Any] = {}
+    options: ResourceOptions = ResourceOptions()
 
 
 class RoleChange(Body):
     name: Name | None = None
     domain_id: Text | None = None
     description: Description | None = None
-    options: dict[str, Any] | None = None
+    options: ResourceOptions = ResourceOptions()
 
 
 class CreateRole(BaseModel):
@@ -87,7 +87,7 @@ def create_role(context: Context, body: CreateRole) -> dict[str, Any]:
         name_key=key_of(wanted.name),
         domain_id=wanted.domain_id or "",
         description=wanted.description,
-        options=wanted.options,
+        options=wanted.options.onto({}),
         extra=wanted.unknown,
     )
     context.db.add(row)
@@ -105,16 +105,14 @@ def show_role(context: Context, role_id: str) -> dict[str, Any]:
 )
 def update_role(context: Context, role_id: str, body: UpdateRole) -> dict[str, Any]:
     row, wanted = _fetch(context, role_id), body.role
-    if wanted.options is None or wanted.options.get("immutable", True):
-        changeable(row, "role")
+    changeable(row, "role", wanted)
     if wanted.domain_id not in (None, row.domain_id):
         raise BadRequest("A role stays in its domain.")
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     if "description" in wanted.model_fields_set:
         row.description = wanted.description
-    if wanted.options is not None:
-        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    row.options = wanted.options.onto(row.options)
     row.extra = merge_extra(row.extra, wanted)
     flush(context.db, "role")
     return {"role": view(context, row)}

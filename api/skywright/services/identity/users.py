@@ -30,11 +30,10 @@ from skywright.services.identity.common import (
     target,
 )
 from skywright.services.identity.listing import page
+from skywright.services.identity.options import UserOptions
 
 router = Router()
-# Passwords do not expire, and no user comes from an identity provider.
-FOREIGN = dict.fromkeys(("password_expires_at", "idp_id", "protocol_id", "unique_id"))
-FILTERS = {"name": User.name, "enabled": User.enabled, "domain_id": User.domain_id, "id": User.id, **FOREIGN}
+FILTERS = {"name": User.name, "enabled": User.enabled, "domain_id": User.domain_id, "id": User.id}
 
 
 def _short_enough(password: str) -> str:
@@ -52,7 +51,7 @@ class NewUser(Body):
     default_project_id: Text | None = None
     enabled: bool = True
     password: Password | None = None
-    options: dict[str, Any] = {}
+    options: UserOptions = UserOptions()
 
 
 class UserChange(Body):
@@ -61,7 +60,7 @@ class UserChange(Body):
     default_project_id: Text | None = None
     enabled: bool | None = None
     password: Password | None = None
-    options: dict[str, Any] | None = None
+    options: UserOptions = UserOptions()
 
 
 class PasswordChange(BaseModel):
@@ -124,7 +123,7 @@ def create_user(context: Context, body: CreateUser) -> dict[str, Any]:
             default_project_id=wanted.default_project_id,
             enabled=wanted.enabled,
             password_hash=hashed,
-            options=wanted.options,
+            options=wanted.options.onto({}),
             extra=wanted.unknown,
         )
         session.add(row)
@@ -164,8 +163,8 @@ def change_password(context: Context, user_id: str, body: ChangePassword) -> Non
     right = check_password(change.original_password, row.password_hash if row else None)
     if not right or row is None or not row.enabled or domain is None or not domain.enabled:
         raise Unauthorized()
-    if change.password == change.original_password:
-        raise BadRequest("The new password cannot be identical to the original one.")
+    if row.options.get("lock_password"):
+        raise BadRequest("You cannot change your password: an administrator locked it.")
     hashed = hash_password(change.password)
     with context.writing() as session:
         current = session.get(User, user_id)
@@ -191,8 +190,7 @@ def _change(session: Session, row: User, wanted: UserChange, hashed: str | None)
         row.default_project_id = wanted.default_project_id
     if wanted.enabled is not None:
         row.enabled = wanted.enabled
-    if wanted.options is not None:
-        row.options = {name: value for name, value in {**row.options, **wanted.options}.items() if value is not None}
+    row.options = wanted.options.onto(row.options)
     if hashed is not None:
         row.password_hash = hashed
     if hashed is not None or wanted.enabled is False:
