@@ -5,6 +5,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from typing import Any
 
 from fastapi import FastAPI, Request, Response
@@ -47,6 +48,9 @@ class Service:
     middleware: Sequence[Any] = field(default_factory=tuple)
     background: Callable[[Cloud], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
     streamed: re.Pattern[str] | None = None  # paths whose bodies are streamed to disk and have a limit of their own
+    # Paths of OpenStack's API that this cloud does not have, and what they are about: {"/v2.0/routers": "routers"}.
+    # `*` is any text; what follows a path belongs to it.
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def application(self, cloud: Cloud) -> FastAPI:
         """The ASGI application of the service."""
@@ -83,8 +87,12 @@ class Service:
 
         @app.exception_handler(HTTPException)
         async def http_error(request: Request, error: HTTPException) -> Response:
+            missing = self._missing(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
             if error.status_code == 404:
-                return answer(NotFound("The resource could not be found."))
+                return answer(NotFound(missing or "The resource could not be found."))
+            if missing and error.status_code == 405:
+                # Clients would take 404 for deleted.
+                return answer(BadRequest(missing))
             return answer(ApiError(str(error.detail), status=error.status_code))
 
         @app.exception_handler(Exception)
@@ -93,6 +101,13 @@ class Service:
             return answer(ApiError("An unexpected error happened; the log has it under this request id."))
 
         return app
+
+    def _missing(self, path: str) -> str:
+        """`This cloud has no routers yet.` if *path* is one of those that are absent."""
+        for pattern, things in self.absent.items():
+            if fnmatchcase(f"{path}/", f"{pattern}/*"):
+                return f"This cloud has no {things} yet."
+        return ""
 
 
 def _authenticate(cloud: Cloud, request: Request) -> None:

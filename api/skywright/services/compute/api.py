@@ -26,6 +26,15 @@ from skywright.services.compute.errors import render_error
 from skywright.services.compute.microversions import MICROVERSIONS
 from skywright.services.compute.policies import POLICIES
 
+# Beyond what `not_offered` answers.
+ABSENT = {
+    "/v2.1/os-aggregates": "host aggregates",
+    "/v2.1/os-assisted-volume-snapshots": "volumes",
+    "/v2.1/os-server-external-events": "external events",
+    "/v2.1/servers/*/migrations": "migrations",
+    "/v2.1/servers/*/shares": "shares",
+}
+
 SERVICE = Service(
     name="nova",
     type="compute",
@@ -55,5 +64,6 @@ SERVICE = Service(
     ],
     policies=POLICIES,
     render_error=render_error,
+    absent=ABSENT,
     middleware=[MICROVERSIONS],
 )

@@ -23,6 +23,22 @@ from skywright.services.identity import (
 from skywright.services.identity.errors import refusal, render_error
 from skywright.services.identity.policies import POLICIES
 
+ABSENT = {
+    "/v3/OS-FEDERATION": "federation",
+    "/v3/auth/OS-FEDERATION": "federation",
+    "/v3/OS-OAUTH1": "OAuth",
+    "/v3/users/*/OS-OAUTH1": "OAuth",
+    "/v3/OS-OAUTH2": "OAuth",
+    "/v3/OS-EP-FILTER": "endpoint filters",
+    "/v3/OS-ENDPOINT-POLICY": "endpoint policies",
+    "/v3/*/OS-ENDPOINT-POLICY": "endpoint policies",
+    "/v3/domains/*/config": "domain configurations",
+    "/v3/ec2tokens": "EC2 tokens",
+    "/v3/s3tokens": "S3 tokens",
+    "/v3/limits": "unified limits",
+    "/v3/registered_limits": "unified limits",
+}
+
 SERVICE = Service(
     name="keystone",
     type="identity",
@@ -52,4 +68,5 @@ SERVICE = Service(
     render_error=render_error,
     refusal=refusal,
     admin="admin_required",
+    absent=ABSENT,
 )

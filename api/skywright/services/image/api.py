@@ -18,6 +18,14 @@ from skywright.services.image import (
 from skywright.services.image.errors import refusal, render_error
 from skywright.services.image.policies import POLICIES
 
+ABSENT = {
+    "/v2/cache": "image cache to manage",
+    "/v2/cached_images": "image cache to manage",
+    "/v2/queued_images": "image cache to manage",
+    "/v2/images/*/locations": "image locations",
+    "/v2/stores": "further stores",
+}
+
 SERVICE = Service(
     name="glance",
     type="image",
@@ -39,6 +47,7 @@ SERVICE = Service(
     policies=POLICIES,
     render_error=render_error,
     refusal=refusal,
+    absent=ABSENT,
     background=replica_routes.keeping,
     streamed=re.compile(r"/v2/images/[^/]+/(file|stage|replicas/[^/]+)"),
 )

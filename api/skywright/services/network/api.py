@@ -2,6 +2,7 @@
 
 from skywright.http.service import Service
 from skywright.services.network import (
+    absent,
     availability,
     extensions,
     networks,
@@ -23,8 +24,9 @@ SERVICE = Service(
     endpoint="",
     routers=[
         module.router
-        for module in (versions, extensions, networks, subnets, ports, subnetpools, tags, quotas, availability)
+        for module in (versions, extensions, networks, subnets, ports, subnetpools, tags, quotas, availability, absent)
     ],
     policies=POLICIES,
     render_error=render_error,
+    absent=absent.ABSENT,
 )

@@ -17,7 +17,6 @@ router = Router()
 SIMPLE = ("name", "description", "default_quota", "is_default")
 BOUNDS = {4: (8, 32), 6: (64, 128)}
 LENGTHS = ("min_prefixlen", "default_prefixlen", "max_prefixlen")
-FILTERS = ("ip_version", "default_quota", "shared", "is_default", *LENGTHS)
 
 
 class SubnetPools(Resource[SubnetPool]):
@@ -29,9 +28,8 @@ class SubnetPools(Resource[SubnetPool]):
         tags=NetworkTag,
         columns={
             **standard_columns(SubnetPool),
-            **{name: getattr(SubnetPool, name) for name in FILTERS},
+            **{name: getattr(SubnetPool, name) for name in ("ip_version", "shared", "is_default", *LENGTHS)},
         },
-        constants={"address_scope_id": None},
     )
 
     def visible(self, context: Context) -> Clause:
