@@ -1,7 +1,4 @@
-"""The `openstack` command in this process: most of what a process of its own costs is its start.
-
-It keeps its connections for good, so it is for the commands of one test only; others start processes.
-"""
+"""The `openstack` command in this process: most of what a process of its own costs is its start."""
 
 import gc
 import io
@@ -35,7 +32,7 @@ def of_demo(url: str, home: Path) -> dict[str, str]:
 def openstack(environment: Mapping[str, str], *command: str) -> str:
     """What the command prints; it must end well."""
     said, complaints = io.StringIO(), io.StringIO()
-    with _alone(environment), redirect_stdout(said), redirect_stderr(complaints):
+    with alone(environment), redirect_stdout(said), redirect_stderr(complaints):
         from openstackclient.shell import OpenStackShell  # noqa: PLC0415 - it warns when it is imported
 
         code = OpenStackShell().run(list(command))
@@ -44,7 +41,7 @@ def openstack(environment: Mapping[str, str], *command: str) -> str:
 
 
 @contextmanager
-def _alone(environment: Mapping[str, str]) -> Iterator[None]:
+def alone(environment: Mapping[str, str]) -> Iterator[None]:
     """What the client finds and leaves is as if it had a process; it looks more often at what it waits for."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
@@ -55,6 +52,11 @@ def _alone(environment: Mapping[str, str]) -> Iterator[None]:
                 patch.delenv(name)
         for name, value in environment.items():
             patch.setenv(name, value)
+        from osc_lib import clientmanager  # noqa: PLC0415 - it warns when it is imported
+
+        for member in vars(clientmanager.ClientManager).values():
+            if isinstance(member, clientmanager.ClientCache):  # the class keeps the last test's connections
+                patch.setattr(member, "_handle", None)
         patch.setattr("osc_lib.utils.time", SimpleNamespace(sleep=lambda _seconds: time.sleep(0.1)))
         yield
         gc.collect()  # what the client never closes
