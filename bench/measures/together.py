@@ -71,7 +71,7 @@ def _run(root: Path, host: str, variables: dict[str, Any], item: dict[str, Any])
         result = ansible_runner.run(
             private_data_dir=directory,
             project_dir=str(root),
-            playbook="playbooks/cloud/server.yml",
+            playbook="playbooks/cloud/items.yml",
             inventory={"all": {"hosts": {host: variables}}},
             extravars={"skywright_items": {host: {"servers": [item]}}},
             envvars=for_ansible(root),

@@ -23,13 +23,3 @@ notes:
 author:
   - Skywright contributors (@skywright)
 """
-
-    UNMET = r"""
-options:
-  unmet:
-    description:
-      - What could not be made earlier in the run, as a dictionary of ids and reasons.
-      - An item that is one of them, or a present one that needs one, fails with its reason and is not touched.
-    type: dict
-    default: {}
-"""

@@ -8,8 +8,8 @@ import ipaddress
 import re
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+from ansible_collections.skywright.cloud.plugins.module_utils.files import UUID
 
-UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 

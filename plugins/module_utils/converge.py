@@ -2,7 +2,7 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The loop that all modules share: read once, plan every item, act, report every item.
 
-A module supplies C(read), C(want) and C(apply); check mode, diff, per-item errors and the exit live here.
+Check mode, differences, errors of items and the exit live here.
 """
 
 from __future__ import annotations
@@ -52,32 +52,46 @@ def plan(want, have):
 def each(actions, threads=1):
     """Make an C(apply) out of one function an action; every step is tried, also after another failed."""
 
-    def attempt(step):
+    def attempt(step, done):
+        error = None
         try:
             actions[step.action](step)
-        except (ItemError, OSError) as error:
-            return step.id, str(error)
-        return step.id, None
+        except (ItemError, OSError) as problem:
+            error = str(problem)
+        done(step.id, error)
+        return step.id, error
 
-    def apply(steps):
+    def apply(steps, done=lambda item_id, error: None):
         if threads == 1 or len(steps) == 1:
-            outcomes = list(map(attempt, steps))
+            outcomes = [attempt(step, done) for step in steps]
         else:
             with ThreadPoolExecutor(max_workers=threads) as pool:
-                outcomes = list(pool.map(attempt, steps))
+                outcomes = list(pool.map(attempt, steps, [done] * len(steps)))
         return {item_id: error for item_id, error in outcomes if error}
 
     return apply
 
 
-def require(item, unmet):
-    """Refuse an item of which an earlier part failed, or a present one that needs what could not be made."""
-    needs = [item["id"]]
-    if item["state"] == "present":
-        needs += [item.get("image_id"), *(port["id"] for port in item.get("ports") or [])]
-    for need in needs:
-        if need in unmet:
-            raise ItemError(unmet[need])
+class Functions:
+    """What a module converges, as functions: for modules whose things are no kind of the cloud's."""
+
+    name = None
+    label = ""
+
+    def __init__(self, read, want, apply, status, exclusive):
+        self.read = read
+        self.want = want
+        self._apply = apply
+        self._status = status
+        self.exclusive = exclusive
+
+    def apply(self, steps, done):
+        """Take the steps."""
+        return self._apply(steps)
+
+    def status(self, want):
+        """Name what a converged item is."""
+        return self._status(want) if self._status else None
 
 
 def converge(module, *, items, read, want, apply, status=None, commands=(), exclusive=None):
@@ -91,64 +105,108 @@ def converge(module, *, items, read, want, apply, status=None, commands=(), excl
     exclusive         -> the name of the lock to hold from the read to the last write
     """
     end_with_caller()
-    guard = nullcontext() if exclusive is None or module.check_mode else lock(exclusive)
-    try:
-        with guard:
-            results = _plan_and_apply(module, items, read, want, apply)
-    except (ItemError, OSError) as error:
-        results = {item["id"]: _result(item, error=str(error)) for item in items}
-    _exit(module, results, status, list(commands))
+    kind = Functions(read, want, apply, status, exclusive)
+    answer(module, Convergence(kind, module.check_mode).run(items), commands)
 
 
-def _plan_and_apply(module, items, read, want, apply):
-    results, steps = _plan_all(items, read(items), want)
-    if steps and not module.check_mode:
-        for item_id, error in apply(steps).items():
-            results[item_id].update(error=error)
-    return results
+class Convergence:
+    """Items of one kind on their way.
 
+    C(unmet) is {id: (label, id of what failed, reason)}: items that need such an id are refused and not touched.
+    C(report) is called with each result as soon as nothing can change it any more.
+    """
 
-def _plan_all(items, have, want):
-    results, steps = {}, []
-    for item in items:
-        there = have.get(item["id"])
+    def __init__(self, kind, check_mode=False, unmet=(), report=None):
+        self.kind = kind
+        self.check_mode = check_mode
+        self.unmet = unmet
+        self.report = report or (lambda result: None)
+        self.results = {}
+        self.waiting = {}
+
+    def run(self, items):
+        """Converge and give the results, in the items' order."""
+        exclusive = self.kind.exclusive
+        guard = nullcontext() if exclusive is None or self.check_mode else lock(exclusive)
         try:
-            wanted = want(item, there)
+            with guard:
+                self._converge(items)
+        except (ItemError, OSError) as error:
+            self.results = {item["id"]: self._result(item, error=str(error)) for item in items}
+        return list(self.results.values())
+
+    def _converge(self, items):
+        have = self.kind.read(items)
+        steps = [step for step in (self._plan(item, have.get(item["id"])) for item in items) if step]
+        self.waiting = {} if self.check_mode else {step.id: step for step in steps}
+        for item_id, result in self.results.items():
+            if item_id not in self.waiting:
+                self.report(result)
+        if not self.waiting:
+            return
+        for item_id, error in self.kind.apply(steps, self._done).items():
+            self._fail(item_id, error)
+        for item_id in list(self.waiting):
+            self._done(item_id, None)
+
+    def _done(self, item_id, error):
+        if error:
+            self._fail(item_id, error)
+        if self.waiting.pop(item_id, None):
+            self.report(self.results[item_id])
+
+    def _fail(self, item_id, error):
+        self.results[item_id]["error"] = error
+        self.results[item_id].pop("status", None)
+
+    def _plan(self, item, have):
+        """Record the item's result; the step that it needs."""
+        try:
+            self._require(item)
+            want = self.kind.want(item, have)
         except ItemError as error:
-            results[item["id"]] = _result(item, error=str(error))
-            if error.status:
-                results[item["id"]]["status"] = error.status
-            continue
-        action = plan(wanted, there)
-        results[item["id"]] = _result(item, action=action, want=wanted)
-        if action:
-            results[item["id"]]["diff"] = {"before": there or {}, "after": wanted or {}}
-            steps.append(Step(item, action, there, wanted))
-    return results, steps
+            self._result(item, error=str(error), status=error.status)
+            return None
+        action = plan(want, have)
+        result = self._result(item, action=action, status="absent" if want is None else self.kind.status(want))
+        if not action:
+            return None
+        result["diff"] = {"before": have or {}, "after": want or {}}
+        return Step(item, action, have, want)
+
+    def _require(self, item):
+        for need in self.kind.needs(item) if self.unmet else ():
+            if need in self.unmet:
+                label, failed, reason = self.unmet[need]
+                raise ItemError(reason if failed == item["id"] or not label else f"{label} {failed}: {reason}")
+
+    def _result(self, item, action=None, error=None, status=None):
+        result = {"id": item["id"], "changed": action is not None, "action": action}
+        if self.kind.name:
+            result["kind"] = self.kind.name
+        if error:
+            result["error"] = error
+        if status:
+            result["status"] = status
+        self.results[item["id"]] = result
+        return result
 
 
-def _result(item, action=None, error=None, want=None):
-    result = {"id": item["id"], "changed": action is not None, "action": action, "want": want}
-    if error:
-        result["error"] = error
-    return result
-
-
-def _exit(module, results, status, commands):
-    answer = {"changed": any(r["changed"] for r in results.values()), "results": list(results.values())}
+def answer(module, results, commands):
+    """Exit with the results; the module fails if one of them has an error."""
+    results = [dict(result) for result in results]
     # The module's arguments are the user's data; nothing shall keep them with the results.
-    answer.update(commands=commands, invocation={})
+    body = {"changed": any(r["changed"] for r in results), "results": results, "commands": list(commands)}
+    body["invocation"] = {}
     diffs = []
-    for result in answer["results"]:
-        want, diff = result.pop("want"), result.pop("diff", None)
-        if status and "error" not in result:
-            result["status"] = "absent" if want is None else status(want)
+    for result in results:
+        diff = result.pop("diff", None)
         if diff and module._diff:
             result["diff"] = diff
             diffs.append(dict(diff, before_header=result["id"], after_header=result["id"]))
     if diffs:
-        answer["diff"] = diffs
-    errors = [f"{r['id']}: {r['error']}" for r in answer["results"] if "error" in r]
+        body["diff"] = diffs
+    errors = [f"{r['id']}: {r['error']}" for r in results if "error" in r]
     if errors:
-        module.fail_json(msg=f"{len(errors)} of {len(results)} failed: " + "; ".join(errors), **answer)
-    module.exit_json(**answer)
+        module.fail_json(msg=f"{len(errors)} of {len(results)} failed: " + "; ".join(errors), **body)
+    module.exit_json(**body)

@@ -5,11 +5,12 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import struct
 from contextlib import suppress
 
-ROOT = "/var/lib/skywright"
+UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 def read_text(path):
@@ -39,6 +40,13 @@ def write_file(path, content, mode=0o644):
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def ids_in(directory, suffix=""):
+    """List the UUIDs that files of a directory are called by, which may be missing."""
+    names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
+    found = [name[: len(name) - len(suffix)] for name in names if name.endswith(suffix)]
+    return [name for name in found if UUID.fullmatch(name)]
 
 
 def remove(path):

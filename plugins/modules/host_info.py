@@ -74,10 +74,10 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
-from ansible_collections.skywright.cloud.plugins.module_utils.contents import contents
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, virtual_size
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import KINDS
 
 GIB = 1024**3
 SPEC = {
@@ -158,9 +158,9 @@ def switch():
     return {"ovs_version": Runner().read(["ovs-vsctl", "--version"]).splitlines()[0].split()[-1]}
 
 
-def marked(directory):
+def marked():
     """List what carries the cloud's marks."""
-    return {"contents": contents(Runner(), directory)}
+    return {"contents": {name: entries for kind in KINDS for name, entries in kind().marks().items()}}
 
 
 def main():
@@ -171,7 +171,7 @@ def main():
     parts = [(disk, [directory]), (virtualization, [module.params["uri"]]), (switch, []), (boot, []), (uptime, [])]
     if module.params["contents"]:
         host["contents"] = None
-        parts.append((marked, [directory]))
+        parts.append((marked, []))
     for part, arguments in parts:
         try:
             host.update(part(*arguments))

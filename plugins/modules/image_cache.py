@@ -12,27 +12,9 @@ description:
     converts it to qcow2 and puts it under its name in one step.
   - An image in the cache is never looked at again; images do not change. One that a server's disk is based on stays
     in the cache when it is removed; remove it again after the server.
-options:
-  directory:
-    description: The cache.
-    type: path
-    default: /var/lib/skywright/images
-  servers:
-    description: Directory of the servers' disks, which are based on images.
-    type: path
-    default: /var/lib/skywright/servers
-  leaving:
-    description: Servers that leave in the same run; the images that only they use may go.
-    type: list
-    elements: str
-    default: []
-  timeout:
-    description: Seconds that one image's download, and its conversion, may take.
-    type: int
-    default: 1800
 extends_documentation_fragment:
   - skywright.cloud.converge
-  - skywright.cloud.images
+  - skywright.cloud.kinds.image_cache
 """
 
 EXAMPLES = r"""
@@ -60,35 +42,14 @@ commands:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.skywright.cloud.plugins.module_utils import items
-from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import converge, each
-from ansible_collections.skywright.cloud.plugins.module_utils.images import Cache
-
-SPEC = {
-    "images": items.IMAGES,
-    "directory": {"type": "path", "default": "/var/lib/skywright/images"},
-    "servers": {"type": "path", "default": "/var/lib/skywright/servers"},
-    "leaving": {"type": "list", "elements": "str", "default": []},
-    "timeout": {"type": "int", "default": 1800},
-}
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import converge_alone
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.image_cache import ImageCache
 
 
 def main():
-    """Converge the images."""
-    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
-    runner = Runner()
-    settings = {key: module.params[key] for key in ("directory", "servers", "leaving", "timeout")}
-    cache = Cache(runner, **settings)
-    converge(
-        module,
-        items=module.params["images"],
-        read=cache.read,
-        want=cache.want,
-        apply=each(cache.actions, threads=4),
-        status=lambda want: "present",
-        commands=runner.commands,
-    )
+    """Converge the items."""
+    module = AnsibleModule(argument_spec=ImageCache.argument_spec(), supports_check_mode=True)
+    converge_alone(module, ImageCache)
 
 
 if __name__ == "__main__":

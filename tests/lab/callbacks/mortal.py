@@ -29,7 +29,7 @@ class CallbackModule(CallbackBase):
         self.counts = False
 
     def v2_playbook_on_start(self, playbook):
-        self.counts = playbook._file_name.endswith("cloud/server.yml")
+        self.counts = playbook._file_name.endswith("cloud/items.yml")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
         self.boundary(f"before {task.get_name()}")

@@ -3,9 +3,14 @@
 import json
 
 import pytest
-from ansible_collections.skywright.cloud.plugins.module_utils import contents
-from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
-from ansible_collections.skywright.cloud.plugins.modules import host_info, ovs_network
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
+    KINDS,
+    dhcp_network,
+    image_cache,
+    ovs_network,
+    server_disk,
+)
+from ansible_collections.skywright.cloud.plugins.modules import host_info
 
 from .fake_ovs import FakeOvs
 
@@ -28,7 +33,7 @@ def add(ovs, name, external_ids, **columns):
     ovs.ports[name]["external_ids"] = external_ids
 
 
-def test_lists_what_carries_the_marks(ovs, tmp_path):
+def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     devices = tmp_path / "devices"
     for name, alias in ((f"tap{STRAY[:11]}", f"skywright:{NET}:{STRAY}"), ("tap0", "another's"), ("eth0", "")):
         (devices / name).mkdir(parents=True)
@@ -47,7 +52,14 @@ def test_lists_what_carries_the_marks(ovs, tmp_path):
     for name in (f"{IMAGE}.qcow2", f"{IMAGE}.qcow2.partial", "notes.qcow2"):
         (tmp_path / "images" / name).touch()
 
-    found = contents.contents(Runner(), str(tmp_path), str(devices))
+    monkeypatch.setattr(ovs_network, "DEVICES", str(devices))
+    for kind, name in (
+        (dhcp_network.DhcpNetwork, "dhcp"),
+        (image_cache.ImageCache, "images"),
+        (server_disk.ServerDisk, "servers"),
+    ):
+        monkeypatch.setitem(kind.options, "directory", {"default": str(tmp_path / name)})
+    found = {name: entries for kind in KINDS for name, entries in kind().marks().items()}
     assert found == {
         "directories": [{"id": SERVER, "disk": True, "image_id": IMAGE}],
         "ports": [
@@ -58,10 +70,6 @@ def test_lists_what_carries_the_marks(ovs, tmp_path):
         "dhcp": [{"id": NET, "ports": ["", PORT]}],
         "images": [IMAGE],
     }
-
-
-def test_the_marks_are_those_that_are_made():
-    assert (contents.NETWORK, contents.PORT) == (ovs_network.OWNER, ovs_network.PORT)
 
 
 def test_host_info_lists_them_on_demand_and_never_fails(run_module, ovs, programs, tmp_path):

@@ -1,5 +1,6 @@
 import pytest
 from ansible_collections.skywright.cloud.plugins.module_utils import release as release_module
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import dhcp_network as kind
 from ansible_collections.skywright.cloud.plugins.modules import dhcp_network
 
 from .conftest import predicted
@@ -56,9 +57,9 @@ def host(tmp_path, programs, monkeypatch):
     units.mkdir()
     programs["systemctl"] = systemd = Systemd(devices)
     programs["dnsmasq"] = lambda argv: ""
-    monkeypatch.setattr(dhcp_network, "DEVICES", str(devices))
+    monkeypatch.setattr(kind, "DEVICES", str(devices))
     released = []
-    monkeypatch.setattr(dhcp_network, "release", lambda *args: released.append(args))
+    monkeypatch.setattr(kind, "release", lambda *args: released.append(args))
 
     class Host:
         directory = tmp_path / "dhcp"
@@ -178,7 +179,7 @@ def test_options_need_a_signal_and_addresses_a_restart(run_module, host):
 
 def test_a_dead_server_and_a_lost_link_are_mended(run_module, host):
     run_module(dhcp_network.main, host.args(network()))
-    unit = dhcp_network.unit(NET)
+    unit = kind.unit(NET)
     host.systemd.units[unit]["active"] = False
     assert verbs(run_module(dhcp_network.main, host.args(network()))) == ["restart"]
     host.systemd.device(unit).unlink()

@@ -2,7 +2,7 @@ import base64
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.skywright.cloud.plugins.filter import cloud, results
+from ansible_collections.skywright.cloud.plugins.filter import cloud
 
 TUNNELS = {"host1": "172.20.1.11", "host2": "172.20.1.12", "host3": "172.20.1.13"}
 
@@ -145,22 +145,3 @@ def test_local_images_become_urls_on_the_host():
         {"id": "b", "url": "http://y"},
         {"id": "c", "state": "absent"},
     ]
-
-
-def test_failures():
-    failed = {"failed": True, "results": [{"id": "a", "error": "no"}, {"id": "b"}]}
-    assert results.failures([failed, {"skipped": True}], [{"id": "a"}, {"id": "b"}]) == {"a": "no"}
-    assert results.failures([{"changed": True, "results": [{"id": "a"}]}], []) == {}
-    crashed = {"failed": True, "msg": "timed out"}
-    assert results.failures([crashed], [{"id": "a"}, {"id": "b"}]) == {"a": "timed out", "b": "timed out"}
-
-
-def test_ports_of_failed_networks():
-    networks = [{"id": "n", "ports": [{"id": "p"}]}, {"id": "m", "ports": [{"id": "q"}]}]
-    assert results.with_ports({"n": "no"}, networks) == {"n": "no", "p": "network n: no"}
-
-
-def test_served_and_with_state():
-    networks = [{"id": 1, "dhcp": {"mac": "x"}}, {"id": 2, "dhcp": None}, {"id": 3, "state": "absent"}]
-    assert [item["id"] for item in results.served(networks)] == [1, 3]
-    assert results.with_state([{"state": "absent"}, {}], "present") == [{}]

@@ -3,12 +3,10 @@
 import itertools
 import re
 import struct
-from types import SimpleNamespace
 
 import libvirt
 import pytest
 from ansible_collections.skywright.cloud.plugins.module_utils import domain_xml, hypervisor
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import Step
 from ansible_collections.skywright.cloud.plugins.modules import host_info, libvirt_domain
 
 import recorded_hosts
@@ -187,24 +185,6 @@ def test_many_servers_start_at_once(run_module, libvirtd):
     answer = run_module(libvirt_domain.main, args(*[server(id=i, ports=[]) for i in ids]))
     assert {result["status"] for result in answer["results"]} == {"running"}
     assert libvirtd.numOfDomains() == 41
-
-
-def test_guests_that_start_together_run_when_all_are_there():
-    calls = []
-    fake = SimpleNamespace(
-        null=False,
-        define=lambda server_id, xml: calls.append("define"),
-        start=lambda server_id, paused: calls.append("start paused" if paused else "start"),
-        resume=lambda server_id: calls.append("resume"),
-    )
-    domains = libvirt_domain.Domains(fake, virt_type="qemu", directory="/x", shutdown_seconds=1, unmet={})
-    steps = [
-        Step(server(id=i, ports=[], vcpus=1, config_drive=None), "create", None, {"power": "running"})
-        for i in (SERVER, OTHER)
-    ]
-    assert domains.apply(steps) == {}
-    assert sorted(calls[:4]) == ["define", "define", "start paused", "start paused"]
-    assert calls[4:] == ["resume", "resume"]
 
 
 def test_libvirt_that_is_down_is_the_error_of_every_item(run_module, monkeypatch):

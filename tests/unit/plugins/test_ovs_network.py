@@ -1,6 +1,7 @@
 import shutil
 
 import pytest
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import ovs_network as kind
 from ansible_collections.skywright.cloud.plugins.modules import ovs_network
 
 from .conftest import predicted
@@ -15,7 +16,7 @@ TAP, DHCP = "tap1a0b0c0d-00", "dh0a0b0c0d-00"
 @pytest.fixture
 def devices(tmp_path, monkeypatch):
     """The host's network devices, as directories like those of sysfs."""
-    monkeypatch.setattr(ovs_network, "DEVICES", str(tmp_path))
+    monkeypatch.setattr(kind, "DEVICES", str(tmp_path))
     return tmp_path
 
 
@@ -57,7 +58,7 @@ def args(*networks):
 
 def test_creates_ports_and_a_protected_tunnel_with_one_local_tag(run_module, ovs):
     answer = run_module(ovs_network.main, args(vxlan()))
-    tunnel = ovs_network.tunnel_name(NET, "172.20.1.12")
+    tunnel = kind.tunnel_name(NET, "172.20.1.12")
     assert answer["by_id"][NET]["action"] == "create"
     assert [command[0] for command in answer["commands"]] == ["ip", "ovs-vsctl"]
     assert set(ovs.bridges["br-int"]) == {TAP, DHCP, tunnel}
@@ -111,7 +112,7 @@ def test_absent_removes_all_of_one_network(run_module, ovs):
     run_module(ovs_network.main, args(vxlan(), other))
     answer = run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
     assert answer["by_id"][NET]["action"] == "delete"
-    assert set(ovs.ports) == {ovs_network.tunnel_name(NET2, "172.20.1.12")}
+    assert set(ovs.ports) == {kind.tunnel_name(NET2, "172.20.1.12")}
     assert not run_module(ovs_network.main, args({"id": NET, "state": "absent"}))["changed"]
 
 
@@ -165,14 +166,14 @@ def test_a_tunnel_to_a_former_peer_leaves(run_module, ovs):
     gone = vxlan(peers=["172.20.1.12"], former_peers=["172.20.1.13"])
     assert run_module(ovs_network.main, args(gone))["by_id"][NET]["action"] == "update"
     tunnels = {name for name in ovs.ports if name.startswith("vx")}
-    assert tunnels == {ovs_network.tunnel_name(NET, "172.20.1.12")}
+    assert tunnels == {kind.tunnel_name(NET, "172.20.1.12")}
     assert not run_module(ovs_network.main, args(gone))["changed"]
 
 
 def test_networks_get_different_tags_and_keep_them(run_module, ovs):
     run_module(ovs_network.main, args(vxlan(), vxlan(id=NET2, ports=[], dhcp=None)))
     first = ovs.ports[TAP]["tag"]
-    assert first != ovs.ports[ovs_network.tunnel_name(NET2, "172.20.1.12")]["tag"]
+    assert first != ovs.ports[kind.tunnel_name(NET2, "172.20.1.12")]["tag"]
     del ovs.ports[TAP]
     ovs.bridges["br-int"].remove(TAP)
     run_module(ovs_network.main, args(vxlan()))
@@ -181,7 +182,7 @@ def test_networks_get_different_tags_and_keep_them(run_module, ovs):
 
 def test_a_changed_tunnel_is_made_again(run_module, ovs):
     run_module(ovs_network.main, args(vxlan()))
-    tunnel = ovs_network.tunnel_name(NET, "172.20.1.12")
+    tunnel = kind.tunnel_name(NET, "172.20.1.12")
     ovs.ports[tunnel]["options"]["key"] = "9"
     assert run_module(ovs_network.main, args(vxlan()))["by_id"][NET]["action"] == "update"
     assert ovs.ports[tunnel]["options"]["key"] == "1001"
@@ -216,7 +217,7 @@ def test_one_bad_item_does_not_stop_the_rest(run_module, ovs, bad):
     assert answer["failed"]
     assert "error" in answer["by_id"][NET]
     assert answer["by_id"][NET2]["status"] == "present"
-    assert set(ovs.ports) == {ovs_network.tunnel_name(NET2, "172.20.1.12")}
+    assert set(ovs.ports) == {kind.tunnel_name(NET2, "172.20.1.12")}
 
 
 def test_a_refused_transaction_fails_only_its_network(run_module, ovs, monkeypatch):
@@ -224,7 +225,7 @@ def test_a_refused_transaction_fails_only_its_network(run_module, ovs, monkeypat
 
     def refuse(command):
         if TAP in command:
-            raise ovs_network.ItemError("ovs-vsctl failed (1): no")
+            raise kind.ItemError("ovs-vsctl failed (1): no")
         change(command)
 
     monkeypatch.setattr(ovs, "_change", refuse)

@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from ansible_collections.skywright.cloud.plugins.module_utils import images
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import image_cache as images
 from ansible_collections.skywright.cloud.plugins.modules import image_cache, server_disk
 
 from .conftest import predicted
@@ -276,22 +276,6 @@ def test_config_drive_is_rewritten_only_when_it_differs(run_module, host):
     assert "other" not in json.dumps(answer), "the user's data shall not be in results"
 
 
-def test_base_image_comes_with_the_disk(run_module, host):
-    answer = run_module(server_disk.main, host.disks(host.server(), images=[host.image()]))
-    assert answer["by_id"][IMAGE]["action"] == answer["by_id"][SERVER]["action"] == "create"
-    assert (host.servers / SERVER / "disk").exists()
-
-
-def test_bad_base_image_fails_its_servers_with_its_reason(run_module, host):
-    host.cached()
-    bad = host.image(id=OTHER, url="file:///missing/image")
-    items = [host.server(), host.server(id=OTHER.replace("e", "f"), image_id=OTHER)]
-    answer = run_module(server_disk.main, host.disks(*items, images=[bad]))
-    assert answer["failed"]
-    assert "cannot download" in answer["by_id"][OTHER.replace("e", "f")]["error"]
-    assert answer["by_id"][SERVER]["status"] == "present"
-
-
 @pytest.mark.parametrize(
     ("changes", "word"),
     [
@@ -317,10 +301,7 @@ def test_disk_smaller_than_its_image_is_refused(run_module, host):
     assert (host.servers / SERVER / "disk").read_bytes() == qcow2(2 * GIB)
 
 
-def test_server_whose_port_is_missing_is_not_touched(run_module, host):
-    host.cached()
-    port = "1a0b0c0d-0000-4000-8000-000000000003"
-    item = host.server(ports=[{"id": port, "mac": "fa:16:3e:00:00:01"}])
-    answer = run_module(server_disk.main, host.disks(item, unmet={port: "the switch is down"}))
-    assert answer["by_id"][SERVER]["error"] == "the switch is down"
+def test_server_whose_image_is_missing_is_not_touched(run_module, host):
+    answer = run_module(server_disk.main, host.disks(host.server(), unmet={IMAGE: "the store is down"}))
+    assert answer["by_id"][SERVER]["error"] == "the store is down"
     assert not (host.servers / SERVER).exists()

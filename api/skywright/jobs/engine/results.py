@@ -144,7 +144,8 @@ def _listed(results: Any, host: str, module: str) -> Iterator[dict[str, Any]]:
         if not isinstance(entry, dict):
             continue
         if "id" in entry:
-            yield {**entry, "host": host, "module": module}
+            # host_items converges many kinds, each of which has a module of its own.
+            yield {**entry, "host": host, "module": entry.get("kind", module)}
         else:
             yield from _listed(entry.get("results"), host, module)
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The cache of base images on a host."""
+"""Base images in a host's cache."""
 
 from __future__ import annotations
 
@@ -10,37 +10,60 @@ import os
 import time
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
-from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
+from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import list_of, option, state
 
+IMAGES = list_of(
+    "The images to converge.",
+    id=option("UUID of the image.", required=True),
+    state=state("Whether the image shall be in the cache."),
+    url=option("Where to download it (http, https or file); only read when the image is missing."),
+    checksum=option("Algorithm and hexadecimal digest of what the URL serves, such as V(sha256:...)."),
+    disk_format=option("Format of what the URL serves.", choices=["qcow2", "raw"], default="qcow2"),
+)
+SUFFIX = ".qcow2"
 CHUNK = 1024 * 1024
 TRIES = 3
 FORBIDDEN = 403
 
 
-class Cache:
+class ImageCache(Kind):
     """The directory of base images."""
 
-    def __init__(self, runner, *, directory, servers, timeout, leaving=()):
-        self.runner = runner
-        self.directory = directory
-        self.servers = servers
-        self.timeout = timeout
-        self.leaving = set(leaving)
+    name, items, label = "image_cache", "images", "image"
+    item = IMAGES
+    options = {
+        "directory": option("The cache.", "path", default="/var/lib/skywright/images"),
+        "servers": option(
+            "Directory of the servers' disks, which are based on images.", "path", default="/var/lib/skywright/servers"
+        ),
+        "timeout": option("Seconds that one image's download, and its conversion, may take.", "int", default=1800),
+    }
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.directory = self.settings["directory"]
+        self.servers = self.settings["servers"]
+        self.timeout = self.settings["timeout"]
 
     def path(self, image_id):
         """Name an image's file."""
-        return os.path.join(self.directory, image_id + ".qcow2")
+        return os.path.join(self.directory, image_id + SUFFIX)
 
-    @property
-    def actions(self):
-        """What a plan may ask for."""
-        return {"create": self.create, "delete": self.delete}
+    def apply(self, steps, done):
+        """Fetch or remove, some images at a time."""
+        return each({"create": self.create, "delete": self.delete}, threads=4)(steps, done)
 
     def read(self, items):
         """Look which images are there."""
         return {item["id"]: {"cached": True} for item in items if os.path.exists(self.path(item["id"]))}
+
+    def marks(self):
+        """List the images in the cache."""
+        return {"images": ids_in(self.directory, SUFFIX)}
 
     def want(self, item, have):
         """Want the image; one in use cannot go yet."""
@@ -54,7 +77,7 @@ class Cache:
     def _in_use(self):
         records = []
         if os.path.isdir(self.servers):
-            for server in set(os.listdir(self.servers)) - self.leaving:
+            for server in set(os.listdir(self.servers)) - self.gone:
                 records.append(read_text(os.path.join(self.servers, server, "skywright.json")))
         return {json.loads(record).get("image_id") for record in records if record}
 

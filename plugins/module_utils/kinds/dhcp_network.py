@@ -1,0 +1,172 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""DHCP servers of tenant networks."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.skywright.cloud.plugins.module_utils import check, dnsmasq
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
+from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove, write_text
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_network import NETWORKS
+from ansible_collections.skywright.cloud.plugins.module_utils.release import release
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
+
+DEVICES = "/sys/class/net"
+BASE_FILES = ("environment", "outside", "inside", "dnsmasq.conf")
+
+
+def unit(network_id):
+    """Name a network's unit."""
+    return f"skywright-dhcp@{network_id}.service"
+
+
+class DhcpNetwork(Kind):
+    """The DHCP servers of one host."""
+
+    name, items, label = "dhcp_network", "networks", "network"
+    item = NETWORKS
+    after = ("ovs_network",)
+    options = {
+        "directory": option("Where the servers' files are.", "path", default="/var/lib/skywright/dhcp"),
+        "unit_directory": option("Where the unit file goes.", "path", default="/etc/systemd/system"),
+    }
+    exclusive = "dhcp"
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.directory = self.settings["directory"]
+        self.unit_file = os.path.join(self.settings["unit_directory"], dnsmasq.UNIT_NAME)
+        self.unit = dnsmasq.UNIT.format(directory=self.directory)
+
+    def concerns(self, item):
+        """Whether the network's DHCP server may have to be changed on this host."""
+        return item["dhcp"] is not None or item["state"] == "absent"
+
+    def status(self, want):
+        """A DHCP server that is there runs."""
+        return "running"
+
+    def path(self, network_id, *names):
+        """Name a file of a network."""
+        return os.path.join(self.directory, network_id, *names)
+
+    def read(self, networks):
+        """Read the files of the listed networks and ask systemd once about all of their units."""
+        there = [item["id"] for item in networks if os.path.isdir(self.path(item["id"]))]
+        if not there:
+            return {}
+        states = self._unit_states(there)
+        return {network_id: self._read(network_id, states.get(unit(network_id), {})) for network_id in there}
+
+    def _unit_states(self, ids):
+        properties = "--property=Id,ActiveState,UnitFileState"
+        text = self.runner.read(["systemctl", "show", properties, *map(unit, ids)])
+        blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in text.split("\n\n")]
+        return {block["Id"]: block for block in blocks if "Id" in block}
+
+    def _read(self, network_id, state):
+        linked = os.path.exists(os.path.join(DEVICES, dnsmasq.outer_device(network_id)))
+        return {
+            "unit": read_text(self.unit_file) == self.unit,
+            "files": {name: read_text(self.path(network_id, name)) for name in BASE_FILES},
+            "options": read_text(self.path(network_id, "options")),
+            "hosts": dnsmasq.entries(read_text(self.path(network_id, "hosts")) or ""),
+            "told": not os.path.exists(self.path(network_id, "untold")),
+            "enabled": state.get("UnitFileState") == "enabled",
+            "running": state.get("ActiveState") == "active" and linked,
+        }
+
+    def marks(self):
+        """List the DHCP servers, with the ports that have entries in them."""
+        entries = {name: dnsmasq.entries(read_text(self.path(name, "hosts")) or "") for name in ids_in(self.directory)}
+        return {"dhcp": [{"id": name, "ports": sorted(ports)} for name, ports in entries.items()]}
+
+    def want(self, item, have):
+        """Want the server with all hosts it has and the listed ones."""
+        check.uuid(item["id"])
+        if item["state"] == "absent":
+            return None
+        if item["dhcp"] is None:
+            return have
+        if item["dhcp"]["state"] == "absent":
+            return None
+        # A line without a port's id is nobody's.
+        hosts = {port: lines for port, lines in (have["hosts"] if have else {}).items() if check.UUID.fullmatch(port)}
+        for host in item["dhcp"]["hosts"]:
+            hosts.pop(check.uuid(host["id"]), None)
+            if host["state"] == "present":
+                hosts[host["id"]] = dnsmasq.host_entry(host)
+        return {
+            "unit": True,
+            "files": dnsmasq.base_files(item, self.directory),
+            "options": dnsmasq.options(item),
+            "hosts": hosts,
+            "told": True,
+            "enabled": True,
+            "running": True,
+        }
+
+    def apply(self, steps, done):
+        """Write the common unit once, then every network."""
+        try:
+            if any(step.want for step in steps) and read_text(self.unit_file) != self.unit:
+                write_text(self.unit_file, self.unit)
+                self.runner.write(["systemctl", "daemon-reload"])
+        except (ItemError, OSError) as error:
+            return {step.id: str(error) for step in steps}
+        actions = {"create": self.write, "update": self.write, "delete": self.delete}
+        return each(actions, threads=4)(steps, done)
+
+    def write(self, step):
+        """Write what differs, then do the least that makes dnsmasq know it."""
+        os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
+        # Should this run be cut off now, the next one sees that dnsmasq does not know its files.
+        write_text(self.path(step.id, "untold"), "")
+        for name, text in step.want["files"].items():
+            if (step.have or {}).get("files", {}).get(name) != text:
+                write_text(self.path(step.id, name), text)
+        if step.changes("options"):
+            write_text(self.path(step.id, "options"), step.want["options"])
+        if step.changes("hosts") or step.have is None:
+            lines = [text for _, text in sorted(step.want["hosts"].items())]
+            write_text(self.path(step.id, "hosts"), "".join(lines))
+        self._tell(step)
+        remove(self.path(step.id, "untold"))
+        self._release(step)
+
+    def _tell(self, step):
+        if step.changes("files"):
+            self.runner.read(["dnsmasq", "--test", "--conf-file=" + self.path(step.id, "dnsmasq.conf")])
+        if step.changes("enabled"):
+            self.runner.write(["systemctl", "enable", unit(step.id)])
+        if any(step.changes(key) for key in ("unit", "files", "running")):
+            self.runner.write(["systemctl", "restart", unit(step.id)])
+        elif any(step.changes(key) for key in ("options", "hosts", "told")):
+            self.runner.write(["systemctl", "reload-or-restart", unit(step.id)])
+
+    def _release(self, step):
+        """End the leases of old entries, on the servers of the subnets that they belong to."""
+        have, want = (step.have or {}).get("hosts", {}), step.want["hosts"]
+        stale = [text for name, text in have.items() if want.get(name) != text]
+        subnets = [subnet for subnet in step.item["dhcp"]["subnets"] if ":" not in subnet["cidr"]]
+        leases = [
+            (address, mac, subnet["address"])
+            for entry in stale
+            for address, mac in dnsmasq.leases_of(entry)
+            for subnet in subnets
+            if check.address(address) in check.network(subnet["cidr"])
+        ]
+        if leases:
+            self.runner.commands.append(["release", *sorted({address for address, _, _ in leases})])
+            release("qdhcp-" + step.id, dnsmasq.inner_device(step.id), leases)
+
+    def delete(self, step):
+        """Stop the server, then remove the namespace (and with it the veth pair) and its files."""
+        if os.path.exists(self.unit_file):  # else no server was ever started here
+            self.runner.write(["systemctl", "disable", "--now", unit(step.id)])
+        if os.path.exists(os.path.join("/run/netns", "qdhcp-" + step.id)):
+            self.runner.write(["ip", "netns", "delete", "qdhcp-" + step.id])
+        remove(self.path(step.id))

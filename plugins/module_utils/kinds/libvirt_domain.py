@@ -1,0 +1,149 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Servers as libvirt domains."""
+
+from __future__ import annotations
+
+import os
+
+from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import each
+from ansible_collections.skywright.cloud.plugins.module_utils.domain_xml import Definition, summary
+from ansible_collections.skywright.cloud.plugins.module_utils.files import remove
+from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.server_disk import SERVERS
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
+
+
+class LibvirtDomain(Kind):
+    """Servers on one hypervisor; a server is {"definition", "persistent", "power", "boot_id"}.
+
+    A running domain that was undefined lives on, but only until it ends.
+    """
+
+    name, items, label = "libvirt_domain", "servers", "server"
+    item = SERVERS
+    on_null_hosts = True
+    after = ("ovs_network", "server_disk")
+    options = {
+        "uri": option(
+            "The hypervisor; with V(test:///default) domains live only as long as the module runs.",
+            default="qemu:///system",
+        ),
+        "virt_type": option("How the hypervisor runs guests.", choices=["kvm", "qemu"], default="qemu"),
+        "directory": option("Where the servers' directories are.", "path", default="/var/lib/skywright/servers"),
+        "shutdown_seconds": option(
+            "How long a guest may take to shut itself down before its domain is destroyed.", "int", default=20
+        ),
+    }
+    variables = {
+        "uri": "hypervisor_libvirt_uri",
+        "virt_type": "hypervisor_virt_type",
+        "shutdown_seconds": "hypervisor_shutdown_seconds",
+    }
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.hypervisor = Hypervisor(self.settings["uri"])
+        self.virt_type = "test" if self.hypervisor.null else self.settings["virt_type"]
+        self.directory = self.settings["directory"]
+        self.shutdown_seconds = self.settings["shutdown_seconds"]
+
+    @property
+    def commands(self):
+        """The calls that were made."""
+        return self.hypervisor.commands
+
+    def needs(self, item):
+        """A domain joins its ports."""
+        return [item["id"], *(port["id"] for port in item["ports"] if item["state"] == "present")]
+
+    def status(self, want):
+        """The power state."""
+        return want["power"]
+
+    def apply(self, steps, done):
+        """Converge as many domains at a time as the host has processors: the first is ready before the last begins."""
+        actions = {"create": self.create, "update": self.update, "delete": self.delete}
+        return each(actions, threads=os.cpu_count() or 1)(steps, done)
+
+    def read(self, servers):
+        """Read the listed servers' domains."""
+        self.hypervisor.connect()
+        have = {}
+        for item in servers:
+            check.uuid(item["id"])
+            domain = self.hypervisor.find(item["id"])
+            if domain is not None:
+                have[item["id"]] = self._read(domain)
+            elif item["state"] == "absent" and os.path.isdir(self._directory(item["id"])):
+                have[item["id"]] = {"boot_id": None, "definition": None, "persistent": False, "power": "shutoff"}
+        return have
+
+    def _read(self, domain):
+        definition = summary(self.hypervisor.definition(domain))
+        boot_id = definition.pop("boot_id")
+        return {
+            "boot_id": boot_id,
+            "definition": definition,
+            "persistent": self.hypervisor.is_persistent(domain),
+            "power": self.hypervisor.power(domain),
+        }
+
+    def _directory(self, server_id):
+        return os.path.join(self.directory, server_id)
+
+    def want(self, item, have):
+        """Want the definition and the power state; a stopped server has no boot to compare."""
+        check.uuid(item["id"])
+        if item["state"] == "absent":
+            return None
+        definition = summary(self._xml(item))
+        boot_id = definition.pop("boot_id")
+        stopped = have and item["power"] == "shutoff"
+        return {
+            "definition": definition,
+            "persistent": True,
+            "power": item["power"],
+            "boot_id": have["boot_id"] if have and (stopped or not boot_id) else boot_id,
+        }
+
+    def _xml(self, item):
+        for port in item["ports"]:
+            check.uuid(port["id"])
+            check.mac(port["mac"] or "")
+        return Definition(item, virt_type=self.virt_type, directory=self.directory).xml()
+
+    def create(self, step):
+        """Define the domain and start it if it shall run."""
+        self.hypervisor.define(step.id, self._xml(step.item))
+        if step.want["power"] == "running":
+            self.hypervisor.start(step.id)
+
+    def update(self, step):
+        """Stop what has to stop, define, start what has to run.
+
+        The new boot_id is stored after the old boot has ended: a run that is cut off is completed by the next.
+        """
+        alive = step.have["power"] != "shutoff"
+        reboots = alive and step.changes("boot_id")
+        wants_run = step.want["power"] == "running"
+        if alive and (reboots or not wants_run or step.have["power"] == "crashed"):
+            gently = step.have["power"] == "running" and (not wants_run or step.item["reboot"] == "soft")
+            self.hypervisor.stop(step.id, self.shutdown_seconds if gently else 0)
+            alive = False
+        if any(step.changes(key) for key in ("definition", "persistent", "boot_id")):
+            self.hypervisor.define(step.id, self._xml(step.item))
+        if wants_run and not alive:
+            self.hypervisor.start(step.id)
+        elif wants_run and step.have["power"] == "paused":
+            self.hypervisor.resume(step.id)
+
+    def delete(self, step):
+        """Destroy and undefine, then remove the directory."""
+        if step.have["power"] != "shutoff":
+            self.hypervisor.stop(step.id, 0)
+        if step.have["persistent"]:
+            self.hypervisor.undefine(step.id)
+        remove(self._directory(step.id))

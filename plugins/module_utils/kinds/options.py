@@ -1,0 +1,19 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options of M(skywright.cloud.host_items): the item lists of all kinds, and the settings that hosts differ in."""
+
+from __future__ import annotations
+
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import UNMET
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import KINDS
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_of, option
+
+# {option: variable}
+VARIABLES = {name: variable for kind in KINDS for name, variable in kind.variables.items()}
+LISTS = {kind.items: kind.item for kind in KINDS}
+HOST_ITEMS = {
+    "items": dict(dict_of("The items, by their lists.", **LISTS), required=True),
+    **{name: kind.options[name] for kind in KINDS for name in kind.variables},
+    "unmet": UNMET,
+    "progress": option("A file on the host that gets each final result, a line of JSON, at once.", "path"),
+}

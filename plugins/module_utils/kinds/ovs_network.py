@@ -1,0 +1,348 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Tenant networks on a host's integration bridge."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from ansible_collections.skywright.cloud.plugins.module_utils import check, taps
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
+from ansible_collections.skywright.cloud.plugins.module_utils.ovsdb import Ovsdb, members
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_of, list_of, option, state, strings
+
+NETWORKS = list_of(
+    "The networks to converge.",
+    id=option("UUID of the network.", required=True),
+    state=state("Whether the network shall be on this host; V(absent) removes its ports, tunnels and DHCP server."),
+    type=option("How hosts are joined.", choices=["vxlan", "vlan", "flat"], default="vxlan"),
+    segmentation_id=option("The VXLAN network identifier or the VLAN id; not for V(flat).", "int"),
+    physical_network=option("The physical network's name, for V(vlan) and V(flat)."),
+    mtu=option("MTU of the network, told to the guests.", "int", default=1450),
+    peers=strings("Tunnel addresses of the other hosts of the network; those that exist already are kept."),
+    former_peers=strings("Tunnel addresses that belong to no host of the network any more."),
+    ports=list_of(
+        "Ports of servers on this host; those not listed are kept.",
+        id=option("UUID of the port.", required=True),
+        state=state("Whether the port shall exist."),
+        mac=option("MAC address of the port."),
+    ),
+    dhcp=dict_of(
+        "The DHCP server, on the host that serves the network; without it an existing one is left alone.",
+        state=state("Whether the network shall have a DHCP server here."),
+        mac=option("MAC address of the server's port."),
+        dns_domain=option("The guests' domain.", default="skywright.internal"),
+        subnets=list_of(
+            "All subnets that are served.",
+            id=option("UUID of the subnet.", required=True),
+            cidr=option("The subnet.", required=True),
+            address=option("The server's own address.", required=True),
+            gateway_ip=option("The router that is told to guests."),
+            dns_nameservers=strings("Name servers that are told to guests; without any it is this server."),
+            host_routes=list_of(
+                "Routes that are told to guests.",
+                destination=option("The network.", required=True),
+                nexthop=option("Its router.", required=True),
+            ),
+        ),
+        hosts=list_of(
+            "Ports that get an address; those not listed are kept.",
+            id=option("UUID of the port.", required=True),
+            state=state("Whether the port gets an address."),
+            mac=option("MAC address of the port."),
+            hostname=option("Name that is told to the guest and served by DNS."),
+            addresses=strings("Its addresses."),
+        ),
+    ),
+)
+OWNER = "skywright-network"
+PORT = "skywright-port"
+DEVICES = "/sys/class/net"
+
+
+def tap_name(port_id):
+    """Name a server's port; libvirt makes the device of this name."""
+    return "tap" + port_id[:11]
+
+
+def dhcp_name(network_id):
+    """Name the port that leads to the network's DHCP server."""
+    return "dh" + network_id[:11]
+
+
+def tunnel_name(network_id, peer):
+    """Name the tunnel to a peer; device names have 15 characters, so it is a hash."""
+    return "vx" + hashlib.sha256(f"{network_id} {peer}".encode()).hexdigest()[:11]
+
+
+class OvsNetwork(Kind):
+    """The networks on one integration bridge: what is there, what is wanted, and the commands between them.
+
+    A network is {"tag": local VLAN tag, "ports": {port name: what it is like}, "taps": {device: MTU}}.
+    """
+
+    name, items, label = "ovs_network", "networks", "network"
+    item = NETWORKS
+    options = {
+        "bridge": option("The integration bridge.", default="br-int"),
+        "physical_networks": option(
+            "The host's bridges to physical networks, by the physical network's name.", "dict", default={}
+        ),
+    }
+    variables = {"physical_networks": "vswitch_physical_networks"}
+    exclusive = "ovs"
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.ovsdb = Ovsdb(self.runner)
+        self.bridge = self.settings["bridge"]
+        self.physical_networks = self.settings["physical_networks"] or {}
+        self.used_tags = set()
+
+    def provides(self, item):
+        """A network that failed has no ports."""
+        return [item["id"], *(port["id"] for port in item["ports"])]
+
+    def read(self, _items):
+        """Read all networks of the bridge, in one go."""
+        tables = self.ovsdb.read(
+            Bridge=["name", "ports"],
+            Port=["name", "tag", "external_ids", "interfaces", "protected"],
+            Interface=["name", "type", "options", "ofport"],
+        )
+        ports = {row["_uuid"]: row for row in tables["Port"]}
+        interfaces = {row["_uuid"]: row for row in tables["Interface"]}
+        if self.bridge not in [row["name"] for row in tables["Bridge"]]:
+            raise ItemError(f"this host has no bridge {self.bridge}: converge it with playbooks/site.yml")
+        networks = {}
+        for bridge in tables["Bridge"]:
+            for port in (ports[uuid] for uuid in members(bridge["ports"])):
+                tag = None if isinstance(port["tag"], list) else port["tag"]
+                if bridge["name"] == self.bridge and tag:
+                    self.used_tags.add(tag)
+                self._add(networks, bridge["name"], port, tag, interfaces)
+        # Taps that somebody took off the switch are still the networks'.
+        for device, network_id, _port in taps.marked(DEVICES):
+            network = networks.setdefault(network_id, {"tag": None, "ports": {}, "taps": {}})
+            network["taps"].setdefault(device, _mtu(device))
+        return networks
+
+    def _add(self, networks, bridge, port, tag, interfaces):
+        owner = port["external_ids"].get(OWNER)
+        if not owner:
+            return
+        network = networks.setdefault(owner, {"tag": None, "ports": {}, "taps": {}})
+        if bridge == self.bridge:
+            network["tag"] = network["tag"] or tag
+        interface = interfaces[members(port["interfaces"])[0]]
+        network["ports"][port["name"]] = {
+            "bridge": bridge,
+            "tag": tag,
+            "protected": port["protected"],
+            "type": interface["type"],
+            "options": interface["options"],
+            "external_ids": port["external_ids"],
+            "stale": _is_stale(interface),
+        }
+        if PORT in port["external_ids"]:
+            network["taps"][port["name"]] = _mtu(port["name"])
+
+    def marks(self):
+        """List the ports of networks, and taps that lost theirs."""
+        tables = self.ovsdb.read(Port=["name", "external_ids", "interfaces"], Interface=["options"])
+        options = {row["_uuid"]: row["options"] for row in tables["Interface"]}
+        ports = [
+            {
+                "name": row["name"],
+                "network_id": row["external_ids"][OWNER],
+                "port_id": row["external_ids"].get(PORT),
+                "peer": options.get(members(row["interfaces"])[0], {}).get("remote_ip"),
+            }
+            for row in tables["Port"]
+            if OWNER in row["external_ids"]
+        ]
+        known = {port["name"] for port in ports}
+        strays = [
+            {"name": name, "network_id": network_id, "port_id": port_id, "peer": None}
+            for name, network_id, port_id in taps.marked(DEVICES)
+            if name not in known
+        ]
+        return {"ports": ports + strays}
+
+    def want(self, item, have):
+        """Describe the wanted network; ports that are not mentioned stay."""
+        check.uuid(item["id"])
+        if item["state"] == "absent":
+            return None
+        tag = (have or {}).get("tag") or self._free_tag()
+        ports = dict((have or {}).get("ports", {}))
+        taps = dict((have or {}).get("taps", {}))
+        for port in item["ports"]:
+            name = tap_name(check.uuid(port["id"]))
+            ports.pop(name, None)
+            taps.pop(name, None)
+            if port["state"] == "present":
+                taps[name] = item["mtu"]
+                ports[name] = self._port(item, tag=tag, external_ids={PORT: port["id"]})
+        if item["dhcp"]:
+            ports.pop(dhcp_name(item["id"]), None)
+            if item["dhcp"]["state"] == "present":
+                ports[dhcp_name(item["id"])] = self._port(item, tag=tag)
+        former = set(item["former_peers"])
+        ports = {name: port for name, port in ports.items() if port["options"].get("remote_ip") not in former}
+        ports.update(self._links(item, tag))
+        if not ports:  # of taps that lost theirs, those that nobody mentioned stay
+            return {"tag": have["tag"], "ports": {}, "taps": taps} if taps else None
+        self.used_tags.add(tag)
+        return {"tag": tag, "ports": ports, "taps": taps}
+
+    def _free_tag(self):
+        for tag in range(1, 4095):
+            if tag not in self.used_tags:
+                return tag
+        raise ItemError("all local VLAN tags of this host are taken")
+
+    def _links(self, item, tag):
+        if item["type"] == "vxlan":
+            return self._tunnels(item, tag)
+        return self._patch(item, tag)
+
+    def _tunnels(self, item, tag):
+        if not 1 <= (item["segmentation_id"] or 0) < 2**24:
+            raise ItemError("a vxlan network needs a segmentation_id from 1 to 16777215")
+        # Protected ports do not talk to each other: no frame goes from tunnel to tunnel.
+        return {
+            tunnel_name(item["id"], peer): self._port(
+                item,
+                tag=tag,
+                protected=True,
+                type="vxlan",
+                options={"key": str(item["segmentation_id"]), "remote_ip": str(check.address(peer))},
+            )
+            for peer in item["peers"]
+        }
+
+    def _patch(self, item, tag):
+        physical = self.physical_networks.get(item["physical_network"])
+        if physical is None:
+            raise ItemError(f"this host has no physical network {item['physical_network']!r}")
+        outer = 0 if item["type"] == "flat" else item["segmentation_id"]
+        if outer is None or not 0 <= outer < 4095:
+            raise ItemError("a vlan network needs a segmentation_id from 1 to 4094")
+        inside, outside = "pi" + item["id"][:11], "pp" + item["id"][:11]
+        return {
+            inside: self._port(item, tag=tag, type="patch", options={"peer": outside}),
+            outside: self._port(item, bridge=physical, tag=outer, type="patch", options={"peer": inside}),
+        }
+
+    def _port(self, item, **settings):
+        port = {
+            "bridge": self.bridge,
+            "protected": False,
+            "type": "",
+            "options": {},
+            "external_ids": {},
+            "stale": False,
+        }
+        port.update(settings)
+        port["external_ids"] = {**port["external_ids"], OWNER: item["id"]}
+        return port
+
+    def apply(self, steps, done):
+        """Write all networks in one transaction; if it is refused, try one by one to find the bad one."""
+        try:
+            self._write(steps)
+        except ItemError as error:
+            if len(steps) == 1:
+                return {steps[0].id: str(error)}
+            failed = {}
+            for step in steps:
+                failed.update(self.apply([step], done))
+            return failed
+        return {}
+
+    def _write(self, steps):
+        stale = [command for step in steps for command in detach(step)]
+        if stale:
+            # The switch has to let go of the old device before the port comes back.
+            self.ovsdb.transact(stale, wait=True)
+        self._ip([line for step in steps for line in new_taps(step)])
+        changes = [command for step in steps for command in commands(step)]
+        if changes:
+            self.ovsdb.transact(changes)
+        self._ip([line for step in steps for line in old_taps(step)])
+
+    def _ip(self, lines):
+        if lines:
+            self.runner.write(["ip", "-force", "-batch", "-"], stdin="".join(line + "\n" for line in lines))
+
+
+def _exists(device):
+    return os.path.exists(os.path.join(DEVICES, device))
+
+
+def _mtu(device):
+    text = read_text(os.path.join(DEVICES, device, "mtu"))
+    return int(text) if text else None
+
+
+def _is_stale(interface):
+    """Whether a port had a device that is gone: the switch would not take another one of its name."""
+    attached = isinstance(interface["ofport"], int) and interface["ofport"] > 0
+    return interface["type"] == "" and attached and not _exists(interface["name"])
+
+
+def detach(step):
+    """List the commands that take away ports whose devices are gone."""
+    want = (step.want or {}).get("ports", {})
+    for name, port in (step.have or {}).get("ports", {}).items():
+        if port["stale"] and want.get(name) != port:
+            yield ["--if-exists", "del-port", port["bridge"], name]
+
+
+def new_taps(step):
+    """List the lines for ip that make taps; nothing of the host itself shall speak on them."""
+    have = (step.have or {}).get("taps", {})
+    ids = {tap_name(port["id"]): port["id"] for port in step.item["ports"]}
+    for name, mtu in (step.want or {}).get("taps", {}).items():
+        if have.get(name) == mtu:
+            continue
+        if not _exists(name):
+            yield f"tuntap add dev {name} mode tap"
+        yield f"link set dev {name} addrgenmode none mtu {mtu} up"
+        if name in ids:
+            yield f"link set dev {name} alias {taps.mark(step.id, ids[name])}"
+
+
+def old_taps(step):
+    """List the lines for ip that remove taps."""
+    for name in (step.have or {}).get("taps", {}):
+        if _exists(name) and name not in (step.want or {}).get("taps", {}):
+            yield f"link delete dev {name}"
+
+
+def commands(step):
+    """List the commands that make a network's ports as they are wanted."""
+    have = (step.have or {}).get("ports", {})
+    want = (step.want or {}).get("ports", {})
+    for name in have:
+        if have[name] != want.get(name):
+            yield ["--if-exists", "del-port", have[name]["bridge"], name]
+    for name, port in want.items():
+        if have.get(name) != port:
+            yield from _add_port(name, port)
+
+
+def _add_port(name, port):
+    # A port of that name whose mark was lost is in the way, too.
+    yield ["--if-exists", "del-port", name]
+    add = ["add-port", port["bridge"], name, f"tag={port['tag']}"]
+    if port["protected"]:
+        add.append("protected=true")
+    yield add + [f"external_ids:{key}={value}" for key, value in sorted(port["external_ids"].items())]
+    if port["type"]:
+        options = [f"options:{key}={value}" for key, value in sorted(port["options"].items())]
+        yield ["set", "Interface", name, f"type={port['type']}", *options]

@@ -1,0 +1,198 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Servers' directories with their disks and config drives."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+import os
+
+from ansible_collections.skywright.cloud.plugins.module_utils import check, iso9660
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
+from ansible_collections.skywright.cloud.plugins.module_utils.files import (
+    ids_in,
+    read_text,
+    remove,
+    virtual_size,
+    write_file,
+    write_text,
+)
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_of, list_of, option, state
+
+SERVERS = list_of(
+    "The servers to converge.",
+    id=option("UUID of the server and of its domain.", required=True),
+    state=state("Whether the server shall exist; V(absent) destroys it even if it runs."),
+    name=option("The user's name of the server; it is only kept in the domain's metadata.", default=""),
+    power=option("Whether the server shall run.", choices=["running", "shutoff"], default="running"),
+    boot_id=option("A running server that was booted under another boot_id is rebooted."),
+    reboot=option("How to reboot; V(soft) asks the guest first.", choices=["soft", "hard"], default="hard"),
+    vcpus=option("Number of virtual processors.", "int", default=1),
+    memory_mib=option("Memory.", "int", default=128),
+    image_id=option("UUID of the image that the disk is based on; only read when the disk is missing."),
+    launched=option(
+        "Whether the server ran before; a missing disk is an error then, and not made anew.", "bool", default=False
+    ),
+    disk_gib=option("Size of the disk, which only ever grows; V(0) is the image's own size.", "int", default=0),
+    ports=list_of(
+        "Network interfaces in their order; each joins the port C(tap) and 11 characters of its id.",
+        id=option("UUID of the port.", required=True),
+        mac=option("MAC address."),
+        mtu=option("MTU of the port's network.", "int", default=1450),
+    ),
+    config_drive=dict_of(
+        "What the config drive says, in OpenStack's layout; without it there is none.",
+        meta_data=option("Content of C(meta_data.json).", "dict", default={}),
+        network_data=option("Content of C(network_data.json).", "dict", default={}),
+        user_data=option("Content of C(user_data) in base64."),
+    ),
+)
+GIB = 1024**3
+LOST = "lost"
+
+
+def config_files(config_drive):
+    """Give the config drive's files as {path: bytes}, the same bytes for the same content."""
+    files = {
+        "openstack/latest/meta_data.json": _json(config_drive["meta_data"]),
+        "openstack/latest/network_data.json": _json(config_drive["network_data"]),
+    }
+    if config_drive["user_data"] is not None:
+        try:
+            user_data = base64.b64decode(config_drive["user_data"], validate=True)
+        except (binascii.Error, ValueError) as error:
+            raise ItemError("user_data is not base64") from error
+        files["openstack/latest/user_data"] = user_data
+    return files
+
+
+def _json(content):
+    return json.dumps(content, sort_keys=True).encode()
+
+
+def digest(files):
+    """Give one digest of the config drive's files."""
+    total = hashlib.sha256()
+    for path, content in sorted(files.items()):
+        total.update(f"{path} {len(content)}\n".encode() + content)
+    return total.hexdigest()
+
+
+class ServerDisk(Kind):
+    """The servers' directories; C(skywright.json) in each keeps what the files themselves do not tell."""
+
+    name, items, label = "server_disk", "servers", "server"
+    item = SERVERS
+    after = ("image_cache",)
+    options = {
+        "directory": option("Where the servers' directories are.", "path", default="/var/lib/skywright/servers"),
+        "image_directory": option("The host's image cache.", "path", default="/var/lib/skywright/images"),
+    }
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.directory = self.settings["directory"]
+        self.image_directory = self.settings["image_directory"]
+
+    def concerns(self, item):
+        """A removed server's directory goes with its domain: nothing else knows when no domain uses it any more."""
+        return item["state"] == "present"
+
+    def needs(self, item):
+        """A disk is based on its image."""
+        return [item["id"], *([item["image_id"]] if item["image_id"] else [])]
+
+    def apply(self, steps, done):
+        """Write some directories at a time."""
+        return each({"create": self.write, "update": self.write, "delete": self.delete}, threads=4)(steps, done)
+
+    def path(self, server_id, *names):
+        """Name a file in a server's directory."""
+        return os.path.join(self.directory, server_id, *names)
+
+    def read(self, servers):
+        """Read the directories of the listed servers."""
+        return {item["id"]: self._read(item["id"]) for item in servers if os.path.isdir(self.path(item["id"]))}
+
+    def _read(self, server_id):
+        record = json.loads(read_text(self.path(server_id, "skywright.json")) or "{}")
+        drive = record.get("config_drive") if os.path.exists(self.path(server_id, "disk.config")) else None
+        size = virtual_size(self.path(server_id, "disk"))
+        return {"disk_bytes": size, "config_drive": drive, "image_id": record.get("image_id")}
+
+    def marks(self):
+        """List the servers' directories."""
+        found = {server_id: self._read(server_id) for server_id in ids_in(self.directory)}
+        return {
+            "directories": [
+                {
+                    "id": server_id,
+                    "disk": os.path.exists(self.path(server_id, "disk")),
+                    "image_id": have["image_id"],
+                }
+                for server_id, have in found.items()
+            ]
+        }
+
+    def want(self, item, have):
+        """Want a disk that is large enough and a config drive with the right content."""
+        check.uuid(item["id"])
+        if item["state"] == "absent":
+            return None
+        drive = item["config_drive"] and digest(config_files(item["config_drive"]))
+        there = (have or {}).get("disk_bytes")
+        if item["launched"] and not there:
+            raise ItemError(f"its disk {self.path(item['id'], 'disk')} is lost, with all that was stored on it", LOST)
+        image_id = (there and have["image_id"]) or check.uuid(item["image_id"] or "")
+        size = max(item["disk_gib"] * GIB, there or self._least(item) or 0)
+        return {"disk_bytes": size, "config_drive": drive, "image_id": image_id}
+
+    def _least(self, item):
+        """Give the size of the image, if it is there already."""
+        size = virtual_size(self._base(item["image_id"]))
+        if size and 0 < item["disk_gib"] * GIB < size:
+            raise ItemError(f"the image needs a disk of {size} bytes, more than {item['disk_gib']} GiB")
+        return size
+
+    def _base(self, image_id):
+        return os.path.join(self.image_directory, image_id + ".qcow2")
+
+    def write(self, step):
+        """Make or grow the disk, and write the config drive."""
+        os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
+        if step.changes("disk_bytes"):
+            self._write_disk(step)
+        if step.changes("config_drive"):
+            self._write_config_drive(step)
+        record = {"image_id": step.want["image_id"], "config_drive": step.want["config_drive"]}
+        write_text(self.path(step.id, "skywright.json"), json.dumps(record))
+
+    def _write_disk(self, step):
+        disk, size = self.path(step.id, "disk"), step.want["disk_bytes"]
+        if (step.have or {}).get("disk_bytes"):
+            self.runner.write(["qemu-img", "resize", "-q", "-f", "qcow2", disk, str(size)])
+            return
+        base, least = self._base(step.want["image_id"]), self._least(step.item)
+        if least is None:
+            raise ItemError(f"image {step.want['image_id']} is not in this host's cache")
+        # The record goes first: it keeps the image in the cache while the disk is being made.
+        write_text(self.path(step.id, "skywright.json"), json.dumps({"image_id": step.want["image_id"]}))
+        argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", disk + ".new"]
+        self.runner.write([*argv, str(max(size, least))])
+        os.chmod(disk + ".new", 0o600)
+        os.replace(disk + ".new", disk)
+
+    def _write_config_drive(self, step):
+        drive = self.path(step.id, "disk.config")
+        if step.want["config_drive"] is None:
+            remove(drive)
+            return
+        write_file(drive, iso9660.image("config-2", config_files(step.item["config_drive"])), mode=0o600)
+
+    def delete(self, step):
+        """Remove the directory with all it holds."""
+        remove(self.path(step.id))

@@ -1,0 +1,99 @@
+#!/usr/bin/python
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: host_items
+short_description: Everything of the cloud that one host carries
+description:
+  - Converges items of all kinds in one process, which costs little more than one kind alone. Each kind has a module of
+    its own, too.
+  - What does not depend on each other runs at the same time. Present items converge in the order of their kinds, absent
+    ones in the reverse order.
+  - What needs an item that failed, such as a server whose image could not be fetched, is not touched and fails with the
+    same reason.
+  - Settings that are not given are taken from the host's variables of the same meaning, such as
+    C(vswitch_physical_networks) and C(hypervisor_libvirt_uri).
+extends_documentation_fragment:
+  - skywright.cloud.converge
+  - skywright.cloud.kinds.host_items
+"""
+
+EXAMPLES = r"""
+- name: A network with a server
+  skywright.cloud.host_items:
+    items:
+      networks:
+        - id: 0a0b0c0d-0000-4000-8000-000000000001
+          segmentation_id: 1001
+          ports:
+            - id: 1a0b0c0d-0000-4000-8000-000000000002
+              mac: fa:16:3e:00:00:01
+      servers:
+        - id: 0a0b0c0d-0000-4000-8000-000000000004
+          image_id: 0a0b0c0d-0000-4000-8000-000000000003
+          ports:
+            - id: 1a0b0c0d-0000-4000-8000-000000000002
+              mac: fa:16:3e:00:00:01
+"""
+
+RETURN = r"""
+results:
+  description: One entry for each item and each kind that converges it; C(kind) names that.
+  returned: always
+  type: list
+  elements: dict
+  sample: [{id: 0a0b0c0d-0000-4000-8000-000000000001, kind: ovs_network, changed: true, action: create}]
+commands:
+  description: The programs and calls that changed something.
+  returned: always
+  type: list
+  elements: list
+  sample: [[ovs-vsctl, --no-wait, --, add-port, br-int, tap1a0b0c0d-00]]
+"""
+
+import json
+import os
+import threading
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.skywright.cloud.plugins.module_utils.caller import end_with_caller
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import answer
+from ansible_collections.skywright.cloud.plugins.module_utils.host_run import HostRun
+from ansible_collections.skywright.cloud.plugins.module_utils.kind import handed_on
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import HOST_ITEMS
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import argument_specs
+
+# What of a result tells how the item is; logs and differences come with the module's answer.
+TOLD = ("id", "kind", "changed", "action", "status", "error")
+
+
+class Progress:
+    """Appends each result to a file, as a line of JSON, as soon as it is final."""
+
+    def __init__(self, path):
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._turn = threading.Lock()
+
+    def __call__(self, result):
+        line = json.dumps({name: result[name] for name in TOLD if name in result}) + "\n"
+        with self._turn:
+            os.write(self._file, line.encode())
+
+
+def main():
+    """Converge the host."""
+    module = AnsibleModule(argument_spec=argument_specs(HOST_ITEMS), supports_check_mode=True)
+    end_with_caller()
+    params = module.params
+    report = Progress(params["progress"]) if params["progress"] and not module.check_mode else None
+    run = HostRun(params["items"], params, module.check_mode, handed_on(params["unmet"]), report)
+    results, commands = run.converge()
+    answer(module, results, commands)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,63 @@
+"""The options of the roles for the cloud's resources: made of the kinds' options, like the modules' documentation.
+
+`python tests/unit/plugins/role_specs.py` writes them; a test sees that they are as written.
+"""
+
+import sys
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).parents[3]
+sys.path.insert(0, str(ROOT / ".collections"))
+
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.libvirt_domain import LibvirtDomain  # noqa: E402
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import HOST_ITEMS, LISTS  # noqa: E402
+
+ROLES = {
+    "network": (
+        "Tenant networks of one host, with their DHCP servers",
+        [],
+        {"networks": LISTS["networks"], "physical_networks": HOST_ITEMS["physical_networks"]},
+    ),
+    "image": ("Base images in one host's cache", [], {"images": LISTS["images"]}),
+    "server": (
+        "Servers of one host, with their disks",
+        ["Their taps are made before, and removed, by the role network."],
+        {
+            "servers": LISTS["servers"],
+            "images": LISTS["images"],
+            "libvirt_uri": LibvirtDomain.options["uri"],
+            "virt_type": LibvirtDomain.options["virt_type"],
+            "shutdown_seconds": LibvirtDomain.options["shutdown_seconds"],
+        },
+    ),
+}
+
+
+def path_of(role: str) -> Path:
+    return ROOT / "roles" / role / "meta" / "argument_specs.yml"
+
+
+def content(role: str) -> str:
+    """The file roles/ROLE/meta/argument_specs.yml."""
+    title, description, options = ROLES[role]
+    found = {f"{role}_{name}": option for name, option in options.items()}
+    main = {"short_description": title, **({"description": description} if description else {})}
+    specs = {"argument_specs": {"main": {**main, "options": found}}}
+    return "---\n" + yaml.dump(specs, Dumper=_Dumper, sort_keys=False, width=116)
+
+
+class _Dumper(yaml.SafeDumper):
+    """YAML as the rest of the roles has it: entries of lists are indented, and nothing is an alias."""
+
+    def increase_indent(self, flow: bool = False, indentless: bool = False) -> None:
+        super().increase_indent(flow, False)
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
+if __name__ == "__main__":
+    for each in ROLES:
+        path_of(each).write_text(content(each))
