@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import threading
 import traceback
+from collections import Counter
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import Convergence
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import is_null
@@ -33,10 +34,11 @@ class Part(threading.Thread):
 
     def run(self):
         """Wait, converge, hand on what failed."""
-        for part in self.before:
-            part.ended.wait()
         run = self.run_of_host
         try:
+            self.kind.prepare()
+            for part in self.before:
+                part.ended.wait()
             self.kind.gone = run.removed() if run.check_mode else set()
             self.results = Convergence(self.kind, run.check_mode, run.unmet(), run.report).run(self.items)
         except Exception as error:
@@ -57,7 +59,7 @@ class HostRun:
     def __init__(self, items, settings, check_mode=False, unmet=(), report=None):
         self.settings = settings
         self.check_mode = check_mode
-        self.report = report
+        self._report = report
         self._unmet = dict(unmet)
         self._removed = set()
         self._changed = threading.Lock()
@@ -68,6 +70,8 @@ class HostRun:
             for state in STATES
             if (chosen := self._chosen(kind, items.get(kind.items) or [], state))
         ]
+        # How many kinds have an item still before them.
+        self._left = Counter(item["id"] for part in self.parts for item in part.items)
         for part in self.parts:
             part.before = [other for other in self.parts if self._is_before(other, part)]
 
@@ -89,6 +93,15 @@ class HostRun:
             part.join()
         results = [result for part in self.parts for result in part.results]
         return results, [command for part in self.parts for command in part.kind.commands]
+
+    def report(self, result):
+        """Tell of a result; C(final): no other kind has the item still before it."""
+        if self._report is None:
+            return
+        with self._changed:
+            self._left[result["id"]] -= 1
+            final = self._left[result["id"]] == 0
+        self._report(dict(result, final=final))
 
     def unmet(self):
         """Give what failed so far."""

@@ -7,13 +7,9 @@ from __future__ import annotations
 import time
 import xml.etree.ElementTree as ET
 from contextlib import contextmanager
+from functools import lru_cache
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
-
-try:
-    import libvirt
-except ImportError:  # the module says so when it is asked to connect
-    libvirt = None
 
 # The numbers of virDomainState; blocked is running, shutting down is not yet off.
 POWER = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "shutoff", 6: "crashed", 7: "paused"}
@@ -21,11 +17,22 @@ POWER = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "shutoff", 6:
 SHUTOFF = {1: "shutdown", 2: "destroyed", 3: "crashed", 4: "migrated", 5: "saved", 6: "failed", 7: "snapshot"}
 
 
+@lru_cache(maxsize=None)
+def _libvirt():
+    """Give libvirt's binding, loaded when it is needed first: that takes a while, and the controller needs none."""
+    try:
+        import libvirt  # noqa: PLC0415
+    except ImportError as error:
+        raise ItemError("python3-libvirt is not installed on this host") from error
+    libvirt.registerErrorHandler(lambda _context, _error: None, None)
+    return libvirt
+
+
 @contextmanager
 def _errors(action):
     try:
         yield
-    except libvirt.libvirtError as error:
+    except _libvirt().libvirtError as error:
         raise ItemError(f"cannot {action}: {error.get_error_message() or error}") from error
 
 
@@ -75,11 +82,9 @@ class Hypervisor:
 
     def connect(self):
         """Open the connection."""
-        if libvirt is None:
-            raise ItemError("python3-libvirt is not installed on this host")
-        libvirt.registerErrorHandler(lambda _context, _error: None, None)
+        binding = _libvirt()
         with _errors(f"reach libvirt at {self.uri}"):
-            self.connection = libvirt.open(self.uri)
+            self.connection = binding.open(self.uri)
 
     def facts(self):
         """Return capacity and versions."""
@@ -112,8 +117,8 @@ class Hypervisor:
         """Return a server's domain, or None."""
         try:
             return self.connection.lookupByUUIDString(server_id)
-        except libvirt.libvirtError as error:
-            if error.get_error_code() in (libvirt.VIR_ERR_NO_DOMAIN, libvirt.VIR_ERR_INVALID_ARG):
+        except _libvirt().libvirtError as error:
+            if error.get_error_code() in (_libvirt().VIR_ERR_NO_DOMAIN, _libvirt().VIR_ERR_INVALID_ARG):
                 return None
             raise ItemError(f"cannot read domain {server_id}: {error}") from error
 
@@ -130,7 +135,7 @@ class Hypervisor:
     def definition(self, domain):
         """Return what libvirt stores for the next boot."""
         with _errors("read the definition"):
-            return domain.XMLDesc(libvirt.VIR_DOMAIN_XML_INACTIVE)
+            return domain.XMLDesc(_libvirt().VIR_DOMAIN_XML_INACTIVE)
 
     def define(self, server_id, xml):
         """Define or redefine."""
@@ -160,8 +165,8 @@ class Hypervisor:
     def _active(self, domain):
         try:
             return bool(domain.isActive())
-        except libvirt.libvirtError as error:
-            if error.get_error_code() == libvirt.VIR_ERR_NO_DOMAIN:  # it was undefined before it ended
+        except _libvirt().libvirtError as error:
+            if error.get_error_code() == _libvirt().VIR_ERR_NO_DOMAIN:  # it was undefined before it ended
                 return False
             raise ItemError(f"cannot read the power state: {error.get_error_message() or error}") from error
 
@@ -169,7 +174,7 @@ class Hypervisor:
     def _destroy(domain):
         try:
             domain.destroy()
-        except libvirt.libvirtError:
+        except _libvirt().libvirtError:
             # It may have ended by itself meanwhile, which is what was wanted.
             if domain.isActive():
                 raise
@@ -178,8 +183,8 @@ class Hypervisor:
         """Undefine with all that libvirt keeps beside the definition."""
         flags = 0
         if not self.null:
-            flags = libvirt.VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | libvirt.VIR_DOMAIN_UNDEFINE_NVRAM
-            flags |= libvirt.VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
+            flags = _libvirt().VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | _libvirt().VIR_DOMAIN_UNDEFINE_NVRAM
+            flags |= _libvirt().VIR_DOMAIN_UNDEFINE_SNAPSHOTS_METADATA
         self._call("undefine", server_id, lambda domain: domain.undefineFlags(flags))
 
     def _call(self, name, server_id, call):

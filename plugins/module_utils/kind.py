@@ -63,6 +63,9 @@ class Kind:
         """List the ids that others cannot have if the item failed."""
         return [item["id"]]
 
+    def prepare(self):
+        """Do what takes a while and can be done before the kinds that come before have ended; it changes nothing."""
+
     def read(self, items):
         """Read what is there: {id: have}; an id that is left out is absent."""
         raise NotImplementedError

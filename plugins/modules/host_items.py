@@ -57,6 +57,7 @@ commands:
 import json
 import os
 import threading
+from contextlib import suppress
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.caller import end_with_caller
@@ -67,21 +68,25 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options impo
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import argument_specs
 
 # What of a result tells how the item is; logs and differences come with the module's answer.
-TOLD = ("id", "kind", "changed", "action", "status", "error")
+TOLD = ("id", "kind", "changed", "action", "status", "error", "final")
 
 
 class Progress:
-    """Appends each result to a file, as a line of JSON, as soon as it is final."""
+    """Writes results into a pipe, each as a line of JSON; nobody waits for a reader that is late, slow or gone."""
 
     def __init__(self, path):
-        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
-        self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        self._path = path
+        self._pipe = None
+        self._pending = b""
         self._turn = threading.Lock()
 
     def __call__(self, result):
         line = json.dumps({name: result[name] for name in TOLD if name in result}) + "\n"
-        with self._turn:
-            os.write(self._file, line.encode())
+        with self._turn, suppress(OSError):  # what is lost here comes with the module's answer
+            self._pending += line.encode()
+            if self._pipe is None:
+                self._pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            self._pending = self._pending[os.write(self._pipe, self._pending) :]
 
 
 def main():

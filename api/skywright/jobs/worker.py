@@ -8,6 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import select
 
@@ -21,6 +22,7 @@ from skywright.jobs.engine.report import Persistence, Report
 from skywright.jobs.engine.selection import BATCH, Selection
 from skywright.jobs.runs import records, runner
 from skywright.jobs.runs.launcher_client import Launcher
+from skywright.jobs.runs.progress import Progress, pipe_of
 from skywright.jobs.runs.rundir import RunDirectory
 from skywright.jobs.upkeep import observe
 from skywright.jobs.upkeep.housekeeping import Housekeeping
@@ -38,6 +40,8 @@ BURST_SECONDS = 0.05
 BURST_LIMIT = 0.5
 GATHER_SECONDS = 0.3
 STOP_SECONDS = 10.0
+# Where Ansible keeps the sockets of its connections, as ansible.cfg says.
+SOCKETS = "var/ansible/cp"
 AWAY_SECONDS = 0.5
 
 
@@ -117,7 +121,7 @@ class Worker:
         return max(0.0, free_at - time.monotonic())
 
     def _gather_burst(self) -> None:
-        """Wait as long as jobs keep coming."""
+        """Wait as long as jobs keep coming; a job that comes alone to an idle worker is not kept waiting."""
         limit = time.monotonic() + BURST_LIMIT
         while self.core.queue.wait(BURST_SECONDS) and time.monotonic() < limit:
             pass
@@ -125,9 +129,11 @@ class Worker:
     def _start_next(self) -> bool:
         """Claim the next jobs and start their run; False when nothing may run."""
         with self.core.database.read() as session:
-            if session.scalar(select(Job.sequence).where(Job.state == "queued").limit(1)) is None:
-                return False
-        self._gather_burst()
+            waiting = session.scalars(select(Job.sequence).where(Job.state == "queued").limit(2)).all()
+        if not waiting:
+            return False
+        if len(waiting) > 1 or self._active:
+            self._gather_burst()
         run_id = new_uuid()
         with ExitStack() as until_taken:
             directory = until_taken.enter_context(self._make_directory(run_id))
@@ -182,9 +188,14 @@ class Worker:
             with directory, bound(run=claimed.run_id):
                 records.begin(self.core, directory, claimed)
                 names = [name for name, _, _ in claimed.hosts]
-                items = {"skywright_items": {name: claimed.work.items.get(name, {}) for name in names}}
-                items |= claimed.work.variables | claimed.work.confidential
-                results = active.run.execute(runner.inventory(claimed.hosts), items, sink)
+                items = {name: claimed.work.items.get(name, {}) for name in names}
+                variables: dict[str, Any] = {"skywright_items": items}
+                variables |= claimed.work.variables | claimed.work.confidential
+                with ExitStack() as meanwhile:
+                    if len(claimed.attempts) > 1:
+                        variables["skywright_progress"] = pipe_of(claimed.run_id)
+                        meanwhile.enter_context(self._progress(claimed, report))
+                    results = active.run.execute(runner.inventory(claimed.hosts), variables, sink)
                 report.settle(results)
                 log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)
                 records.end(directory, claimed, results)
@@ -198,6 +209,9 @@ class Worker:
             with self._changed:
                 del self._active[claimed.run_id]
             self.core.queue.wake()
+
+    def _progress(self, claimed: Claim, report: Report) -> Progress:
+        return Progress(claimed.run_id, claimed.hosts, self._project / SOCKETS, report.take_in)
 
     def _cancel_requested(self) -> None:
         with self._changed:

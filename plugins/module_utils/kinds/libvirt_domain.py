@@ -5,9 +5,10 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import each
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
 from ansible_collections.skywright.cloud.plugins.module_utils.domain_xml import Definition, summary
 from ansible_collections.skywright.cloud.plugins.module_utils.files import remove
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
@@ -68,9 +69,15 @@ class LibvirtDomain(Kind):
         actions = {"create": self.create, "update": self.update, "delete": self.delete}
         return each(actions, threads=os.cpu_count() or 1)(steps, done)
 
+    def prepare(self):
+        """Open the connection; why there is none, reading tells."""
+        with suppress(ItemError):
+            self.hypervisor.connect()
+
     def read(self, servers):
         """Read the listed servers' domains."""
-        self.hypervisor.connect()
+        if self.hypervisor.connection is None:
+            self.hypervisor.connect()
         have = {}
         for item in servers:
             check.uuid(item["id"])

@@ -15,5 +15,5 @@ HOST_ITEMS = {
     "items": dict(dict_of("The items, by their lists.", **LISTS), required=True),
     **{name: kind.options[name] for kind in KINDS for name in kind.variables},
     "unmet": UNMET,
-    "progress": option("A file on the host that gets each final result, a line of JSON, at once.", "path"),
+    "progress": option("A named pipe on the host into which each result is written at once.", "path"),
 }

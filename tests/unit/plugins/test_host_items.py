@@ -1,6 +1,7 @@
 """host_items: all kinds of one host in one process."""
 
 import json
+import os
 import threading
 
 import pytest
@@ -127,6 +128,14 @@ def test_each_result_is_told_when_it_is_final(toys):
     Wheel.things["v"] = {"part": ""}
     converge(items, report=told.append)
     assert [(result["kind"], result["id"]) for result in told] == [("wheel", "v"), ("wheel", "w"), ("car", "c")]
+    assert all(result["final"] for result in told)
+
+
+def test_an_item_of_several_kinds_is_final_with_the_last(toys, monkeypatch):
+    monkeypatch.setattr(Motor, "items", "wheels")
+    told = []
+    converge({"wheels": [item("w")]}, report=told.append)
+    assert [result["final"] for result in told] == [False, True]
 
 
 def test_check_mode_knows_what_would_be_gone_by_then(toys, monkeypatch):
@@ -140,15 +149,19 @@ def test_check_mode_knows_what_would_be_gone_by_then(toys, monkeypatch):
 
 
 def test_the_module_runs_all_kinds_and_writes_its_progress(run_module, tmp_path):
-    progress = tmp_path / "run" / "results"
+    progress = tmp_path / "progress"
+    os.mkfifo(progress)
+    reader = os.open(progress, os.O_RDONLY | os.O_NONBLOCK)
     server = "0a0b0c0d-0000-4000-8000-000000000004"
     args = {"items": {"servers": [{"id": server, "state": "absent"}]}, "uri": "test:///default"}
     assert predicted(run_module(host_items.main, args, check=True)) == predicted(run_module(host_items.main, args))
     answer = run_module(host_items.main, {**args, "progress": str(progress)})
-    told = [json.loads(line) for line in progress.read_text().splitlines()]
-    assert told == [{"id": server, "kind": "libvirt_domain", "changed": False, "action": None, "status": "absent"}]
+    told = [json.loads(line) for line in os.read(reader, 1 << 16).splitlines()]
+    os.close(reader)
+    result = {"id": server, "kind": "libvirt_domain", "changed": False, "action": None, "status": "absent"}
+    assert told == [{**result, "final": True}]
     assert answer["results"][0]["kind"] == "libvirt_domain"
-    assert progress.stat().st_mode & 0o777 == 0o600 and progress.parent.stat().st_mode & 0o777 == 0o700
+    assert answer == run_module(host_items.main, {**args, "progress": str(progress)}), "without a reader, too"
 
 
 def test_every_kind_names_others_that_are_there_and_come_before_it():

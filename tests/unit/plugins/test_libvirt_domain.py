@@ -3,6 +3,7 @@
 import itertools
 import re
 import struct
+import sys
 
 import libvirt
 import pytest
@@ -37,7 +38,7 @@ BOOT, BOOT2 = "2a0b0c0d-0000-4000-8000-000000000001", "2a0b0c0d-0000-4000-8000-0
 def libvirtd(monkeypatch, tmp_path):
     """One connection for all runs of a test, as a real libvirtd keeps its domains."""
     connection = libvirt.open("test:///default")
-    monkeypatch.setattr(hypervisor.libvirt, "open", lambda uri: connection)
+    monkeypatch.setattr(libvirt, "open", lambda uri: connection)
     monkeypatch.setattr(hypervisor, "time", Clock())
     yield connection
     connection.close()
@@ -191,7 +192,7 @@ def test_libvirt_that_is_down_is_the_error_of_every_item(run_module, monkeypatch
     def refuse(_uri):
         raise libvirt.libvirtError("no connection")
 
-    monkeypatch.setattr(hypervisor.libvirt, "open", refuse)
+    monkeypatch.setattr(libvirt, "open", refuse)
     answer = run_module(libvirt_domain.main, args(server()))
     assert "cannot reach libvirt" in answer["by_id"][SERVER]["error"]
 
@@ -327,7 +328,8 @@ def test_host_info_never_fails(run_module, programs, monkeypatch):
         raise hypervisor.ItemError("ovs-vsctl is not installed on this host")
 
     programs["ovs-vsctl"] = programs["uptime"] = down
-    monkeypatch.setattr(hypervisor, "libvirt", None)
+    monkeypatch.setitem(sys.modules, "libvirt", None)
+    hypervisor._libvirt.cache_clear()
     answer = run_module(host_info.main, {})
     assert answer["host"]["vcpus"] is None
     assert len(answer["host"]["errors"]) == 3

@@ -13,7 +13,7 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright.core import Core
+from skywright.core import Core, Outcome
 from skywright.db import Outage, utcnow
 from skywright.db.jobs import Job, Run
 from skywright.jobs.engine import events, host_state
@@ -52,6 +52,8 @@ class Report:
         self._persistence, self._core, self._claimed = persistence, persistence.core, claimed
         self._pending: list[dict[str, Any]] = []
         self._stored = 0  # events that are certainly in the database
+        self._told: dict[tuple[str, str], list[dict[str, Any]]] = {}  # results that came before the run's end
+        self._settled: set[str] = set()  # jobs that ended by these
 
     def add(self, batch: list[dict[str, Any]]) -> None:
         self._pending += [event for event in batch if event.get("event") in events.KEPT]
@@ -64,6 +66,35 @@ class Report:
             self._stored = stored
             self._pending.clear()
             self._core.queue.announce()
+
+    def take_in(self, told: list[tuple[str, dict[str, Any]]]) -> None:
+        """Results that are final while the run goes on: end the jobs that need no others. Only success ends a job
+        before its run: why something failed is known when all is.
+        """
+        for host, result in told:
+            self._told.setdefault((host, result["id"]), []).append(
+                {**result, "host": host, "module": result.get("kind")}
+            )
+        done = {job_id for job_id in self._claimed.attempts.keys() - self._settled if self._is_done(job_id)}
+        if not done:
+            return
+        with suppress(Outage):
+            with self._core.database.write(STORE_PATIENCE) as session:
+                for job in jobs_of(session, {job_id: self._claimed.attempts[job_id] for job_id in done}):
+                    results = [result for key in self._depends(job.id) for result in self._told[key]]
+                    settle(session, self._core, job, Outcome(ok=True, results=results))
+            self._settled |= done
+            self._core.queue.announce()
+
+    def _depends(self, job_id: str) -> list[tuple[str, str]]:
+        return sorted(self._claimed.work.depends[job_id])
+
+    def _is_done(self, job_id: str) -> bool:
+        told = [self._told.get(key, []) for key in self._depends(job_id)]
+        return all(
+            any(result.get("final") for result in results) and not any(result.get("error") for result in results)
+            for results in told
+        )
 
     def settle(self, results: Results) -> None:
         """The run has ended: so do its jobs, but for those that are to run again."""

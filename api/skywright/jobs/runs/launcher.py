@@ -55,7 +55,7 @@ LAZY = (
 # Ansible loads all plugins of these kinds in every run and parses their documentation for their options.
 ALL_PLUGINS = ("become", "callback", "connection", "shell")
 PLUGINS = {
-    "action": ("normal",),
+    "action": ("normal", "skywright.cloud.host_items"),
     "cache": ("memory",),
     "inventory": ("yaml",),
     "strategy": ("free", "linear"),
@@ -101,7 +101,10 @@ def warm_up() -> None:
             pass
     for kind, names in PLUGINS.items():
         for name in names:
-            getattr(loaders, f"{kind}_loader").get(name, class_only=True)
+            try:
+                getattr(loaders, f"{kind}_loader").get(name, class_only=True)
+            except Exception as error:  # a run that needs it says so
+                log.info("%s is not preloaded: %s", name, error)
     bytecode.install()
     gc.collect()
     gc.freeze()

@@ -1,0 +1,115 @@
+"""How the items of a run fare while it goes on: jobs that are done need not wait for the others of their run.
+
+Ansible tells a module's results when the module has ended. So `host_items` also writes each result into a pipe on its
+host as soon as it is final, and an ssh of the worker's reads that. Whatever is lost on this way comes with the module's
+results at the end.
+"""
+
+import contextlib
+import hashlib
+import logging
+import os
+import selectors
+import subprocess
+import threading
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import orjson
+
+from skywright.jobs.engine.rendering import RunHost
+from skywright.jobs.runs.connection import ssh_command
+
+log = logging.getLogger(__name__)
+
+DIRECTORY = "/run/skywright"
+# The pipe ends with its writer; should none ever come, the reader ends by itself.
+READ = "mkdir -p -m 0700 {directory} && mkfifo -m 0600 {pipe} && timeout {seconds} cat {pipe}; rm -f {pipe}"
+LIMIT_SECONDS = 7200
+LINE_LIMIT = 1 << 20
+LOOK_SECONDS = 0.05
+
+Told = Callable[[list[tuple[str, dict[str, Any]]]], None]
+
+
+def pipe_of(run_id: str) -> str:
+    """The pipe of a run on each of its hosts."""
+    return f"{DIRECTORY}/progress-{run_id}"
+
+
+class Progress:
+    """Reads the pipes of *hosts* until the run is over; *told* gets [(host, result)], many at once."""
+
+    def __init__(self, run_id: str, hosts: Iterable[RunHost], sockets: Path, told: Told) -> None:
+        self._told = told
+        self._stopping = threading.Event()
+        command = READ.format(directory=DIRECTORY, pipe=pipe_of(run_id), seconds=LIMIT_SECONDS)
+        self._readers = {
+            name: subprocess.Popen(
+                _shared(ssh_command(name, variables, ["sh", "-c", command]), variables, sockets),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+            for name, _groups, variables in hosts
+            if variables.get("ansible_connection", "ssh") == "ssh"
+        }
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stopping.set()
+        for reader in self._readers.values():
+            reader.kill()
+            reader.wait()
+        self._thread.join()
+
+    def _run(self) -> None:
+        rests = dict.fromkeys(self._readers, b"")
+        with selectors.DefaultSelector() as selector, contextlib.ExitStack() as stack:
+            for name, reader in self._readers.items():
+                assert reader.stdout is not None
+                stack.enter_context(reader.stdout)
+                selector.register(reader.stdout, selectors.EVENT_READ, name)
+            while selector.get_map() and not self._stopping.is_set():
+                found: list[tuple[str, dict[str, Any]]] = []
+                for key, _events in selector.select(LOOK_SECONDS):
+                    data = os.read(key.fd, 1 << 16)
+                    if not data or len(rests[key.data]) > LINE_LIMIT:
+                        selector.unregister(key.fileobj)
+                        continue
+                    *lines, rests[key.data] = (rests[key.data] + data).split(b"\n")
+                    found += [(key.data, result) for line in lines if (result := _parsed(line))]
+                if found:
+                    self._tell(found)
+                    self._stopping.wait(LOOK_SECONDS)  # what ends together is told together
+
+    def _tell(self, found: list[tuple[str, dict[str, Any]]]) -> None:
+        try:
+            self._told(found)
+        except Exception:  # the run's end tells it again
+            log.exception("progress of a run is not taken in")
+
+
+def _parsed(line: bytes) -> dict[str, Any] | None:
+    """The result in *line*; None for what no module of ours writes."""
+    try:
+        result = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
+    return result if isinstance(result, dict) and isinstance(result.get("id"), str) else None
+
+
+def _shared(command: list[str], variables: Mapping[str, Any], sockets: Path) -> list[str]:
+    """*command* through the connection that Ansible has to the host already, if it has one."""
+    parts = (variables.get("ansible_host"), variables.get("ansible_port"), variables.get("ansible_user"))
+    # The name of the socket is as Ansible's ssh plugin makes it.
+    name = hashlib.sha1("-".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()[:10]
+    return [command[0], "-o", "ControlMaster=no", "-o", f"ControlPath={sockets / name}", *command[1:]]
