@@ -4,13 +4,19 @@
 
 from __future__ import annotations
 
+import os
+import select
+import signal
 import time
 import xml.etree.ElementTree as ET
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 
+# Where libvirt keeps the process ids of its emulators.
+PID_FILES = "/run/libvirt/qemu"
+END_MILLISECONDS = 500
 # The numbers of virDomainState; blocked is running, shutting down is not yet off.
 POWER = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "shutoff", 6: "crashed", 7: "paused"}
 # Why a domain is off, as virDomainShutoffReason: only the first is the guest's own will.
@@ -28,12 +34,17 @@ def _libvirt():
     return libvirt
 
 
+class Gone(ItemError):
+    """The domain is not there any more."""
+
+
 @contextmanager
 def _errors(action):
     try:
         yield
     except _libvirt().libvirtError as error:
-        raise ItemError(f"cannot {action}: {error.get_error_message() or error}") from error
+        kind = Gone if error.get_error_code() == _libvirt().VIR_ERR_NO_DOMAIN else ItemError
+        raise kind(f"cannot {action}: {error.get_error_message() or error}") from error
 
 
 def _version(number):
@@ -69,6 +80,27 @@ def is_server(domain):
 def is_null(uri):
     """Whether a hypervisor is libvirt's null driver: it runs nothing, and keeps nothing for the next connection."""
     return uri.startswith("test:")
+
+
+def end_emulator(name, directory=PID_FILES):
+    """Ask the emulator of a domain to end, and wait a moment; whether it has ended.
+
+    libvirt does the same, but looks only every 0.2 s whether it has.
+    """
+    try:
+        with open(os.path.join(directory, name + ".pid"), encoding="ascii") as file:
+            process = os.pidfd_open(int(file.read()))
+    except (OSError, ValueError, AttributeError):  # no emulator, or an old Python: libvirt does all
+        return False
+    try:
+        signal.pidfd_send_signal(process, signal.SIGTERM)
+        ended = select.poll()
+        ended.register(process, select.POLLIN)
+        return bool(ended.poll(END_MILLISECONDS))
+    except OSError:
+        return False
+    finally:
+        os.close(process)
 
 
 class Hypervisor:
@@ -164,11 +196,10 @@ class Hypervisor:
 
     def _active(self, domain):
         try:
-            return bool(domain.isActive())
-        except _libvirt().libvirtError as error:
-            if error.get_error_code() == _libvirt().VIR_ERR_NO_DOMAIN:  # it was undefined before it ended
-                return False
-            raise ItemError(f"cannot read the power state: {error.get_error_message() or error}") from error
+            with _errors("read the power state"):
+                return bool(domain.isActive())
+        except Gone:  # it was undefined before it ended
+            return False
 
     @staticmethod
     def _destroy(domain):
@@ -179,7 +210,25 @@ class Hypervisor:
             if domain.isActive():
                 raise
 
-    def undefine(self, server_id):
+    def remove(self, server_id):
+        """End and undefine a domain; a run that is cut off in the middle is completed by the next.
+
+        Without its definition libvirt forgets the domain by itself, a moment after its emulator has ended.
+        """
+        domain = self.find(server_id)
+        if domain is None:
+            return
+        with suppress(Gone):
+            if self.is_persistent(domain):
+                self._undefine(server_id)
+        if not self._active(domain):
+            return
+        if self.null or not end_emulator(domain.name()):
+            self._call("destroy", server_id, self._destroy)
+        else:
+            self.commands.append(["destroy", server_id])
+
+    def _undefine(self, server_id):
         """Undefine with all that libvirt keeps beside the definition."""
         flags = 0
         if not self.null:

@@ -11,7 +11,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils import check
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
 from ansible_collections.skywright.cloud.plugins.module_utils.domain_xml import Definition, summary
 from ansible_collections.skywright.cloud.plugins.module_utils.files import remove
-from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Gone, Hypervisor
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.server_disk import SERVERS
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
@@ -83,8 +83,10 @@ class LibvirtDomain(Kind):
             check.uuid(item["id"])
             domain = self.hypervisor.find(item["id"])
             if domain is not None:
-                have[item["id"]] = self._read(domain)
-            elif item["state"] == "absent" and os.path.isdir(self._directory(item["id"])):
+                with suppress(Gone):
+                    have[item["id"]] = self._read(domain)
+                    continue
+            if item["state"] == "absent" and os.path.isdir(self._directory(item["id"])):
                 have[item["id"]] = {"boot_id": None, "definition": None, "persistent": False, "power": "shutoff"}
         return have
 
@@ -148,9 +150,7 @@ class LibvirtDomain(Kind):
             self.hypervisor.resume(step.id)
 
     def delete(self, step):
-        """Destroy and undefine, then remove the directory."""
-        if step.have["power"] != "shutoff":
-            self.hypervisor.stop(step.id, 0)
-        if step.have["persistent"]:
-            self.hypervisor.undefine(step.id)
+        """Remove the domain, then the directory; of some only the directory is left."""
+        if step.have["definition"] is not None:
+            self.hypervisor.remove(step.id)
         remove(self._directory(step.id))

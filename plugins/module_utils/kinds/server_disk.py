@@ -9,8 +9,9 @@ import binascii
 import hashlib
 import json
 import os
+from concurrent.futures import ThreadPoolExecutor
 
-from ansible_collections.skywright.cloud.plugins.module_utils import check, iso9660
+from ansible_collections.skywright.cloud.plugins.module_utils import check
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
 from ansible_collections.skywright.cloud.plugins.module_utils.files import (
     ids_in,
@@ -53,6 +54,7 @@ SERVERS = list_of(
 )
 GIB = 1024**3
 LOST = "lost"
+LABEL = "config-2"
 
 
 def config_files(config_drive):
@@ -164,10 +166,11 @@ class ServerDisk(Kind):
     def write(self, step):
         """Make or grow the disk, and write the config drive."""
         os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
-        if step.changes("disk_bytes"):
-            self._write_disk(step)
-        if step.changes("config_drive"):
-            self._write_config_drive(step)
+        parts = {"disk_bytes": self._write_disk, "config_drive": self._write_config_drive}
+        with ThreadPoolExecutor(len(parts)) as pool:
+            written = [pool.submit(write, step) for key, write in parts.items() if step.changes(key)]
+        for part in written:
+            part.result()
         record = {"image_id": step.want["image_id"], "config_drive": step.want["config_drive"]}
         write_text(self.path(step.id, "skywright.json"), json.dumps(record))
 
@@ -187,11 +190,19 @@ class ServerDisk(Kind):
         os.replace(disk + ".new", disk)
 
     def _write_config_drive(self, step):
-        drive = self.path(step.id, "disk.config")
+        drive, tree = self.path(step.id, "disk.config"), self.path(step.id, ".config")
         if step.want["config_drive"] is None:
             remove(drive)
             return
-        write_file(drive, iso9660.image("config-2", config_files(step.item["config_drive"])), mode=0o600)
+        remove(tree)  # of a run that was cut off
+        for path, content in config_files(step.item["config_drive"]).items():
+            os.makedirs(os.path.join(tree, os.path.dirname(path)), mode=0o700, exist_ok=True)
+            write_file(os.path.join(tree, path), content, mode=0o600)
+        # With Joliet and Rock Ridge names, as guests of all systems expect them.
+        self.runner.write(["xorrisofs", "-quiet", "-V", LABEL, "-J", "-r", "-o", drive + ".new", tree])
+        os.chmod(drive + ".new", 0o600)
+        os.replace(drive + ".new", drive)
+        remove(tree)
 
     def delete(self, step):
         """Remove the directory with all it holds."""

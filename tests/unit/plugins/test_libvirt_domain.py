@@ -105,7 +105,7 @@ def test_absent_takes_the_directory_along(run_module, libvirtd, tmp_path):
     (tmp_path / SERVER).mkdir()
     gone = {"id": SERVER, "state": "absent"}
     answer = run_module(libvirt_domain.main, args(gone, **paths))
-    assert answer["commands"] == [["destroy", SERVER], ["undefine", SERVER]]
+    assert answer["commands"] == [["undefine", SERVER], ["destroy", SERVER]]
     assert not (tmp_path / SERVER).exists()
     assert not run_module(libvirt_domain.main, args(gone, **paths))["changed"]
     (tmp_path / SERVER).mkdir()

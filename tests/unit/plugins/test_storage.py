@@ -15,7 +15,6 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds import image
 from ansible_collections.skywright.cloud.plugins.modules import image_cache, server_disk
 
 from .conftest import predicted
-from .test_iso9660 import read
 
 IMAGE = "0a0b0c0d-0000-4000-8000-000000000003"
 SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
@@ -38,7 +37,16 @@ def host(tmp_path, programs):
         elif argv[1] in ("create", "resize"):
             Path(argv[-2]).write_bytes(qcow2(int(argv[-1])))
 
+    def xorrisofs(argv):
+        """Keep the tree, as JSON with Base64, in place of an image of it."""
+        target, tree = Path(argv[-2]), Path(argv[-1])
+        assert argv[argv.index("-V") + 1] == "config-2" and {"-J", "-r"} <= set(argv)
+        files = [path for path in tree.rglob("*") if path.is_file()]
+        content = {str(path.relative_to(tree)): base64.b64encode(path.read_bytes()).decode() for path in files}
+        target.write_text(json.dumps(content))
+
     programs["qemu-img"] = qemu_img
+    programs["xorrisofs"] = xorrisofs
     programs["prlimit"] = lambda argv: json.dumps(information)
     source = tmp_path / "source"
     source.write_bytes(qcow2(64))
@@ -73,6 +81,11 @@ def host(tmp_path, programs):
             return sorted(str(path) for root in roots if root.exists() for path in root.rglob("*"))
 
     return Host()
+
+
+def read(drive):
+    """What the programs' xorrisofs kept: {path: content}."""
+    return {path: base64.b64decode(content) for path, content in json.loads(drive.read_text()).items()}
 
 
 @pytest.fixture
@@ -220,7 +233,7 @@ def test_disk_is_an_overlay_with_a_config_drive(run_module, host):
     assert answer["by_id"][SERVER]["action"] == "create"
     directory = host.servers / SERVER
     assert (directory / "disk").read_bytes() == qcow2(GIB)
-    drive = read((directory / "disk.config").read_bytes())
+    drive = read(directory / "disk.config")
     assert json.loads(drive["openstack/latest/meta_data.json"]) == {"hostname": "web"}
     assert drive["openstack/latest/user_data"] == b"#!/bin/sh"
     create = next(command for command in answer["commands"] if command[0] == "qemu-img")
@@ -271,8 +284,8 @@ def test_config_drive_is_rewritten_only_when_it_differs(run_module, host):
     changed = host.server(config_drive={"meta_data": {"hostname": "other"}})
     answer = run_module(server_disk.main, host.disks(changed))
     assert answer["by_id"][SERVER]["action"] == "update"
-    assert answer["commands"] == []
-    assert b"other" in (host.servers / SERVER / "disk.config").read_bytes()
+    assert [command[0] for command in answer["commands"]] == ["xorrisofs"]
+    assert b"other" in read(host.servers / SERVER / "disk.config")["openstack/latest/meta_data.json"]
     assert "other" not in json.dumps(answer), "the user's data shall not be in results"
 
 
