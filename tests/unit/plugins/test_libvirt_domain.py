@@ -290,7 +290,8 @@ def test_host_info_sends_the_facts_that_the_api_reads(run_module, programs, tmp_
     programs["ovs-vsctl"] = lambda argv: "ovs-vsctl (Open vSwitch) 3.1.0\nDB Schema 8.3.1\n"
     programs["uptime"] = lambda argv: UPTIME
     if not libvirt_there:
-        monkeypatch.setattr(hypervisor, "libvirt", None)
+        monkeypatch.setitem(sys.modules, "libvirt", None)
+        hypervisor._libvirt.cache_clear()
     sent = run_module(host_info.main, {"uri": "test:///default", "directory": str(tmp_path)})["host"]
     assert sent.keys() == HostFacts.model_fields.keys() - {"contents"}
     assert sent.keys() == recorded_hosts.answer("host1").keys() - {"contents"}
