@@ -51,7 +51,9 @@ def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
     listener = socket.create_server((address, 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     url = f"http://{address}:{listener.getsockname()[1]}"
-    settings = Settings(state_dir=state, public_url=url, database=_own_database())
+    playbooks = state / "playbooks"  # of operators: tests write into it
+    playbooks.mkdir()
+    settings = Settings(state_dir=state, public_url=url, database=_own_database(), operator_playbooks=playbooks)
     yield from run_api(settings, listener)
 
 
