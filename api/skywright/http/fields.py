@@ -1,7 +1,10 @@
 """Values in query strings. A ValueError says that a text is none; each service has its own words for that."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, and_
 
 # As oslo.utils' strutils.bool_from_string reads them, which all of OpenStack uses.
 TRUE = frozenset({"1", "t", "true", "on", "y", "yes"})
@@ -39,3 +42,16 @@ def moment(text: str) -> datetime:
         return found.astimezone(UTC).replace(tzinfo=None) if found.tzinfo else found
     except (ValueError, OverflowError):
         raise ValueError(f"'{text}' is not a date and time") from None
+
+
+def end_of(moment: datetime) -> datetime:
+    """The first moment that is later than what *moment* says: without microseconds it says a whole second.
+
+    Most of what is shown has no microseconds, while the database has them.
+    """
+    return moment + (timedelta(microseconds=1) if moment.microsecond else timedelta(seconds=1))
+
+
+def within(column: Any, moment: datetime) -> ColumnElement[bool]:
+    """Whether *column* is shown as *moment*."""
+    return and_(column >= moment, column < end_of(moment))

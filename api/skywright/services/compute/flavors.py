@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from skywright.db import new_uuid
-from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router, fields
 from skywright.http.microversions import since, version_of
 from skywright.http.policy import AUTHENTICATED
 from skywright.services.compute.listing import PAGING, boolean_parameter, next_link, page, parameters
@@ -173,10 +173,10 @@ def _filtered(context: Context, query: Select[Any]) -> Select[Any]:
         query = query.where(Flavor.disabled.is_(False))
     for name, column in (("minDisk", Flavor.disk_gib), ("minRam", Flavor.ram_mib)):
         if name in parameters:
-            text = parameters[name]
-            if not text.isascii() or not text.isdigit() or len(text) > 10:
-                raise BadRequest(f"Invalid {name} filter [{text}]")
-            query = query.where(column >= int(text))
+            try:
+                query = query.where(column >= fields.integer(parameters[name]))
+            except ValueError:
+                raise BadRequest(f"Invalid {name} filter [{parameters[name]}]") from None
     return query
 
 

@@ -10,6 +10,7 @@ from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import since, until, version_of
 from skywright.jobs.engine.host_state import MAINTENANCE, set_state
 from skywright.services.compute.compute_hosts import compute_hosts, disabled_reason, host_number
+from skywright.services.compute.listing import parameters
 from skywright.services.compute.scheduler import zone_of
 from skywright.services.compute.validation import Identifier, Reason, Strict
 
@@ -30,10 +31,10 @@ class Change(Strict):
 
 @router.operation("GET", "/v2.1/os-services", policy="os_compute_api:os-services:list")
 def list_services(context: Context) -> dict[str, Any]:
-    parameters = context.request.query_params
-    hosts = compute_hosts(context.db) if parameters.get("binary", BINARY) == BINARY else []
-    wanted = parameters.get("host")
-    return {"services": [_view(context, host) for host in hosts if wanted in (None, host.name)]}
+    asked = parameters(context, frozenset({"host", "binary"}))
+    hosts = compute_hosts(context.db) if asked.get("binary") in (None, "", BINARY) else []
+    wanted = asked.get("host")
+    return {"services": [_view(context, host) for host in hosts if wanted in (None, "", host.name)]}
 
 
 @router.operation("PUT", "/v2.1/os-services/enable", policy="os_compute_api:os-services:update")

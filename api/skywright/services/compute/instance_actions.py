@@ -2,12 +2,12 @@
 
 from typing import Any
 
-from sqlalchemy import func, literal, select, true
+from sqlalchemy import func, literal, select
 from sqlalchemy.sql import ColumnElement, Select
 
 from skywright.db import isoformat
 from skywright.db.jobs import Job, JobResource
-from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http import BadRequest, Context, NotFound, Router, fields
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.services.compute.listing import PAGING, moment_parameter, next_link, page, parameters
@@ -89,7 +89,8 @@ def _filters(context: Context) -> list[ColumnElement[bool]]:
     )
     if since and before and before < since:
         raise BadRequest("The value of changes-since must be less than or equal to changes-before.")
-    return [since <= _updated_at if since else true(), before >= _updated_at if before else true()]
+    conditions = [_updated_at >= since] if since else []
+    return conditions + ([_updated_at < fields.end_of(before)] if before else [])
 
 
 def _action(job: Job, server: Server, version: int) -> dict[str, Any]:

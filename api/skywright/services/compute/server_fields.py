@@ -51,7 +51,7 @@ def moment(value: Any) -> str | None:
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if value else None
 
 
-def _usage_moment(value: Any) -> str | None:
+def usage_moment(value: Any) -> str | None:
     """Nova shows these two with microseconds and without a zone."""
     if isinstance(value, str):
         return value.replace(" ", "T")
@@ -67,6 +67,7 @@ def _locked(by: str | None) -> bool:
 
 
 PREFIX = "OS-EXT-SRV-ATTR:"
+ROOT_DEVICE = "/dev/vda"
 FIELDS = (
     Field("id", "id", brief=True),
     Field("name", "name", brief=True),
@@ -88,8 +89,8 @@ FIELDS = (
     Field("pinned_availability_zone", "availability_zone", since=96, brief=True),
     Field("config_drive", "config_drive", _truth),
     Field("key_name", "key_name"),
-    Field("OS-SRV-USG:launched_at", "launched_at", _usage_moment),
-    Field("OS-SRV-USG:terminated_at", "deleted_at", _usage_moment),
+    Field("OS-SRV-USG:launched_at", "launched_at", usage_moment),
+    Field("OS-SRV-USG:terminated_at", "deleted_at", usage_moment),
     Field("OS-EXT-STS:power_state", "power_state"),
     Field(f"{PREFIX}hostname", "hostname", since=90, since_admin=3),
     Field(f"{PREFIX}reservation_id", "reservation_id", since=None, since_admin=3),
@@ -102,10 +103,10 @@ CONSTANTS = (
     Constant("os-extended-volumes:volumes_attached", []),
     Constant(f"{PREFIX}kernel_id", "", since=None, since_admin=3),
     Constant(f"{PREFIX}ramdisk_id", "", since=None, since_admin=3),
-    Constant(f"{PREFIX}root_device_name", "/dev/vda", since=None, since_admin=3),
+    Constant(f"{PREFIX}root_device_name", ROOT_DEVICE, since=None, since_admin=3),
 )
 # Columns that other fields are made of.
-BEHIND = ("host", "task_state", "fault")
+BEHIND = ("host", "availability_zone", "task_state", "fault")
 
 
 @cache

@@ -1,22 +1,39 @@
-"""Nova's filters of server lists, as SQL."""
+"""Nova's filters of server lists, as SQL. https://docs.openstack.org/api-ref/compute/#list-servers"""
 
-import json
 from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
 
-import re2
-from sqlalchemy import Text, and_, false, func, or_, select, type_coerce
-from sqlalchemy.sql import ColumnElement
+from sqlalchemy import ColumnElement, and_, case, false, func, or_, select, true
+from sqlalchemy.orm import Session
 from starlette.datastructures import QueryParams
 
-from skywright.http import BadRequest, Context
+from skywright.db.jobs import Host
+from skywright.http import BadRequest, Context, fields, tags
 from skywright.http.microversions import version_of
+from skywright.http.paging import Clause
 from skywright.services.compute.listing import boolean_parameter, moment_parameter
-from skywright.services.compute.server_views import REBOOTS
+from skywright.services.compute.patterns import pattern
+from skywright.services.compute.scheduler import zone_of
+from skywright.services.compute.server_fields import ROOT_DEVICE, Show, moment, usage_moment
+from skywright.services.compute.server_views import REBOOTS, VM_STATES
 from skywright.services.compute.tables import Server
 from skywright.services.network.internal import Address, Port
 
+ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
+# Tables that Nova joins to a server's: their names are parameters that it knows, and refuses as filters.
+JOINED = frozenset(
+    {
+        "block_device_mapping",
+        "services",
+        "metadata",
+        "system_metadata",
+        "info_cache",
+        "security_groups",
+        "pci_devices",
+    }
+)
 # What the public status of a server says about the columns.
-STATUSES: dict[str, ColumnElement[bool]] = {
+STATUSES: dict[str, Clause] = {
     "ACTIVE": and_(Server.status == "ACTIVE", func.coalesce(Server.task_state, "").not_in(REBOOTS)),
     "BUILD": Server.status == "BUILD",
     "SHUTOFF": Server.status == "SHUTOFF",
@@ -39,147 +56,204 @@ OTHER_STATUSES = frozenset(
         "SHELVED_OFFLOADED",
         "SOFT_DELETED",
         "SUSPENDED",
-        "UNKNOWN",
         "VERIFY_RESIZE",
     }
 )
-VM_STATUSES = {"active": "ACTIVE", "building": "BUILD", "stopped": "SHUTOFF", "error": "ERROR", "deleted": "DELETED"}
-EQUAL = {
-    "image": Server.image_id,
-    "image_ref": Server.image_id,
-    "reservation_id": Server.reservation_id,
-    "task_state": Server.task_state,
-    "user_id": Server.user_id,
-    "key_name": Server.key_name,
-    "availability_zone": Server.availability_zone,
-    "hostname": Server.hostname,
-    "description": Server.description,
-    "uuid": Server.id,
-    "host": Server.host,
-    "node": Server.host,
-}
-ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
-ADMIN_ONLY = frozenset({"host", "node", "hostname", "uuid", "description"})
-# Filters that everyone may use since 2.83 only.
-LATER = frozenset({"availability_zone", "config_drive", "key_name", "power_state", "task_state", "vm_state", "user_id"})
-TAGS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
-KNOWN = (
-    frozenset(EQUAL)
-    | LATER
-    | TAGS
-    | {"name", "display_name", "display_description", "status", "flavor", "ip", "ip6", "changes-since"}
-    | {"changes-before", "all_tenants", "tenant_id", "project_id", "deleted", "soft_deleted", "locked", "limit"}
-    | {"marker", "sort_key", "sort_dir", "created_at", "launched_at", "terminated_at", "progress", "launch_index"}
-    | {"root_device_name", "kernel_id", "ramdisk_id", "instance_name", "metadata", "system_metadata"}
-    | {"access_ip_v4", "access_ip_v6", "auto_disk_config", "cell_name"}
-)
-UNSUPPORTED = frozenset({"metadata", "system_metadata", "instance_name", "progress", "cell_name", "soft_deleted"})
+COLUMNS = {vm_state: status for status, vm_state in VM_STATES.items()}
 
 
-def filters(context: Context, parameters: QueryParams) -> list[ColumnElement[bool]]:
-    """What the query's filters ask for; those that the caller may not use, or not yet, are left out."""
-    version, conditions, unlimited = version_of(context), [], context.allows(ALL_FILTERS)
-    for name in set(parameters) & KNOWN:
-        value = parameters[name]
-        hidden = name in ADMIN_ONLY or (name in LATER and version < 83)
-        if hidden and not unlimited:
-            continue
-        if name in EQUAL:
-            conditions.append(EQUAL[name] == value.rsplit("/", 1)[-1] if name == "image" else EQUAL[name] == value)
-        elif name in UNSUPPORTED and unlimited and name != "soft_deleted":
-            raise BadRequest(f"Servers cannot be filtered by {name}.")
-        elif name in FILTERS:
-            conditions.append(FILTERS[name](context, value))
-        elif name in TAGS and version >= 26:
-            conditions.append(_tags(name, value))
+class Asked(NamedTuple):
+    """A parameter of the query, and what servers must fulfil besides."""
+
+    context: Context
+    name: str
+    value: str
+    scope: Clause
+
+
+class Filter(NamedTuple):
+    """A filter that came with the microversion *since*.
+
+    Everyone may use it since the microversion *everyone*. Else, and until then, those may whom ALL_FILTERS allows; what
+    others ask for is ignored, as Nova does.
+    """
+
+    selects: Callable[[Asked], Clause]
+    everyone: int | None = None
+    since: int = 1
+    is_pattern: bool = False
+
+
+def filters(context: Context, parameters: QueryParams, scope: Clause) -> Clause:
+    """The servers in *scope* that the query's filters let through.
+
+    BadRequest for a value that cannot be one, and for what servers cannot be filtered by.
+    """
+    version, unlimited = version_of(context), context.allows(ALL_FILTERS)
+    refused = sorted(name for name in set(parameters) if name in JOINED or name.startswith("_"))
+    if refused and unlimited:
+        raise BadRequest(f"Invalid filter field: {refused[0]}.")
+    found = scope
+    # Patterns are looked for in Python: in as few rows as can be.
+    for name in sorted(set(parameters) & FILTERS.keys(), key=lambda name: FILTERS[name].is_pattern):
+        asked, each = Asked(context, name, parameters[name], found), FILTERS[name]
+        if each.is_pattern:
+            pattern(name, asked.value)
+        allowed = unlimited or (each.everyone is not None and version >= each.everyone)
+        if allowed and version >= each.since:
+            found = and_(found, each.selects(asked))
     if "status" in parameters:
-        conditions.append(_status(context, parameters.getlist("status")))
-    return conditions
+        found = and_(found, _status(context, parameters.getlist("status")))
+    return found
 
 
-def _status(context: Context, values: Sequence[str]) -> ColumnElement[bool]:
-    wanted = [value.upper() for value in values]
-    unknown = [value for value in wanted if value not in STATUSES and value not in OTHER_STATUSES]
-    if unknown and version_of(context) >= 38:
+def shown_zone(session: Session) -> ColumnElement[str]:
+    """The availability zone that a server shows: its host's, or without a host the one that it was asked for."""
+    hosts: dict[str, list[str]] = {}
+    for host in session.scalars(select(Host)):
+        hosts.setdefault(zone_of(host), []).append(host.name)
+    asked_for = (Server.host.is_(None), func.coalesce(Server.availability_zone, ""))
+    return case(asked_for, *((Server.host.in_(names), zone) for zone, names in hosts.items()), else_="")
+
+
+def _status(context: Context, values: Sequence[str]) -> Clause:
+    wanted = {value.upper() for value in values}
+    if not wanted & (STATUSES.keys() | OTHER_STATUSES) and version_of(context) >= 38:
         raise BadRequest("Invalid status value")
-    return or_(false(), *(STATUSES[value] for value in wanted if value in STATUSES))
+    return or_(false(), *(STATUSES[value] for value in wanted & STATUSES.keys()))
 
 
-def _tags(name: str, value: str) -> ColumnElement[bool]:
-    text = type_coerce(Server.tags, Text)
-    # Tags are stored as JSON: each stands there in quotes, and a quote within one is escaped.
-    held = [func.instr(text, json.dumps(tag)) > 0 for tag in value.split(",")]
-    return {
-        "tags": and_(*held),
-        "tags-any": or_(*held),
-        "not-tags": ~and_(*held),
-        "not-tags-any": ~or_(*held),
-    }[name]
+def _exact(column: Any, everyone: int | None = None, read: Callable[[str], Any] = str) -> Filter:
+    """Servers whose *column* is what is *read* in the value."""
+
+    def selects(asked: Asked) -> Clause:
+        try:
+            return or_(column == read(asked.value))
+        except ValueError:
+            return false()
+
+    return Filter(selects, everyone)
 
 
-def _power_state(context: Context, value: str) -> ColumnElement[bool]:
-    if not value.isascii() or not value.isdigit() or len(value) > 2:
-        raise BadRequest(f"Invalid input for query parameters power_state. Value: {value}.")
-    return Server.power_state == int(value)
+def _like(column: Any, everyone: int | None = None, show: Callable[[Any], str | None] = str) -> Filter:
+    """Servers in whose *column*, as it is shown, the pattern is found."""
+
+    def selects(asked: Asked) -> Clause:
+        matches = pattern(asked.name, asked.value)
+        rows = asked.context.db.execute(select(Server.id, column).where(asked.scope, column.is_not(None)))
+        return Server.id.in_([identifier for identifier, held in rows if matches(show(held) or "")])
+
+    return Filter(selects, everyone, is_pattern=True)
 
 
-def _locked(context: Context, value: str) -> ColumnElement[bool]:
-    if version_of(context) < 73:
-        return Server.id.is_not(None)
-    wanted = boolean_parameter(value, "locked")
-    return Server.locked_by.is_not(None) if wanted else Server.locked_by.is_(None)
+def _constant(text: str, everyone: int | None = None) -> Filter:
+    """All servers show *text*, in which the pattern is found or not."""
+
+    def selects(asked: Asked) -> Clause:
+        return true() if pattern(asked.name, asked.value)(text) else false()
+
+    return Filter(selects, everyone, is_pattern=True)
 
 
-def _before(context: Context, value: str) -> ColumnElement[bool]:
-    if version_of(context) < 66:
-        return Server.id.is_not(None)
-    return Server.updated_at <= moment_parameter(value, "changes-before")
+def _moment(column: Any, everyone: int, show: Show) -> Filter:
+    """Servers whose moment the value is; a value that is no date and time is a pattern of what is shown."""
+    like = _like(column, everyone, show)
+
+    def selects(asked: Asked) -> Clause:
+        try:
+            wanted = fields.moment(asked.value) if ":" in asked.value else None
+        except ValueError:
+            wanted = None
+        if wanted is None:
+            return like.selects(asked)
+        return fields.within(column, wanted)
+
+    return Filter(selects, everyone, is_pattern=True)
 
 
-def _flavor(context: Context, value: str) -> ColumnElement[bool]:
-    identifier: ColumnElement[str] = Server.flavor["id"].as_string()
-    return identifier == value.rsplit("/", 1)[-1]
+def _flag(true_clause: Clause, everyone: int | None = None, since: int = 1) -> Filter:
+    """Servers that fulfil the clause, or those that do not."""
+
+    def selects(asked: Asked) -> Clause:
+        return true_clause if boolean_parameter(asked.value, asked.name) else ~true_clause
+
+    return Filter(selects, everyone, since)
 
 
-def _address(context: Context, value: str) -> ColumnElement[bool]:
-    """Servers with an address that the expression *value* is found in."""
-    matches = _expression(value)
+def _zone(asked: Asked) -> Clause:
+    shown, matches = shown_zone(asked.context.db), pattern(asked.name, asked.value)
+    zones = asked.context.db.scalars(select(shown).where(asked.scope).distinct())
+    return shown.in_([zone for zone in zones if matches(zone)])
+
+
+def _address(asked: Asked) -> Clause:
+    matches = pattern(asked.name, asked.value)
     query = select(Port.device_id, Address.ip_address).join(Address, Address.port_id == Port.id)
-    query = query.where(Port.device_id != "")
-    if not context.is_admin:
-        query = query.where(Port.project_id == context.project_id)
-    found = {device for device, ip in context.db.execute(query) if matches(ip)}
-    return Server.id.in_(found)
+    found = asked.context.db.execute(query.where(Port.device_id.in_(select(Server.id).where(asked.scope))))
+    return Server.id.in_({device for device, address in found if matches(address)})
 
 
-FILTERS: Mapping[str, Callable[[Context, str], ColumnElement[bool]]] = {
-    "flavor": _flavor,
-    "ip": _address,
-    "ip6": _address,
-    "power_state": _power_state,
-    "locked": _locked,
-    "changes-before": _before,
-    "changes-since": lambda context, value: Server.updated_at >= moment_parameter(value, "changes-since"),
-    "vm_state": lambda context, value: Server.status == VM_STATUSES.get(value, value),
-    "config_drive": lambda context, value: Server.config_drive == boolean_parameter(value, "config_drive"),
+def _tags(asked: Asked) -> Clause:
+    return tags.clause(asked.name, asked.value.split(","), tags.among(Server.tags))
+
+
+def _changed_before(asked: Asked) -> Clause:
+    return Server.updated_at < fields.end_of(moment_parameter(asked.value, asked.name))
+
+
+def _disk_config(asked: Asked) -> Clause:
+    """AUTO and MANUAL, or whether it is AUTO."""
+    word = asked.value.upper()
+    if word not in ("AUTO", "MANUAL"):
+        word = "AUTO" if boolean_parameter(asked.value, asked.name) else "MANUAL"
+    return or_(Server.disk_config == word)
+
+
+def _status_of(vm_state: str) -> str:
+    return COLUMNS.get(vm_state.lower(), "")
+
+
+def _last_part(reference: str) -> str:
+    """The id at the end of a URL."""
+    return reference.rsplit("/", 1)[-1]
+
+
+FILTERS: Mapping[str, Filter] = {
+    "name": _like(Server.name, 1),
+    "reservation_id": _like(Server.reservation_id, 1),
+    "image": _exact(Server.image_id, 1, _last_part),
+    "flavor": _exact(Server.flavor["id"].as_string(), 1, _last_part),
+    "ip": Filter(_address, 1, is_pattern=True),
+    "ip6": Filter(_address, 5, is_pattern=True),
+    "changes-since": Filter(lambda asked: Server.updated_at >= moment_parameter(asked.value, asked.name), 1),
+    "changes-before": Filter(_changed_before, 66, 66),
+    "locked": _flag(Server.locked_by.is_not(None), 73, 73),
+    **{name: Filter(_tags, 26, 26) for name in tags.FILTERS},
+    "availability_zone": Filter(_zone, 83, is_pattern=True),
+    "config_drive": _flag(Server.config_drive.is_(True), 83),
+    "key_name": _like(Server.key_name, 83),
+    "created_at": _moment(Server.created_at, 83, moment),
+    "launched_at": _moment(Server.launched_at, 83, usage_moment),
+    "terminated_at": _moment(Server.deleted_at, 83, usage_moment),
+    "power_state": _exact(Server.power_state, 83, fields.natural),
+    "task_state": _exact(Server.task_state, 83),
+    "vm_state": _exact(Server.status, 83, _status_of),
+    "progress": _constant("0", 83),
+    "user_id": _exact(Server.user_id, 83),
+    "hostname": _like(Server.hostname, 90),
+    "display_name": _like(Server.name),
+    "description": _like(Server.description),
+    "display_description": _like(Server.description),
+    "image_ref": _exact(Server.image_id, read=_last_part),
+    "uuid": _exact(Server.id),
+    "host": _exact(Server.host),
+    "node": _like(Server.host),
+    "launch_index": _exact(Server.launch_index, read=fields.natural),
+    "locked_by": _like(Server.locked_by),
+    "access_ip_v4": _like(Server.access_ipv4),
+    "access_ip_v6": _like(Server.access_ipv6),
+    "auto_disk_config": Filter(_disk_config),
+    "root_device_name": _constant(ROOT_DEVICE),
+    "kernel_id": _constant(""),
+    "ramdisk_id": _constant(""),
 }
-
-
-def named(context: Context, pattern: str, condition: ColumnElement[bool]) -> ColumnElement[bool]:
-    """Servers whose name the regular expression *pattern* is found in."""
-    matches = _expression(pattern)
-    candidates = context.db.execute(select(Server.id, Server.name).where(condition))
-    return Server.id.in_([identifier for identifier, name in candidates if matches(name)])
-
-
-def _expression(pattern: str) -> Callable[[str], bool]:
-    """Whether *pattern* is found in a text. RE2: its time is bounded, whatever a user thinks up."""
-    options = re2.Options()
-    options.never_nl = False
-    options.log_errors = False
-    options.case_sensitive = False
-    try:
-        compiled = re2.compile(pattern, options)
-    except re2.error as error:
-        raise BadRequest(f"Invalid regular expression: {pattern}") from error
-    return lambda text: compiled.search(text) is not None

@@ -138,7 +138,7 @@ class ServerViews:
         for name, show in self._shows:
             view[name] = show(view[name])
         view |= self._shape.constants
-        host, task_state, fault = row[-3:]
+        host, wanted_zone, task_state, fault = row[-4:]
         identifier, status = view["id"], view["status"]
         view["links"] = orjson.Fragment(self._links % (identifier, identifier))
         view["addresses"] = addresses.get(identifier, {})
@@ -151,7 +151,7 @@ class ServerViews:
         if self.full:
             view["OS-EXT-STS:vm_state"] = VM_STATES[status]
             view["OS-EXT-STS:task_state"] = task_state
-            view["OS-EXT-AZ:availability_zone"] = self._zones.get(host, "")
+            view["OS-EXT-AZ:availability_zone"] = self._zones.get(host, "") if host else wanted_zone or ""
             if self._extended:
                 view["OS-EXT-SRV-ATTR:host"] = view["OS-EXT-SRV-ATTR:hypervisor_hostname"] = host
                 view["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{identifier}"

@@ -3,14 +3,15 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Boolean, ColumnElement, Select, func, true
+from sqlalchemy import Boolean, ColumnElement, Select, false, func, true
 from sqlalchemy.orm import InstrumentedAttribute
 
 from skywright.http import BadRequest, Context, NotFound, fields, paging
 from skywright.services.identity.common import key_of
 
 Clause = ColumnElement[bool]
-Filters = Mapping[str, InstrumentedAttribute[Any]]
+# Which column a filter looks at; None: no row has what it asks for.
+Filters = Mapping[str, InstrumentedAttribute[Any] | None]
 
 
 def listing(context: Context, key: str, items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
@@ -71,6 +72,8 @@ def _matches(filters: Filters, name: str, value: str) -> Clause:
     if name not in filters:
         return true()
     column = filters[name]
+    if column is None:
+        return false()
     if isinstance(column.type, Boolean):
         return column.is_(truth(value)) if not comparison else true()
     folded = getattr(column.class_, f"{column.key}_key", None)

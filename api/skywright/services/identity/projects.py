@@ -3,7 +3,7 @@
 from typing import Any
 
 from pydantic import BaseModel
-from sqlalchemy import Select, false, or_, select
+from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from skywright.auth.assignments import held_by
@@ -32,6 +32,8 @@ from skywright.services.identity.options import ResourceOptions, changeable
 from skywright.services.identity.tags import Tags
 
 router = Router()
+# As a project a domain has neither a domain nor a parent.
+FILTERS_OF_DOMAINS = {**domains.FILTERS, "domain_id": None, "parent_id": None}
 FILTERS = {
     "name": Project.name,
     "enabled": Project.enabled,
@@ -94,14 +96,12 @@ def list_projects(context: Context) -> dict[str, Any]:
     parameters = context.request.query_params
     kind: type[Project] | type[Domain] = Domain if truth(parameters.get("is_domain", "0")) else Project
     query = select(kind)
-    if kind is Domain and {"domain_id", "parent_id"} & set(parameters):
-        query = query.where(false())  # as a project a domain has neither
     if not context.allows("identity:list_projects", target()):
         context.enforce("identity:list_projects", target(domain_id=context.who.domain_id))
         query = query.where((Project.domain_id if kind is Project else Domain.id) == context.who.domain_id)
     for name in tags.FILTERS & set(parameters):
         query = query.where(tags.clause(name, parameters[name].split(","), tags.among(kind.tags)))
-    filters = FILTERS if kind is Project else domains.FILTERS
+    filters = FILTERS if kind is Project else FILTERS_OF_DOMAINS
     return page(context, "projects", query, view, order=(kind.name_key, kind.id), filters=filters)
 
 

@@ -16,6 +16,14 @@ from skywright.services.identity.effective import Held, expand
 from skywright.services.identity.listing import listing, truth
 
 router = Router()
+INHERITED, PROJECTS = "scope.OS-INHERIT:inherited_to", "projects"
+# An assignment has one actor and one target.
+EXCLUSIVE = (
+    ("scope.domain", "scope.project"),
+    ("scope.system", "scope.domain"),
+    ("scope.system", "scope.project"),
+    ("user", "group"),
+)
 NAMED: dict[str, Any] = {
     "user": User,
     "group": Group,
@@ -34,8 +42,13 @@ def list_role_assignments(context: Context) -> dict[str, Any]:
     asked = context.request.query_params
     session = context.db
     effective = _flag(context, "effective")
+    for one, other in EXCLUSIVE:
+        if asked.get(f"{one}.id", asked.get(one)) and asked.get(f"{other}.id", asked.get(other)):
+            raise BadRequest(f"Specify {one.rpartition('.')[2]} or {other.rpartition('.')[2]}, not both")
     if effective and "group.id" in asked:
         raise BadRequest("Combining effective and group filter will always result in an empty list.")
+    if effective and "scope.domain.id" in asked and asked.get(INHERITED) == PROJECTS:
+        raise BadRequest("Combining effective, domain and inherited filters will always result in an empty list.")
     rows = [_held(row) for row in session.scalars(_candidates(context, effective))]
     held = expand(session, context.cloud.tokens.directory(session), rows) if effective else rows
     projects = _projects(context)
@@ -92,7 +105,7 @@ def _matches(context: Context, item: Held, projects: set[str] | None) -> bool:
         and (projects is None or (item.target_type == "project" and item.target in projects))
         and ("scope.domain.id" not in asked or place == ("domain", asked["scope.domain.id"]))
         and ("scope.system" not in asked or item.target_type == "system")
-        and ("scope.OS-INHERIT:inherited_to" not in asked or item.inherited or item.source is not None)
+        and (INHERITED not in asked or (asked[INHERITED] == PROJECTS) == (item.inherited or item.source is not None))
     )
 
 

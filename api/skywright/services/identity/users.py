@@ -33,7 +33,9 @@ from skywright.services.identity.listing import page
 from skywright.services.identity.options import UserOptions
 
 router = Router()
-FILTERS = {"name": User.name, "enabled": User.enabled, "domain_id": User.domain_id, "id": User.id}
+# Passwords do not expire, and no user comes from an identity provider.
+FOREIGN = dict.fromkeys(("password_expires_at", "idp_id", "protocol_id", "unique_id"))
+FILTERS = {"name": User.name, "enabled": User.enabled, "domain_id": User.domain_id, "id": User.id, **FOREIGN}
 
 
 def _short_enough(password: str) -> str:

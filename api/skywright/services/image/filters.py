@@ -1,26 +1,26 @@
 """The filters of image lists."""
 
 import csv
-import operator
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, exists, false, or_
 from sqlalchemy.orm import InstrumentedAttribute
 
-from skywright.http import BadRequest, Context
+from skywright.http import BadRequest, Context, fields
 from skywright.services.image.access import visible
 from skywright.services.image.tables import Image, ImageTag
 
 PAGING = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status"})
-COMPARISONS: dict[str, Callable[[Any, Any], Any]] = {
-    "eq": operator.eq,
-    "neq": operator.ne,
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
+# What is shown are whole seconds.
+COMPARISONS: dict[str, Callable[[Any, datetime], ColumnElement[bool]]] = {
+    "eq": fields.within,
+    "neq": lambda column, moment: ~fields.within(column, moment),
+    "gt": lambda column, moment: column >= fields.end_of(moment),
+    "gte": lambda column, moment: column >= moment,
+    "lt": lambda column, moment: column < moment,
+    "lte": lambda column, moment: column < fields.end_of(moment),
 }
 LISTABLE: dict[str, InstrumentedAttribute[Any]] = {
     "id": Image.id,
@@ -35,13 +35,11 @@ TEXTS: dict[str, InstrumentedAttribute[Any]] = {
     "os_hash_algo": Image.os_hash_algo,
     "os_hash_value": Image.os_hash_value,
 }
-NUMBERS: dict[str, tuple[InstrumentedAttribute[Any], str]] = {
-    "size": (Image.size, "eq"),
-    "size_min": (Image.size, "gte"),
-    "size_max": (Image.size, "lte"),
-    "virtual_size": (Image.virtual_size, "eq"),
-    "min_ram": (Image.min_ram, "eq"),
-    "min_disk": (Image.min_disk, "eq"),
+NUMBERS: dict[str, InstrumentedAttribute[Any]] = {
+    "size": Image.size,
+    "virtual_size": Image.virtual_size,
+    "min_ram": Image.min_ram,
+    "min_disk": Image.min_disk,
 }
 MOMENTS: dict[str, InstrumentedAttribute[Any]] = {"created_at": Image.created_at, "updated_at": Image.updated_at}
 VISIBILITIES = ("public", "private", "shared", "community", "all")
@@ -51,6 +49,8 @@ MEMBER_STATUSES = ("accepted", "pending", "rejected", "all")
 def conditions(context: Context, query: list[tuple[str, str]]) -> list[ColumnElement[bool]]:
     """What the images that *query* asks for fulfil; only images that the caller may see do."""
     given = dict(query)
+    if given.get("changes-since"):
+        raise BadRequest('The "changes-since" filter is no longer available on v2.')
     member_status = given.get("member_status", "accepted")
     if member_status not in MEMBER_STATUSES:
         raise BadRequest(f"Invalid status: {member_status}")
@@ -72,9 +72,8 @@ def _visibility(context: Context, value: str | None) -> ColumnElement[bool]:
 def _condition(name: str, value: str) -> ColumnElement[bool]:
     if name in LISTABLE:
         return _listable(name, value)
-    if name in NUMBERS:
-        column, comparison = NUMBERS[name]
-        return _compared(column, comparison, _number(name, value))
+    if name.removesuffix("_min").removesuffix("_max") in NUMBERS:
+        return _numeric(name, value)
     if name in MOMENTS:
         return _moment(name, value)
     if name == "protected":
@@ -82,11 +81,6 @@ def _condition(name: str, value: str) -> ColumnElement[bool]:
     if name == "tag":
         return exists().where(ImageTag.image_id == Image.id, ImageTag.value == value)
     return TEXTS[name] == value if name in TEXTS else _property(name, value)
-
-
-def _compared(column: InstrumentedAttribute[Any], comparison: str, value: Any) -> ColumnElement[bool]:
-    condition: ColumnElement[bool] = COMPARISONS[comparison](column, value)
-    return condition
 
 
 def _listable(name: str, value: str) -> ColumnElement[bool]:
@@ -104,17 +98,23 @@ def _listable(name: str, value: str) -> ColumnElement[bool]:
     return LISTABLE[name] == value
 
 
+def _numeric(name: str, value: str) -> ColumnElement[bool]:
+    """`size=`, or with a bound `size_min=`, `size_max=`."""
+    number = _number(name, value)
+    if name in NUMBERS:
+        return NUMBERS[name] == number
+    column = NUMBERS[name.rpartition("_")[0]]
+    return column >= number if name.endswith("_min") else column <= number
+
+
 def _moment(name: str, value: str) -> ColumnElement[bool]:
     kind, colon, rest = value.partition(":")
     if not colon or kind not in COMPARISONS:
         kind, rest = "eq", value
     try:
-        moment = datetime.fromisoformat(rest)
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError) as error:
-        raise BadRequest(f"Invalid time {rest!r} in filter {name}.") from error
-    return _compared(MOMENTS[name], kind, moment)
+        return COMPARISONS[kind](MOMENTS[name], fields.moment(rest))
+    except ValueError:
+        raise BadRequest(f'Bad "{name}" query filter format. Use ISO 8601 DateTime notation.') from None
 
 
 def _property(name: str, value: str) -> ColumnElement[bool]:
@@ -126,12 +126,13 @@ def _property(name: str, value: str) -> ColumnElement[bool]:
 
 
 def _number(name: str, value: str) -> int:
-    if not (value.isascii() and value.isdigit() and len(value) < 19):
-        raise BadRequest(f"Invalid value {value!r} of filter {name}: it must be an integer that is not negative.")
-    return int(value)
+    try:
+        return fields.natural(value)
+    except ValueError:
+        raise BadRequest(f"Invalid value '{value}' for '{name}' filter: it is not an integer of 0 or more.") from None
 
 
 def _boolean(name: str, value: str) -> bool:
     if value.lower() not in ("true", "false"):
-        raise BadRequest(f"Invalid value {value!r} of filter {name}: it must be true or false.")
+        raise BadRequest(f"Invalid value '{value}' for '{name}' filter. Valid values are 'true' or 'false'.")
     return value.lower() == "true"

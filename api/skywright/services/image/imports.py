@@ -16,6 +16,9 @@ from skywright.services.image.uploads import become_active
 
 router = Router()
 METHODS = ["glance-direct"]
+STATUSES = ("pending", "processing", "success", "failure")
+TASK_FILTERS = {name: getattr(ImageTask, name) for name in ("id", "status", "image_id", "user_id", "request_id")}
+TASK_FILTERS["owner"] = ImageTask.project_id
 TASK_SORT_KEYS = ("id", "status", "created_at")
 TASKS = Listing(
     "tasks",
@@ -81,8 +84,12 @@ def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
 
 @router.operation("GET", "/v2/tasks", policy="tasks_api_access")
 def list_tasks(context: Context) -> dict[str, Any]:
-    tasks = select(ImageTask)
-    return TASKS.page(context, tasks, tasks)
+    tasks, asked = select(ImageTask), context.request.query_params
+    for name, known in (("status", STATUSES), ("type", (views.TASK_TYPE,))):
+        if asked.get(name) and asked[name] not in known:
+            raise BadRequest(f"Invalid {name} value: {asked[name]}")
+    wanted = [column == asked[name] for name, column in TASK_FILTERS.items() if asked.get(name)]
+    return TASKS.page(context, tasks.where(*wanted), tasks)
 
 
 @router.operation("GET", "/v2/tasks/{task_id}", policy="tasks_api_access")

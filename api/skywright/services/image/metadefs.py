@@ -6,7 +6,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import or_, select, true
 
 from skywright.db import isoformat, utcnow
-from skywright.http import Conflict, Context, Forbidden, NotFound, Router
+from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
 from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.image import metadef_schemas
 from skywright.services.image.bodies import JsonObject
@@ -40,9 +40,14 @@ def list_namespaces(context: Context) -> dict[str, Any]:
     own = MetadefNamespace.project_id == context.who.project_id
     visible = true() if context.is_admin else or_(MetadefNamespace.visibility == "public", own)
     query = scope = select(MetadefNamespace).where(visible)
-    visibility = context.request.query_params.get("visibility")
-    if visibility is not None:
+    asked = context.request.query_params
+    if visibility := asked.get("visibility"):
+        if visibility not in ("public", "private"):
+            raise BadRequest(f"Invalid visibility value: {visibility}")
         query = query.where(MetadefNamespace.visibility == visibility)
+    if types := asked.get("resource_types"):
+        named = MetadefItem.kind == RESOURCE_TYPES.plural, MetadefItem.name.in_(types.split(","))
+        query = query.where(MetadefNamespace.namespace.in_(select(MetadefItem.namespace).where(*named)))
     return NAMESPACES.page(context, query, scope)
 
 

@@ -6,6 +6,7 @@ from skywright.db import isoformat
 from skywright.services.image.tables import Image, ImageMember, ImageTask
 
 STORE = "file"
+TASK_TYPE = "api_image_import"
 ATTRIBUTES = (
     "name",
     "disk_format",
@@ -55,7 +56,7 @@ def member(row: ImageMember) -> dict[str, Any]:
 def task(row: ImageTask) -> dict[str, Any]:
     return {
         "id": row.id,
-        "type": "api_image_import",
+        "type": TASK_TYPE,
         "status": row.status,
         "owner": row.project_id,
         "user_id": row.user_id,

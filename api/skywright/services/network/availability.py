@@ -7,16 +7,26 @@ import netaddr
 from sqlalchemy import func, select
 
 from skywright.http import Context, NotFound, Router
-from skywright.services.network.listing import Listing
+from skywright.http.paging import Clause
+from skywright.services.network.listing import Listing, integer, query_of
 from skywright.services.network.tables import Address, Network, Subnet
 
 router = Router()
 LARGEST = 2**63 - 1
 RULE = "network:ip_availability:read"
+
+
+def _with_subnets(versions: Sequence[str]) -> Clause:
+    """Networks that have subnets of some IP versions."""
+    wanted = Subnet.ip_version.in_([integer(version) for version in versions])
+    return Network.id.in_(select(Subnet.network_id).where(wanted))
+
+
 LISTING = Listing(
     Network,
     "Network",
     columns={"network_id": Network.id, "network_name": Network.name, "project_id": Network.project_id},
+    specials={"ip_version": _with_subnets},
 )
 
 
@@ -24,7 +34,8 @@ LISTING = Listing(
 def list_availabilities(context: Context) -> dict[str, Any]:
     query, name = select(Network).where(Network.deleted_at.is_(None)), "network_ip_availabilities"
     networks, links = LISTING.page(context, query, name)
-    return {name: _views(context, networks)} | links
+    versions = [integer(version) for version in query_of(context).get("ip_version", ())]
+    return {name: _views(context, networks, versions)} | links
 
 
 @router.operation("GET", "/v2.0/network-ip-availabilities/{network_id}", policy=RULE)
@@ -35,13 +46,15 @@ def show_availability(context: Context, network_id: str) -> dict[str, Any]:
     return {"network_ip_availability": _views(context, [network])[0]}
 
 
-def _views(context: Context, networks: Sequence[Network]) -> list[dict[str, Any]]:
+def _views(context: Context, networks: Sequence[Network], versions: Sequence[int] = ()) -> list[dict[str, Any]]:
+    """The networks with their subnets, with *versions* those of these IP versions only."""
     ids = [network.id for network in networks]
     counts = select(Address.subnet_id, func.count()).join(Subnet, Subnet.id == Address.subnet_id)
     counted = context.db.execute(counts.where(Subnet.network_id.in_(ids)).group_by(Address.subnet_id))
     used: dict[str, int] = {row[0]: row[1] for row in counted}
     subnets: dict[str, list[dict[str, Any]]] = {}
-    for subnet in context.db.scalars(select(Subnet).where(Subnet.network_id.in_(ids)).order_by(Subnet.created_at)):
+    query = select(Subnet).where(Subnet.network_id.in_(ids), Subnet.ip_version.in_(versions or (4, 6)))
+    for subnet in context.db.scalars(query.order_by(Subnet.created_at)):
         subnets.setdefault(subnet.network_id, []).append(
             {
                 "subnet_id": subnet.id,

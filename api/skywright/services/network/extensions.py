@@ -8,6 +8,10 @@ router = Router()
 EXTENSIONS = {
     "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
     "default-subnetpools": ("Default Subnetpools", "Provides ability to mark and use a subnetpool as the default."),
+    "empty-string-filtering": (
+        "Empty String Filtering Extension",
+        "Allows filters by empty strings",
+    ),
     "ip-substring-filtering": ("IP address substring filtering", "Provides IP address substring filtering of ports"),
     "net-mtu": ("Network MTU", "Provides MTU attribute for a network resource."),
     "net-mtu-writable": ("Network MTU (writable)", "Provides a writable MTU attribute for a network resource."),

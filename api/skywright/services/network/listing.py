@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
@@ -15,7 +15,6 @@ T = TypeVar("T")
 Special = Callable[[Sequence[str]], Clause]
 Query = dict[str, list[str]]
 PAGE = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
-SECOND = timedelta(seconds=1)
 
 
 def boolean(text: str) -> bool:
@@ -100,9 +99,8 @@ def query_of(context: Context) -> Query:
 
 
 def _matches(column: Any, values: Sequence[str]) -> Clause:
-    if isinstance(column.type, DateTime):  # shown in whole seconds
-        moments = [_moment(value) for value in values]
-        return or_(*(and_(column >= moment, column < moment + SECOND) for moment in moments))
+    if isinstance(column.type, DateTime):
+        return or_(*(fields.within(column, _moment(value)) for value in values))
     wanted: list[Any] = list(values)
     if isinstance(column.type, Boolean):
         wanted = [boolean(value) for value in values]

@@ -16,6 +16,7 @@ from skywright.services.network.tables import Address, Network, NetworkTag, Port
 router = Router()
 SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")
 BINDING = {"host", "binding_profile"}
+BOUND, UNBOUND = "ovs", "unbound"  # binding:vif_type
 
 
 def _by_fixed_ips(values: Sequence[str]) -> Clause:
@@ -34,6 +35,16 @@ def _by_fixed_ips(values: Sequence[str]) -> Clause:
         wanted.setdefault(name, []).append(clause)
     clauses = [Port.id.in_(select(Address.port_id).where(or_(*found))) for found in wanted.values()]
     return and_(*clauses)
+
+
+def _by_mac_address(values: Sequence[str]) -> Clause:
+    """In whichever spelling; what is no MAC address is no port's."""
+    return or_(Port.mac_address.in_([value.lower().replace("-", ":") for value in values]))
+
+
+def _by_vif_type(values: Sequence[str]) -> Clause:
+    bound, unbound = Port.host != "", Port.host == ""
+    return or_(false(), *(bound if value == BOUND else unbound for value in values if value in (BOUND, UNBOUND)))
 
 
 class Ports(Resource[Port]):
@@ -55,6 +66,8 @@ class Ports(Resource[Port]):
             "binding:vnic_type": Port.vnic_type,
         },
         specials={
+            "mac_address": _by_mac_address,
+            "binding:vif_type": _by_vif_type,
             "fixed_ips": _by_fixed_ips,
             # Ports have no security groups yet: none belongs to the wanted one.
             "security_groups": lambda values: or_(false()),
@@ -129,7 +142,7 @@ def _view(row: Port, *, binding: bool) -> dict[str, Any]:
     if binding:
         view["binding:host_id"] = row.host
         view["binding:profile"] = row.binding_profile
-        view["binding:vif_type"] = "ovs" if row.host else "unbound"
+        view["binding:vif_type"] = BOUND if row.host else UNBOUND
         view["binding:vif_details"] = {"port_filter": False, "bridge_name": "br-int"} if row.host else {}
     return view
 

@@ -17,6 +17,7 @@ router = Router()
 SIMPLE = ("name", "description", "default_quota", "is_default")
 BOUNDS = {4: (8, 32), 6: (64, 128)}
 LENGTHS = ("min_prefixlen", "default_prefixlen", "max_prefixlen")
+FILTERS = ("ip_version", "default_quota", "shared", "is_default", *LENGTHS)
 
 
 class SubnetPools(Resource[SubnetPool]):
@@ -28,8 +29,9 @@ class SubnetPools(Resource[SubnetPool]):
         tags=NetworkTag,
         columns={
             **standard_columns(SubnetPool),
-            **{name: getattr(SubnetPool, name) for name in ("ip_version", "shared", "is_default", *LENGTHS)},
+            **{name: getattr(SubnetPool, name) for name in FILTERS},
         },
+        constants={"address_scope_id": None},
     )
 
     def visible(self, context: Context) -> Clause:

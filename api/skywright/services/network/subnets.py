@@ -18,6 +18,12 @@ SIMPLE = ("name", "description", "enable_dhcp", "dns_nameservers")
 DHCP_SETTINGS = {"gateway_ip", "enable_dhcp", "dns_nameservers", "host_routes"}
 
 
+def _by_shared(values: Sequence[str]) -> Clause:
+    """Subnets of networks that are shared, or are not."""
+    wanted = Network.shared.in_([listing.boolean(value) for value in values])
+    return or_(Subnet.network_id.in_(select(Network.id).where(wanted)))
+
+
 class Subnets(Resource[Subnet]):
     name, collection, label, model = "subnet", "subnets", "Subnet", Subnet
     create_schema, update_schema = schemas.SubnetCreate, schemas.SubnetUpdate
@@ -34,13 +40,8 @@ class Subnets(Resource[Subnet]):
             "gateway_ip": Subnet.gateway_ip,
             "enable_dhcp": Subnet.enable_dhcp,
         },
-        specials={
-            "shared": lambda values: or_(
-                Subnet.network_id.in_(
-                    select(Network.id).where(Network.shared.in_([listing.boolean(v) for v in values]))
-                )
-            ),
-        },
+        constants={"ipv6_ra_mode": None, "ipv6_address_mode": None},
+        specials={"shared": _by_shared},
     )
 
     def visible(self, context: Context) -> Clause:

@@ -1,0 +1,214 @@
+"""Filters of the network service's lists: every attribute that is shown, as in Neutron."""
+
+from collections.abc import Iterator
+
+import pytest
+from openstack.connection import Connection
+
+from contract.conftest import Api
+from contract.filter_helpers import BOTH, NONE, OLD, SHOWN, A, Ask, B, Rows, parameters
+from skywright.services.network.networks import NETWORKS
+from skywright.services.network.ports import PORTS
+from skywright.services.network.subnetpools import POOLS
+from skywright.services.network.subnets import SUBNETS
+
+
+@pytest.fixture
+def ask(api: Api, admin: Connection) -> Ask:
+    return Ask(api, admin)
+
+
+@pytest.fixture(scope="module")
+def network_rows(api: Api) -> Iterator[dict[str, Rows]]:
+    rows: dict[str, tuple[str, str]] = {}
+    with api.connect() as admin:
+        client = admin.network
+        networks = [
+            client.create_network(name="net-a", description="A", is_shared=True, mtu=1400, is_admin_state_up=False),
+            client.create_network(name="net-b"),
+        ]
+        a, b = networks
+        rows["networks"] = (a.id, b.id)
+        pools = [
+            client.create_subnet_pool(name="pool-a", description="A", prefixes=["10.1.0.0/16"], is_shared=True,
+                                      default_quota=70000, default_prefix_length=25, minimum_prefix_length=24,
+                                      maximum_prefix_length=26, is_default=True),
+            client.create_subnet_pool(name="pool-b", prefixes=["fd00::/48"]),
+        ]  # fmt: skip
+        rows["subnetpools"] = (pools[0].id, pools[1].id)
+        subnets = [
+            client.create_subnet(network_id=a.id, name="subnet-a", description="A", subnet_pool_id=pools[0].id,
+                                 ip_version=4),
+            client.create_subnet(network_id=b.id, name="subnet-b", cidr="fd01::/64", ip_version=6, gateway_ip="fd01::9",
+                                 is_dhcp_enabled=False),
+        ]  # fmt: skip
+        rows["subnets"] = (subnets[0].id, subnets[1].id)
+        ports = [
+            client.create_port(network_id=a.id, name="port-a", description="A", is_admin_state_up=False,
+                               device_id="device", device_owner="me", binding_host_id="host1",
+                               mac_address="fa:16:3e:00:00:aa"),
+            client.create_port(network_id=b.id, name="port-b"),
+        ]  # fmt: skip
+        rows["ports"] = (ports[0].id, ports[1].id)
+        for kind, (identifier, other) in rows.items():
+            assert client.put(f"/{kind}/{identifier}/tags", json={"tags": ["x", "y"]}).status_code == 200
+            assert client.put(f"/{kind}/{other}/tags", json={"tags": ["y"]}).status_code == 200
+        names = {
+            "network": a.id,
+            "subnet": subnets[0].id,
+            "pool": pools[0].id,
+            "ip": ports[0].fixed_ips[0]["ip_address"],
+            "project": admin.current_project_id,
+            "segment": str(a.provider_segmentation_id),
+        }
+    with api.cloud.database.write() as session:
+        for kind, resource in (("networks", NETWORKS), ("subnets", SUBNETS), ("ports", PORTS), ("subnetpools", POOLS)):
+            row = session.get_one(resource.model, rows[kind][0])
+            row.created_at = row.updated_at = OLD
+            row.revision_number = 77
+    yield {kind: Rows(one, other, names | {"a": one}) for kind, (one, other) in rows.items()}
+
+
+STANDARD = [
+    ("id=<a>", A),
+    ("id=nothing", NONE),
+    ("description=A", A),
+    ("description=", B),
+    ("project_id=<project>", BOTH),
+    ("tenant_id=nobody", NONE),
+    ("revision_number=77", A),
+    (f"created_at={SHOWN}", A),
+    (f"updated_at={SHOWN}", A),
+    ("changed_since=2025-01-01T00:00:00", B),
+    ("tags=x,y", A),
+    ("tags-any=x", A),
+    ("not-tags=x", B),
+    ("not-tags-any=x,y", NONE),
+    ("nonsense=x", BOTH),  # Neutron ignores what is no attribute
+]
+NEUTRON = {
+    "networks": [
+        ("name=net-a", A),
+        ("name=net-a&name=net-b", BOTH),
+        ("status=ACTIVE", BOTH),
+        ("status=DOWN", NONE),
+        ("admin_state_up=False", A),
+        ("admin_state_up=1", B),
+        ("shared=true", A),
+        ("mtu=1400", A),
+        ("provider:network_type=vxlan", BOTH),
+        ("provider:network_type=flat", NONE),
+        ("provider:physical_network=physnet1", NONE),
+        ("provider:segmentation_id=<segment>", A),
+        ("router:external=False", BOTH),
+        ("router:external=true", NONE),
+        ("is_default=true", NONE),
+    ],
+    "subnets": [
+        ("name=subnet-b", B),
+        ("network_id=<network>", A),
+        ("subnetpool_id=<pool>", A),
+        ("ip_version=6", B),
+        ("cidr=10.1.0.0/25", A),
+        ("gateway_ip=10.1.0.1", A),
+        ("enable_dhcp=false", B),
+        ("shared=True", A),
+        ("shared=False", B),
+        ("ipv6_ra_mode=slaac", NONE),
+        ("ipv6_address_mode=slaac", NONE),
+    ],
+    "ports": [
+        ("name=port-a", A),
+        ("network_id=<network>", A),
+        ("mac_address=fa:16:3e:00:00:aa", A),
+        ("mac_address=FA-16-3E-00-00-AA", A),
+        ("admin_state_up=false", A),
+        ("status=DOWN", BOTH),
+        ("status=ACTIVE", NONE),
+        ("device_id=device", A),
+        ("device_owner=me", A),
+        ("device_owner=", B),
+        ("binding:host_id=host1", A),
+        ("binding:vnic_type=normal", BOTH),
+        ("binding:vnic_type=direct", NONE),
+        ("binding:vif_type=ovs", A),
+        ("binding:vif_type=unbound", B),
+        ("fixed_ips=ip_address=<ip>", A),
+        ("fixed_ips=subnet_id=<subnet>", A),
+        ("fixed_ips=ip_address_substr=fd01", B),
+        ("fixed_ips=ip_address=<ip>&fixed_ips=subnet_id=nothing", NONE),
+        ("security_groups=x", NONE),
+    ],
+    "subnetpools": [
+        ("name=pool-a", A),
+        ("ip_version=4", A),
+        ("default_quota=70000", A),
+        ("shared=true", A),
+        ("is_default=false", B),
+        ("min_prefixlen=24", A),
+        ("default_prefixlen=25", A),
+        ("max_prefixlen=26", A),
+        ("address_scope_id=x", NONE),
+    ],
+}
+# Attributes that are shown, but that are no filters in Neutron either.
+UNFILTERED = {
+    "networks": {"subnets"},
+    "subnets": {"dns_nameservers", "allocation_pools", "host_routes"},
+    "ports": {"binding:profile", "binding:vif_details"},
+    "subnetpools": {"prefixes"},
+}
+
+
+@pytest.mark.parametrize(
+    ("kind", "query", "expected"),
+    [(kind, *row) for kind, queries in NEUTRON.items() for row in [*queries, *STANDARD]],
+)
+def test_neutron(ask: Ask, network_rows: dict[str, Rows], kind: str, query: str, expected: str) -> None:
+    assert ask.found(f"networking/v2.0/{kind}", network_rows[kind], query) == expected
+
+
+@pytest.mark.parametrize("kind", NEUTRON)
+def test_every_shown_attribute_is_tried(ask: Ask, network_rows: dict[str, Rows], kind: str) -> None:
+    row, *_ = ask.get(f"networking/v2.0/{kind}").json()[kind]
+    tried = parameters([*NEUTRON[kind], *STANDARD])
+    assert set(row) - UNFILTERED[kind] <= tried
+    resource = {each.collection: each for each in (NETWORKS, SUBNETS, PORTS, POOLS)}[kind]
+    offered = {*resource.filters.columns, *resource.filters.specials, *resource.filters.constants}
+    assert offered <= tried
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "admin_state_up=perhaps",
+        "mtu=x",
+        "created_at=yesterday",
+        "changed_since=yesterday",
+        "sort_key=nonsense",
+        "router:external=perhaps",
+    ],
+)
+def test_refused_queries_of_networks(ask: Ask, query: str) -> None:
+    assert ask.get(f"networking/v2.0/networks?{query}").status_code == 400
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("network_id=<network>", A),
+        ("network_name=net-b", B),
+        ("project_id=<project>", BOTH),
+        ("tenant_id=nobody", NONE),
+        ("ip_version=4", A),
+    ],
+)
+def test_address_availability(ask: Ask, network_rows: dict[str, Rows], query: str, expected: str) -> None:
+    path, rows = "networking/v2.0/network-ip-availabilities", network_rows["networks"]
+    assert ask.found(path, rows, query) == expected
+
+
+def test_address_availability_of_one_ip_version(ask: Ask, network_rows: dict[str, Rows]) -> None:
+    answer = ask.get("networking/v2.0/network-ip-availabilities?ip_version=4").json()
+    subnets = [subnet for row in answer["network_ip_availabilities"] for subnet in row["subnet_ip_availability"]]
+    assert subnets and {subnet["ip_version"] for subnet in subnets} == {4}
