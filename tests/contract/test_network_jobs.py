@@ -106,10 +106,13 @@ def test_the_dhcp_port_is_not_the_users(demo: Connection, on_host: str) -> None:
     assert request(demo, "DELETE", f"/ports/{port['id']}").status_code == 409
 
 
-def test_a_servers_port_is_the_servers(demo: Connection, on_host: str, attached: str) -> None:
+def test_a_servers_port_is_the_servers(admin: Connection, demo: Connection, on_host: str, attached: str) -> None:
     assert request(demo, "DELETE", f"/ports/{attached}").status_code == 409
-    for values in ({"device_id": ""}, {"device_owner": "else"}, {"mac_address": "fa:16:3e:00:00:01"}):
+    for values in ({"device_id": ""}, {"device_owner": "else"}):
         assert request(demo, "PUT", f"/ports/{attached}", {"port": values}).status_code == 409
+    values = {"mac_address": "fa:16:3e:00:00:01"}
+    assert request(demo, "PUT", f"/ports/{attached}", {"port": values}).status_code == 403  # for managers
+    assert request(admin, "PUT", f"/ports/{attached}", {"port": values}).status_code == 409
     assert request(demo, "PUT", f"/ports/{attached}", {"port": {"name": "eth0"}}).status_code == 200
     assert request(demo, "DELETE", f"/networks/{on_host}").status_code == 409
 

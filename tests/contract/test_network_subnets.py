@@ -155,14 +155,13 @@ def test_a_mac_is_unique_in_its_network(demo: Connection, network: Any) -> None:
 def test_binding_is_the_administrators(admin: Connection, demo: Connection, network: Any) -> None:
     refused = make(demo, "port", **{"network_id": network.id, "binding:host_id": "host1"})
     assert refused.status_code == 403
-    port = make(
-        admin, "port", **{"network_id": network.id, "binding:host_id": "somewhere", "binding:profile": {"a": 1}}
-    )
-    assert (port["binding:host_id"], port["binding:vif_type"], port["binding:profile"]) == (
-        "somewhere",
-        "ovs",
-        {"a": 1},
-    )
+    expression = "(rule:create_port and rule:create_port:binding:host_id) is disallowed by policy"
+    assert refused.json()["NeutronError"] == {"type": "PolicyNotAuthorized", "message": expression, "detail": ""}
+    port = make(admin, "port", **{"network_id": network.id, "binding:host_id": "somewhere"})
+    assert (port["binding:host_id"], port["binding:vif_type"], port["binding:profile"]) == ("somewhere", "ovs", {})
+    # The profile is for services alone.
+    refused = make(admin, "port", **{"network_id": network.id, "binding:profile": {"a": 1}})
+    assert refused.status_code == 403
 
 
 def test_the_network_owners_ports_are_his_own_making(demo: Connection, network: Any) -> None:

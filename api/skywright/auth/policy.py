@@ -5,7 +5,8 @@ operator overrides them in `<state_dir>/policy.yaml`, as with any OpenStack serv
 for some of the rules that others refer to mean something else in each, is in `<state_dir>/policy.d/<service type>/`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -16,8 +17,6 @@ from oslo_policy import opts, policy
 
 ADMIN = "rule:context_is_admin"
 ANYONE = "@"
-MEMBER = "role:admin or (role:member and project_id:%(project_id)s)"
-READER = "role:admin or (role:reader and project_id:%(project_id)s)"
 REMEMBERED = 20_000
 
 
@@ -25,23 +24,25 @@ class Policy:
     """The rules of one service, *service* is its type."""
 
     def __init__(self, service: str, rules: Mapping[str, str], root: Path) -> None:
+        self._file, self._directory = root / "policy.yaml", root / "policy.d" / service
         conf = cfg.ConfigOpts()
         conf([], default_config_files=[], default_config_dirs=[])
-        opts.set_defaults(conf, policy_file=str(root / "policy.yaml"))
-        conf.set_override("policy_dirs", [str(root / "policy.d" / service)], group="oslo_policy")
+        opts.set_defaults(conf, policy_file=str(self._file))
+        conf.set_override("policy_dirs", [str(self._directory)], group="oslo_policy")
         self._enforcer = policy.Enforcer(conf)
+        # Most rules in policy.yaml are other services', and refer to what only those have.
+        self._enforcer.skip_undefined_check = True
         for name, check in rules.items():
             self._enforcer.register_default(policy.RuleDefault(name, check))
-        self._enforcer.load_rules()
-        self._decided: dict[bytes, bool] = {}
-        self._decided_by = self._enforcer.rules
-        # While a changed file is loaded, rules are missing.
+        # While changed files are loaded, rules are missing.
         self._lock = Lock()
+        self._loaded: Sequence[int] | None = None
+        self._decided: dict[bytes, bool] = {}
 
     def check_of(self, rule: str) -> str:
         """The check of *rule* that is in force: the operator's, else the default."""
         with self._lock:
-            self._enforcer.load_rules()
+            self._load()
             return str(self._enforcer.rules[rule])
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: Mapping[str, Any]) -> bool:
@@ -55,12 +56,29 @@ class Policy:
         present = {name: value for name, value in target.items() if value is not None}
         key = orjson.dumps((rule, present, credentials), default=str)
         with self._lock:
-            self._enforcer.load_rules()
-            if self._decided_by is not self._enforcer.rules or len(self._decided) >= REMEMBERED:
-                self._decided, self._decided_by = {}, self._enforcer.rules
+            self._load()
             if key not in self._decided:
+                if len(self._decided) >= REMEMBERED:
+                    self._decided.clear()
                 self._decided[key] = bool(self._enforcer.enforce(rule, present, dict(credentials)))
             return self._decided[key]
+
+    def _load(self) -> None:
+        """Load the files again if they changed; oslo.policy's own look at them takes much longer."""
+        found = self._changes()
+        if found != self._loaded:
+            self._enforcer.load_rules(force_reload=True)
+            self._loaded, self._decided = found, {}
+
+    def _changes(self) -> Sequence[int]:
+        """When the files were changed last."""
+        times = []
+        with suppress(OSError):
+            times.append(self._file.stat().st_mtime_ns)
+        with suppress(OSError):
+            times.append(self._directory.stat().st_mtime_ns)
+            times += [entry.stat().st_mtime_ns for entry in self._directory.iterdir()]
+        return times
 
 
 class Policies:

@@ -31,7 +31,7 @@ class Context:
     request_id: str
     token: Credentials | None
     rules: Sequence[str] = ()  # of the route
-    checked: set[str] = field(default_factory=set)  # the rules that were enforced or asked about
+    decided: dict[tuple[Any, ...], bool] = field(default_factory=dict)  # {(rule, target...): whether it allows}
 
     @property
     def core(self) -> Core:
@@ -81,8 +81,10 @@ class Context:
         """Whether the caller passes *rule* on *target* (default: what is the caller's and of the caller's project)."""
         if target is None:
             target = {"project_id": self.who.project_id, "user_id": self.who.user_id}
-        self.checked.add(rule)
-        return self.cloud.policies.owning(rule).allows(rule, target, self._credentials)
+        key = (rule, *target.items())
+        if key not in self.decided:
+            self.decided[key] = self.cloud.policies.owning(rule).allows(rule, target, self._credentials)
+        return self.decided[key]
 
     def enforce(self, rule: str, target: Mapping[str, Any] | None = None, *, also: Sequence[str] = ()) -> None:
         """Forbidden, in the service's words, unless the caller passes *rule* and all of *also* on *target*."""

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 from skywright.http import Context, Router
+from skywright.http.policy import AUTHENTICATED
 
 router = Router()
 # Clients that find no such list give up what they were about, as `openstack project cleanup` does.
@@ -58,4 +59,4 @@ def _empty(path: str) -> Callable[[Context], dict[str, Any]]:
 
 
 for each in USUAL:
-    router.operation("GET", f"/v2.0/{each}", policy="network:extensions:read")(_empty(each))
+    router.operation("GET", f"/v2.0/{each}", policy=AUTHENTICATED)(_empty(each))

@@ -13,7 +13,7 @@ from skywright.services.network import (
     tags,
     versions,
 )
-from skywright.services.network.errors import render_error
+from skywright.services.network.errors import refusal, render_error
 from skywright.services.network.policies import POLICIES
 
 SERVICE = Service(
@@ -29,4 +29,5 @@ SERVICE = Service(
     policies=POLICIES,
     render_error=render_error,
     absent=absent.ABSENT,
+    refusal=refusal,
 )

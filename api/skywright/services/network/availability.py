@@ -13,7 +13,7 @@ from skywright.services.network.tables import Address, Network, Subnet
 
 router = Router()
 LARGEST = 2**63 - 1
-RULE = "network:ip_availability:read"
+RULE = "get_network_ip_availability"
 
 
 def _with_subnets(versions: Sequence[str]) -> Clause:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from skywright.http import Context, NotFound, Router
+from skywright.http.policy import AUTHENTICATED
 
 router = Router()
 EXTENSIONS = {
@@ -40,12 +41,12 @@ def _view(alias: str) -> dict[str, Any]:
     return {"alias": alias, "name": name, "description": description, "updated": updated, "links": []}
 
 
-@router.operation("GET", "/v2.0/extensions", policy="network:extensions:read")
+@router.operation("GET", "/v2.0/extensions", policy=AUTHENTICATED)
 def list_extensions(context: Context) -> dict[str, Any]:
     return {"extensions": [_view(alias) for alias in EXTENSIONS]}
 
 
-@router.operation("GET", "/v2.0/extensions/{alias}", policy="network:extensions:read")
+@router.operation("GET", "/v2.0/extensions/{alias}", policy=AUTHENTICATED)
 def show_extension(context: Context, alias: str) -> dict[str, Any]:
     if alias not in EXTENSIONS:
         raise NotFound(f"Extension with alias {alias} does not exist", kind="ExtensionNotFound")

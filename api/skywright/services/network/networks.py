@@ -10,10 +10,11 @@ from sqlalchemy.orm import Session
 
 from skywright.db import utcnow
 from skywright.db.jobs import Host
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
 from skywright.services.network import ipam, listing, schemas
+from skywright.services.network.guard import Guard, owned
 from skywright.services.network.presence import hosts_of
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
@@ -23,6 +24,7 @@ router = Router()
 PHYSICAL_MTU, TUNNEL_HEADER = 1500, 50
 SEGMENTS = {"vxlan": (1, (1 << 24) - 1), "vlan": (1, 4094)}
 ATTEMPTS = 20
+PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
 class Networks(Resource[Network]):
@@ -45,10 +47,19 @@ class Networks(Resource[Network]):
         constants={"router:external": False, "is_default": False},
     )
 
+    guard = Guard(
+        "network",
+        {"shared": False, "router:external": False, "port_security_enabled": True, **dict.fromkeys(PROVIDER)},
+        hidden=PROVIDER,
+    )
+
     def visible(self, context: Context) -> Clause:
         return or_(Network.project_id == context.who.project_id, Network.shared)
 
-    def hidden(self) -> Clause:
+    def target(self, context: Context, row: Network) -> dict[str, Any]:
+        return owned(row.project_id) | {"shared": row.shared, "router:external": False}
+
+    def deleted(self) -> Clause:
         return Network.deleted_at.is_not(None)
 
     def views(self, context: Context, rows: Sequence[Network]) -> list[dict[str, Any]]:
@@ -56,11 +67,10 @@ class Networks(Resource[Network]):
         subnets: dict[str, list[str]] = {}
         for network_id, subnet_id in context.db.execute(query.order_by(Subnet.created_at)):
             subnets.setdefault(network_id, []).append(subnet_id)
-        provider = context.allows("network:networks:provider")
-        return [_view(row, subnets.get(row.id, []), provider=provider) for row in rows]
+        return [_view(row, subnets.get(row.id, [])) for row in rows]
 
     def create(self, context: Context, item: schemas.NetworkCreate, project_id: str) -> Network:
-        _authorize(context, item)
+        self.guard.authorize(context, owned(project_id) | {"shared": False, "router:external": False}, item)
         ipam.check_quota(context.db, project_id, "network")
         values = item.given("name", "description", "admin_state_up", "shared")
         network = Network(project_id=project_id, type=item.type or "vxlan", **values)
@@ -69,7 +79,6 @@ class Networks(Resource[Network]):
         return network
 
     def update(self, context: Context, row: Network, item: schemas.NetworkUpdate) -> None:
-        _authorize(context, item)
         if row.shared and "shared" in item.model_fields_set and not item.shared:
             _unshare(context.db, row)
         for name, value in item.given("name", "description", "admin_state_up", "shared").items():
@@ -108,28 +117,18 @@ def refresh_dhcp(context: Context, network: Network) -> None:
         submit(context, "network", "update", [("network", network.id)], {"network_id": network.id})
 
 
-def _view(row: Network, subnets: list[str], *, provider: bool) -> dict[str, Any]:
-    view = {
+def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
+    return {
         "status": row.status,
         "admin_state_up": row.admin_state_up,
         "shared": row.shared,
         "mtu": row.mtu,
         "subnets": subnets,
         "router:external": False,
+        "provider:network_type": row.type,
+        "provider:physical_network": row.physical_network or None,
+        "provider:segmentation_id": row.segmentation_id or None,
     }
-    if provider:
-        view["provider:network_type"] = row.type
-        view["provider:physical_network"] = row.physical_network or None
-        view["provider:segmentation_id"] = row.segmentation_id or None
-    return view
-
-
-def _authorize(context: Context, item: schemas.NetworkUpdate) -> None:
-    if item.shared and not context.allows("network:networks:share"):
-        raise Forbidden("Policy doesn't allow network:networks:share to be performed.")
-    provider = {"type", "physical_network", "segmentation_id"} & item.model_fields_set
-    if provider and not context.allows("network:networks:provider"):
-        raise Forbidden("Policy doesn't allow network:networks:provider to be performed.")
 
 
 def _mtu(kind: str, wanted: int | None) -> int:

@@ -9,13 +9,13 @@ from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import has_server
 from skywright.services.network import ipam, listing, schemas
+from skywright.services.network.guard import Guard, on_network, owned
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import Address, Network, NetworkTag, Port
 
 router = Router()
 SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")
-BINDING = {"host", "binding_profile"}
 BOUND, UNBOUND = "ovs", "unbound"  # binding:vif_type
 
 
@@ -74,21 +74,36 @@ class Ports(Resource[Port]):
         },
     )
 
+    guard = Guard(
+        "port",
+        {
+            "mac_address": None,
+            "fixed_ips": None,
+            "device_id": "",
+            "device_owner": "",
+            "binding:host_id": "",
+            "binding:profile": None,
+            "binding:vnic_type": "normal",
+            "port_security_enabled": True,
+            "allowed_address_pairs": [],
+        },
+        {"fixed_ips": ("ip_address", "subnet_id")},
+        hidden=("binding:host_id", "binding:profile", "binding:vif_type", "binding:vif_details"),
+    )
+
     def visible(self, context: Context) -> Clause:
         mine = context.who.project_id
         return or_(Port.project_id == mine, Port.network_id.in_(select(Network.id).where(Network.project_id == mine)))
 
     def views(self, context: Context, rows: Sequence[Port]) -> list[dict[str, Any]]:
-        binding = context.allows("network:ports:binding")
-        return [_view(row, binding=binding) for row in rows]
+        return [_view(row) for row in rows]
 
-    def may_delete(self, context: Context, row: Port) -> bool:
-        owners = (row.project_id, row.network.project_id)
-        return any(context.allows("network:ports:delete", {"project_id": owner}) for owner in owners)
+    def target(self, context: Context, row: Port) -> dict[str, Any]:
+        return owned(row.project_id) | on_network(row.network) | {"device_owner": row.device_owner}
 
     def create(self, context: Context, item: schemas.PortCreate, project_id: str) -> Port:
         network = visible_network(context, item.network_id)
-        _authorize(context, item, network)
+        self.guard.authorize(context, owned(project_id) | on_network(network) | {"device_owner": ""}, item)
         _check_device(context, item)
         ipam.check_quota(context.db, project_id, "port")
         return ipam.create_port(
@@ -103,7 +118,6 @@ class Ports(Resource[Port]):
         )
 
     def update(self, context: Context, row: Port, item: schemas.PortUpdate) -> None:
-        _authorize(context, item, row.network)
         used = {"device_id", "device_owner", "host"} & item.model_fields_set
         if used and any(getattr(row, name) != getattr(item, name) for name in used):
             _check_unused(context, row)
@@ -128,8 +142,8 @@ class Ports(Resource[Port]):
         ipam.delete_port(context.db, row)
 
 
-def _view(row: Port, *, binding: bool) -> dict[str, Any]:
-    view = {
+def _view(row: Port) -> dict[str, Any]:
+    return {
         "network_id": row.network_id,
         "mac_address": row.mac_address,
         "admin_state_up": row.admin_state_up,
@@ -138,31 +152,21 @@ def _view(row: Port, *, binding: bool) -> dict[str, Any]:
         "device_owner": row.device_owner,
         "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in row.addresses],
         "binding:vnic_type": row.vnic_type,
+        "binding:host_id": row.host,
+        "binding:profile": row.binding_profile,
+        "binding:vif_type": BOUND if row.host else UNBOUND,
+        "binding:vif_details": {"port_filter": False, "bridge_name": "br-int"} if row.host else {},
     }
-    if binding:
-        view["binding:host_id"] = row.host
-        view["binding:profile"] = row.binding_profile
-        view["binding:vif_type"] = BOUND if row.host else UNBOUND
-        view["binding:vif_details"] = {"port_filter": False, "bridge_name": "br-int"} if row.host else {}
-    return view
 
 
 def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:
     return None if item.fixed_ips is None else [entry.model_dump() for entry in item.fixed_ips]
 
 
-def _authorize(context: Context, item: schemas.PortUpdate, network: Network) -> None:
-    if BINDING & item.model_fields_set and not context.allows("network:ports:binding"):
-        raise Forbidden("Policy doesn't allow network:ports:binding to be performed.")
-    chosen = item.mac_address or any(entry.ip_address for entry in item.fixed_ips or [])
-    if chosen and not context.allows("network:ports:choose_address", {"project_id": network.project_id}):
-        raise Forbidden("Policy doesn't allow network:ports:choose_address to be performed.")
-
-
 def _check_device(context: Context, item: schemas.PortUpdate) -> None:
     """Ports of servers and of the network itself are made by those: a user may not pass one off as such."""
     if item.device_owner.startswith("network:"):
-        raise Forbidden("Policy doesn't allow ports with a device_owner of the network to be made.")
+        raise Forbidden(f"Ports of {item.device_owner} are made by the network service alone.")
     if item.device_id and has_server(context.db, item.device_id, deleted=True):
         raise Conflict("Ports are attached to servers by the compute service.", kind="PortInUse")
 

@@ -4,17 +4,22 @@ from typing import Any
 
 from sqlalchemy import delete, select
 
-from skywright.http import BadRequest, Context, Router
+from skywright.http import BadRequest, Context, Forbidden, Router
+from skywright.http.policy import on_target
 from skywright.services.network import ipam, schemas
+from skywright.services.network.guard import owned
 from skywright.services.network.tables import NetworkQuota
 
 router = Router()
-READ, CHANGE = "network:quotas:read", "network:quotas:change"
+READ = "get_quota"
 
 
-@router.operation("GET", "/v2.0/quotas", policy=CHANGE)
+@router.operation("GET", "/v2.0/quotas", policy=READ)
 def list_quotas(context: Context) -> dict[str, Any]:
     """The projects whose quotas differ from the defaults."""
+    if not context.is_admin:
+        text = "User does not have admin privileges: Only admin can view or configure quota."
+        raise Forbidden(text, kind="AdminRequired")
     projects = context.db.scalars(select(NetworkQuota.project_id).distinct().order_by(NetworkQuota.project_id))
     return {
         "quotas": [
@@ -24,31 +29,32 @@ def list_quotas(context: Context) -> dict[str, Any]:
     }
 
 
-@router.operation("GET", "/v2.0/quotas/{project_id}", policy=READ)
+@router.operation("GET", "/v2.0/quotas/{project_id}", policy=on_target(READ))
 def show_quota(context: Context, project_id: str) -> dict[str, Any]:
-    context.enforce(READ, {"project_id": project_id})
+    _authorize(context, project_id)
     return {"quota": ipam.limits(context.db, project_id)}
 
 
-@router.operation("GET", "/v2.0/quotas/{project_id}/default", policy=READ)
+@router.operation("GET", "/v2.0/quotas/{project_id}/default", policy=on_target(READ))
 def show_default(context: Context, project_id: str) -> dict[str, Any]:
-    context.enforce(READ, {"project_id": project_id})
+    _authorize(context, project_id)
     return {"quota": ipam.QUOTAS}
 
 
-@router.operation("GET", "/v2.0/quotas/{project_id}/details", policy=READ)
+@router.operation("GET", "/v2.0/quotas/{project_id}/details", policy=on_target(READ))
 def show_details(context: Context, project_id: str) -> dict[str, Any]:
     return _details(context, project_id)
 
 
-@router.operation("GET", "/v2.0/quotas/{project_id}/details.json", policy=READ)
+@router.operation("GET", "/v2.0/quotas/{project_id}/details.json", policy=on_target(READ))
 def show_details_json(context: Context, project_id: str) -> dict[str, Any]:
     """Neutron's old clients say it with a suffix."""
     return _details(context, project_id)
 
 
-@router.operation("PUT", "/v2.0/quotas/{project_id}", policy=CHANGE)
+@router.operation("PUT", "/v2.0/quotas/{project_id}", policy=on_target("update_quota"))
 def update_quota(context: Context, project_id: str, body: dict[str, Any]) -> dict[str, Any]:
+    _authorize(context, project_id)
     wanted = schemas.one(schemas.Quota, body, "quota")
     context.check_project(project_id)
     limits = {name: limit for name, limit in wanted.given(*ipam.QUOTAS).items() if limit is not None}
@@ -62,13 +68,19 @@ def update_quota(context: Context, project_id: str, body: dict[str, Any]) -> dic
     return {"quota": ipam.limits(context.db, project_id)}
 
 
-@router.operation("DELETE", "/v2.0/quotas/{project_id}", policy=CHANGE, status=204)
+@router.operation("DELETE", "/v2.0/quotas/{project_id}", policy=on_target("delete_quota"), status=204)
 def delete_quota(context: Context, project_id: str) -> None:
+    _authorize(context, project_id)
     context.db.execute(delete(NetworkQuota).where(NetworkQuota.project_id == project_id))
 
 
+def _authorize(context: Context, project_id: str) -> None:
+    """Enforce the route's rule on the project."""
+    context.enforce(context.rules[0], owned(project_id))
+
+
 def _details(context: Context, project_id: str) -> dict[str, Any]:
-    context.enforce(READ, {"project_id": project_id})
+    _authorize(context, project_id)
     return {
         "quota": {
             name: {"limit": limit, "used": ipam.used(context.db, project_id, name), "reserved": 0}

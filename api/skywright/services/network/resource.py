@@ -8,9 +8,11 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat, utcnow
-from skywright.http import ApiError, BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http import ApiError, BadRequest, Context, NotFound, Router
 from skywright.http.paging import Clause
+from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.network import listing, schemas
+from skywright.services.network.guard import Guard, owned
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet, SubnetPool
 
 Row = TypeVar("Row", Network, Subnet, Port, SubnetPool)
@@ -27,6 +29,7 @@ class Resource(ABC, Generic[Row]):
     create_schema: ClassVar[type[schemas.Owned]]
     update_schema: ClassVar[type[schemas.Strict]]
     filters: ClassVar[listing.Listing]
+    guard: ClassVar[Guard]
 
     @abstractmethod
     def visible(self, context: Context) -> Clause:
@@ -45,31 +48,41 @@ class Resource(ABC, Generic[Row]):
     @abstractmethod
     def delete(self, context: Context, row: Row) -> None: ...
 
-    def may_delete(self, context: Context, row: Row) -> bool:
-        return context.allows(f"network:{self.collection}:delete", {"project_id": row.project_id})
+    def target(self, context: Context, row: Row) -> dict[str, Any]:
+        """What policy rules may ask of *row*."""
+        return owned(row.project_id)
 
-    def hidden(self) -> Clause | None:
+    def deleted(self) -> Clause | None:
         """Rows that nobody sees any more."""
         return None
 
     def query(self, context: Context) -> Any:
         query = select(self.model)
-        hidden = self.hidden()
-        if hidden is not None:
-            query = query.where(~hidden)
+        deleted = self.deleted()
+        if deleted is not None:
+            query = query.where(~deleted)
         return query if context.is_admin else query.where(self.visible(context))
 
     def find(self, context: Context, identifier: str) -> Row:
         """The row if the caller may see it, else NotFound."""
         row: Row | None = context.db.scalar(self.query(context).where(self.model.id == identifier))
-        if row is None:
+        if row is None or not self.allowed(context, row):
             raise NotFound.of(self.label, identifier)
         return row
 
-    def changeable(self, context: Context, identifier: str, action: str = "update") -> Row:
-        """The row if the caller may change it and his If-Match header allows it."""
+    def allowed(self, context: Context, row: Row) -> bool:
+        """Whether the policy lets the caller see a row that is visible to his project."""
+        return context.allows(f"get_{self.name}", self.target(context, row))
+
+    def permitted(self, context: Context, identifier: str, item: schemas.Strict | None = None) -> Row:
+        """A visible row on which the route's rules allow the request, else Forbidden; *item* is what it sets."""
         row = self.find(context, identifier)
-        context.enforce(f"network:{self.collection}:{action}", {"project_id": row.project_id})
+        self.guard.authorize(context, self.target(context, row), item)
+        return row
+
+    def changeable(self, context: Context, identifier: str, item: schemas.Strict | None = None) -> Row:
+        """The same if the If-Match header allows the change, too."""
+        row = self.permitted(context, identifier, item)
         check_revision(context, row)
         return row
 
@@ -77,21 +90,27 @@ class Resource(ABC, Generic[Row]):
         context.db.flush()
         tags = tags_of(context.db, [row.id for row in rows])
         views = self.views(context, rows)
-        return [
-            {**standard_view(row), **view, "tags": tags.get(row.id, [])} for row, view in zip(rows, views, strict=True)
+        full = [
+            standard_view(row) | view | {"tags": tags.get(row.id, [])} for row, view in zip(rows, views, strict=True)
         ]
+        return [self.guard.seen(context, self.target(context, row), view) for row, view in zip(rows, full, strict=True)]
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        rule, path = f"network:{self.collection}", f"/v2.0/{self.collection}"
-        router.operation("GET", path, policy=f"{rule}:read")(self.list_all)
-        router.operation("POST", path, policy=f"{rule}:create", status=201)(self.post)
-        router.operation("GET", path + "/{identifier}", policy=f"{rule}:read")(self.show)
-        router.operation("PUT", path + "/{identifier}", policy=f"{rule}:update")(self.put)
-        router.operation("DELETE", path + "/{identifier}", policy=f"{rule}:delete", status=204)(self.remove)
+        path, get = f"/v2.0/{self.collection}", f"get_{self.name}"
+        one = path + "/{identifier}"
+        create = self.guard.rules("create", self.create_schema)
+        update = self.guard.rules("update", self.update_schema)
+        # A list shows what `get` allows, which may be nothing.
+        router.operation("GET", path, policy=(AUTHENTICATED, get, *self.guard.seeing))(self.list_all)
+        router.operation("POST", path, policy=create, status=201)(self.post)
+        router.operation("GET", one, policy=on_target(get, *self.guard.seeing))(self.show)
+        router.operation("PUT", one, policy=update)(self.put)
+        router.operation("DELETE", one, policy=on_target(f"delete_{self.name}"), status=204)(self.remove)
 
     def list_all(self, context: Context) -> dict[str, Any]:
         rows, links = self.filters.page(context, self.query(context), self.collection)
+        rows = [row for row in rows if self.allowed(context, row)]
         return {self.collection: chosen(self.render(context, rows), listing.query_of(context))} | links
 
     def show(self, context: Context, identifier: str) -> dict[str, Any]:
@@ -104,16 +123,14 @@ class Resource(ABC, Generic[Row]):
         return {self.collection: views} if bulk else {self.name: views[0]}
 
     def put(self, context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
-        row = self.changeable(context, identifier)
-        self.update(context, row, schemas.one(self.update_schema, body, self.name))
+        item = schemas.one(self.update_schema, body, self.name)
+        row = self.changeable(context, identifier, item)
+        self.update(context, row, item)
         touch(row)
         return {self.name: self.render(context, [row])[0]}
 
     def remove(self, context: Context, identifier: str) -> None:
-        row = self.find(context, identifier)
-        if not self.may_delete(context, row):
-            raise Forbidden()
-        check_revision(context, row)
+        row = self.changeable(context, identifier)
         context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
         self.delete(context, row)
 
@@ -131,7 +148,7 @@ def owner(context: Context, item: schemas.Owned) -> str:
     wanted = item.project_id or context.who.project_id
     if wanted is None:
         raise BadRequest("The request must be scoped to a project, or name one as project_id.")
-    if wanted != context.who.project_id and not context.allows("network:other_projects"):
+    if wanted != context.who.project_id and not context.is_admin:
         text = "Specifying 'project_id' or 'tenant_id' other than the authenticated project requires admin privileges"
         raise BadRequest(text)
     context.check_project(wanted)

@@ -7,9 +7,10 @@ import netaddr
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
 
-from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.services.network import addressing, ipam, listing, schemas
+from skywright.services.network.guard import Guard, owned
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import NetworkTag, Subnet, SubnetPool
 
@@ -34,6 +35,11 @@ class SubnetPools(Resource[SubnetPool]):
         constants={"address_scope_id": None},
     )
 
+    guard = Guard("subnetpool", {"shared": False, "is_default": False})
+
+    def target(self, context: Context, row: SubnetPool) -> dict[str, Any]:
+        return owned(row.project_id) | {"shared": row.shared}
+
     def visible(self, context: Context) -> Clause:
         return or_(SubnetPool.project_id == context.who.project_id, SubnetPool.shared)
 
@@ -41,13 +47,14 @@ class SubnetPools(Resource[SubnetPool]):
         return [_view(row) for row in rows]
 
     def create(self, context: Context, item: schemas.SubnetPoolCreate, project_id: str) -> SubnetPool:
+        self.guard.authorize(context, owned(project_id) | {"shared": False}, item)
         ipam.check_quota(context.db, project_id, "subnetpool")
         versions = {netaddr.IPNetwork(prefix).version for prefix in item.prefixes}
         if len(versions) > 1:
             raise BadRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.", kind="PrefixVersionMismatch")
         pool = SubnetPool(project_id=project_id, ip_version=versions.pop(), **item.given(*SIMPLE))
         pool.shared = item.shared
-        self._authorize(context, pool, item)
+        self._check_default(context, pool, item)
         pool.prefixes = _compact(item.prefixes)
         low, high = BOUNDS[pool.ip_version]
         pool.min_prefixlen = low if item.min_prefixlen is None else item.min_prefixlen
@@ -58,7 +65,7 @@ class SubnetPools(Resource[SubnetPool]):
         return pool
 
     def update(self, context: Context, row: SubnetPool, item: schemas.SubnetPoolUpdate) -> None:
-        self._authorize(context, row, item)
+        self._check_default(context, row, item)
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
         if item.prefixes is not None:
@@ -86,9 +93,7 @@ class SubnetPools(Resource[SubnetPool]):
             raise BadRequest("No default subnetpool found for this IP version.", kind="NoDefaultSubnetpoolDefined")
         return pool
 
-    def _authorize(self, context: Context, pool: SubnetPool, item: schemas.SubnetPoolUpdate) -> None:
-        if (pool.shared or item.is_default) and not context.allows("network:subnetpools:share"):
-            raise Forbidden("Policy doesn't allow network:subnetpools:share to be performed.")
+    def _check_default(self, context: Context, pool: SubnetPool, item: schemas.SubnetPoolUpdate) -> None:
         if item.is_default:
             query = select(SubnetPool.id).where(SubnetPool.is_default, SubnetPool.ip_version == pool.ip_version)
             if context.db.scalar(query) not in (None, pool.id):

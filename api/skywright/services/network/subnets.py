@@ -8,6 +8,7 @@ from sqlalchemy import or_, select
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.services.network import addressing, ipam, listing, schemas
+from skywright.services.network.guard import Guard, on_network, owned
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns, touch
 from skywright.services.network.subnetpools import POOLS, cut
@@ -44,6 +45,11 @@ class Subnets(Resource[Subnet]):
         specials={"shared": _by_shared},
     )
 
+    guard = Guard("subnet")
+
+    def target(self, context: Context, row: Subnet) -> dict[str, Any]:
+        return owned(row.project_id) | on_network(context.db.get_one(Network, row.network_id))
+
     def visible(self, context: Context) -> Clause:
         mine = context.who.project_id
         usable = select(Network.id).where(or_(Network.shared, Network.project_id == mine))
@@ -54,7 +60,7 @@ class Subnets(Resource[Subnet]):
 
     def create(self, context: Context, item: schemas.SubnetCreate, project_id: str) -> Subnet:
         network = visible_network(context, item.network_id)
-        context.enforce("network:subnets:create", {"project_id": network.project_id})
+        self.guard.authorize(context, owned(project_id) | on_network(network), item)
         ipam.check_quota(context.db, project_id, "subnet")
         subnet = Subnet(project_id=project_id, network_id=network.id, **item.given(*SIMPLE))
         subnet.enable_dhcp = item.enable_dhcp

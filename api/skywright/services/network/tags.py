@@ -5,6 +5,7 @@ from typing import Any
 from sqlalchemy import delete
 
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.policy import on_target
 from skywright.services.network import schemas
 from skywright.services.network.networks import NETWORKS
 from skywright.services.network.ports import PORTS
@@ -19,14 +20,14 @@ RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS)
 
 def register(resource: Resource[Any]) -> None:
     """The routes of one kind's tags."""
-    rule, path = f"network:{resource.collection}", f"/v2.0/{resource.collection}/{{identifier}}/tags"
+    kind, path = resource.name, f"/v2.0/{resource.collection}/{{identifier}}/tags"
 
-    @router.operation("GET", path, policy=f"{rule}:read")
+    @router.operation("GET", path, policy=on_target(f"get_{kind}:tags"))
     def list_tags(context: Context, identifier: str) -> dict[str, Any]:
-        row = resource.find(context, identifier)
+        row = resource.permitted(context, identifier)
         return {"tags": tags_of(context.db, [row.id]).get(row.id, [])}
 
-    @router.operation("PUT", path, policy=f"{rule}:update")
+    @router.operation("PUT", path, policy=on_target(f"update_{kind}:tags"))
     def replace_tags(context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
         row = resource.changeable(context, identifier)
         tags = sorted(set(schemas.parse(schemas.Tags, body).tags))
@@ -35,17 +36,17 @@ def register(resource: Resource[Any]) -> None:
         touch(row)
         return {"tags": tags}
 
-    @router.operation("DELETE", path, policy=f"{rule}:update", status=204)
+    @router.operation("DELETE", path, policy=on_target(f"delete_{kind}:tags"), status=204)
     def remove_tags(context: Context, identifier: str) -> None:
         row = resource.changeable(context, identifier)
         context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
         touch(row)
 
-    @router.operation("GET", path + "/{tag}", policy=f"{rule}:read", status=204)
+    @router.operation("GET", path + "/{tag}", policy=on_target(f"get_{kind}:tags"), status=204)
     def show_tag(context: Context, identifier: str, tag: str) -> None:
-        _tag(context, resource.find(context, identifier).id, tag)
+        _tag(context, resource.permitted(context, identifier).id, tag)
 
-    @router.operation("PUT", path + "/{tag}", policy=f"{rule}:update", status=201)
+    @router.operation("PUT", path + "/{tag}", policy=on_target(f"update_{kind}:tags"), status=201)
     def add_tag(context: Context, identifier: str, tag: str) -> None:
         row = resource.changeable(context, identifier)
         schemas.parse(schemas.Tags, {"tags": [tag]})
@@ -54,7 +55,7 @@ def register(resource: Resource[Any]) -> None:
         context.db.merge(NetworkTag(resource_id=row.id, tag=tag))
         touch(row)
 
-    @router.operation("DELETE", path + "/{tag}", policy=f"{rule}:update", status=204)
+    @router.operation("DELETE", path + "/{tag}", policy=on_target(f"delete_{kind}:tags"), status=204)
     def remove_tag(context: Context, identifier: str, tag: str) -> None:
         row = resource.changeable(context, identifier)
         context.db.delete(_tag(context, row.id, tag))
