@@ -1,12 +1,10 @@
 """Policy rules: each route has one, each has a use, and those of OpenStack's services have OpenStack's names."""
 
-from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 
 import pytest
 import yaml
-from fastapi.routing import APIRoute
 
 from skywright.http import Service
 from skywright.http.policy import AUTHENTICATED
@@ -58,35 +56,25 @@ ANONYMOUS = {
 OWN_CHECKS = {"get_quota": "with Neutron's, for managers only, `openstack quota show` fails for all others"}
 
 
-def routes(service: Service) -> Iterator[tuple[str, tuple[str, ...] | None]]:
-    """(`GET /v2.1/servers`, its rules) of each route."""
-    for router in service.routers:
-        for route in router.routes:
-            if isinstance(route, APIRoute):
-                rules = getattr(route.endpoint, "rules", None)
-                for method in route.methods:
-                    yield f"{method} {route.path}", rules
-
-
 @pytest.fixture(params=SERVICES)
 def service(request: pytest.FixtureRequest) -> Service:
     return SERVICES[request.param]
 
 
 def test_every_route_has_a_rule(service: Service) -> None:
-    found = dict(routes(service))
+    found = dict(service.operations())
     assert {path for path, rules in found.items() if rules is None} == ANONYMOUS.get(service.type, set())
     bare = {path for path, rules in found.items() if rules and rules[0] == AUTHENTICATED}
     assert bare == WITHOUT_RULE.get(service.type, set())
 
 
 def test_every_rule_of_a_route_is_one_of_its_service(service: Service) -> None:
-    for path, rules in routes(service):
+    for path, rules in service.operations():
         assert set(rules or ()) - {AUTHENTICATED} <= service.policies.keys(), path
 
 
 def test_every_rule_is_of_a_route_or_what_others_refer_to(service: Service) -> None:
-    used = {rule for _, rules in routes(service) for rule in rules or ()} - {AUTHENTICATED}
+    used = {rule for _, rules in service.operations() for rule in rules or ()} - {AUTHENTICATED}
     base = import_module(f"skywright.services.{service.type}.policies").BASE
     assert service.policies.keys() == used | base.keys()
 

@@ -39,11 +39,11 @@ class Policy:
         self._loaded: Sequence[int] | None = None
         self._decided: dict[bytes, bool] = {}
 
-    def check_of(self, rule: str) -> str:
-        """The check of *rule* that is in force: the operator's, else the default."""
+    def overrides(self) -> dict[str, str]:
+        """{rule: check} of the operator's files, rules of other services too."""
         with self._lock:
             self._load()
-            return str(self._enforcer.rules[rule])
+            return {name: rule.check_str for name, rule in self._enforcer.file_rules.items()}
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: Mapping[str, Any]) -> bool:
         """Whether *credentials* pass *rule* on *target*; an unknown rule is a KeyError, a programming mistake.

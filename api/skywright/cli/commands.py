@@ -16,7 +16,9 @@ from skywright.cli.overcloud.overcloud import app as overcloud
 
 app = typer.Typer(help="A private cloud with the OpenStack APIs, run by Ansible.", no_args_is_help=True)
 jobs = typer.Typer(help="What was asked for, how far it is, how it ended.", no_args_is_help=True)
+policy = typer.Typer(help="Who may do what.", no_args_is_help=True)
 app.add_typer(jobs, name="jobs")
+app.add_typer(policy, name="policy")
 app.add_typer(hosts, name="hosts")
 app.add_typer(schedules, name="schedules")
 app.add_typer(playbooks, name="playbooks")
@@ -155,6 +157,17 @@ def audit(
     from skywright.cli.jobs.audit import show
 
     show({"since": since, "user": user, "project": project, "service": service}, limit, json=json)
+
+
+@policy.command("list")
+def list_policies(
+    service: Annotated[str | None, typer.Option(help="compute, network, image, identity, operations.")] = None,
+) -> None:
+    """List the policy rules in force, as a policy file, with their operations, and defaults that were overridden."""
+    from skywright.cli.cloud.policies import policy_file
+    from skywright.settings import load
+
+    sys.stdout.writelines(f"{line}\n" for line in policy_file(load(), service))
 
 
 @jobs.command("list")

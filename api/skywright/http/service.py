@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
@@ -11,6 +11,7 @@ from typing import Any
 from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from skywright.cloud import Cloud
@@ -51,6 +52,14 @@ class Service:
     # Paths of OpenStack's API that this cloud does not have, and what they are about: {"/v2.0/routers": "routers"}.
     # `*` is any text; what follows a path belongs to it.
     absent: Mapping[str, str] = field(default_factory=dict)
+
+    def operations(self) -> Iterator[tuple[str, Sequence[str] | None]]:
+        """(`GET /v2.1/servers`, its policy rules) of each route; None for one that needs no token."""
+        for router in self.routers:
+            for route in router.routes:
+                if isinstance(route, APIRoute):
+                    rules = getattr(route.endpoint, "rules", None)
+                    yield from ((f"{method} {route.path}", rules) for method in sorted(route.methods or ()))
 
     def application(self, cloud: Cloud) -> FastAPI:
         """The ASGI application of the service."""
