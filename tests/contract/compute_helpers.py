@@ -17,8 +17,11 @@ from skywright.services.image.tables import Image
 GIB = 1 << 30
 
 
-def run_jobs(cloud: Cloud, *, error: str | None = None, output: str = "") -> list[Work]:
-    """Do what a worker does with all that is queued, except for running it: it ends well, or with *error*."""
+def run_jobs(cloud: Cloud, *, error: str | None = None, silent: bool = False, output: str = "") -> list[Work]:
+    """Do what a worker does with all that is queued, except for running it: it ends well, or with *error*.
+
+    *silent*: the error is that hosts did not answer.
+    """
     works = []
     while True:
         with cloud.database.write() as session:
@@ -29,7 +32,7 @@ def run_jobs(cloud: Cloud, *, error: str | None = None, output: str = "") -> lis
         with cloud.database.write() as session:
             for job in jobs_of(session, taken.attempts):
                 results = [{"host": host, "id": item, "output": output} for host, item in job.items]
-                settle(session, cloud, job, Outcome(ok=error is None, error=error, results=results))
+                settle(session, cloud, job, Outcome(ok=error is None, error=error, results=results, silent=silent))
 
 
 def add_hosts(cloud: Cloud, *names: str, **values: Any) -> None:

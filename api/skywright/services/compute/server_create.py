@@ -18,6 +18,7 @@ from skywright.jobs.engine.submit import submit
 from skywright.services.compute import quotas
 from skywright.services.compute.flavors import find_flavor
 from skywright.services.compute.keypairs import find_keypair
+from skywright.services.compute.passwords import generate_password
 from skywright.services.compute.scheduler import is_compute, zone_of
 from skywright.services.compute.server_bodies import CreateServer, NewServer
 from skywright.services.compute.server_networks import (
@@ -53,6 +54,7 @@ class Order:
     flavor: Flavor
     image: Image
     keypair: Keypair | None
+    password: str | None
     interfaces: list[Interface]
     zone: str | None
     host: str | None
@@ -72,7 +74,13 @@ def create_server(context: Context, body: CreateServer) -> Response:
     if order.wanted.return_reservation_id:
         return json_response({"reservation_id": reservation}, 202)
     links = links_of(context.base_url, servers[0].id)
-    view = {"id": servers[0].id, "links": links, "OS-DCF:diskConfig": servers[0].disk_config}
+    view = {
+        "id": servers[0].id,
+        "links": links,
+        "OS-DCF:diskConfig": servers[0].disk_config,
+    }
+    if order.password is not None:
+        view["adminPass"] = order.password
     response = json_response({"server": view}, 202)
     response.headers["Location"] = links[0]["href"]
     return response
@@ -97,7 +105,7 @@ def _order(context: Context, wanted: NewServer) -> Order:
     interfaces = wanted_interfaces(context, wanted.networks)
     check_copies(interfaces, count)
     check_port_quota(context, interfaces, count)
-    return Order(wanted, flavor, image, keypair, interfaces, zone, host, count)
+    return Order(wanted, flavor, image, keypair, _password(wanted), interfaces, zone, host, count)
 
 
 def _authorize(context: Context, wanted: NewServer) -> None:
@@ -168,6 +176,15 @@ def _keypair(context: Context, wanted: NewServer) -> Keypair | None:
     return keypair
 
 
+def _password(wanted: NewServer) -> str | None:
+    """The administrator's password, given or made; None without a config drive, by which alone it reaches the guest."""
+    if wanted.config_drive is not False:
+        return wanted.adminPass or generate_password()
+    if wanted.adminPass is not None:
+        raise BadRequest("A server without a config drive cannot have an adminPass: its guest would not get it.")
+    return None
+
+
 def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | None]:
     """(zone, host) that the request asks for; `zone:host[:node]` and `host` are for administrators."""
     zone, _, forced = (wanted.availability_zone or "").partition(":")
@@ -232,7 +249,7 @@ def _columns(context: Context, order: Order, flavor: Mapping[str, Any]) -> dict[
         "properties": wanted.metadata,
         "tags": wanted.tags,
         "user_data": wanted.user_data,
-        "admin_pass": wanted.adminPass,
+        "admin_pass": order.password,
         # Without a word of the user's there is one: it is how a guest learns who it is.
         "config_drive": wanted.config_drive is not False,
         "access_ipv4": wanted.accessIPv4,

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
+from sqlalchemy import JSON, ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skywright.db.base import Base, new_uuid, utcnow
@@ -66,8 +66,12 @@ class Server(Base):
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the API's "metadata"
     tags: Mapped[list[str]] = mapped_column(default=list)
     user_data: Mapped[str | None] = mapped_column(Text)
-    admin_pass: Mapped[str | None] = mapped_column(String(255))  # given by the user, for the config drive
+    admin_pass: Mapped[str | None] = mapped_column(String(255))  # for the config drive, and for nothing else
     config_drive: Mapped[bool] = mapped_column(default=True)
+    # What its config drive says beside user data and password: {meta_data, network_data}, as it was written last, and
+    # as a job writes it that has not ended yet.
+    drive: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
+    next_drive: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     hostname: Mapped[str] = mapped_column(String(255), default="")
     access_ipv4: Mapped[str] = mapped_column(String(64), default="")
     access_ipv6: Mapped[str] = mapped_column(String(64), default="")

@@ -1,6 +1,8 @@
 """What a server's config drive says: OpenStack's meta_data.json, network_data.json and user data.
 
-It depends on nothing but the database, so rendering it twice gives the same bytes.
+As in Nova it is written when the server is made. What changes later, such as metadata or a network's name, reaches it
+only by a hard reboot (Nova's guests would ask the metadata service). `Server.drive` keeps what was written, so that all
+other jobs, and comparisons with the host, say the same again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,16 +16,19 @@ from skywright.services.network.internal import Network, Port, Subnet
 
 
 def config_drive(server: Server, ports: Sequence[Port], networks: Mapping[str, Network]) -> dict[str, Any]:
-    """The item's `config_drive`."""
-    return {
-        "meta_data": meta_data(server),
-        "network_data": network_data(ports, networks),
-        "user_data": server.user_data,
-    }
+    """The item's `config_drive`: as it is being written, as it was written last, or as it would be now."""
+    drive = server.next_drive or server.drive or render(server, ports, networks)
+    secret = {} if server.admin_pass is None else {"admin_pass": server.admin_pass}
+    return drive | {"meta_data": drive["meta_data"] | secret, "user_data": server.user_data}
+
+
+def render(server: Server, ports: Sequence[Port], networks: Mapping[str, Network]) -> dict[str, Any]:
+    """What `Server.drive` keeps: {meta_data, network_data} as the records are now."""
+    return {"meta_data": meta_data(server), "network_data": network_data(ports, networks)}
 
 
 def meta_data(server: Server) -> dict[str, Any]:
-    """meta_data.json, as Nova's, but without a random seed: that would differ each time."""
+    """meta_data.json, as Nova's, but without the password and a random seed."""
     data: dict[str, Any] = {
         "uuid": server.id,
         "name": server.name,
@@ -37,8 +42,6 @@ def meta_data(server: Server) -> dict[str, Any]:
     if server.public_key is not None:
         data["public_keys"] = {server.key_name: server.public_key}
         data["keys"] = [{"name": server.key_name, "type": "ssh", "data": server.public_key}]
-    if server.admin_pass is not None:
-        data["admin_pass"] = server.admin_pass
     return data
 
 

@@ -66,6 +66,7 @@ def _settle_present(session: Session, server: Server) -> None:
     running = server.power == "running"
     server.status, server.power_state = ("ACTIVE", 1) if running else ("SHUTOFF", 4)
     server.fault = None
+    server.drive, server.next_drive = server.next_drive or server.drive, None
     _end_task(server)
     server.launched_at = server.launched_at or utcnow()
     ports_up(session, ports_of(session, [server.id]))
@@ -95,6 +96,7 @@ def _as_before(server: Server, job: Job) -> None:
     """The job changed nothing: what it was to bring about is not wanted any more."""
     for name, value in job.arguments.get("before", {}).items():
         setattr(server, name, value)
+    server.next_drive = None
     _end_task(server)
 
 

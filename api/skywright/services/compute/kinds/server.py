@@ -17,7 +17,7 @@ from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Rea
 from skywright.jobs.engine.activity import Key
 from skywright.jobs.engine.submit import enqueue
 from skywright.jobs.kinds import TIDY, ResourceKind, Result
-from skywright.services.compute.kinds import outcomes, server_drift
+from skywright.services.compute.kinds import config_drive, outcomes, server_drift
 from skywright.services.compute.kinds.items import ports_of, server_item
 from skywright.services.compute.kinds.outcomes import CLEANUP, DELETING, IMPATIENT, server_id_of
 from skywright.services.compute.scheduler import NoValidHost, Scheduler
@@ -172,6 +172,8 @@ class _Rendering:
             if image is not None:
                 self._add(host, "images", image)
                 self.work.depends.setdefault(job.id, set()).add((host, image["id"]))
+        if server.config_drive and not null and (server.drive is None or _writes_drive(job, server)):
+            server.next_drive = config_drive.render(server, ports, self.networks)
         item = server_item(server, ports, self.networks, null=null)
         if job.action == CREATE or job.arguments.get("recreate_disk"):
             item["launched"] = False
@@ -202,6 +204,12 @@ class _Rendering:
         items = self._items(host).setdefault(kind, [])
         if item not in items:
             items.append(item)
+
+
+def _writes_drive(job: Job, server: Server) -> bool:
+    """Whether *job* brings a new config drive: with the server, with a new disk, or by a hard reboot."""
+    hard = job.action == "reboot" and server.reboot == "hard"
+    return job.action == CREATE or hard or bool(job.arguments.get("recreate_disk"))
 
 
 def _ghosts(session: Session, arguments: dict[str, Any]) -> list[Port]:

@@ -85,7 +85,7 @@ def _of_domain(base: Finding, before: Result, after: Result, findings: Findings)
         return
     reason = _reason_of(base, findings) if before["power"] == "shutoff" else None
     for key, tell in _DOMAIN.items():
-        have, want = before.get(key), after.get(key)
+        have, want = _told(before.get(key)), _told(after.get(key))
         if have == want:
             continue
         if key == "power" and want == "running" and reason == OWN_WILL:
@@ -93,6 +93,11 @@ def _of_domain(base: Finding, before: Result, after: Result, findings: Findings)
             continue
         diff = {"before": {key: have}, "after": {key: want}}
         yield replace(base, text=tell(have, want, reason), diff=diff)
+
+
+def _told(value: Any) -> Any:
+    """*value* without a definition's name: what its user calls a server comes to the host with its next start."""
+    return {name: entry for name, entry in value.items() if name != "name"} if isinstance(value, dict) else value
 
 
 def _reason_of(base: Finding, findings: Findings) -> str | None:
