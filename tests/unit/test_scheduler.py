@@ -83,6 +83,7 @@ def test_deleted_servers_take_nothing(session: Session) -> None:
         ({}, {"disk": 11}, "free disk: 0"),
         ({}, {"availability_zone": "east"}, "availability zone: 0"),
         ({}, {"wanted_host": "b"}, "requested host: 0"),
+        ({}, {"architecture": "aarch64"}, "architecture: 0"),
     ],
 )
 def test_what_keeps_a_server_away(session: Session, values: Any, wish: Any, reason: str) -> None:
@@ -99,6 +100,13 @@ def test_zone_and_wanted_host(session: Session) -> None:
     assert place(session, server(session, availability_zone="east")) == "b"
     assert place(session, server(session, wanted_host="b")) == "b"
     assert place(session, server(session, availability_zone="nova")) == "a"
+
+
+def test_an_architecture_and_hosts_that_did_not_say_theirs(session: Session) -> None:
+    host(session, "a", memory_mib=9000)
+    host(session, "null", variables={"hypervisor_libvirt_uri": "test:///default"})
+    assert place(session, server(session, architecture="x86_64")) == "a"
+    assert place(session, server(session, architecture="aarch64")) == "null"
 
 
 def test_overcommit_of_the_settings_and_of_a_host(session: Session) -> None:

@@ -36,6 +36,7 @@ class Host(Base):
     vcpus: Mapped[int] = mapped_column(default=0)
     memory_mib: Mapped[int] = mapped_column(default=0)
     disk_gib: Mapped[int] = mapped_column(default=0)
+    architecture: Mapped[str | None] = mapped_column(String(32))  # of its guests, such as x86_64
     info: Mapped[dict[str, Any]] = mapped_column(default=dict)  # what host_info returned last: read and set `facts`
     observed_at: Mapped[datetime | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
@@ -49,6 +50,7 @@ class Host(Base):
     def facts(self, facts: HostFacts) -> None:
         self.info = facts.model_dump(exclude={"contents"})
         self.vcpus, self.memory_mib, self.disk_gib = facts.vcpus or 0, facts.memory_mib or 0, facts.disk_gib or 0
+        self.architecture = facts.cpu_info.arch if facts.cpu_info and not self.is_null else None
 
     @property
     def condition(self) -> str:

@@ -10,6 +10,7 @@ from sqlalchemy import select
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
+from skywright.services.compute.extra_specs import check_extra_specs
 from skywright.services.compute.flavors import find_flavor
 from skywright.services.compute.tables import Flavor, FlavorAccess
 from skywright.services.compute.validation import Identifier, Strict, plain
@@ -45,7 +46,7 @@ def list_specs(context: Context, flavor_id: str) -> dict[str, Any]:
     "POST", "/v2.1/flavors/{flavor_id}/os-extra_specs", policy="os_compute_api:os-flavor-extra-specs:create"
 )
 def add_specs(context: Context, flavor_id: str, body: ExtraSpecs) -> dict[str, Any]:
-    specs = _checked(body.extra_specs)
+    specs = _checked(context, body.extra_specs)
     row = find_flavor(context, flavor_id)
     row.extra_specs = row.extra_specs | specs
     return {"extra_specs": specs}
@@ -64,7 +65,7 @@ def show_spec(context: Context, flavor_id: str, key: str) -> dict[str, Any]:
 def set_spec(context: Context, flavor_id: str, key: str, body: dict[str, Value]) -> dict[str, Any]:
     if list(body) != [key]:
         raise BadRequest("Request body and URI mismatch")
-    specs = _checked(body)
+    specs = _checked(context, body)
     row = find_flavor(context, flavor_id)
     row.extra_specs = row.extra_specs | specs
     return specs
@@ -137,8 +138,10 @@ def _value(row: Flavor, key: str) -> Any:
     return row.extra_specs[key]
 
 
-def _checked(specs: dict[str, Value]) -> dict[str, str]:
+def _checked(context: Context, specs: dict[str, Value]) -> dict[str, str]:
     for key, value in specs.items():
         if not SPEC_KEY.fullmatch(key) or len(str(value)) > 255:
             raise BadRequest(f"Invalid extra spec {key[:255]}: keys and values are at most 255 characters.")
+    if version_of(context) >= 86:
+        check_extra_specs(specs)
     return {key: str(value) for key, value in specs.items()}

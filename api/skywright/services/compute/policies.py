@@ -38,6 +38,7 @@ SERVERS = {
     "servers:create:forced_host": ADMIN,
     "servers:create:attach_network": MEMBER,
     "servers:create:attach_volume": MEMBER,
+    "servers:create:zero_disk_flavor": ADMIN,
     "servers:update": MEMBER,
     "servers:delete": MEMBER,
     "servers:start": MEMBER,

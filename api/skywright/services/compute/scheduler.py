@@ -39,6 +39,7 @@ class Candidate:
     name: str
     zone: str
     usable: bool
+    architecture: str | None
     vcpus: float
     ram_mib: float
     disk_gib: float
@@ -55,6 +56,9 @@ class Candidate:
 FILTERS: Mapping[str, Callable[[Candidate, Server], bool]] = {
     "enabled and up": lambda host, server: host.usable,
     "availability zone": lambda host, server: server.availability_zone in (None, host.zone),
+    "architecture": lambda host, server: (
+        None in (host.architecture, server.architecture) or host.architecture == server.architecture
+    ),
     "requested host": lambda host, server: server.wanted_host in (None, host.name),
     "free vCPUs": lambda host, server: host.vcpus >= server.vcpus,
     "free memory": lambda host, server: host.ram_mib >= server.ram_mib,
@@ -123,6 +127,7 @@ def _candidate(host: Host, used: Usage, settings: Settings) -> Candidate:
         name=host.name,
         zone=zone_of(host),
         usable=host.state == "enabled" and host.up,
+        architecture=host.architecture,
         vcpus=host.vcpus * ratios["vcpus"] - used.vcpus,
         ram_mib=host.memory_mib * ratios["memory"] - used.ram_mib,
         disk_gib=host.disk_gib * ratios["disk"] - used.disk_gib,

@@ -11,16 +11,15 @@ from sqlalchemy import select
 
 from skywright.db import new_uuid
 from skywright.db.jobs import Host
-from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http import BadRequest, Context, Router
 from skywright.http.microversions import version_of
 from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute import quotas
-from skywright.services.compute.flavors import find_flavor
-from skywright.services.compute.keypairs import find_keypair
 from skywright.services.compute.passwords import generate_password
 from skywright.services.compute.scheduler import is_compute, zone_of
 from skywright.services.compute.server_bodies import CreateServer, NewServer
+from skywright.services.compute.server_demands import architecture_of, needs_config_drive
 from skywright.services.compute.server_networks import (
     Interface,
     attach,
@@ -28,9 +27,16 @@ from skywright.services.compute.server_networks import (
     check_port_quota,
     wanted_interfaces,
 )
+from skywright.services.compute.server_sources import (
+    GIB,
+    ZERO_DISK,
+    usable_flavor,
+    usable_image,
+    usable_keypair,
+)
 from skywright.services.compute.server_views import links_of
 from skywright.services.compute.tables import Flavor, Keypair, Server
-from skywright.services.image.internal import Image, visible_image
+from skywright.services.image.internal import Image
 
 router = Router()
 FORCED_HOST = "os_compute_api:servers:create:forced_host"
@@ -38,7 +44,6 @@ REQUESTED_HOST = "compute:servers:create:requested_destination"
 ATTACH_NETWORK = "os_compute_api:servers:create:attach_network"
 ATTACH_VOLUME = "os_compute_api:servers:create:attach_volume"
 
-GIB = 1 << 30
 MAX_SERVERS = 1000  # one request
 # Fields of the body and the microversion that brought them.
 SINCE = {"description": 19, "tags": 52, "host": 74, "hypervisor_hostname": 74, "hostname": 90}
@@ -55,6 +60,7 @@ class Order:
     image: Image
     keypair: Keypair | None
     password: str | None
+    config_drive: bool
     interfaces: list[Interface]
     zone: str | None
     host: str | None
@@ -64,7 +70,7 @@ class Order:
 @router.operation(
     "POST",
     "/v2.1/servers",
-    policy=("os_compute_api:servers:create", FORCED_HOST, REQUESTED_HOST, ATTACH_NETWORK, ATTACH_VOLUME),
+    policy=("os_compute_api:servers:create", FORCED_HOST, REQUESTED_HOST, ATTACH_NETWORK, ATTACH_VOLUME, ZERO_DISK),
     status=202,
 )
 def create_server(context: Context, body: CreateServer) -> Response:
@@ -92,11 +98,13 @@ def _order(context: Context, wanted: NewServer) -> Order:
     count = wanted.max_count or wanted.min_count
     if count < wanted.min_count:
         raise BadRequest("min_count must be <= max_count")
+    if count > 1 and wanted.hostname:
+        raise BadRequest("Unable to allocate a single hostname to multiple instances")
     if count > MAX_SERVERS:
         raise BadRequest(f"At most {MAX_SERVERS} servers can be made at once.")
-    flavor = _flavor(context, str(wanted.flavorRef))
-    image = _image(context, wanted, flavor)
-    keypair = _keypair(context, wanted)
+    flavor = usable_flavor(context, str(wanted.flavorRef))
+    image = usable_image(context, wanted, flavor)
+    keypair = usable_keypair(context, wanted.key_name)
     allowed = quotas.limits(context.db, context.project_id)
     quotas.check_metadata(allowed, wanted.metadata)
     more = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.ram_mib}
@@ -105,7 +113,9 @@ def _order(context: Context, wanted: NewServer) -> Order:
     interfaces = wanted_interfaces(context, wanted.networks)
     check_copies(interfaces, count)
     check_port_quota(context, interfaces, count)
-    return Order(wanted, flavor, image, keypair, _password(wanted), interfaces, zone, host, count)
+    # Unless the user does not want it there is one: without a metadata service a guest learns by it who it is.
+    drive = wanted.config_drive is not False or needs_config_drive(image)
+    return Order(wanted, flavor, image, keypair, _password(wanted, drive=drive), drive, interfaces, zone, host, count)
 
 
 def _authorize(context: Context, wanted: NewServer) -> None:
@@ -130,55 +140,9 @@ def _check_version(wanted: NewServer, version: int) -> None:
         raise BadRequest("Invalid input for server.hostname: it must be a host name without a domain.")
 
 
-def _flavor(context: Context, reference: str) -> Flavor:
-    identifier = reference.rsplit("/", 1)[-1]
-    try:
-        flavor = find_flavor(context, identifier)
-    except NotFound as error:
-        raise BadRequest(error.message) from None
-    if flavor.disabled:
-        raise BadRequest(f"Flavor {identifier} could not be found.")
-    if flavor.swap_mib or flavor.ephemeral_gib:
-        raise BadRequest("Flavors with swap or ephemeral disks cannot be used: servers have one disk.")
-    return flavor
-
-
-def _image(context: Context, wanted: NewServer, flavor: Flavor) -> Image:
-    reference = wanted.imageRef or (wanted.block_device_mapping_v2 and wanted.block_device_mapping_v2[0].uuid)
-    if not reference:
-        raise BadRequest("Invalid imageRef provided.")
-    identifier = reference.rsplit("/", 1)[-1]
-    if wanted.block_device_mapping_v2 and wanted.block_device_mapping_v2[0].uuid != identifier:
-        raise BadRequest("Block Device Mapping is Invalid: the image that it boots from is not imageRef.")
-    try:
-        image = visible_image(context, identifier)
-    except NotFound:
-        raise BadRequest("Can not find requested image") from None
-    if image.status != "active":
-        raise BadRequest(f"Image {identifier} is not active.")
-    if flavor.ram_mib < image.min_ram:
-        raise BadRequest("Flavor's memory is too small for requested image.")
-    virtual = image.virtual_size or image.size or 0
-    if flavor.disk_gib and (flavor.disk_gib < image.min_disk or flavor.disk_gib * GIB < virtual):
-        raise BadRequest(
-            f"Flavor's disk is too small for requested image. Flavor disk is {flavor.disk_gib * GIB} bytes, "
-            f"image is {virtual} bytes, minimum is {image.min_disk} GiB."
-        )
-    return image
-
-
-def _keypair(context: Context, wanted: NewServer) -> Keypair | None:
-    if wanted.key_name is None:
-        return None
-    keypair = find_keypair(context.db, context.who.user_id, wanted.key_name)
-    if keypair is None:
-        raise BadRequest("Invalid key_name provided.")
-    return keypair
-
-
-def _password(wanted: NewServer) -> str | None:
+def _password(wanted: NewServer, *, drive: bool) -> str | None:
     """The administrator's password, given or made; None without a config drive, by which alone it reaches the guest."""
-    if wanted.config_drive is not False:
+    if drive:
         return wanted.adminPass or generate_password()
     if wanted.adminPass is not None:
         raise BadRequest("A server without a config drive cannot have an adminPass: its guest would not get it.")
@@ -188,7 +152,15 @@ def _password(wanted: NewServer) -> str | None:
 def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | None]:
     """(zone, host) that the request asks for; `zone:host[:node]` and `host` are for administrators."""
     zone, _, forced = (wanted.availability_zone or "").partition(":")
-    forced = forced.partition(":")[0] or wanted.host or wanted.hypervisor_hostname or ""
+    requested = [name for name in (wanted.host, wanted.hypervisor_hostname) if name]
+    if forced and requested:
+        raise BadRequest(
+            "One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are mutually "
+            "exclusive."
+        )
+    if len(set(requested)) > 1:  # each host is its own node
+        raise BadRequest(f"Compute host {requested[1]} could not be found.")
+    forced = forced.partition(":")[0] or (requested[0] if requested else "")
     if wanted.availability_zone and wanted.availability_zone.count(":") > 2:
         raise BadRequest("Unable to parse availability_zone")
     if not zone and not forced:
@@ -220,7 +192,7 @@ def _build(context: Context, order: Order, reservation: str) -> Iterator[Server]
         server = Server(
             id=identifier,
             name=name,
-            hostname=_hostname(wanted, name, identifier, index, order.count),
+            hostname=_hostname(wanted, name, identifier),
             reservation_id=reservation,
             launch_index=index,
             **_columns(context, order, frozen),
@@ -250,12 +222,12 @@ def _columns(context: Context, order: Order, flavor: Mapping[str, Any]) -> dict[
         "tags": wanted.tags,
         "user_data": wanted.user_data,
         "admin_pass": order.password,
-        # Without a word of the user's there is one: it is how a guest learns who it is.
-        "config_drive": wanted.config_drive is not False,
+        "config_drive": order.config_drive,
         "access_ipv4": wanted.accessIPv4,
         "access_ipv6": wanted.accessIPv6,
         "disk_config": wanted.disk_config,
         "availability_zone": order.zone,
+        "architecture": architecture_of(image),
         "wanted_host": order.host,
     }
 
@@ -265,10 +237,10 @@ def _old(context: Context, wanted: NewServer) -> str | None:
     return wanted.name if version_of(context) < 19 else None
 
 
-def _hostname(wanted: NewServer, name: str, identifier: str, index: int, count: int) -> str:
+def _hostname(wanted: NewServer, name: str, identifier: str) -> str:
     """What the guest calls itself: letters, digits and hyphens of the name."""
     if wanted.hostname:
-        return wanted.hostname if count == 1 else f"{wanted.hostname[:58]}-{index + 1}"
+        return wanted.hostname
     text = re.sub(r"[\s_.]+", "-", name.lower())
     text = re.sub(r"[^a-z0-9-]", "", text)[:63].strip("-")
     return text or f"server-{identifier}"

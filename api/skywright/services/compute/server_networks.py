@@ -35,8 +35,6 @@ def wanted_interfaces(context: Context, wish: Sequence[NetworkWish] | str | None
         return []
     if not wish or isinstance(wish, str):
         return _automatic(context, required=wish == "auto")
-    if any(item.tag for item in wish) and not (version == 32 or version >= 42):
-        raise BadRequest("Additional properties are not allowed ('tag' was unexpected)")
     return [_interface(context, item) for item in wish]
 
 

@@ -79,6 +79,7 @@ class Server(Base):
     reservation_id: Mapped[str] = mapped_column(String(16), default="")
     launch_index: Mapped[int] = mapped_column(default=0)
     availability_zone: Mapped[str | None] = mapped_column(String(255))
+    architecture: Mapped[str | None] = mapped_column(String(32))  # of hosts that its image runs on; None: any
     wanted_host: Mapped[str | None] = mapped_column(String(255))  # an administrator's az:host or `host`
     host: Mapped[str | None] = mapped_column(String(255), index=True)
     # Desired: running or shutoff; a boot_id that differs from the domain's wants a reboot of kind `reboot`.
