@@ -5,7 +5,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import unquote
+from urllib.parse import unquote, urlsplit
 
 import pytest
 import requests
@@ -197,3 +197,23 @@ def test_so_many_at_once(api: Api, url: str, host: Host, monkeypatch: pytest.Mon
     assert eventually(lambda: not host.connected)
     with browse(url) as third:
         assert third.recv() == GREETING
+
+
+@pytest.mark.parametrize("token", ["", "nonsense", "spent"])
+def test_the_connection_of_a_refused_console_is_closed(api: Api, nova: Nova, server: str, url: str, token: str) -> None:
+    if token == "spent":
+        token = unquote(url).partition("token=")[2]
+        nova("DELETE", f"/servers/{server}")
+        run_jobs(api.cloud)
+    request = (
+        f"GET /compute/console/socket?token={token} HTTP/1.1\r\nHost: x\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n"
+    )
+    address = urlsplit(api.url)
+    with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5) as connection:
+        connection.sendall(request.encode())
+        answer = b""
+        while data := connection.recv(65536):  # a TimeoutError if it stays open
+            answer += data
+    assert answer.startswith((b"HTTP/1.1 403", b"HTTP/1.1 404")) and b"Connection: close" in answer
