@@ -15,6 +15,7 @@ from contract.conftest import Api
 from contract.list_rows import make_rows
 from skywright.services import registry
 from skywright.services.compute import not_offered
+from skywright.services.network import absent
 
 Body = dict[str, Any]
 
@@ -127,6 +128,7 @@ NO_LISTS = {
     **dict.fromkeys(("/identity/v3/auth/tokens", "/identity/v3/auth/catalog"), ONE),
     "/identity/v3/OS-INHERIT/.*/roles/{role_id}/inherited_to_projects": ONE,
     **{f"/compute{empty.path}": "empty until this cloud has such a thing" for empty in not_offered.LISTS},
+    **{f"/networking/v2.0/{path}": "empty until this cloud has such a thing" for path in absent.USUAL},
     "/compute/v2.1/servers/{server_id}/diagnostics": ONE,
     "/compute/v2.1/limits": ONE,
     "/compute/v2.1/os-quota-sets/{project_id}/(defaults|detail)": ONE,
