@@ -13,12 +13,15 @@ from sqlalchemy import select
 from skywright.cloud import Cloud
 from skywright.core import CREATE, Outcome
 from skywright.db import new_uuid, utcnow
-from skywright.db.jobs import Job, JobResource, Run
+from skywright.db.jobs import Host, Job, JobResource, Run
 from skywright.jobs.engine.claim import Claim, claim, jobs_of
 from skywright.jobs.engine.leases import Watch
 from skywright.jobs.engine.recover import recover
+from skywright.jobs.engine.report import Persistence, Report
+from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.selection import ALONE_AFTER, BATCH, Selection, choose
 from skywright.jobs.engine.settle import MAX_ATTEMPTS, cancel, requeue, settle
+from skywright.jobs.runs import processes
 from skywright.jobs.runs.rundir import RunDirectory
 from skywright.services import registry
 
@@ -39,6 +42,10 @@ def end(cloud: Cloud, claimed: Claim) -> None:
     with cloud.database.write() as session:
         for job in jobs_of(session, claimed.attempts):
             settle(session, cloud, job, Outcome(ok=True))
+
+
+def report(cloud: Cloud, claimed: Claim, results: Results) -> None:
+    Report(Persistence(cloud, lambda: False), claimed).settle(results)
 
 
 def test_jobs_of_one_resource_run_in_order_and_say_what_they_wait_for(cloud: Cloud) -> None:
@@ -85,6 +92,48 @@ def test_a_job_on_a_host_that_is_not_registered_fails_at_once(cloud: Cloud) -> N
     claimed = take(cloud)
     assert claimed and not claimed.hosts
     assert jobs_fake.job(cloud, job_id).error == "No such host is registered: removed"
+
+
+def test_the_next_run_on_its_hosts_ends_what_the_run_of_a_dead_worker_left(cloud: Cloud) -> None:
+    job_id = jobs_fake.submit(cloud, "a")
+    lost = take(cloud)
+    assert lost and lost.unended == {}
+    recover(cloud, Watch(0))
+    with cloud.database.write() as session:
+        session.scalars(select(Job).where(Job.id == job_id)).one().not_before = None
+    claimed = take(cloud, "w2")
+    assert claimed and claimed.unended == {"here": [lost.run_id]}
+    report(cloud, claimed, Results.of_no_host())
+    jobs_fake.submit(cloud, "b")
+    claimed = take(cloud, "w2")
+    assert claimed and claimed.unended == {}
+
+
+def test_a_host_that_did_not_answer_to_the_end_may_still_execute_what_was_begun(cloud: Cloud) -> None:
+    jobs_fake.submit(cloud, "a")
+    cut_off = take(cloud)
+    assert cut_off
+    results = Results.of_no_host()
+    results.leave_out({"here": "Connection reset"})
+    report(cloud, cut_off, results)
+    with cloud.database.read() as session:
+        assert session.get_one(Host, "here").unended_runs == [cut_off.run_id]
+
+
+def test_a_canceled_job_tells_what_could_not_be_ended(cloud: Cloud) -> None:
+    job_id = jobs_fake.submit(cloud, "a")
+    claimed = take(cloud)
+    assert claimed
+    with cloud.database.write() as session:
+        session.scalars(select(Job).where(Job.id == job_id)).one().cancel_requested_at = utcnow()
+    results = Results()
+    results.canceled, results.unended = True, {"here": "no route to host"}
+    report(cloud, claimed, results)
+    job = jobs_fake.job(cloud, job_id)
+    assert job.state == "canceled"
+    assert job.error == "The job was canceled; what it ran on here could not be ended: no route to host"
+    with cloud.database.read() as session:
+        assert session.get_one(Host, "here").unended_runs == [claimed.run_id]
 
 
 def test_a_worker_that_lost_its_jobs_cannot_settle_them(cloud: Cloud) -> None:
@@ -147,7 +196,8 @@ def test_a_canceled_job_that_waits_never_runs(cloud: Cloud, tmp_path: Path) -> N
 
 def test_every_playbook_has_its_decisions() -> None:
     cloud_playbooks = {path.stem for path in Path("playbooks/cloud").glob("*.yml")}
-    assert cloud_playbooks == {kind.playbook for kind in registry.kinds() if kind.name != "operator"}
+    kinds = {kind.playbook for kind in registry.kinds() if kind.name != "operator"}
+    assert cloud_playbooks == kinds | {processes.PLAYBOOK}
 
 
 def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(

@@ -15,9 +15,10 @@ import pytest
 from sqlalchemy import select
 
 from skywright.cloud import Cloud
-from skywright.db import utcnow
+from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Event, Host, Job, Run
-from skywright.jobs.runs.rundir import RunDirectory
+from skywright.jobs.engine.host_state import set_state
+from skywright.jobs.runs.rundir import MARK, RunDirectory
 from skywright.jobs.worker import Worker
 
 
@@ -184,6 +185,51 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     finally:
         worker.stop()
         thread.join()
+
+
+def marked(run_id: str) -> subprocess.Popen[bytes]:
+    """A process that the run left: none of its parents, and no pipe, knows of it."""
+    return subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: run_id}, start_new_session=True)
+
+
+def test_a_run_begins_when_what_an_earlier_one_left_has_ended(cloud: Cloud) -> None:
+    left, other = marked(earlier := new_uuid()), marked(new_uuid())
+    try:
+        with cloud.database.write() as session:
+            session.get_one(Host, "here").unended_runs = [earlier]
+        (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
+        assert job.state == "successful"
+        assert (left.poll(), other.poll()) == (-signal.SIGTERM, None)
+        with cloud.database.read() as session:
+            assert session.get_one(Host, "here").unended_runs == []
+    finally:
+        for process in (left, other):
+            process.kill()
+            process.wait()
+
+
+def test_no_run_begins_over_what_cannot_be_ended(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+    def end(*_arguments: object) -> dict[str, str]:
+        return {"here": "process 7 (dd) does not end"}
+
+    with monkeypatch.context() as patch:
+        patch.setattr("skywright.jobs.runs.processes.end", end)
+        job_id = jobs_fake.submit(cloud, "a")
+        jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).held_by)
+    assert not (cloud.settings.root / f"file-{job_id}").exists()
+    with cloud.database.write() as session:
+        host = session.get_one(Host, "here")
+        reason = "processes of an earlier run could not be ended: process 7 (dd) does not end"
+        assert (host.up, host.unreachable) == (False, reason)
+        set_state(session, cloud, host, "enabled")
+    assert jobs_fake.ended(cloud, job_id)[0].state == "successful"
+
+
+def test_what_let_go_of_the_runs_lock_ends_with_it(tmp_path: Path) -> None:
+    with RunDirectory(tmp_path, new_uuid()) as directory:
+        process = marked(directory.path.name)
+        directory.end_stragglers()
+        assert process.wait(5) == -signal.SIGKILL
 
 
 class WorkerProcess:

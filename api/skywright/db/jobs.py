@@ -33,6 +33,8 @@ class Host(Base):
     unreachable: Mapped[str | None] = mapped_column(Text)
     retry_at: Mapped[datetime | None]
     quarantined_at: Mapped[datetime | None]
+    # Runs that are over but may have processes here still: the next run here ends them before it begins.
+    unended_runs: Mapped[list[str]] = mapped_column(default=list, server_default="[]")
     vcpus: Mapped[int] = mapped_column(default=0)
     memory_mib: Mapped[int] = mapped_column(default=0)
     disk_gib: Mapped[int] = mapped_column(default=0)

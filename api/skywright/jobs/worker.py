@@ -5,6 +5,7 @@ import os
 import socket
 import threading
 import time
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
@@ -18,9 +19,11 @@ from skywright.db.jobs import Job
 from skywright.jobs.engine import recover
 from skywright.jobs.engine.claim import Claim, claim
 from skywright.jobs.engine.leases import Leases, Watch, clock
+from skywright.jobs.engine.rendering import RunHost
 from skywright.jobs.engine.report import Persistence, Report
+from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.selection import BATCH, Selection
-from skywright.jobs.runs import records, runner
+from skywright.jobs.runs import processes, records, runner
 from skywright.jobs.runs.launcher_client import Launcher
 from skywright.jobs.runs.progress import Progress, pipe_of
 from skywright.jobs.runs.rundir import RunDirectory
@@ -43,6 +46,7 @@ STOP_SECONDS = 10.0
 # Where Ansible keeps the sockets of its connections, as ansible.cfg says.
 SOCKETS = "var/ansible/cp"
 AWAY_SECONDS = 0.5
+EARLIER = "processes of an earlier run"
 
 
 @dataclass
@@ -187,15 +191,7 @@ class Worker:
         try:
             with directory, bound(run=claimed.run_id):
                 records.begin(self.core, directory, claimed)
-                names = [name for name, _, _ in claimed.hosts]
-                items = {name: claimed.work.items.get(name, {}) for name in names}
-                variables: dict[str, Any] = {"skywright_items": items}
-                variables |= claimed.work.variables | claimed.work.confidential
-                with ExitStack() as meanwhile:
-                    if len(claimed.attempts) > 1:
-                        variables["skywright_progress"] = pipe_of(claimed.run_id)
-                        meanwhile.enter_context(self._progress(claimed, report))
-                    results = active.run.execute(runner.inventory(claimed.hosts), variables, sink)
+                results = self._play(active, report, sink)
                 report.settle(results)
                 log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)
                 records.end(directory, claimed, results)
@@ -210,8 +206,31 @@ class Worker:
                 del self._active[claimed.run_id]
             self.core.queue.wake()
 
-    def _progress(self, claimed: Claim, report: Report) -> Progress:
-        return Progress(claimed.run_id, claimed.hosts, self._project / SOCKETS, report.take_in)
+    def _play(self, active: Active, report: Report, sink: runner.Sink) -> Results:
+        """Run the playbook where nothing of an earlier run is left; end its processes if it was cut short."""
+        claimed = active.claim
+        left = self._end_processes(claimed.hosts, claimed.unended)
+        hosts = [host for host in claimed.hosts if host[0] not in left]
+        results = self._execute_on(hosts, active, report, sink) if hosts else Results.of_no_host()
+        results.leave_out({host: f"{EARLIER} could not be ended: {reason}" for host, reason in left.items()})
+        if results.cut_short:
+            results.unended = self._end_processes(hosts, {name: [claimed.run_id] for name, _, _ in hosts})
+        return results
+
+    def _execute_on(self, hosts: Sequence[RunHost], active: Active, report: Report, sink: runner.Sink) -> Results:
+        claimed = active.claim
+        items = {name: claimed.work.items.get(name, {}) for name, _, _ in hosts}
+        variables: dict[str, Any] = {"skywright_items": items}
+        variables |= claimed.work.variables | claimed.work.confidential
+        with ExitStack() as meanwhile:
+            if len(claimed.attempts) > 1:
+                variables["skywright_progress"] = pipe_of(claimed.run_id)
+                sockets = self._project / SOCKETS
+                meanwhile.enter_context(Progress(claimed.run_id, hosts, sockets, report.take_in))
+            return active.run.execute(runner.inventory(hosts), variables, sink)
+
+    def _end_processes(self, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]) -> dict[str, str]:
+        return processes.end(self._launcher, self._project, self.core.settings.run_dir, hosts, wanted)
 
     def _cancel_requested(self) -> None:
         with self._changed:

@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 from skywright.core import Core, Outcome, Work
 from skywright.db.base import utcnow
 from skywright.db.jobs import Job, Run
+from skywright.jobs.engine import host_state
 from skywright.jobs.engine.host_state import give_back, render_open
 from skywright.jobs.engine.leases import until
 from skywright.jobs.engine.rendering import RunHost, inventory_of, render
@@ -30,6 +31,7 @@ class Claim:
     attempts: dict[str, int]  # by job id: what proves later that the job is still ours
     work: Work
     hosts: list[RunHost]
+    unended: dict[str, list[str]]  # {host: earlier runs that may still have processes there}
 
 
 def claim(session: Session, core: Core, worker: str, run_id: str, selection: Selection | None = None) -> Claim | None:
@@ -60,7 +62,7 @@ def claim(session: Session, core: Core, worker: str, run_id: str, selection: Sel
         session.delete(run)
     elif not hosts:
         run.state, run.finished_at = "successful", now
-    return Claim(run_id, playbook, attempts, work, hosts)
+    return Claim(run_id, playbook, attempts, work, hosts, host_state.unended(session, run.hosts))
 
 
 def _settle_canceled(session: Session, core: Core) -> None:

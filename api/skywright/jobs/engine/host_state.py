@@ -5,7 +5,7 @@ it alone, and only the observer still tries it. The first answer ends all that, 
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -77,6 +77,22 @@ def _answered(session: Session, core: Core, host: Host) -> None:
 def _forgive(host: Host) -> None:
     host.failures = 0
     host.failed_at = host.unreachable = host.retry_at = host.quarantined_at = None
+
+
+def unended(session: Session, hosts: Iterable[str]) -> dict[str, list[str]]:
+    """{host: runs that are over but may have processes there still}, of the *hosts* that have such."""
+    rows = session.execute(select(Host.name, Host.unended_runs).where(Host.name.in_(hosts)))
+    return {name: runs for name, runs in rows if runs}
+
+
+def note_unended(
+    session: Session, run_id: str, left: Iterable[str], ended: Mapping[str, Sequence[str]] | None = None
+) -> None:
+    """Remember that the run, which is over, may have processes on the hosts *left*; forget *ended* {host: runs}."""
+    left, ended = set(left), ended or {}
+    for host in session.scalars(select(Host).where(Host.name.in_(left | ended.keys()))):
+        remaining = [run for run in host.unended_runs if run not in ended.get(host.name, ())]
+        host.unended_runs = [*remaining, run_id] if host.name in left else remaining
 
 
 def set_state(session: Session, core: Core, host: Host, state: str, reason: str | None = None) -> None:

@@ -1,4 +1,7 @@
-"""Jobs whose worker is gone go back to the queue, once it is sure that nothing of their run lives."""
+"""Jobs whose worker is gone go back to the queue, once it is sure that nothing of their run lives here.
+
+On its hosts it may: whatever runs there next ends that first (`Host.unended_runs`).
+"""
 
 import logging
 
@@ -8,6 +11,7 @@ from sqlalchemy.orm import Session
 from skywright.core import Core
 from skywright.db.base import utcnow
 from skywright.db.jobs import Job, Run
+from skywright.jobs.engine import host_state
 from skywright.jobs.engine.leases import Watch
 from skywright.jobs.engine.settle import requeue
 from skywright.jobs.runs import rundir
@@ -37,15 +41,19 @@ def recover(core: Core, watch: Watch) -> int:
         return 0
     # Before the jobs are anybody's again: should this worker die now, the next one begins here.
     for run_id in orphans:
+        rundir.end_marked(run_id)
         rundir.empty(core.settings.run_dir, run_id)
     with core.database.write() as session:
         # A worker that was not heard of may have been heard of since.
         orphans = {run_id: why for run_id, why in orphaned_runs(session, core, watch).items() if run_id in orphans}
         jobs = session.scalars(select(Job).where(Job.run_id.in_(orphans), Job.state == "running")).all()
+        changing = {job.run_id for job in jobs if not core.kind_of(job.playbook).reading}
         for job in jobs:
             requeue(session, core, job, orphans[job.run_id or ""])
         for run in session.scalars(select(Run).where(Run.id.in_(orphans), Run.state == "running")):
             run.state, run.finished_at = "error", utcnow()
+            if run.id in changing:
+                host_state.note_unended(session, run.id, run.hosts)
     for run_id in orphans:
         rundir.remove(core.settings.run_dir, run_id)
     return len(jobs)

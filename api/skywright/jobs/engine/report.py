@@ -118,6 +118,7 @@ class Report:
             return
         self._add_events(session)
         host_state.note(session, self._core, results, row.started_at)
+        self._note_unended(session, results)
         for job in jobs_of(session, self._claimed.attempts):
             self._settle_job(session, job, results)
         row.state, row.rc, row.finished_at = results.state, results.rc, utcnow()
@@ -130,14 +131,24 @@ class Report:
         if results.canceled and (job.cancel_requested_at is None or job.undoing):
             requeue(session, self._core, job, "Its run was ended for another reason", counted=False)
         elif results.canceled:
-            cancel(session, self._core, job)
+            cancel(session, self._core, job, results.left(host for host, _ in depends))
         elif doubtful and not outcome.ok:
             requeue(session, self._core, job, outcome.error or "The run was killed")
         elif not host_state.put_off(session, self._core, job, self._claimed.work, results):
             settle(session, self._core, job, outcome)
+
+    def _note_unended(self, session: Session, results: Results) -> None:
+        """A host that did not answer to the end may still execute what the run began there."""
+        blocked, left = results.unreachable, set(results.unended)
+        kinds = [self._core.kind_of(job.playbook) for job in jobs_of(session, self._claimed.attempts)]
+        if not all(kind.reading for kind in kinds):
+            left |= blocked.keys()
+        ended = {host: runs for host, runs in self._claimed.unended.items() if host not in blocked}
+        host_state.note_unended(session, self._claimed.run_id, left, ended)
 
     def _give_back(self, reason: str, session: Session) -> None:
         for job in jobs_of(session, self._claimed.attempts):
             requeue(session, self._core, job, reason)
         row = session.get_one(Run, self._claimed.run_id)
         row.state, row.finished_at = "error", utcnow()
+        host_state.note_unended(session, row.id, row.hosts)

@@ -1,12 +1,13 @@
 """What came of a run, per host and item: events, exit code and missing answers reconciled."""
 
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from skywright.core import Outcome
 
 SHOWN_TEXT = 2000
+UNREACHABLE = 4  # Ansible's exit code
 # The events that tell a task's end on a host, and the statistics that count them at the run's end.
 ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
 COUNTS = ("ok", "failures", "dark")
@@ -20,12 +21,20 @@ class Results:
         self.canceled = False
         self.timed_out = False
         self.starved = False  # at its end the disk that it wrote to was full
+        self.unended: dict[str, str] = {}  # hosts where processes of it may still run, and why
         self._items: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
         self._unreachable: dict[str, str] = {}
         self._fatal: dict[str, str] = {}  # what ended a host's part of the run early
         self._stats: dict[str, Any] | None = None
         self._told: Counter[str] = Counter()  # how many tasks told us how they ended on each host
         self._text: deque[str] = deque(maxlen=20)
+
+    @classmethod
+    def of_no_host(cls) -> "Results":
+        """The results of a run that began on no host."""
+        results = cls()
+        results.rc, results._stats = UNREACHABLE, {}
+        return results
 
     def add(self, event: dict[str, Any]) -> None:
         """Take in one event of ansible-runner's."""
@@ -51,6 +60,15 @@ class Results:
         if self.canceled or self.timed_out:
             return False
         return self.rc is None or self.rc < 0 or (self.starved and self.rc != 0 and self._stats is None)
+
+    @property
+    def cut_short(self) -> bool:
+        """Whether its processes were ended before they were done, or lost."""
+        return self.canceled or self.timed_out or self.lost
+
+    def leave_out(self, hosts: Mapping[str, str]) -> None:
+        """Take in on which hosts the run did not begin, and why."""
+        self._unreachable |= hosts
 
     @property
     def broken(self) -> str | None:
@@ -83,6 +101,11 @@ class Results:
     def answered(self) -> set[str]:
         """The hosts where a module of ours said something."""
         return {host for host, _ in self._items}
+
+    def left(self, hosts: Iterable[str]) -> str:
+        """What has to be said of the *hosts* where processes of the run may still be."""
+        found = sorted(set(hosts) & self.unended.keys())
+        return "; ".join(f"what it ran on {host} could not be ended: {self.unended[host]}" for host in found)
 
     def silent(self, depends: Iterable[tuple[str, str]]) -> set[str]:
         """The unreachable hosts among *depends*, if they are all that went wrong."""
@@ -120,7 +143,7 @@ class Results:
         if host in self._unreachable:
             return f"{host} is unreachable: {self._unreachable[host]}"
         if self.broken:
-            return self.broken
+            return "; ".join(filter(None, (self.broken, self.left([host]))))
         if host in self._fatal:
             return f"{host}: {self._fatal[host]}"
         if not results:

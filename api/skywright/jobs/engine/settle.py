@@ -68,17 +68,19 @@ def requeue(session: Session, core: Core, job: Job, reason: str, *, counted: boo
         job.waiting_for = f"another attempt: {reason}"
 
 
-def cancel(session: Session, core: Core, job: Job) -> None:
-    """End *job*, of which no process lives, for someone wants that; one that made something first takes that back.
+def cancel(session: Session, core: Core, job: Job, left: str = "") -> None:
+    """End *job*, whose run is over, for someone wants that; one that made something first takes that back.
 
-    It does so in its own place of the queue: nothing else happens to its resources before.
+    It does so in its own place of the queue: nothing else happens to its resources before. *left* says what of the run
+    could not be ended.
     """
     if job.action == DELETE and job.attempts > 0:
         job.cancel_requested_at = None
         requeue(session, core, job, "It cannot be canceled any more", counted=False)
         return
     if job.action != CREATE or job.attempts == 0:
-        settle(session, core, job, Outcome(ok=False, error=CANCELED, canceled=True), "canceled")
+        error = "; ".join(filter(None, (CANCELED, left)))
+        settle(session, core, job, Outcome(ok=False, error=error, canceled=True), "canceled")
         return
     job.undoing = True
     back_to_queue(job)

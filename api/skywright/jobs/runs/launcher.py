@@ -29,7 +29,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
-from skywright.jobs.runs import bytecode
+from skywright.jobs.runs import bytecode, rundir
 from skywright.log import configure
 
 log = logging.getLogger("skywright.jobs.runs.launcher")  # as __main__, too
@@ -192,7 +192,7 @@ def _play(request: dict[str, Any], output: int) -> NoReturn:
 
 def end_descendants() -> None:
     """Kill this process's descendants, wait until they are dead; SSH's shared connections belong to other runs too."""
-    while victims := [pid for pid in children() if not _is_shared_connection(pid)]:
+    while victims := [pid for pid in children() if not rundir.is_shared_connection(pid)]:
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -205,12 +205,6 @@ def children() -> Iterator[int]:
     """The processes whose parent is this one."""
     text = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
     return map(int, text.split())
-
-
-def _is_shared_connection(pid: int) -> bool:
-    with contextlib.suppress(OSError):
-        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").endswith(b"[mux]")
-    return False
 
 
 def process_control(option: int, value: int) -> None:

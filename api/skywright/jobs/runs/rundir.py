@@ -1,7 +1,8 @@
 """Run directories: private, short-lived, and locked as long as any process of the run lives.
 
 Every process of the run that could still change a host keeps the lock's file open. Whoever gets the lock alone has the
-proof that the run is over, whatever became of its worker.
+proof that the run is over, whatever became of its worker. What a task started on this machine and let go of does not
+keep it open; like all processes of a run, on hosts too, it has the run's id in its environment.
 """
 
 import contextlib
@@ -11,11 +12,14 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 
+# The variable with the run's id; ssh sends it to hosts (ansible.cfg), where plugins/module_utils/processes.py finds it.
+MARK = "LC_SKYWRIGHT_RUN"
 RECORD = "record.json"  # all that stays of a run
+END_SECONDS = 5.0
 ROOM = 32 << 20  # without so many free bytes no run begins
 
 
@@ -59,10 +63,9 @@ class RunDirectory:
         """
         while not _alone(self._lock):
             fcntl.flock(self._lock, fcntl.LOCK_SH)  # the attempt lost it
-            for pid in _holders(self.path / "lock"):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGKILL)
+            _kill(_holders(self.path / "lock"))
             time.sleep(0.01)
+        end_marked(self.path.name)
 
     def write(self, name: str, text: str) -> Path:
         """Write the private file *name*."""
@@ -94,6 +97,21 @@ def abandoned(runs: Path, run_id: str) -> bool:
 def alive(runs: Path, run_id: str) -> bool:
     """Whether some process of the run lives on this machine."""
     return (runs / run_id).exists() and not abandoned(runs, run_id)
+
+
+def end_marked(run_id: str) -> None:
+    """Kill what still lives on this machine of a run that is over, but for SSH's connections, which runs share."""
+    limit = time.monotonic() + END_SECONDS
+    while (pids := list(_marked(run_id))) and time.monotonic() < limit:
+        _kill(pids)
+        time.sleep(0.01)
+
+
+def is_shared_connection(pid: int) -> bool:
+    """Whether the process is ssh's connection to a host, which the runs of a worker share."""
+    with contextlib.suppress(OSError):
+        return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").endswith(b"[mux]")
+    return False
 
 
 def remove(runs: Path, run_id: str, *, record: bool = False) -> None:
@@ -135,6 +153,21 @@ def _holders(path: Path) -> Iterator[int]:
             pid = int(descriptor.parts[2])
             if pid != os.getpid() and descriptor.readlink() == path:
                 yield pid
+
+
+def _marked(run_id: str) -> Iterator[int]:
+    """The processes that have the run's id in their environment."""
+    variable = f"{MARK}={run_id}".encode()
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if variable in path.read_bytes().split(b"\0") and not is_shared_connection(int(path.parts[2])):
+                yield int(path.parts[2])
+
+
+def _kill(pids: Iterable[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
 
 
 def _private(path: str, flags: int) -> int:

@@ -19,7 +19,7 @@ from ansible_runner.utils import OutputEventFilter, get_callback_dir
 from skywright.core import file_of
 from skywright.jobs.engine.results import Results
 from skywright.jobs.runs.launcher_client import Launcher
-from skywright.jobs.runs.rundir import RunDirectory, is_full
+from skywright.jobs.runs.rundir import MARK, RunDirectory, is_full
 from skywright.jobs.runs.variables import dump
 
 log = logging.getLogger(__name__)
@@ -32,7 +32,8 @@ FLUSH_SECONDS = 0.5
 
 def environment(project: Path) -> dict[str, str]:
     """The environment of the launcher and of its runs: Ansible reads most settings when it is imported."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("ANSIBLE_", "SKYWRIGHT_", "OS_"))}
+    foreign = ("ANSIBLE_", "SKYWRIGHT_", "OS_", MARK)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
         **kept,
         "LC_ALL": "C.UTF-8",
@@ -98,6 +99,7 @@ class Run:
         config.env = {
             **wanted,
             **{name: config.env[name] for name in config.env if name.startswith(("AWX_", "RUNNER_"))},
+            MARK: self._directory.path.name,
         }
         results = Results()
         self._runner = WarmRunner(

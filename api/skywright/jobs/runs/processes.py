@@ -1,0 +1,41 @@
+"""Ending what runs left on hosts: the processes of a run that was ended before its time, or that lost a host.
+
+Every process of a run carries the run's id in its environment (`runner.MARK`, see plugins/module_utils/processes.py).
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from skywright.db import new_uuid
+from skywright.jobs.engine.rendering import RunHost
+from skywright.jobs.runs.launcher_client import Launcher, LauncherError
+from skywright.jobs.runs.rundir import RunDirectory
+from skywright.jobs.runs.runner import Run, RunEvent, inventory
+
+PLAYBOOK = "processes"
+LIMIT_SECONDS = 60.0
+
+
+def end(
+    launcher: Launcher, project: Path, runs: Path, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]
+) -> dict[str, str]:
+    """End the processes of runs that are over, *wanted* {host: run ids}; {host: why that could not be done}.
+
+    *hosts* says how the hosts are reached; *runs* is where run directories are made.
+    """
+    mine = [host for host in hosts if wanted.get(host[0])]
+    if not mine:
+        return {}
+    items = {"skywright_items": {name: {"runs": list(wanted[name])} for name, _, _ in mine}}
+    try:
+        with RunDirectory(runs, new_uuid()) as directory:
+            run = Run(directory, project, PLAYBOOK, launcher, limit_seconds=LIMIT_SECONDS)
+            results = run.execute(inventory(mine), items, _ignore)
+    except (OSError, LauncherError) as error:
+        return {name: f"Ansible cannot be run: {error}" for name, _, _ in mine}
+    outcomes = {name: results.outcome({(name, run_id) for run_id in wanted[name]}) for name, _, _ in mine}
+    return {name: outcome.error for name, outcome in outcomes.items() if outcome.error}
+
+
+def _ignore(_events: list[RunEvent]) -> None:
+    """They are of no job."""
