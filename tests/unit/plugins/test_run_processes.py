@@ -5,6 +5,7 @@ import subprocess
 import time
 import uuid
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 from ansible_collections.skywright.cloud.plugins.module_utils import processes
@@ -29,18 +30,24 @@ def _mark(monkeypatch):
 @contextmanager
 def started(script, run=RUN):
     environment = {**os.environ, processes.MARK: run}
-    process = subprocess.Popen(["sh", "-c", script], env=environment, start_new_session=True)
-    try:
-        time.sleep(0.2)
-        yield process
-    finally:
-        process.kill()
-        process.wait()
+    with subprocess.Popen(["sh", "-c", script], stdin=subprocess.PIPE, env=environment) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
+def wait_for(run, name):
+    """Wait until a process of that name is the run's."""
+    limit = time.monotonic() + 5
+    while name not in processes.find([run])[run].values():
+        assert time.monotonic() < limit
 
 
 @pytest.mark.parametrize("script", KINDS.values(), ids=KINDS.keys())
 def test_ends_whatever_a_run_started(run_module, script):
     with started(script), started("exec sleep 717", OTHER) as bystander:
+        wait_for(RUN, "sleep")
         (result,) = run_module(run_processes.main, {"runs": [RUN]})["results"]
         assert (result["changed"], result["action"], result.get("error")) == (True, "delete", None)
         assert processes.find([RUN]) == {RUN: {}}
@@ -50,6 +57,7 @@ def test_ends_whatever_a_run_started(run_module, script):
 
 def test_check_mode_only_tells(run_module):
     with started("exec sleep 717") as process:
+        wait_for(RUN, "sleep")
         answer = run_module(run_processes.main, {"runs": [RUN, OTHER]}, check=True)
         assert {run: result["changed"] for run, result in answer["by_id"].items()} == {RUN: True, OTHER: False}
         assert answer["by_id"][RUN]["diff"]["before"] == {"processes": ["sleep"]}
@@ -58,13 +66,16 @@ def test_check_mode_only_tells(run_module):
 
 def test_what_another_run_started_within_a_run_is_that_ones(run_module):
     with started(f"{processes.MARK}={OTHER} sleep 717; true"):
+        wait_for(OTHER, "sleep")
         found = processes.find([RUN, OTHER])
         assert (sorted(found[RUN].values()), list(found[OTHER].values())) == (["sh"], ["sleep"])
         run_module(run_processes.main, {"runs": [OTHER]})
 
 
 def test_shared_connections_of_ssh_are_spared():
-    with started("""exec bash -c "exec -a 'ssh: /tmp/socket [mux]' sleep 717" """) as process:
+    with started("""exec bash -c "exec -a 'ssh: /tmp/socket [mux]' cat" """) as process:
+        while b"[mux]" not in Path(f"/proc/{process.pid}/cmdline").read_bytes():
+            assert process.poll() is None
         assert process.pid not in processes.find([RUN])[RUN]
 
 
@@ -72,6 +83,7 @@ def test_what_does_not_end_is_an_error(run_module, monkeypatch):
     monkeypatch.setattr(processes, "KILL_SECONDS", 0.3)
     monkeypatch.setattr(processes.os, "kill", lambda _pid, _number: None)
     with started("exec sleep 717") as process:
+        wait_for(RUN, "sleep")
         answer = run_module(run_processes.main, {"runs": [RUN, OTHER]})
         monkeypatch.undo()
         assert answer["by_id"][RUN]["error"] == f"it does not end: process {process.pid} (sleep)"
