@@ -311,7 +311,15 @@ def test_schedules_are_paused_moved_resumed_and_removed(api: Api, clock: Clock, 
     assert patch(paused=False, cron="@daily").json()["schedule"]["next_run_at"].endswith("T00:00:00Z")
     moved = patch(paused=False, cron="15 4 * * *", name="later").json()["schedule"]
     assert (moved["next_run_at"][11:], moved["name"]) == ("04:15:00Z", "later")
-    for bad in ({"cron": "x"}, {"cron": "0 9 * * * *"}, {"cron": "@reboot"}, {"timezone": "Nowhere/X"}, {"request": NETWORK}, {"name": ""}, {"user_id": "me"}):
+    for bad in (
+        {"cron": "x"},
+        {"cron": "0 9 * * * *"},
+        {"cron": "@reboot"},
+        {"timezone": "Nowhere/X"},
+        {"request": NETWORK},
+        {"name": ""},
+        {"user_id": "me"},
+    ):
         assert patch(**bad).status_code == 400, bad
     clock.tick()
     assert networks(api, "paused") == 1

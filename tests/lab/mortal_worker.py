@@ -8,7 +8,7 @@ import sys
 from datetime import timedelta
 from pathlib import Path
 
-from skywright.jobs import worker
+from skywright import worker
 from skywright.jobs.engine import settle
 from skywright.jobs.runs import runner
 

@@ -156,12 +156,13 @@ def _holders(path: Path) -> Iterator[int]:
 
 
 def _marked(run_id: str) -> Iterator[int]:
-    """The processes that have the run's id in their environment."""
-    variable = f"{MARK}={run_id}".encode()
-    for path in Path("/proc").glob("[0-9]*/environ"):
+    """The processes of this machine, but not of containers on it, that have the run's id in their environment."""
+    variable, namespace = f"{MARK}={run_id}".encode(), Path("/proc/self/ns/pid").readlink()
+    for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            if variable in path.read_bytes().split(b"\0") and not is_shared_connection(int(path.parts[2])):
-                yield int(path.parts[2])
+            marked = variable in (path / "environ").read_bytes().split(b"\0")
+            if marked and (path / "ns/pid").readlink() == namespace and not is_shared_connection(int(path.name)):
+                yield int(path.name)
 
 
 def _kill(pids: Iterable[int]) -> None:
