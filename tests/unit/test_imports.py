@@ -22,7 +22,7 @@ ROOMS = (
     ("auth",),
     ("db",),
     ("queue",),
-    ("settings", "errors", "log", "redact"),
+    ("settings", "errors", "log", "redact", "backoff"),
 )
 # What knows all services; everything else in `services` belongs to one of them.
 ALL_SERVICES = ("registry", "bootstrap")

@@ -212,7 +212,7 @@ def test_a_job_on_a_host_that_does_not_answer_is_tried_later_and_later(cloud: Cl
         pauses.append(down.retry_at - down.failed_at)
         assert (down.up, down.failures, down.condition) == (False, attempt, "enabled")
         time_passes(cloud, "a")
-    assert pauses == [host_state.FIRST_RETRY, 2 * host_state.FIRST_RETRY]
+    assert pauses == [timedelta(seconds=10), timedelta(seconds=20)]
     run(cloud)
     assert (job(cloud, job_id).state, server(cloud, "s").status) == ("successful", "ACTIVE")
     assert (host(cloud, "a").up, host(cloud, "a").failures) == (True, 0)

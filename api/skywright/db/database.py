@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, make_url
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.orm import Session
 
+from skywright.backoff import Backoff
 from skywright.db import mariadb
 from skywright.db.base import Base
 from skywright.db.durable import Log
@@ -20,7 +21,7 @@ from skywright.errors import Unavailable
 Result = TypeVar("Result")
 # How long a transaction waits for a database that is away, and how long between two tries.
 PATIENCE = 10.0
-FIRST_PAUSE, LAST_PAUSE = 0.05, 1.0
+RETRY = Backoff(0.05, 1.0)
 
 
 class Outage(Unavailable):
@@ -42,7 +43,7 @@ class Pauses:
 
     def __init__(self, patience: float = PATIENCE) -> None:
         self._end = time.monotonic() + patience
-        self._pause = FIRST_PAUSE
+        self._waits = 0
 
     @property
     def left(self) -> float:
@@ -52,8 +53,8 @@ class Pauses:
         """Wait; False, at once, if there is no more patience."""
         if not self.left:
             return False
-        time.sleep(min(self._pause, self.left))
-        self._pause = min(self._pause * 2, LAST_PAUSE)
+        time.sleep(min(RETRY.pause(self._waits), self.left))
+        self._waits += 1
         return True
 
 

@@ -19,6 +19,7 @@ from kombu.connection import Connection
 from kombu.entity import Exchange, Queue
 from kombu.messaging import Consumer, Producer
 
+from skywright.backoff import Backoff
 from skywright.queue.local import LocalQueue
 
 log = logging.getLogger(__name__)
@@ -43,7 +44,7 @@ CONNECT_SECONDS = 5
 HEARTBEAT_SECONDS = 15
 CONFIRM_SECONDS = 5
 LOOK_SECONDS = 1.0  # how often a listener looks whether it is to stop
-FIRST_PAUSE, LAST_PAUSE = 0.5, 15.0
+RECONNECT = Backoff(0.5, 15.0)
 
 
 class BrokerQueue:
@@ -145,7 +146,7 @@ class _Background:
             self._thread.join(2 * LOOK_SECONDS)
 
     def _run(self) -> None:
-        pause = FIRST_PAUSE
+        failures = 0
         while not self._stopping.is_set():
             try:
                 with self._connection() as connection:
@@ -153,10 +154,10 @@ class _Background:
             except Exception as error:  # whatever it is: without this thread nobody would hear of anything
                 if self.trouble is None:
                     log.warning("the broker is lost (%s); workers look every few seconds", _reason(error))
-                pause = FIRST_PAUSE if self.trouble is None else min(pause * 2, LAST_PAUSE)
+                failures = 0 if self.trouble is None else failures + 1
                 self.trouble = type(error).__name__
                 self._lost()
-                self._stopping.wait(pause * random.uniform(0.5, 1))
+                self._stopping.wait(RECONNECT.pause(failures) * random.uniform(0.5, 1))
 
     def _work(self, connection: Connection) -> None:
         """Work until told to stop; an exception when the connection is lost."""

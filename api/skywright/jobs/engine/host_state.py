@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import or_, select, update
 from sqlalchemy.orm import Session
 
+from skywright.backoff import Backoff
 from skywright.core import Core, Work
 from skywright.db import after_commit, isoformat, utcnow
 from skywright.db.jobs import Host, Job
@@ -22,8 +23,7 @@ from skywright.jobs.kinds import resource_kinds
 log = logging.getLogger(__name__)
 
 MAINTENANCE = "maintenance"
-FIRST_RETRY = timedelta(seconds=10)
-LAST_RETRY = timedelta(minutes=10)
+RETRY = Backoff(timedelta(seconds=10), timedelta(minutes=10))
 # A word about a host may come before its time; no job waits longer than this without looking again.
 RECHECK = timedelta(minutes=1)
 # What OpenSSH says of a host that is not the one it was: it is not tried a second time.
@@ -57,7 +57,7 @@ def _failed(core: Core, host: Host, reason: str) -> None:
     if host.state == MAINTENANCE or (host.retry_at is not None and now < host.retry_at):
         return
     host.failures += 1
-    host.retry_at = now + min(FIRST_RETRY * 2 ** min(host.failures - 1, 16), LAST_RETRY)
+    host.retry_at = now + RETRY.pause(host.failures - 1)
     stranger = any(words in reason for words in STRANGER)
     if host.quarantined_at is None and (stranger or host.failures >= core.settings.quarantine_failures):
         host.quarantined_at = now

@@ -1,16 +1,19 @@
 """Queueing jobs: in the transaction that changes the resource, so that neither exists without the other."""
 
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Protocol
 
 from sqlalchemy.orm import Session
 
 from skywright.auth.credentials import Credentials
+from skywright.backoff import Backoff
 from skywright.core import Core
-from skywright.db import after_commit
+from skywright.db import after_commit, utcnow
 from skywright.db.jobs import Job, JobResource
 from skywright.queue.local import Queue
 
+RETRY = Backoff(timedelta(seconds=30), timedelta(hours=1))
 QUEUED = "queued_jobs"  # in a session's info: the jobs that its transaction queues, for the audit trail
 
 
@@ -59,4 +62,19 @@ def enqueue(  # noqa: PLR0917 - as submit(), with what a context would bring
     session.add(job)
     session.info.setdefault(QUEUED, []).append(job)
     after_commit(session, "notify workers", queue.notify)
+    return job
+
+
+def enqueue_retry(  # noqa: PLR0917 - as enqueue()
+    session: Session,
+    queue: Queue,
+    playbook: str,
+    action: str,
+    resources: Iterable[tuple[str, str]],
+    arguments: dict[str, Any],
+) -> Job:
+    """Queue another try of what no user can ask for again, each twice as late; `attempt` in *arguments* counts them."""
+    earlier = int(arguments.get("attempt", 0))
+    job = enqueue(session, queue, playbook, action, resources, arguments | {"attempt": earlier + 1})
+    job.not_before = utcnow() + RETRY.pause(earlier)
     return job

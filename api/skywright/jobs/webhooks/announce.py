@@ -18,6 +18,7 @@ import orjson
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
+from skywright.backoff import Backoff
 from skywright.db.base import isoformat, new_uuid
 from skywright.db.jobs import Job
 from skywright.db.webhooks import Delivery, Webhook
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
 # An attempt that nothing is heard of after so long was lost.
 LEASE = timedelta(minutes=2)
-FIRST_PAUSE, LAST_PAUSE = timedelta(seconds=10), timedelta(hours=1)
+RETRY = Backoff(timedelta(seconds=10), timedelta(hours=1))
 GIVE_UP = timedelta(hours=24)
 TEXT_LIMIT = 2000
 
@@ -86,7 +87,7 @@ def note(session: Session, attempt: Attempt, status: int | None, reason: str | N
     if reason is None:
         delivery.state, delivery.ended_at = DELIVERED, now
         return
-    delivery.next_at = now + min(FIRST_PAUSE * 2 ** min(attempt.number - 1, 16), LAST_PAUSE)
+    delivery.next_at = now + RETRY.pause(attempt.number - 1)
     if delivery.next_at - delivery.created_at > GIVE_UP:
         delivery.state, delivery.ended_at = FAILED, now
 

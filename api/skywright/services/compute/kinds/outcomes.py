@@ -1,6 +1,5 @@
 """What becomes of servers when their jobs end."""
 
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import select
@@ -9,7 +8,7 @@ from sqlalchemy.orm import Session
 from skywright.core import CREATE, Core, Outcome
 from skywright.db import isoformat, utcnow
 from skywright.db.jobs import Host, Job, JobResource
-from skywright.jobs.engine.submit import enqueue
+from skywright.jobs.engine.submit import enqueue_retry
 from skywright.jobs.kinds import CONVERGE, TIDY
 from skywright.services.compute.kinds.items import ports_of
 from skywright.services.compute.tables import Server
@@ -20,8 +19,6 @@ CLEANUP = "cleanup"
 DELETING = "deleting"
 # What users do to servers and wait for: where a host does not answer, they are told so, and nothing has changed.
 IMPATIENT = ("start", "stop", "reboot")
-FIRST_CLEANUP = timedelta(seconds=30)
-LAST_CLEANUP = timedelta(hours=1)
 
 
 def settle(session: Session, job: Job, outcome: Outcome, core: Core) -> None:
@@ -152,11 +149,7 @@ def _leave_to_cleanup(session: Session, server: Server, core: Core) -> None:
 
 
 def _clean_up_later(session: Session, core: Core, arguments: dict[str, Any]) -> None:
-    """Queue another try to remove what is left, each twice as late as the one before."""
-    attempt = int(arguments["attempt"])
-    # A host that left the inventory took everything with it.
-    if session.get(Host, arguments["host"]) is None:
-        return
-    following = arguments | {"attempt": attempt + 1}
-    job = enqueue(session, core.queue, "server", CLEANUP, [("server", arguments["server_id"])], following)
-    job.not_before = utcnow() + min(FIRST_CLEANUP * 2 ** min(attempt, 16), LAST_CLEANUP)
+    """Queue another try to remove what is left, unless the host left the inventory and took everything with it."""
+    if session.get(Host, arguments["host"]) is not None:
+        resources = [("server", arguments["server_id"])]
+        enqueue_retry(session, core.queue, "server", CLEANUP, resources, arguments)

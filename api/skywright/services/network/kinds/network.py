@@ -1,27 +1,23 @@
 """Jobs of networks: what they tell the hosts, and what comes of them."""
 
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item, Outcome, Work
-from skywright.db import utcnow
 from skywright.db.host_facts import Contents, HostFacts
 from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.activity import Key
-from skywright.jobs.engine.submit import enqueue
+from skywright.jobs.engine.submit import enqueue, enqueue_retry
 from skywright.jobs.kinds import TIDY, ResourceKind, Result
 from skywright.services.network import ipam
 from skywright.services.network.kinds import network_drift
 from skywright.services.network.kinds.network_items import Rendering, recorded_dhcp_port, served, tunnel_address
 from skywright.services.network.tables import Network, NetworkHost, Port
 
-FIRST_RETRY = timedelta(seconds=30)
-LAST_RETRY = timedelta(hours=1)
 LIMIT_SECONDS = 1800.0
 
 
@@ -64,7 +60,9 @@ class NetworkKind(ResourceKind):
             session.execute(delete(NetworkHost).where(NetworkHost.network_id == network.id))
             session.delete(network)
         elif job.action == "delete":
-            _delete_later(session, core, job.arguments)
+            # Its user cannot ask for it any more.
+            resources = [("network", job.arguments["network_id"])]
+            enqueue_retry(session, core.queue, "network", "delete", resources, job.arguments)
         elif job.action == "update" and outcome.ok:
             self._settle_update(session, network)
 
@@ -148,11 +146,3 @@ def _deleted_ports(session: Session, network: Network, host: str, port_ids: Iter
 def _unknown_peers(hosts: Iterable[Host], addresses: Sequence[str]) -> list[str]:
     """Those of the addresses that, by now, still are no host's."""
     return sorted(set(addresses) - {tunnel_address(host) for host in hosts})
-
-
-def _delete_later(session: Session, core: Core, arguments: dict[str, Any]) -> None:
-    """Queue another try, each twice as late as the one before: its user can no longer ask for it."""
-    attempt = int(arguments.get("attempt", 0))
-    resources = [("network", arguments["network_id"])]
-    job = enqueue(session, core.queue, "network", "delete", resources, arguments | {"attempt": attempt + 1})
-    job.not_before = utcnow() + min(FIRST_RETRY * 2 ** min(attempt, 16), LAST_RETRY)
