@@ -1,4 +1,4 @@
-"""`python mortal_worker.py N LOG`: a worker that is killed by the first run of server.yml, at its Nth task boundary.
+"""`python mortal_worker.py N LOG`: a worker that is killed by the first run of items.yml, at its Nth task boundary.
 
 The name of the boundary is in the file LOG then. The jobs of the run are not tried again until somebody says so.
 """

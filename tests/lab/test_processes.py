@@ -101,10 +101,15 @@ def test_the_run_after_a_killed_worker_does_not_meet_what_the_first_left(running
     pid = worker()
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    eventually(lambda: running.job()["attempts"] == 2 and running.complete(), 60, "it runs again")
-    after = running.processes()
-    assert not before.keys() & after.keys()
-    assert len([command for command in after.values() if command.startswith(f"{running.name}-")]) == len(KINDS) - 1
+
+    def runs_again() -> bool:
+        after = running.processes()
+        # Never two of a kind at once.
+        assert len([command for command in after.values() if command.startswith(f"{running.name}-")]) < len(KINDS)
+        return not before.keys() & after.keys() and running.complete()
+
+    eventually(runs_again, 60, "it runs again")
+    assert running.job()["attempts"] == 2
 
 
 def test_what_a_lost_connection_leaves_is_told_and_ended_later(cloud: Connection, lab: Lab, running: Running) -> None:
