@@ -9,8 +9,7 @@ from starlette.exceptions import HTTPException
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 
-# How long a refused client may go on sending: one that cannot send does not come to read the answer.
-DRAIN_SECONDS = 2.0
+DRAIN_SECONDS = 5.0
 
 
 def limited(scope: MutableMapping[str, Any], receive: Receive, limit: int) -> Receive:
@@ -23,19 +22,26 @@ def limited(scope: MutableMapping[str, Any], receive: Receive, limit: int) -> Re
     async def bounded() -> Message:
         nonlocal received
         if announced.isdigit() and int(announced) > limit:
-            await _refuse(receive, limit, drain=not waits)
+            await _refuse(receive, limit, more=not waits)
         message = await receive()
         received += len(message.get("body", b""))
         if received > limit:
-            await _refuse(receive, limit, drain=message.get("more_body", False))
+            await _refuse(receive, limit, more=message.get("more_body", False))
         return message
 
     return bounded
 
 
-async def _refuse(receive: Receive, limit: int, *, drain: bool) -> None:
+async def drain(receive: Receive) -> None:
+    """Read what a refused client still sends, for a moment: one that cannot send does not read the answer."""
+    more = True
     with anyio.move_on_after(DRAIN_SECONDS):
-        while drain:
+        while more:
             message = await receive()
-            drain = message["type"] == "http.request" and message.get("more_body", False)
+            more = message["type"] == "http.request" and message.get("more_body", False)
+
+
+async def _refuse(receive: Receive, limit: int, *, more: bool) -> None:
+    if more:
+        await drain(receive)
     raise HTTPException(413, f"The request body may not be larger than {limit} bytes.")

@@ -13,6 +13,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from skywright.cloud import Cloud
 from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized, Unavailable
@@ -103,6 +104,10 @@ class Service:
                 # Clients would take 404 for deleted.
                 return answer(BadRequest(missing))
             return answer(ApiError(str(error.detail), status=error.status_code))
+
+        @app.exception_handler(ClientDisconnect)
+        async def disconnected(_request: Request, _error: ClientDisconnect) -> Response:
+            return Response(status_code=400)  # nobody reads it
 
         @app.exception_handler(Exception)
         async def crash(request: Request, error: Exception) -> Response:

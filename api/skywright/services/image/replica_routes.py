@@ -8,17 +8,15 @@ from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 from fastapi import Request, Response
-from fastapi.responses import FileResponse
 from sqlalchemy import select
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from skywright.auth.signatures import Signatures
 from skywright.cloud import Cloud
 from skywright.http import BadRequest, Forbidden, NotFound, Router, audit
+from skywright.http.streaming import FileContent, receiving
 from skywright.services.image.replicas import Replicas, digest_of, replica_path
 from skywright.services.image.store import Store
-from skywright.services.image.streams import Body
 from skywright.services.image.tables import Image
 
 log = logging.getLogger(__name__)
@@ -34,12 +32,11 @@ async def take_replica(request: Request, image_id: str, digest: str) -> Response
     """Keep what a peer received. That peer's upload is what the audit trail records."""
     _check(request, image_id, digest)
     settings = request.app.state.cloud.settings
-    try:
-        await Replicas(settings).receive(image_id, digest, Body(request).chunks())
-    except ClientDisconnect:
-        return Response(status_code=400)  # nobody reads it
-    except ValueError as error:
-        raise BadRequest(f"Not the announced data: {error}.") from error
+    async with receiving(request) as body:
+        try:
+            await Replicas(settings).receive(image_id, digest, body)
+        except ValueError as error:
+            raise BadRequest(f"Not the announced data: {error}.") from error
     pending = audit.current()
     if pending is not None:
         pending.recorded = 204
@@ -53,7 +50,7 @@ async def give_replica(request: Request, image_id: str, digest: str) -> Response
     path = Store(request.app.state.cloud.settings.image_dir).find(image_id, digest)
     if path is None:
         raise NotFound("This controller does not have the data.")
-    return FileResponse(path, media_type="application/octet-stream")
+    return FileContent(path, media_type="application/octet-stream")
 
 
 def _check(request: Request, image_id: str, digest: str) -> None:

@@ -17,8 +17,8 @@ from starlette.responses import StreamingResponse
 
 from skywright.auth.signatures import Signatures
 from skywright.errors import Unavailable
+from skywright.http.streaming import blocks, copy
 from skywright.services.image.store import Content, Store
-from skywright.services.image.streams import blocks, copy
 from skywright.services.image.tables import Image
 from skywright.settings import Settings
 
@@ -111,7 +111,7 @@ class Replicas:
         # A name of its own: a user's upload of the image may come in as well.
         upload = await run_in_threadpool(self._store.receive, f"{image_id}.{digest[:8]}", limit)
         try:
-            await copy(source, upload)
+            await copy(source, upload.write)
             content = await run_in_threadpool(upload.finish, None, None)
             if content.os_hash_value != digest:
                 raise ValueError(f"the data's hash is {content.os_hash_value}")

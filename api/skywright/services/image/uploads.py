@@ -6,18 +6,16 @@ import anyio
 from fastapi import Request, Response
 from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import ClientDisconnect
 
 from skywright.cloud import Cloud
 from skywright.db import utcnow
-from skywright.errors import Unavailable
 from skywright.http import ApiError, BadRequest, Conflict, Router, TooLarge
 from skywright.http.policy import governed, on_target
 from skywright.http.router import request_context
+from skywright.http.streaming import copy, receiving
 from skywright.services.image.access import permitted_image
 from skywright.services.image.replicas import Replicas, digest_of
 from skywright.services.image.store import Content, Store, Upload
-from skywright.services.image.streams import Body, copy
 from skywright.services.image.tables import Image
 
 router = Router()
@@ -40,11 +38,11 @@ async def stage_data(request: Request, image_id: str) -> Response:
 async def _receive(request: Request, image_id: str, status: str) -> Response:
     """Receive data while the image is in *status*; whatever goes wrong, it is queued again and no data is left."""
     cloud: Cloud = request.app.state.cloud
-    body, content = Body(request), None
-    try:
+    content: Content | None = None
+    async with receiving(request) as body:
         upload = await run_in_threadpool(_begin, request, image_id, status)
         try:
-            await copy(body.chunks(), upload)
+            await copy(body, upload.write)
             content = await run_in_threadpool(_store, cloud, upload, image_id, status)
             await Replicas(cloud.settings).give(image_id, content)
             await run_in_threadpool(_end, cloud, image_id, status, content)
@@ -55,14 +53,6 @@ async def _receive(request: Request, image_id: str, status: str) -> Response:
         finally:
             with anyio.CancelScope(shield=True):
                 await run_in_threadpool(upload.close)
-    except ClientDisconnect:
-        return Response(status_code=400)  # nobody reads it
-    except ApiError as error:
-        await body.drain()
-        if isinstance(error, Unavailable):
-            # Clients answer 503 by sending again, what is left of their file: nothing, which would be the image then.
-            raise ApiError(error.message, status=500) from error
-        raise
     return Response(status_code=204)
 
 
