@@ -13,6 +13,9 @@ from skywright.db.host_facts import HostFacts
 # The group of hosts that are parts of clouds that this one makes: none of this one's servers or networks is there.
 OVERCLOUD = "overcloud"
 NULL_LIBVIRT = "test:///default"
+# States of jobs, and of hosts: what an operator said, and what failures in a row led to.
+UNFINISHED = ("queued", "running")
+MAINTENANCE, QUARANTINED = "maintenance", "quarantined"
 
 
 class Host(Base):
@@ -57,7 +60,12 @@ class Host(Base):
     @property
     def condition(self) -> str:
         """The operator's word, or `quarantined` for a host that failed too often; maintenance says more than that."""
-        return "quarantined" if self.quarantined_at and self.state != "maintenance" else self.state
+        return QUARANTINED if self.quarantined_at and self.state != MAINTENANCE else self.state
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether no job goes there by itself."""
+        return self.condition in (MAINTENANCE, QUARANTINED)
 
     @property
     def is_null(self) -> bool:

@@ -18,7 +18,7 @@ from skywright.cli.cloud.checkout import Checkout
 from skywright.cli.cloud.steps import Report, StepFailed, Steps
 from skywright.cli.hosts.enrol import HOST_NAME, INTERFACE, Ask, Findings, KnownHosts, Target, look
 from skywright.cli.jobs.show import Api
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED
 from skywright.jobs.runs.connection import connection, known_hosts
 from skywright.jobs.runs.runner import inventory
 from skywright.jobs.runs.variables import dump

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from skywright.cli.jobs.plan_view import LINES, counted, difference, plain, print_line
 from skywright.cli.jobs.show import Api
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED
 
 CLEAN, INCOMPLETE, DRIFT = 0, 1, 2
 CODES = {"clean": CLEAN, "incomplete": INCOMPLETE, "drift": DRIFT}

@@ -17,7 +17,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from skywright.cli.cloud.steps import StepFailed
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED
 
 COLORS = {"successful": "green", "ok": "green", "running": "cyan", "queued": "yellow"}
 UUID_LENGTH = 36

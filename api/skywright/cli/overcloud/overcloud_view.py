@@ -13,7 +13,7 @@ from rich.table import Table
 from skywright.cli.cloud.steps import StepFailed
 from skywright.cli.jobs.show import Api
 from skywright.cli.overcloud.overcloud_board import TASK_START, failures
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED
 
 LOOK_SECONDS = 120
 PREFLIGHT = ("Look at the hosts before anything changes", "Judge all hosts together")

@@ -8,8 +8,7 @@ from sqlalchemy.orm import Session
 
 from skywright.core import Core
 from skywright.db.base import utcnow
-from skywright.db.jobs import Job, JobResource
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED, Job, JobResource
 
 Key = tuple[str, str]  # a resource's type and id
 

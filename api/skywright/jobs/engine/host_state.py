@@ -15,14 +15,13 @@ from sqlalchemy.orm import Session
 from skywright.backoff import Backoff
 from skywright.core import Core, Work
 from skywright.db import after_commit, isoformat, utcnow
-from skywright.db.jobs import Host, Job
+from skywright.db.jobs import MAINTENANCE, Host, Job
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.settle import back_to_queue
 from skywright.jobs.kinds import resource_kinds
 
 log = logging.getLogger(__name__)
 
-MAINTENANCE = "maintenance"
 RETRY = Backoff(timedelta(seconds=10), timedelta(minutes=10))
 # A word about a host may come before its time; no job waits longer than this without looking again.
 RECHECK = timedelta(minutes=1)
@@ -97,11 +96,11 @@ def note_unended(
 
 def set_state(session: Session, core: Core, host: Host, state: str, reason: str | None = None) -> None:
     """An operator's word about *host*; `enabled` lifts its quarantine, too."""
-    before = host.condition
+    was_closed = host.is_closed
     host.state, host.disabled_reason = state, None if state == "enabled" else reason
     if state == "enabled":
         _forgive(host)
-    if before in (MAINTENANCE, "quarantined") and host.condition not in (before, MAINTENANCE):
+    if was_closed and not host.is_closed:
         welcome_back(session, core, host)
 
 

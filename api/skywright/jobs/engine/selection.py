@@ -18,8 +18,7 @@ from sqlalchemy.orm import Session, lazyload
 
 from skywright.core import Core
 from skywright.db.base import utcnow
-from skywright.db.jobs import Job, JobResource
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED, Job, JobResource
 
 BATCH = 50
 # The priority of canceled jobs that take back what they made: somebody waits for that.

@@ -17,7 +17,6 @@ log = logging.getLogger(__name__)
 
 MAX_ATTEMPTS = 5
 BACK_OFF = timedelta(seconds=2)
-UNFINISHED = ("queued", "running")
 CANCELED = "The job was canceled"
 
 

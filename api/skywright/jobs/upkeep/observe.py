@@ -10,8 +10,7 @@ from sqlalchemy.orm import Session
 
 from skywright.core import Core
 from skywright.db.base import utcnow
-from skywright.db.jobs import Host, Job
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED, Host, Job
 from skywright.jobs.engine.submit import enqueue
 
 ACTION = "observe"

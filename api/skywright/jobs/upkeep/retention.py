@@ -16,11 +16,10 @@ from sqlalchemy.orm import Session
 from skywright.core import Core
 from skywright.db.base import utcnow
 from skywright.db.identity import Project, RevokedToken
-from skywright.db.jobs import Event, Job, Run
+from skywright.db.jobs import UNFINISHED, Event, Job, Run
 from skywright.db.operations import Audit, Heartbeat, Tally, retiring
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.db.webhooks import Delivery, Webhook
-from skywright.jobs.engine.settle import UNFINISHED
 from skywright.jobs.runs import records
 from skywright.jobs.webhooks.announce import PENDING
 

@@ -3,7 +3,7 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright.db.jobs import Host
+from skywright.db.jobs import QUARANTINED, Host
 from skywright.services.compute.scheduler import is_compute
 
 
@@ -19,6 +19,6 @@ def host_number(host: Host) -> int:
 
 def disabled_reason(host: Host) -> str | None:
     """Why the host is disabled; what no person said begins with AUTO, as Nova's own reasons do."""
-    if host.condition == "quarantined":
+    if host.condition == QUARANTINED:
         return f"AUTO: {host.name} is unreachable: {host.unreachable}"[:255]
     return host.disabled_reason

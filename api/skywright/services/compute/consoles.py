@@ -6,14 +6,14 @@ from typing import Any
 
 from sqlalchemy import select
 
-from skywright.db.jobs import Job
+from skywright.db.jobs import UNFINISHED, Job
 from skywright.http import ApiError, BadRequest, Context
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.server_states import find_server, require
+from skywright.services.compute.tables import BOOTED
 
 WAIT_SECONDS = 30.0
 POLL_SECONDS = 0.02
-BOOTED = ("ACTIVE", "SHUTOFF", "ERROR")
 
 
 def console_output(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def _result(context: Context, job_id: str) -> str:
             state, result, error = session.execute(query).one()
         if state == "successful":
             return str((result or {}).get("output", ""))
-        if state not in ("queued", "running"):
+        if state not in UNFINISHED:
             raise ApiError(f"The console log cannot be read: {error or state}", status=500)
         time.sleep(POLL_SECONDS)
     raise ApiError("The console log could not be read in time; the job goes on, try again.", status=503)

@@ -5,10 +5,10 @@ https://docs.openstack.org/api-ref/compute/#compute-services-os-services
 
 from typing import Any, Literal
 
-from skywright.db.jobs import Host
+from skywright.db.jobs import MAINTENANCE, Host
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import since, until, version_of
-from skywright.jobs.engine.host_state import MAINTENANCE, set_state
+from skywright.jobs.engine.host_state import set_state
 from skywright.services.compute.compute_hosts import compute_hosts, disabled_reason, host_number
 from skywright.services.compute.listing import parameters
 from skywright.services.compute.scheduler import zone_of

@@ -5,13 +5,11 @@ from collections.abc import Sequence
 from sqlalchemy import func, select, update
 
 from skywright.db import after_commit, utcnow
-from skywright.db.jobs import Job, JobResource
+from skywright.db.jobs import UNFINISHED, Job, JobResource
 from skywright.http import Context
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.kinds.outcomes import DELETING, mark_deleted
 from skywright.services.compute.tables import Server
-
-UNFINISHED = ("queued", "running")
 
 
 def delete(context: Context, server: Server) -> None:

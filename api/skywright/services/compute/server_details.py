@@ -12,12 +12,11 @@ from skywright.services.compute import quotas
 from skywright.services.compute.server_bodies import Tag, Tags
 from skywright.services.compute.server_states import find_server, own_server, require
 from skywright.services.compute.server_views import addresses_of
-from skywright.services.compute.tables import Server
+from skywright.services.compute.tables import SETTLED, Server
 from skywright.services.compute.validation import Metadata, Strict
 from skywright.services.network.internal import Port
 
 router = Router()
-SETTLED = ("ACTIVE", "SHUTOFF")
 
 
 class MetadataBody(Strict):

@@ -44,6 +44,11 @@ class Keypair(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
+# Statuses of servers that are as their users want them, and of those that have booted once, perhaps.
+SETTLED = ("ACTIVE", "SHUTOFF")
+BOOTED = (*SETTLED, "ERROR")
+
+
 class Server(Base):
     """A server: desired state (`power`, `boot_id`, sizes) and observed status (`status`, `power_state`, `fault`)."""
 

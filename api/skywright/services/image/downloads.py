@@ -11,7 +11,7 @@ from skywright.http.streaming import FileContent, read
 from skywright.services.image.access import permitted_image
 from skywright.services.image.replicas import Replicas
 from skywright.services.image.store import Store
-from skywright.services.image.tables import Image
+from skywright.services.image.tables import WITH_DATA, Image
 
 router = Router()
 
@@ -23,7 +23,7 @@ async def download_data(request: Request, image_id: str) -> Response:
     signed = "signature" in request.query_params
     find = _by_signature if signed else _by_token
     row = await read(request, partial(find, image_id=image_id), anonymous=signed)
-    if row.status not in ("active", "deactivated"):
+    if row.status not in WITH_DATA:
         return Response(status_code=204)
     digest = row.os_hash_value or ""
     path = Store(settings.image_dir).find(row.id, digest)

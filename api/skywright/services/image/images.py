@@ -17,7 +17,7 @@ from skywright.services.image.bodies import JsonObject
 from skywright.services.image.imports import METHODS
 from skywright.services.image.listing import DEFAULT_LIMIT, Listing
 from skywright.services.image.store import Store
-from skywright.services.image.tables import Image, ImageTag
+from skywright.services.image.tables import WITH_DATA, Image, ImageTag
 
 router = Router()
 SORT_KEYS = ("id", "name", "status", "container_format", "disk_format", "size", "created_at", "updated_at")
@@ -100,7 +100,7 @@ def delete_image(context: Context, image_id: str) -> None:
     row = permitted_image(context, image_id)
     if row.protected:
         raise Forbidden(f"Image {image_id} is protected and cannot be deleted.")
-    if row.status in ("active", "deactivated"):
+    if row.status in WITH_DATA:
         submit(context, "image", "delete", [("image", row.id)])
     row.status, row.deleted_at = "deleted", utcnow()
     store = Store(context.cloud.settings.image_dir)
@@ -119,7 +119,7 @@ def reactivate_image(context: Context, image_id: str) -> None:
 
 def _switch(row: Image, status: str) -> None:
     """Make an image that has data active or deactivated."""
-    if row.status not in ("active", "deactivated"):
+    if row.status not in WITH_DATA:
         raise Forbidden(f"Not allowed to make an image {status} that is {row.status}.")
     if row.status != status:
         row.status, row.updated_at = status, utcnow()

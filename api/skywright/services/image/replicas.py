@@ -19,7 +19,7 @@ from skywright.auth.signatures import Signatures
 from skywright.errors import Unavailable
 from skywright.http.streaming import blocks, copy
 from skywright.services.image.store import Content, Store
-from skywright.services.image.tables import Image
+from skywright.services.image.tables import WITH_DATA, Image
 from skywright.settings import Settings
 
 log = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ def digest_of(row: Image | None) -> str | None:
     """The hash of the data that an image has, or that waits for its import; None if there is none."""
     if row is None or row.deleted_at is not None:
         return None
-    if row.status in ("active", "deactivated"):
+    if row.status in WITH_DATA:
         return row.os_hash_value
     return row.staged["os_hash_value"] if row.staged else None
 

@@ -8,6 +8,9 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skywright.db.base import Base, new_uuid, utcnow
 
+# The statuses of images that have data; of a deactivated one only administrators may read them.
+WITH_DATA = ("active", "deactivated")
+
 
 class Image(Base):
     """An image. Hosts cache its data by id, so an id is never used again: a deleted image keeps its row."""

@@ -3,7 +3,7 @@
 from typing import Any
 
 from skywright.db import isoformat
-from skywright.services.image.tables import Image, ImageMember, ImageTask
+from skywright.services.image.tables import WITH_DATA, Image, ImageMember, ImageTask
 
 STORE = "file"
 TASK_TYPE = "api_image_import"
@@ -37,7 +37,7 @@ def image(row: Image) -> dict[str, Any]:
     view["self"] = f"/v2/images/{row.id}"
     view["file"] = f"/v2/images/{row.id}/file"
     view["schema"] = "/v2/schemas/image"
-    if row.status in ("active", "deactivated"):
+    if row.status in WITH_DATA:
         view["stores"] = STORE
     return view
 

@@ -20,8 +20,7 @@ from starlette.concurrency import run_in_threadpool
 
 from skywright.db import Database
 from skywright.db.changes import latest
-from skywright.db.jobs import Event, Job, JobResource, Run
-from skywright.jobs.engine.settle import UNFINISHED
+from skywright.db.jobs import UNFINISHED, Event, Job, JobResource, Run
 from skywright.queue.local import Queue
 
 log = logging.getLogger(__name__)

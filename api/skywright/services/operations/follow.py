@@ -18,12 +18,11 @@ from starlette.responses import StreamingResponse
 
 from skywright.cloud import Cloud
 from skywright.db.changes import latest
-from skywright.db.jobs import Job
+from skywright.db.jobs import UNFINISHED, Job
 from skywright.errors import ApiError
 from skywright.http import NotFound, Router
 from skywright.http.policy import governed
 from skywright.http.router import request_context
-from skywright.jobs.engine.settle import UNFINISHED
 from skywright.services.operations.feed import Change, Feed, Scope, read, unfinished
 from skywright.services.operations.jobs import visible_job
 from skywright.services.operations.views import event_views, job_view

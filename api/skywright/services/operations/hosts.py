@@ -7,10 +7,10 @@ from fastapi import Response
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 from sqlalchemy import select
 
-from skywright.db.jobs import OVERCLOUD, Host
+from skywright.db.jobs import MAINTENANCE, OVERCLOUD, Host
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.router import json_response
-from skywright.jobs.engine.host_state import MAINTENANCE, release, set_state
+from skywright.jobs.engine.host_state import release, set_state
 from skywright.jobs.engine.submit import submit
 from skywright.jobs.kinds import resource_kinds
 from skywright.jobs.upkeep.observe import ACTION

@@ -9,10 +9,9 @@ from sqlalchemy.orm import Session
 
 from skywright.core import DELETE
 from skywright.db import after_commit, utcnow
-from skywright.db.jobs import Event, Job, JobResource
+from skywright.db.jobs import UNFINISHED, Event, Job, JobResource
 from skywright.http import Conflict, Context, NotFound, Router
 from skywright.http.policy import on_target
-from skywright.jobs.engine.settle import UNFINISHED
 from skywright.services.operations.listing import page
 from skywright.services.operations.views import event_views, job_views, result_views, step_views
 

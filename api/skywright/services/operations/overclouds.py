@@ -8,11 +8,9 @@ from sqlalchemy import select
 
 from skywright.core import DELETE
 from skywright.db import isoformat
-from skywright.db.jobs import OVERCLOUD, Host, Job, JobResource
+from skywright.db.jobs import MAINTENANCE, OVERCLOUD, UNFINISHED, Host, Job, JobResource
 from skywright.db.overcloud import Overcloud
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
-from skywright.jobs.engine.host_state import MAINTENANCE
-from skywright.jobs.engine.settle import UNFINISHED
 from skywright.jobs.engine.submit import submit
 from skywright.services.operations.listing import page
 from skywright.services.operations.overcloud.health import problems

@@ -10,11 +10,10 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat, utcnow
-from skywright.db.jobs import Job
+from skywright.db.jobs import UNFINISHED, Job
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.http import BadRequest, Context, Forbidden, Router
 from skywright.http.policy import on_target
-from skywright.jobs.engine.settle import UNFINISHED
 from skywright.redact import without_secrets
 from skywright.services.operations.automation import schedules
 from skywright.services.operations.automation.timetable import BadTime, next_time

@@ -7,7 +7,7 @@ from sqlalchemy.orm import Session
 
 from skywright.core import CREATE, Core, Outcome
 from skywright.db import isoformat, utcnow
-from skywright.db.jobs import Host, Job, JobResource
+from skywright.db.jobs import UNFINISHED, Host, Job, JobResource
 from skywright.jobs.engine.submit import enqueue_retry
 from skywright.jobs.kinds import CONVERGE, TIDY
 from skywright.services.compute.kinds.items import ports_of
@@ -130,9 +130,7 @@ def _settle_delete(session: Session, server: Server, job: Job, outcome: Outcome,
 
 def _is_being_made(session: Session, server: Server) -> bool:
     mine = (JobResource.resource_type == "server") & (JobResource.resource_id == server.id)
-    query = (
-        select(Job.sequence).join(JobResource).where(mine, Job.action == CREATE, Job.state.in_(("queued", "running")))
-    )
+    query = select(Job.sequence).join(JobResource).where(mine, Job.action == CREATE, Job.state.in_(UNFINISHED))
     return session.scalar(query.limit(1)) is not None
 
 

@@ -15,12 +15,11 @@ from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Rea
 from skywright.jobs.kinds import Result
 from skywright.jobs.runs.variables import reserved_key
 from skywright.services.compute.kinds.items import ports_of, server_item
-from skywright.services.compute.tables import Server
+from skywright.services.compute.tables import BOOTED, SETTLED, Server
 from skywright.services.network.internal import Port, networks_of
 
 log = logging.getLogger(__name__)
 
-SETTLED = ("ACTIVE", "SHUTOFF")
 # Why a domain is off, as libvirt says, when it was the guest's own will.
 OWN_WILL = "shutdown"
 OFF = {
@@ -158,7 +157,7 @@ def observe(session: Session, facts: Mapping[str, HostFacts], since: datetime) -
     columns = (Server.id, Server.host, Server.status, Server.power_state)
     query = select(*columns).where(Server.host.in_(seen), Server.deleted_at.is_(None))
     differing = {}
-    for row in session.execute(query.where(Server.status.in_((*SETTLED, "ERROR")))):
+    for row in session.execute(query.where(Server.status.in_(BOOTED))):
         power = seen[row.host or ""].get(row.id, 0)
         status = STATUS.get(power, row.status) if row.status in SETTLED else row.status
         if (power, status) != (row.power_state, row.status):

@@ -27,12 +27,11 @@ from skywright.auth.subject import Claims
 from skywright.cloud import Cloud
 from skywright.db import Outage, new_hex, utcnow
 from skywright.db.identity import Project, User
-from skywright.db.jobs import Job
+from skywright.db.jobs import UNFINISHED, Job
 from skywright.db.rehearsal import Joint
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.http import audit
 from skywright.http.loopback import Answer, ask, scope_of
-from skywright.jobs.engine.settle import UNFINISHED
 from skywright.redact import without_secrets
 from skywright.services.operations.automation.timetable import BadTime, next_time
 

@@ -64,4 +64,4 @@ def _hosts(session: Session, wanted: list[str]) -> list[str]:
     if wanted:
         return [host.name for host in hosts if host.name in wanted or set(wanted) & set(host.groups)]
     own = (host for host in hosts if not host.of_overcloud)
-    return [host.name for host in own if host.condition not in ("maintenance", "quarantined") and not host.retry_at]
+    return [host.name for host in own if not host.is_closed and not host.retry_at]
