@@ -39,6 +39,7 @@ class Gateway:
         self._applications = {service.prefix: service.application(cloud) for service in services}
         self._ports = {service.port: service.prefix for service in services if service.port}
         self.prefixes = {service.type: service.prefix for service in services}
+        self.ports = {service.type: service.port for service in services if service.port}
         self._backgrounds = [service.background for service in services if service.background]
         self._types = {service.prefix: service.type for service in services}
         self._streamed = {service.prefix: service.streamed for service in services}

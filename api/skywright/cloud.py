@@ -26,6 +26,11 @@ class Gateway(Protocol):
         """The prefix of each service's paths, by the service's type."""
         ...
 
+    @property
+    def ports(self) -> Mapping[str, int]:
+        """The port of its own of each service that has one, by the service's type."""
+        ...
+
     async def __call__(
         self, scope: Message, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None: ...

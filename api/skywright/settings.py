@@ -7,6 +7,8 @@ from pathlib import Path
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+PORT = 8000  # of the API: all services by their paths
+
 
 class Settings(BaseSettings):
     """Everything an operator may set. Paths are relative to the working directory, the checkout's root."""
@@ -17,7 +19,7 @@ class Settings(BaseSettings):
     database: str = Field("", description="URL, mariadb://USER:PASSWORD@HOST/NAME; empty: SQLite in state_dir.")
     broker: str = Field("", description="RabbitMQ's URL, amqp://USER:PASSWORD@HOST//; empty: workers of this machine.")
     listen: str = Field("127.0.0.1", description="Comma-separated addresses that the API listens on.")
-    port: int = Field(8000, description="Port of the unified layout (/identity, /compute, ...).")
+    port: int = Field(PORT, description="Port of the unified layout (/identity, /compute, ...).")
     worker: bool = Field(True, description="Whether `skywright serve` keeps a worker beside the API.")
     peers: str = Field(
         "",
@@ -26,8 +28,8 @@ class Settings(BaseSettings):
     virtual_address: str = Field(
         "", description="The address that one controller has at a time; with it, /metrics/controller tells how this is."
     )
-    classic_ports: bool = Field(True, description="Also listen on every service's own port (5000, 8774, 9292, 9696).")
-    public_url: str = Field("http://127.0.0.1:8000", description="Base URL in the catalog, as clients see it.")
+    classic_ports: bool = Field(True, description="Also listen on every service's own port (`skywright services`).")
+    public_url: str = Field(f"http://127.0.0.1:{PORT}", description="Base URL in the catalog, as clients see it.")
     region: str = "RegionOne"
     token_seconds: int = 3600 * 6
     max_body_bytes: int = Field(1 << 20, description="Largest request body, image data excepted.")

@@ -15,9 +15,9 @@ DISK_GIB = 5
 MEMORY_MIB = {"controllers": 2000, "computes": 1000, "networks": 500}
 OURS = "skywright"  # what programs of this project begin with, as far as the kernel keeps their names
 CERTIFICATE = re.compile(r"-+BEGIN CERTIFICATE-+\s+(.+?)\s+-+END CERTIFICATE-+", re.DOTALL)
-# What the services of a controller listen on, and the programs that do so when they are there already.
+# What a controller listens on beside the API's ports, and the programs that do so when they are there already.
+API = frozenset({"haproxy", "python", "python3"})
 PORTS = {
-    **{port: {"haproxy", "python", "python3"} for port in (5000, 8000, 8774, 9292, 9696)},
     3306: {"mariadbd", "haproxy"},
     4444: {"mariadbd", "socat", "rsync"},
     4567: {"mariadbd"},
@@ -50,7 +50,7 @@ def preflight_hosts(names, hostvars):
     return hosts
 
 
-def preflight(hosts, virtual_address, interface, authority=""):
+def preflight(hosts, virtual_address, interface, api_ports, authority=""):
     """Give {host: {problems, warnings}} for C(hosts); C(authority) is the PEM of the cloud's, if it has one already.
 
     Each is {name, address, groups, data_interface, data_address, facts}; a host without facts did not answer.
@@ -58,7 +58,7 @@ def preflight(hosts, virtual_address, interface, authority=""):
     known = [host for host in hosts if host["facts"]]
     verdict = {host["name"]: {"problems": [], "warnings": []} for host in hosts}
     for host in known:
-        verdict[host["name"]]["problems"] += _alone(host)
+        verdict[host["name"]]["problems"] += _alone(host, api_ports)
         verdict[host["name"]]["problems"] += _network(host, interface)
         verdict[host["name"]]["warnings"] += _warnings(host)
     together = [*_together(known), *_clocks(known), *_virtual(known, virtual_address), *_strangers(known, authority)]
@@ -67,7 +67,7 @@ def preflight(hosts, virtual_address, interface, authority=""):
     return verdict
 
 
-def _alone(host):
+def _alone(host, api_ports):
     facts = host["facts"]
     yield from facts["errors"]
     if facts["system"] != SYSTEM:
@@ -86,13 +86,13 @@ def _alone(host):
     for name in facts["unresolved"] or ():
         yield f"it does not know the name {name}: look at its DNS"
     if "controllers" in host["groups"]:
-        yield from _ports(facts["listeners"] or ())
+        yield from _ports(facts["listeners"] or (), {**PORTS, **dict.fromkeys(api_ports, API)})
 
 
-def _ports(listeners):
-    for port in sorted({entry["port"] for entry in listeners} & PORTS.keys()):
+def _ports(listeners, ours):
+    for port in sorted({entry["port"] for entry in listeners} & ours.keys()):
         # Whoever listens only to itself is in nobody's way but of the services that bind to every address.
-        programs = {str(entry["program"]) for entry in listeners if entry["port"] == port} - PORTS[port]
+        programs = {str(entry["program"]) for entry in listeners if entry["port"] == port} - ours[port]
         others = sorted(program for program in programs if not program.startswith(OURS))
         if others:
             yield f"port {port} is taken by {', '.join(others)}"

@@ -15,7 +15,7 @@ description:
 extends_documentation_fragment: skywright.cloud.converge
 options:
   auth_url:
-    description: The identity service, C(https://10.0.0.9:5000/v3).
+    description: The identity service, C(https://10.0.0.9:8000/identity/v3).
     type: str
     required: true
   username:
@@ -66,7 +66,7 @@ options:
 EXAMPLES = r"""
 - name: A compute host
   skywright.cloud.cloud_host:
-    auth_url: https://10.0.0.9:5000/v3
+    auth_url: https://10.0.0.9:8000/identity/v3
     password: secret
     hosts:
       - id: compute1

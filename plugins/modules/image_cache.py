@@ -22,7 +22,7 @@ EXAMPLES = r"""
   skywright.cloud.image_cache:
     images:
       - id: 0a0b0c0d-0000-4000-8000-000000000003
-        url: http://10.64.0.1:9292/v2/images/0a0b0c0d-0000-4000-8000-000000000003/file
+        url: http://10.64.0.1:8000/image/v2/images/0a0b0c0d-0000-4000-8000-000000000003/file
         checksum: sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
 

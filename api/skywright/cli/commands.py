@@ -53,6 +53,14 @@ def bootstrap() -> None:
 
 
 @app.command()
+def services(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show the services, their paths on the API's port, and the port of each."""
+    from skywright.cli.cloud.services import show_services
+
+    show_services(Console(), as_json=as_json)
+
+
+@app.command()
 def up() -> None:
     """Make this machine a cloud with two hosts and boot a server on each."""
     from skywright.cli.cloud.up import up as run

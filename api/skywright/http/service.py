@@ -40,7 +40,7 @@ class Service:
     name: str  # as in the catalog: nova
     type: str  # compute
     prefix: str  # /compute
-    port: int | None  # the classic port, 8774
+    port: int | None  # its own beside the API's: the one that OpenStack's service has by custom
     endpoint: str
     routers: Sequence[Router]
     policies: Mapping[str, str]

@@ -146,7 +146,7 @@ def pem(text):
 
 
 def judge(found):
-    return preflight(found, "10.0.0.9/24", "eth0", pem("former") + pem("ours"))
+    return preflight(found, "10.0.0.9/24", "eth0", [8000, 5000], pem("former") + pem("ours"))
 
 
 def test_good_hosts_have_no_problems():

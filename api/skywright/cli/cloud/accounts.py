@@ -13,7 +13,7 @@ from skywright.cli.failure import StepFailed
 from skywright.db import Database
 from skywright.db.migrate import upgrade
 from skywright.services import bootstrap
-from skywright.settings import Settings
+from skywright.settings import PORT, Settings
 
 
 def write_clouds_yaml(checkout: Checkout, address: str, region: str) -> dict[str, str]:
@@ -25,7 +25,7 @@ def write_clouds_yaml(checkout: Checkout, address: str, region: str) -> dict[str
     clouds = {
         cloud: {
             "auth": {
-                "auth_url": f"http://{address}:5000/v3",
+                "auth_url": f"http://{address}:{PORT}/identity/v3",
                 "username": user,
                 "password": passwords[user],
                 "project_name": user,

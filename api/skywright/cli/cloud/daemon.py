@@ -13,7 +13,7 @@ import httpx
 from skywright.cli.cloud.checkout import Checkout
 from skywright.cli.cloud.steps import StepFailed
 from skywright.services import registry
-from skywright.settings import Settings
+from skywright.settings import PORT
 
 START_SECONDS = 30
 STOP_SECONDS = 30  # requests, then runs, have some time to end
@@ -30,7 +30,7 @@ class Daemon:
 
     @property
     def url(self) -> str:
-        return f"http://{self._address}:{Settings.model_fields['port'].default}"
+        return f"http://{self._address}:{PORT}"
 
     def pid(self) -> int | None:
         """The running daemon's process id; a stale or recycled one does not count."""
@@ -96,7 +96,7 @@ class Daemon:
 
 def _free(address: str) -> bool:
     classic = [service.port for service in registry.services() if service.port]
-    for port in (Settings.model_fields["port"].default, *classic):
+    for port in (PORT, *classic):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:

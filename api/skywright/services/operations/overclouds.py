@@ -30,10 +30,9 @@ from skywright.services.operations.overcloud.kind import (
 from skywright.services.operations.overcloud.plan import BadPlan, HostName, Plan, read
 from skywright.services.operations.overcloud.secrets import files, secrets_file, vault_password
 from skywright.services.operations.views import job_views
+from skywright.settings import PORT
 
 router = Router()
-
-PORTS = {"skywright": 8000, "identity": 5000, "compute": 8774, "image": 9292, "network": 9696}
 
 
 class PlanBody(BaseModel):
@@ -218,6 +217,12 @@ def _is_busy(context: Context, name: str) -> bool:
     return context.db.scalar(query.limit(1)) is not None
 
 
+def _ports(context: Context) -> dict[str, int]:
+    """An overcloud serves what this cloud serves."""
+    gateway = context.cloud.gateway
+    return {"skywright": PORT, **(gateway.ports if gateway else {})}
+
+
 def _overcloud(context: Context, name: str) -> Overcloud:
     overcloud = context.db.get(Overcloud, name)
     if overcloud is None:
@@ -237,7 +242,7 @@ def _view(context: Context, row: Overcloud) -> dict[str, Any]:
         "observed_at": isoformat(row.observed_at, micro=True),
         "deployed_at": isoformat(row.deployed_at, micro=True),
         "created_at": isoformat(row.created_at, micro=True),
-        "endpoints": {name: f"https://{address}:{port}" for name, port in PORTS.items()},
+        "endpoints": {name: f"https://{address}:{port}" for name, port in _ports(context).items()},
         "files": {
             "clouds_yaml": str(files(settings, row.name) / "clouds.yaml"),
             "secrets": str(secrets_file(settings, row.name)),
