@@ -2,7 +2,8 @@
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Speaking to a cluster of RabbitMQ.
 
-Every rabbitmqctl costs a second, so one tells everything and one changes everything.
+Every rabbitmqctl costs a second, so one tells everything and one changes everything. Both call functions that are
+internal to RabbitMQ and may do something else in another version, so only in versions that they were tried with.
 """
 
 from __future__ import annotations
@@ -24,8 +25,17 @@ USER = "rabbitmq"
 CLIENTS, NODES = 5671, 25672
 HASHES = {f"rabbit_password_hashing_{name}": getattr(hashlib, name) for name in ("sha256", "sha512", "md5")}
 HASH = "rabbit_password_hashing_sha256"
+TRIED = ("3.10",)  # Debian 12's
 QUORUM = 3  # replicas that a quorum queue has if nobody asks for another number
 
+# Says which version the node is, in place of evaluating code that was not tried with it.
+GUARD = """
+"rabbit-" ++ Version = filename:basename(code:lib_dir(rabbit)),
+case lists:any(fun(Series) -> lists:prefix(Series ++ ".", Version) end, %(tried)s) of
+false -> iolist_to_binary(["{\\"untried\\": \\"", Version, "\\"}"]);
+true -> %(code)s
+end.
+"""
 # A node that starts, or that the smaller part of a divided cluster holds, knows its members but nothing else.
 STATE = """
 Members = rabbit_mnesia:cluster_nodes(all),
@@ -40,19 +50,19 @@ rabbit_json:encode(case rabbit:is_running() of
       lacking => [N || N <- Running, lists:any(fun(Q) -> Lacks(N, Q) end, Queues)],
       vhosts => rabbit_definitions:list_vhosts(), users => rabbit_definitions:list_users(),
       permissions => rabbit_definitions:list_permissions(), policies => rabbit_definitions:list_policies()}
-end).
+end)
 """
 # Not every node has a copy of every table.
 FORCE = """
 Tables = fun(N) -> rpc:call(N, mnesia, system_info, [local_tables]) -- [schema] end,
-[rpc:call(N, lists, foreach, [fun mnesia:force_load_table/1, Tables(N)], 30000) || N <- [node() | nodes()]], <<"[]">>.
+[rpc:call(N, lists, foreach, [fun mnesia:force_load_table/1, Tables(N)], 30000) || N <- [node() | nodes()]], <<"[]">>
 """
 # Each write says by itself what became of it.
 WRITES = """
 Ok = fun(ok) -> true; ({ok, _}) -> true; (L) -> is_list(L) end,
 Try = fun(F) -> try F() of R -> case Ok(R) of true -> ok; false -> iolist_to_binary(io_lib:format("~0p", [R])) end
   catch _:E -> iolist_to_binary(io_lib:format("~0p", [E])) end end,
-rabbit_json:encode([%s]).
+rabbit_json:encode([%s])
 """
 
 
@@ -157,6 +167,7 @@ class Cluster:
 
     def _eval(self, code, run, timeout=60):
         """Evaluate C(code) in the node; it comes from a file, since everybody may see command lines."""
+        code = GUARD % {"tried": json.dumps(TRIED), "code": code}
         with tempfile.NamedTemporaryFile("w", dir=HOME, prefix="skywright-", suffix=".erl") as file:
             file.write(code)
             file.flush()
@@ -165,7 +176,11 @@ class Cluster:
                 ["rabbitmqctl", "--quiet", "--node", self._node, "eval_file", file.name, "--formatter", "json"],
                 timeout=timeout,
             )
-        return json.loads(json.loads(answer)["value"])
+        value = json.loads(json.loads(answer)["value"])
+        if isinstance(value, dict) and "untried" in value:
+            tried = ", ".join(TRIED)
+            raise ItemError(f"{self._node} is RabbitMQ {value['untried']}: this module was tried with {tried} only")
+        return value
 
 
 def listens(node, port):

@@ -150,7 +150,7 @@ class RabbitMq(Server):
             "HOME": str(self.directory),
             "ERL_EPMD_PORT": str(self._mapper_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
-            "RABBITMQ_NODENAME": f"skywright{self.port}@localhost",
+            "RABBITMQ_NODENAME": self.node,
             "RABBITMQ_DIST_PORT": str(self._distribution),
             "RABBITMQ_MNESIA_BASE": str(self.directory),
             "RABBITMQ_LOG_BASE": str(self.directory),
@@ -162,6 +162,18 @@ class RabbitMq(Server):
             "RUNNING_UNDER_SYSTEMD": "true",  # one process, without a shell above it
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
         }
+
+    @property
+    def node(self) -> str:
+        return f"skywright{self.port}@localhost"
+
+    def evaluate_file(self, file: Path) -> str:
+        """What rabbitmqctl says of the Erlang code in *file*, as JSON."""
+        command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", "--node", self.node, "eval_file", str(file)]
+        told = subprocess.run(
+            [*command, "--formatter", "json"], check=True, env=self.environment(), capture_output=True, text=True
+        )
+        return told.stdout
 
     def start(self, *, wait: bool = True) -> None:
         if self._mapper is None:

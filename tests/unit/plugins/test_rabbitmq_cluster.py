@@ -42,6 +42,7 @@ class Broker:
     def __init__(self, home):
         self.home = home
         self.listening = {(node, port) for node in (A, B, C) for port in (rabbitmq.CLIENTS, rabbitmq.NODES)}
+        self.version = "3.10"
         self.refused, self.sent, self.asked, self.starting = {}, [], [], None
         self.state = {
             "members": [A, B, C],
@@ -67,6 +68,8 @@ class Broker:
         assert argv[:3] == ["rabbitmqctl", "--quiet", "--node"]
         self.asked.append(argv[3])
         code = Path(argv[5]).read_text()
+        if f'"{self.version}"' not in code:
+            return self.answer({"untried": f"{self.version}.9"})
         if "list_users" in code:
             return self.answer(self.starting or self.state)
         if "force_load" in code:
@@ -110,6 +113,15 @@ def test_makes_everything_with_one_command_that_reads_and_one_that_writes(run_mo
     kinds = [re.sub(r"[({\[].*", "", call) for call in broker.sent]
     assert kinds == [*["rabbit_definitions:import_raw"] * 3, "rabbit_auth_backend_internal:delete_user"]
     assert '"vhosts": [{"name": "cloud"}]' in broker.sent[0]
+
+
+def test_a_version_that_it_was_not_tried_with_is_refused(run_module, broker):
+    broker.version = "4.0"
+    answer = run_module(rabbitmq_cluster.main, ARGS)
+    assert {result["error"] for result in answer["results"]} == {
+        f"{A} is RabbitMQ 4.0.9: this module was tried with 3.10 only"
+    }
+    assert broker.sent == []
 
 
 def test_a_second_run_changes_nothing(run_module, broker):

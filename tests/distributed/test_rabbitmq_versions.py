@@ -1,0 +1,50 @@
+"""What the module rabbitmq_cluster evaluates in a node, in a real one: only in versions that it was tried with."""
+
+import importlib
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from distributed.servers import RabbitMq
+
+sys.path.insert(0, str(Path(__file__).parents[2] / ".collections"))
+internal = importlib.import_module("ansible_collections.skywright.cloud.plugins.module_utils.rabbitmq")
+
+
+class Runner:
+    """Evaluates in the node of the tests what the module hands to rabbitmqctl."""
+
+    def __init__(self, node: RabbitMq) -> None:
+        self._node = node
+
+    def read(self, argv: list[str], **_options: Any) -> str:
+        return self._node.evaluate_file(Path(argv[5]))
+
+    write = read
+
+
+@pytest.fixture
+def cluster(rabbitmq: RabbitMq, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
+    monkeypatch.setattr(internal, "HOME", str(tmp_path))
+    monkeypatch.setattr(internal, "USER", "root")
+    return internal.Cluster(Runner(rabbitmq), node=rabbitmq.node, nodes=[rabbitmq.node])
+
+
+def test_the_version_here_is_one_that_it_was_tried_with(rabbitmq: RabbitMq, cluster: Any) -> None:
+    state = cluster.state()
+    assert (state["members"], state["running"]) == ([rabbitmq.node], [rabbitmq.node])
+    assert [user["name"] for user in state["users"]] == ["guest"]
+    assert cluster.change([("vhost cloud", internal.definitions(vhosts=[{"name": "cloud"}]))]) == {}
+    assert "cloud" in [vhost["name"] for vhost in cluster.state()["vhosts"]]
+
+
+@pytest.mark.parametrize("tried", [("3.1",), ("4.0", "4.1")])
+def test_in_another_version_nothing_is_evaluated(
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, tried: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(internal, "TRIED", tried)
+    for work in (cluster.state, cluster.force, lambda: cluster.change([("x", "halt()")])):
+        with pytest.raises(internal.ItemError, match=rf"is RabbitMQ 3\.10\.\d+: .* tried with {', '.join(tried)} only"):
+            work()
