@@ -140,8 +140,8 @@ class Report:
     def _note_unended(self, session: Session, results: Results) -> None:
         """A host that did not answer to the end may still execute what the run began there."""
         blocked, left = results.unreachable, set(results.unended)
-        kinds = [self._core.kind_of(job.playbook) for job in jobs_of(session, self._claimed.attempts)]
-        if not all(kind.reading for kind in kinds):
+        playbooks = session.scalars(select(Job.playbook).where(Job.id.in_(self._claimed.attempts)).distinct())
+        if not all(self._core.kind_of(playbook).reading for playbook in playbooks):
             left |= blocked.keys()
         ended = {host: runs for host, runs in self._claimed.unended.items() if host not in blocked}
         host_state.note_unended(session, self._claimed.run_id, left, ended)

@@ -21,6 +21,7 @@ import orjson
 
 from skywright.jobs.engine.rendering import RunHost
 from skywright.jobs.runs.connection import ssh_command
+from skywright.jobs.runs.rundir import MARK
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,7 @@ class Progress:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
+                env={**os.environ, MARK: run_id},
             )
             for name, _groups, variables in hosts
             if variables.get("ansible_connection", "ssh") == "ssh"
@@ -112,4 +114,5 @@ def _shared(command: list[str], variables: Mapping[str, Any], sockets: Path) -> 
     parts = (variables.get("ansible_host"), variables.get("ansible_port"), variables.get("ansible_user"))
     # The name of the socket is as Ansible's ssh plugin makes it.
     name = hashlib.sha1("-".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()[:10]
-    return [command[0], "-o", "ControlMaster=no", "-o", f"ControlPath={sockets / name}", *command[1:]]
+    options = ("ControlMaster=no", f"ControlPath={sockets / name}", f"SendEnv={MARK}")
+    return [command[0], *(word for option in options for word in ("-o", option)), *command[1:]]
