@@ -125,8 +125,8 @@ def _network(admin: Connection, network: str) -> dict[str, str]:
 
 def _operations(api: Api, admin: Connection) -> dict[str, str]:
     me, project, now = admin.current_user_id, admin.current_project_id, utcnow()
-    directory = api.cloud.settings.operator_playbooks = api.cloud.settings.root / "operator"
-    directory.mkdir(exist_ok=True)
+    directory = api.cloud.settings.operator_dir
+    directory.mkdir(parents=True, exist_ok=True)
     for name in THREE:
         (directory / f"{name}.yml").write_text("[]")
     webhooks = [
