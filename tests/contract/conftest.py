@@ -2,6 +2,7 @@
 
 import functools
 import os
+import shutil
 import socket
 import threading
 import time
@@ -52,7 +53,7 @@ def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     url = f"http://{address}:{listener.getsockname()[1]}"
     playbooks = state / "playbooks"  # of operators: tests write into it
-    playbooks.mkdir()
+    shutil.copytree("playbooks/operator", playbooks)
     settings = Settings(state_dir=state, public_url=url, database=_own_database(), operator_playbooks=playbooks)
     yield from run_api(settings, listener)
 
