@@ -211,7 +211,7 @@ def test_tags(demo: Connection) -> None:
 
 
 def test_schemas_say_what_is_accepted(demo: Connection) -> None:
-    for name in ("image", "images", "member", "members"):
+    for name in ("image", "images", "member", "members", "task", "tasks"):
         assert demo.image.get(f"/schemas/{name}").json()["name"] == name
     assert demo.image.get("/schemas/nothing").status_code == 404
 

@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
+from contract.conftest import Api
+from skywright.services.image.metadef_definitions import load_definitions
+
 BASE = "/metadefs/namespaces"
 
 
@@ -83,6 +86,50 @@ def test_tags_are_replaced_together(admin: Connection, namespace: str) -> None:
     assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["b", "a"]  # the newest first
     assert admin.image.post(tags, json={"tags": ["a"]}).status_code == 400
     assert len(admin.image.get(tags).json()["tags"]) == 2
+
+
+def test_tags_are_added_to_those_that_are_there(admin: Connection, namespace: str) -> None:
+    tags, append = f"{BASE}/{namespace}/tags", {"X-OpenStack-Append": "True"}
+    added = admin.image.post(tags, json={"tags": [{"name": "t2"}]}, headers=append)
+    assert added.status_code == 201 and [tag["name"] for tag in added.json()["tags"]] == ["t2"]
+    assert {tag["name"] for tag in admin.image.get(tags).json()["tags"]} == {"t1", "t2"}
+    assert admin.image.post(tags, json={"tags": [{"name": "t1"}]}, headers=append).status_code == 409
+    admin.image.post(tags, json={"tags": [{"name": "t3"}]}, headers={"X-OpenStack-Append": "False"})
+    assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["t3"]
+
+
+def test_a_resource_type_comes_with_the_first_namespace_that_is_for_it(admin: Connection, namespace: str) -> None:
+    def types() -> set[str]:
+        return {item["name"] for item in admin.image.get("/metadefs/resource_types").json()["resource_types"]}
+
+    path, new = f"{BASE}/{namespace}/resource_types", f"OS::Test::{uuid.uuid4()}"
+    assert new not in types()
+    assert admin.image.post(path, json={"name": new, "prefix": "x_"}).status_code == 201
+    assert new in types()
+    # As with Glance, it stays.
+    assert admin.image.delete(f"{path}/{new}").status_code == 204
+    assert new in types()
+
+
+@pytest.mark.parametrize("resource_type", ["OS::Glance::Image", "OS::Nova::Flavor", "OS::Nova::Server"])
+def test_a_new_cloud_has_definitions(demo: Connection, resource_type: str) -> None:
+    listed = demo.image.get(f"{BASE}?resource_types={resource_type}").json()["namespaces"]
+    assert listed and all(item["visibility"] == "public" and item["protected"] for item in listed)
+    assert resource_type in {item.name for item in demo.image.metadef_resource_types()}
+    for item in listed:
+        shown = demo.image.get(f"{BASE}/{item['namespace']}").json()
+        assert resource_type in {each["name"] for each in shown["resource_type_associations"]}
+        assert shown.get("properties") or all(each["properties"] for each in shown["objects"])
+
+
+def test_definitions_that_an_administrator_changed_stay_so(api: Api, admin: Connection) -> None:
+    path = f"{BASE}/OS::Software::Runtimes"
+    admin.image.put(path, json={"namespace": "OS::Software::Runtimes", "protected": False})
+    assert admin.image.delete(path).status_code == 204
+    with api.cloud.database.write() as session:
+        load_definitions(session)
+    assert admin.image.get(path).status_code == 404
+    assert admin.image.get(f"{BASE}/OS::OperatingSystem").status_code == 200
 
 
 def test_there_is_no_other_kind(admin: Connection, namespace: str) -> None:

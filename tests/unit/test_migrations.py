@@ -7,11 +7,14 @@ from pathlib import Path
 from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from sqlalchemy import select
 
 from recorded_hosts import answer
 from skywright.db import Base, Database, migrate
 from skywright.db.jobs import Host
 from skywright.db.migrate import current, head, upgrade
+from skywright.services.image.metadef_definitions import load_definitions
+from skywright.services.image.tables import MetadefNamespace, MetadefResourceType
 
 
 def test_a_new_database_has_the_declared_tables(tmp_path: Path) -> None:
@@ -59,3 +62,25 @@ def test_facts_of_hosts_that_were_looked_at_before_fit_their_contract(tmp_path: 
         facts = session.get_one(Host, "h").facts
     assert (facts.hypervisor_version, facts.boot, facts.uptime) == (7002022, old["boot"], None)
     database.engine.dispose()
+
+
+def test_resource_types_in_use_are_kept(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    command.upgrade(migrate._config(url), "0009")
+    database = Database(url)
+    moment = "'2026-11-20 10:00:00', '2026-11-20 10:00:00'"
+    with database.engine.begin() as connection:
+        for name in ("one", "two"):
+            columns = "namespace, visibility, protected, created_at, updated_at"
+            values = f"'{name}', 'public', 0, {moment}"
+            connection.exec_driver_sql(f"INSERT INTO metadef_namespace ({columns}) VALUES ({values})")
+            columns = "namespace, kind, name, body, created_at, updated_at"
+            values = f"'{name}', 'resource_type_associations', 'OS::Own::Thing', '{{}}', {moment}"
+            connection.exec_driver_sql(f"INSERT INTO metadef_item ({columns}) VALUES ({values})")
+    upgrade(url)
+    with database.write() as session:
+        load_definitions(session)
+    with database.read() as session:
+        protected = {row.name: row.protected for row in session.scalars(select(MetadefResourceType))}
+        assert session.get(MetadefNamespace, "OS::OperatingSystem") is not None
+    assert protected["OS::Own::Thing"] is False and protected["OS::Glance::Image"] is True

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
+from sqlalchemy.orm import Session
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
@@ -50,6 +51,7 @@ class Service:
     middleware: Sequence[Any] = field(default_factory=tuple)
     background: Callable[[Cloud], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
     streamed: re.Pattern[str] | None = None  # paths whose bodies are streamed to disk and have a limit of their own
+    bootstrap: Callable[[Session], None] | None = None  # stores what a new cloud has of it; idempotent
     # Paths of OpenStack's API that this cloud does not have, and what they are about: {"/v2.0/routers": "routers"}.
     # `*` is any text; what follows a path belongs to it.
     absent: Mapping[str, str] = field(default_factory=dict)

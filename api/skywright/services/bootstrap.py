@@ -1,4 +1,4 @@
-"""What a new cloud starts with: the default domain, roles, an administrator, the catalog. Idempotent."""
+"""What a new cloud starts with: the default domain, roles, an administrator, the catalog, services' own. Idempotent."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,7 +15,7 @@ ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
 
 
 def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> None:
-    """Make or update the default domain, the roles, user and project `admin`, and the catalog."""
+    """Make or update the default domain, the roles, user and project `admin`, the catalog, and what services load."""
     if session.get(Domain, "default") is None:
         session.add(Domain(id="default", name="Default", name_key="default", description="The default domain"))
         session.flush()
@@ -25,6 +25,9 @@ def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> N
     grant(session, user, "admin", "project", project.id)
     grant(session, user, "admin", "system", "all")
     _catalog(session, settings)
+    for service in registry.services():
+        if service.bootstrap:
+            service.bootstrap(session)
 
 
 def _roles(session: Session) -> None:

@@ -16,6 +16,7 @@ from skywright.services.image import (
     versions,
 )
 from skywright.services.image.errors import refusal, render_error
+from skywright.services.image.metadef_definitions import load_definitions
 from skywright.services.image.policies import POLICIES
 
 ABSENT = {
@@ -49,5 +50,6 @@ SERVICE = Service(
     refusal=refusal,
     absent=ABSENT,
     background=replica_routes.keeping,
+    bootstrap=load_definitions,
     streamed=re.compile(r"/v2/images/[^/]+/(file|stage|replicas/[^/]+)"),
 )

@@ -5,12 +5,16 @@ from dataclasses import dataclass
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from sqlalchemy.orm import Session
 
 from skywright.db import isoformat
 from skywright.http import Conflict, Context, NotFound
 from skywright.services.image import metadef_schemas
 from skywright.services.image.schemas import check
-from skywright.services.image.tables import MetadefItem, MetadefNamespace
+from skywright.services.image.tables import MetadefItem, MetadefNamespace, MetadefResourceType
+
+# What requests set of a namespace itself.
+SETTABLE = ("display_name", "description", "visibility", "protected")
 
 
 @dataclass(frozen=True)
@@ -61,15 +65,34 @@ def checked(kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in body.items() if key not in ("name", *metadef_schemas.DATES)}
 
 
-def add_item(context: Context, namespace: MetadefNamespace, kind: Kind, body: dict[str, Any]) -> MetadefItem:
-    """Add *body* to *namespace*; Conflict if there is one of its name."""
+def add_namespace(session: Session, body: dict[str, Any], owner: str | None) -> MetadefNamespace:
+    """A new namespace with all that *body* says that it holds."""
+    if session.get(MetadefNamespace, body["namespace"]) is not None:
+        raise Conflict(f"The metadata definition namespace={body['namespace']} already exists.")
+    row = MetadefNamespace(namespace=body["namespace"], project_id=owner)
+    for name in SETTABLE:
+        if name in body:
+            setattr(row, name, body[name])
+    session.add(row)
+    session.flush()
+    for kind in (RESOURCE_TYPES, *KINDS.values()):
+        found = body.get(kind.plural, [])
+        for item in [{"name": name, **item} for name, item in found.items()] if isinstance(found, dict) else found:
+            add_item(session, row, kind, item)
+    return row
+
+
+def add_item(session: Session, namespace: MetadefNamespace, kind: Kind, body: dict[str, Any]) -> MetadefItem:
+    """Add *body* to *namespace*; Conflict if there is one of its name. A resource type may be new."""
     content = checked(kind, body)
     key = (namespace.namespace, kind.plural, body["name"])
-    if context.db.get(MetadefItem, key) is not None:
+    if session.get(MetadefItem, key) is not None:
         raise Conflict(f"A metadata definition {kind.label} {body['name']} exists already in {namespace.namespace}.")
+    if kind is RESOURCE_TYPES and session.get(MetadefResourceType, body["name"]) is None:
+        session.add(MetadefResourceType(name=body["name"]))
     row = MetadefItem(namespace=namespace.namespace, kind=kind.plural, name=body["name"], body=content)
-    context.db.add(row)
-    context.db.flush()
+    session.add(row)
+    session.flush()
     return row
 
 

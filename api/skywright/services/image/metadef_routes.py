@@ -7,6 +7,7 @@ from sqlalchemy import delete, select
 
 from skywright.db import utcnow
 from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http.fields import TRUE
 from skywright.http.policy import on_target
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import Listing
@@ -50,7 +51,7 @@ def list_associations(context: Context, namespace: str) -> dict[str, Any]:
     "POST", f"{BASE}/resource_types", policy=on_target("add_metadef_resource_type_association"), status=201
 )
 def create_association(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
-    row = add_item(context, permitted_namespace(context, namespace), RESOURCE_TYPES, body)
+    row = add_item(context.db, permitted_namespace(context, namespace), RESOURCE_TYPES, body)
     return item_view(RESOURCE_TYPES, row)
 
 
@@ -65,18 +66,20 @@ def delete_association(context: Context, namespace: str, name: str) -> None:
 
 
 @router.operation("POST", f"{BASE}/tags", policy=on_target("add_metadef_tags"), status=201)
-def replace_tags(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
+def add_tags(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
+    """Replace the namespace's tags, or add to them with the header `X-OpenStack-Append: True`."""
     tags = body.get("tags")
     if not isinstance(tags, list):
         raise BadRequest('The body must hold "tags", a list of tags.')
     row = permitted_namespace(context, namespace)
-    _clear(context, row.namespace, TAGS)
-    return {"tags": [item_view(TAGS, add_item(context, row, TAGS, tag)) for tag in tags]}
+    if context.request.headers.get("x-openstack-append", "").lower() not in TRUE:
+        _clear(context, row.namespace, TAGS)
+    return {"tags": [item_view(TAGS, add_item(context.db, row, TAGS, tag)) for tag in tags]}
 
 
 @router.operation("POST", f"{BASE}/tags/{{name}}", policy=on_target("add_metadef_tag"), status=201)
 def create_tag(context: Context, namespace: str, name: str) -> dict[str, Any]:
-    return item_view(TAGS, add_item(context, permitted_namespace(context, namespace), TAGS, {"name": name}))
+    return item_view(TAGS, add_item(context.db, permitted_namespace(context, namespace), TAGS, {"name": name}))
 
 
 @router.operation(
@@ -95,7 +98,7 @@ def list_items(context: Context, namespace: str, plural: str) -> dict[str, Any]:
 )
 def create_item(context: Context, namespace: str, plural: str, body: JsonObject) -> dict[str, Any]:
     kind = kind_named(plural)
-    return item_view(kind, add_item(context, permitted_namespace(context, namespace, kind.rule("add")), kind, body))
+    return item_view(kind, add_item(context.db, permitted_namespace(context, namespace, kind.rule("add")), kind, body))
 
 
 @router.operation(

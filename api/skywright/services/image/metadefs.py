@@ -6,21 +6,18 @@ from jsonschema import Draft202012Validator
 from sqlalchemy import or_, select, true
 
 from skywright.db import isoformat, utcnow
-from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
 from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.image import metadef_schemas
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import Listing
-from skywright.services.image.metadef_items import KINDS, RESOURCE_TYPES, add_item, item_views
+from skywright.services.image.metadef_items import KINDS, RESOURCE_TYPES, SETTABLE, add_namespace, item_views
 from skywright.services.image.schemas import check
-from skywright.services.image.tables import MetadefItem, MetadefNamespace
+from skywright.services.image.tables import MetadefItem, MetadefNamespace, MetadefResourceType
 
 router = Router()
 READ = "get_metadef_namespace"
 _namespace = Draft202012Validator(metadef_schemas.NAMESPACE)
-SETTABLE = ("display_name", "description", "visibility", "protected")
-# What OpenStack's services call their resources, as namespaces say what they are for.
-RESOURCES = ("OS::Glance::Image", "OS::Nova::Flavor", "OS::Nova::Server", "OS::Cinder::Volume")
 
 
 @router.operation("GET", "/v2/schemas/metadefs/{name}", policy=AUTHENTICATED)
@@ -32,7 +29,13 @@ def show_metadef_schema(context: Context, name: str) -> dict[str, Any]:
 
 @router.operation("GET", "/v2/metadefs/resource_types", policy="list_metadef_resource_types")
 def list_resource_types(context: Context) -> dict[str, Any]:
-    return {"resource_types": [{"name": name} for name in RESOURCES]}
+    rows = context.db.scalars(select(MetadefResourceType).order_by(MetadefResourceType.name))
+    return {
+        "resource_types": [
+            {"name": row.name, "created_at": isoformat(row.created_at), "updated_at": isoformat(row.updated_at)}
+            for row in rows
+        ]
+    }
 
 
 @router.operation("GET", "/v2/metadefs/namespaces", policy=("get_metadef_namespaces", READ))
@@ -59,25 +62,10 @@ def list_namespaces(context: Context) -> dict[str, Any]:
 )
 def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
     check(_namespace, body)
-    if context.db.get(MetadefNamespace, body["namespace"]) is not None:
-        raise Conflict(f"The metadata definition namespace={body['namespace']} already exists.")
     for kind in (RESOURCE_TYPES, *KINDS.values()):
         if body.get(kind.plural):
             context.enforce(kind.rule("add"))
-    row = MetadefNamespace(namespace=body["namespace"], project_id=_owner(context, body, context.who.project_id))
-    for name in SETTABLE:
-        if name in body:
-            setattr(row, name, body[name])
-    context.db.add(row)
-    context.db.flush()
-    for item in body.get("resource_type_associations", []):
-        add_item(context, row, RESOURCE_TYPES, item)
-    for kind in KINDS.values():
-        found = body.get(kind.plural, [])
-        listed = [{"name": name, **item} for name, item in found.items()] if isinstance(found, dict) else found
-        for item in listed:
-            add_item(context, row, kind, item)
-    return _details(context, row)
+    return _details(context, add_namespace(context.db, body, _owner(context, body, context.who.project_id)))
 
 
 @router.operation("GET", "/v2/metadefs/namespaces/{namespace}", policy=on_target("get_metadef_namespace"))

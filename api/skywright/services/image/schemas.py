@@ -111,6 +111,33 @@ MEMBER: dict[str, Any] = {
 }
 
 
+TASK: dict[str, Any] = {
+    "name": "task",
+    "properties": {
+        "id": {"type": "string", "pattern": UUID, "description": "An identifier for the task"},
+        "type": {"type": "string", "enum": ["api_image_import"], "description": "The type of the task"},
+        "status": {
+            "type": "string",
+            "enum": ["success", "failure"],
+            "description": "The current status of this task",
+        },
+        "input": {"type": ["null", "object"], "description": "The parameters that the task was asked for with"},
+        "result": {"type": ["null", "object"], "description": "The result of the task"},
+        "owner": {"type": ["null", "string"], "description": "An identifier for the owner of this task"},
+        "message": {"type": "string", "description": "Human-readable message, usually on failure"},
+        "image_id": {"type": "string", "description": "Image associated with the task"},
+        "request_id": {"type": ["null", "string"], "description": "The request that asked for the task"},
+        "user_id": {"type": ["null", "string"], "description": "User associated with the task"},
+        "expires_at": {"type": ["null", "string"], "description": "Date and time when this task may be removed"},
+        "created_at": read_only("string", "Date and time when this task was created"),
+        "updated_at": read_only("string", "Date and time when this task was updated"),
+        "self": read_only("string", "A task self url"),
+        "schema": read_only("string", "A task schema url"),
+    },
+}
+DETAILS = ("input", "result", "message")
+
+
 def collection(name: str, item: dict[str, Any]) -> dict[str, Any]:
     """The schema of a list of *item*s."""
     links = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}]
@@ -131,6 +158,10 @@ DOCUMENTS = {
     "images": collection("images", IMAGE),
     "member": MEMBER,
     "members": collection("members", MEMBER),
+    "task": TASK,
+    "tasks": collection(
+        "tasks", {**TASK, "properties": {k: v for k, v in TASK["properties"].items() if k not in DETAILS}}
+    ),
 }
 _image = Draft202012Validator({"type": "object", **IMAGE})
 _member_status = Draft202012Validator(MEMBER["properties"]["status"])

@@ -99,6 +99,16 @@ class MetadefNamespace(Base):
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
+class MetadefResourceType(Base):
+    """A kind of resources that namespaces may be for. Those that OpenStack's services have are protected."""
+
+    __tablename__ = "metadef_resource_type"
+    name: Mapped[str] = mapped_column(String(80), primary_key=True)
+    protected: Mapped[bool] = mapped_column(default=False)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+    updated_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
 class MetadefItem(Base):
     """What a namespace holds: objects, properties, tags, and the resource types that it is for."""
 
