@@ -55,13 +55,21 @@ def test_without_a_token_it_is_401(api: Any, demo: Connection) -> None:
     assert answer.status_code == 401
 
 
-def test_what_is_not_there_is_not_listed_and_404(demo: Connection) -> None:
+def test_what_is_not_there_is_no_extension_and_said_to_be_missing(demo: Connection) -> None:
     aliases = {extension.alias for extension in demo.network.extensions()}
     assert "provider" in aliases
     assert not aliases & {"router", "security-group", "external-net"}
     assert request(demo, "GET", "/extensions/router").status_code == 404
-    for path in ("/security-groups/x", "/routers/x", "/trunks", "/qos/policies"):
-        assert request(demo, "GET", path).status_code == 404
+    for path, name in (("security-groups", "security groups"), ("routers", "routers"), ("floatingips", "floating IPs")):
+        # Clients list these unasked.
+        assert request(demo, "GET", f"/{path}").json() == {path.replace("-", "_"): []}
+        for method, item, status in (("POST", "", 400), ("GET", "/x", 404), ("DELETE", "/x", 404)):
+            refused = request(demo, method, f"/{path}{item}", {})
+            assert refused.status_code == status
+            assert refused.json()["NeutronError"]["message"] == f"This cloud has no {name} yet."
+    for path in ("trunks", "qos/policies", "fwaas/firewall_groups"):
+        refused = request(demo, "GET", f"/{path}")
+        assert refused.status_code == 404 and "This cloud has no " in refused.text
 
 
 def test_a_network_with_the_attributes_of_its_kind(demo: Connection, network: Any) -> None:
@@ -265,3 +273,14 @@ def test_readers_may_not_write(api: Any, demo: Connection) -> None:
         assert request(reader, "GET", "/networks").status_code == 200
         with pytest.raises(exceptions.ForbiddenException):
             reader.network.create_network(name="no")
+
+
+def test_tags_are_added_to_those_that_are_there(admin: Connection) -> None:
+    network = admin.network.create_network(name="tagged")
+    path = f"/networks/{network.id}/tags"
+    admin.network.put(path, json={"tags": ["a", "b"]})
+    added = admin.network.post(path, json={"tags": ["b", "c"]})
+    assert added.status_code == 201 and added.json() == {"tags": ["b", "c"]}
+    assert admin.network.get(path).json()["tags"] == ["a", "b", "c"]
+    assert admin.network.post(path, json={"tags": [f"t{index}" for index in range(98)]}).status_code == 400
+    admin.network.delete_network(network)

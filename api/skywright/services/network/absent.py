@@ -19,6 +19,7 @@ ABSENT = {f"/v2.0/{path}": things for path, things in USUAL.items()} | {
     "/v2.0/address-scopes": "address scopes",
     "/v2.0/agents": "network agents",
     "/v2.0/auto-allocated-topology": "automatic topologies",
+    "/v2.0/availability_zones": "availability zones of networks",
     "/v2.0/bgp-peers": "dynamic routing",
     "/v2.0/bgp-speakers": "dynamic routing",
     "/v2.0/bgpvpn": "BGP VPNs",

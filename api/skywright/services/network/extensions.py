@@ -32,6 +32,7 @@ EXTENSIONS = {
     "standard-attr-tag": ("Tag support for resources with standard attribute", "Enables to set tag on resources."),
     "standard-attr-timestamp": ("Resource timestamps", "Adds created_at and updated_at fields to resources."),
     "subnet_allocation": ("Subnet Allocation", "Enables allocation of subnets from a subnet pool"),
+    "tag-creation": ("Tag creation extension", "Allow to create multiple tags for a resource"),
 }
 
 

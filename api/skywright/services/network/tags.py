@@ -36,6 +36,10 @@ def register(resource: Resource[Any]) -> None:
         touch(row)
         return {"tags": tags}
 
+    @router.operation("POST", path, policy=on_target(f"create_{kind}:tags"), status=201)
+    def add_tags(context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
+        return {"tags": _add(context, resource.changeable(context, identifier), body)}
+
     @router.operation("DELETE", path, policy=on_target(f"delete_{kind}:tags"), status=204)
     def remove_tags(context: Context, identifier: str) -> None:
         row = resource.changeable(context, identifier)
@@ -48,18 +52,24 @@ def register(resource: Resource[Any]) -> None:
 
     @router.operation("PUT", path + "/{tag}", policy=on_target(f"update_{kind}:tags"), status=201)
     def add_tag(context: Context, identifier: str, tag: str) -> None:
-        row = resource.changeable(context, identifier)
-        schemas.parse(schemas.Tags, {"tags": [tag]})
-        if len(tags_of(context.db, [row.id]).get(row.id, [])) >= schemas.MAX_TAGS:
-            raise BadRequest("Too many tags.", kind="InvalidInput")
-        context.db.merge(NetworkTag(resource_id=row.id, tag=tag))
-        touch(row)
+        _add(context, resource.changeable(context, identifier), {"tags": [tag]})
 
     @router.operation("DELETE", path + "/{tag}", policy=on_target(f"delete_{kind}:tags"), status=204)
     def remove_tag(context: Context, identifier: str, tag: str) -> None:
         row = resource.changeable(context, identifier)
         context.db.delete(_tag(context, row.id, tag))
         touch(row)
+
+
+def _add(context: Context, row: Any, body: dict[str, Any]) -> list[str]:
+    """Add the tags in *body* to those that *row* has; the tags in *body*."""
+    tags = schemas.parse(schemas.Tags, body).tags
+    if len({*tags_of(context.db, [row.id]).get(row.id, []), *tags}) > schemas.MAX_TAGS:
+        raise BadRequest("Too many tags.", kind="InvalidInput")
+    for tag in tags:
+        context.db.merge(NetworkTag(resource_id=row.id, tag=tag))
+    touch(row)
+    return tags
 
 
 def _tag(context: Context, identifier: str, tag: str) -> NetworkTag:
