@@ -1,63 +1,27 @@
 """Every command of openstackclient for the offered services, once: `clients/commands` says what each does."""
 
-import json
 import os
-import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
-from string import Template
 
 import pytest
-from sqlalchemy import select
 
 from contract.clients import table
+from contract.clients.cloud import running_cloud, settle
 from contract.clients.commands import GROUPS, Client, Result, client, commands, parsed
-from contract.compute_helpers import add_hosts, add_image, run_jobs
-from contract.conftest import PASSWORD, Api, make_api
+from contract.clients.table import Mismatch
+from contract.conftest import PASSWORD, Api
 from contract.openstack_shell import of_demo
-from skywright.db.jobs import Job
 
 TABLES = Path(__file__).parent / "clients" / "commands"
 Names = dict[str, str]
 
 
-class Mismatch(Exception):
-    """A command did something else than its line says."""
-
-
 @pytest.fixture
 def api(tmp_path: Path) -> Iterator[Api]:
-    """A cloud with two hosts and an image, whose jobs end well soon after they are queued."""
-    for api in make_api(tmp_path / "state"):
-        add_hosts(api.cloud, "host1", "host2")
-        add_image(api.cloud)
-        stop = threading.Event()
-        worker = threading.Thread(target=_work, args=(api, stop))
-        worker.start()
+    with running_cloud(tmp_path / "state") as api:
         yield api
-        stop.set()
-        worker.join()
-
-
-def _work(api: Api, stop: threading.Event) -> None:
-    while not stop.wait(0.05):
-        run_jobs(api.cloud, output="login: \n")
-
-
-@pytest.fixture
-def settled(api: Api) -> Callable[[], None]:
-    """Waits until no job is left to do."""
-
-    def wait() -> None:
-        while True:
-            with api.cloud.database.read() as session:
-                if session.scalar(select(Job.id).where(Job.finished_at.is_(None)).limit(1)) is None:
-                    return
-            time.sleep(0.005)
-
-    return wait
 
 
 @pytest.fixture
@@ -89,14 +53,14 @@ def names(tmp_path: Path) -> Names:
 
 
 @pytest.mark.parametrize("service", GROUPS)
-def test_every_command(openstack: Client, settled: Callable[[], None], names: Names, service: str) -> None:
+def test_every_command(openstack: Client, api: Api, names: Names, service: str) -> None:
     wrong = []
     for line in table.read(TABLES / f"{service}.txt"):
         try:
             _try(openstack, line, names)
         except Mismatch as error:
             wrong.append(f"{line.where}: {line.text}: {error}")
-        settled()
+        settle(api)
     if wrong:
         pytest.fail("\n".join(wrong), pytrace=False)
 
@@ -120,10 +84,7 @@ def _try(openstack: Client, line: table.Line, names: Names) -> None:
     if line.keeps:
         name, *where = line.keeps
         names[name] = table.kept(output, *where)
-    if line.shows is not None:
-        wanted = json.loads(Template(line.shows).substitute(names))
-        if not table.holds(output, wanted):
-            raise Mismatch(f"it shows {table.narrowed(output, wanted)}")
+    table.check(output, line, names)
 
 
 def _check_refusal(line: table.Line, result: Result) -> None:

@@ -12,12 +12,19 @@ limit delete x  ~                      the client takes the refusal for success
 
 """
 
+import json
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from string import Template
 from typing import Any
 
 MARK = re.compile(r"\s+(->|=|!|~)(?:\s|$)")
+
+
+class Mismatch(Exception):
+    """A client did something else than its line says."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +78,14 @@ def kept(output: Any, field: str, pattern: str) -> str:
     found = re.search(pattern, str((output[0] if isinstance(output, list) else output)[field]))
     assert found
     return found[1]
+
+
+def check(output: Any, line: Line, names: Mapping[str, Any]) -> None:
+    """A Mismatch unless *output* holds what the line says it shows."""
+    if line.shows is not None:
+        wanted = json.loads(Template(line.shows).substitute(names))
+        if not holds(output, wanted):
+            raise Mismatch(f"it shows {narrowed(output, wanted)}")
 
 
 def holds(output: Any, wanted: Any) -> bool:
