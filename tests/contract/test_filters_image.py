@@ -97,6 +97,7 @@ GLANCE = {
         ("status=success", A),
         ("status=pending", NONE),
         ("type=api_image_import", BOTH),
+        ("type=import", NONE),
         ("owner=<project>", A),
         ("image_id=<b>", B),
         ("user_id=u", A),

@@ -3,7 +3,7 @@
 from typing import Any
 
 from fastapi import Response
-from sqlalchemy import select
+from sqlalchemy import literal, select
 
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.policy import AUTHENTICATED, on_target
@@ -19,6 +19,7 @@ METHODS = ["glance-direct"]
 STATUSES = ("pending", "processing", "success", "failure")
 TASK_FILTERS = {name: getattr(ImageTask, name) for name in ("id", "status", "image_id", "user_id", "request_id")}
 TASK_FILTERS["owner"] = ImageTask.project_id
+TASK_FILTERS["type"] = literal(views.TASK_TYPE)
 TASK_SORT_KEYS = ("id", "status", "created_at")
 TASKS = Listing(
     "tasks",
@@ -85,7 +86,7 @@ def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
 @router.operation("GET", "/v2/tasks", policy="tasks_api_access")
 def list_tasks(context: Context) -> dict[str, Any]:
     tasks, asked = select(ImageTask), context.request.query_params
-    for name, known in (("status", STATUSES), ("type", (views.TASK_TYPE,))):
+    for name, known in (("status", STATUSES), ("type", ("import", views.TASK_TYPE))):
         if asked.get(name) and asked[name] not in known:
             raise BadRequest(f"Invalid {name} value: {asked[name]}")
     wanted = [column == asked[name] for name, column in TASK_FILTERS.items() if asked.get(name)]
