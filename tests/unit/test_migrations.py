@@ -66,7 +66,7 @@ def test_facts_of_hosts_that_were_looked_at_before_fit_their_contract(tmp_path: 
 
 def test_resource_types_in_use_are_kept(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/old.db"
-    command.upgrade(migrate._config(url), "0010")
+    command.upgrade(migrate._config(url), "0011")
     database = Database(url)
     moment = "'2026-11-20 10:00:00', '2026-11-20 10:00:00'"
     with database.engine.begin() as connection:
