@@ -179,3 +179,8 @@ def test_the_records_keep_the_password_in_one_place(api: Api, server: Made) -> N
         assert row.admin_pass == server.answer["adminPass"]
         assert row.drive and row.admin_pass not in json.dumps(row.drive)
         assert row.next_drive is None
+    server.nova("DELETE", server.path)
+    run_jobs(api.cloud)
+    with api.cloud.database.read() as session:
+        row = session.get_one(Server, server.answer["id"])
+        assert row.deleted_at and (row.admin_pass, row.drive) == (None, None)

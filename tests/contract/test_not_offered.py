@@ -104,3 +104,27 @@ def test_microversions_that_brought_them(nova_admin: Nova, server: str) -> None:
 
 def test_a_password_that_no_guest_left_is_forgotten(nova: Nova, server: str) -> None:
     assert nova("DELETE", f"/servers/{server}/os-server-password").status_code == 204
+
+
+@pytest.mark.usefixtures("server")
+def test_no_host_audits_usage(nova: Nova, nova_admin: Nova) -> None:
+    path = "/os-instance_usage_audit_log"
+    expected = {
+        "period_beginning": "2026-01-01 00:00:00",
+        "period_ending": "2026-02-01 00:00:00",
+        "num_hosts": 1,
+        "num_hosts_done": 0,
+        "num_hosts_running": 0,
+        "num_hosts_not_run": 1,
+        "hosts_not_run": ["host1"],
+        "total_instances": 0,
+        "total_errors": 0,
+        "overall_status": "0 of 1 hosts done. 0 errors.",
+        "log": {},
+    }
+    for moment in ("2026-02-28 12:00:00", "2026-02-01%2000:00:00.5"):
+        shown = nova_admin("GET", f"{path}/{moment}").json()
+        assert shown == {"instance_usage_audit_log": expected}
+    assert nova_admin("GET", path).json()["instance_usage_audit_logs"].keys() == expected.keys()
+    assert nova_admin("GET", f"{path}/yesterday").status_code == 400
+    assert nova("GET", path).status_code == 403

@@ -92,7 +92,7 @@ def test_drift_names_what_was_changed_by_hand_and_converge_puts_it_right(
         "its domain was undefined",
         "its config drive is missing",
         "its DHCP entry",
-        "DHCP entries of nobody",
+        "DHCP entries of no port",
         f"vxstranger to {STRANGER}",
         *(identifier for kind, identifier in ids.items() if kind != "port"),
         f"tap{ids['port'][:11]}",
@@ -109,6 +109,26 @@ def test_drift_names_what_was_changed_by_hand_and_converge_puts_it_right(
     for found in (killed, undefined):
         assert cloud.compute.get_server(found.id).status == "ACTIVE"
         Guest(lab, found, network).wait_reached()
+
+
+def test_what_users_change_is_no_drift(cloud: Connection, lab: Lab, made: Made) -> None:
+    network = made.network("192.168.84.0/24")
+    server = made.server([network], "host2", metadata={"role": "web"})
+    drive = f"{DISKS}/{server.id}/disk.config"
+    made.active(server)
+    made.booted(server)
+    assert lab["host2"].run(f'grep -ao \'admin_pass": "[^"]*\' {drive}').endswith(f'"{server.admin_password}')
+    cloud.compute.set_server_metadata(server, role="db")
+    cloud.compute.update_server(server, name="renamed")
+    cloud.network.update_network(network.id, name="renamed")
+    cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr="192.168.85.0/24")
+    skywright("drift", expected=0)
+    for kind, role in (("SOFT", "web"), ("HARD", "db")):
+        cloud.compute.reboot_server(server, kind)
+        made.active(server)
+        made.booted(server)
+        skywright("drift", expected=0)
+        assert lab["host2"].run(f"grep -ao 'role\": \"[a-z]*' {drive}") == f'role": "{role}'
 
 
 def test_a_lost_disk_is_told_and_not_made_anew(lab: Lab, pair: tuple[Any, Any, Any]) -> None:

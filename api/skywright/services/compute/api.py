@@ -19,6 +19,7 @@ from skywright.services.compute import (
     server_details,
     servers,
     usage,
+    usage_audit_log,
     versions,
     zones,
 )
@@ -59,6 +60,7 @@ SERVICE = Service(
         hypervisors.router,
         host_services.router,
         usage.router,
+        usage_audit_log.router,
         not_offered.router,
         extensions.router,
     ],

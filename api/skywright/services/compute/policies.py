@@ -112,6 +112,8 @@ OTHERS = {
     "os-quota-class-sets:update": ADMIN,
     "os-simple-tenant-usage:show": READER,
     "os-simple-tenant-usage:list": ADMIN,
+    "os-instance-usage-audit-log:list": ADMIN,
+    "os-instance-usage-audit-log:show": ADMIN,
 }
 # Of what is not offered yet: see not_offered.
 NOT_OFFERED = {

@@ -55,6 +55,7 @@ def mark_deleted(session: Session, server: Server) -> None:
         else:
             delete_port(session, port)
     server.status, server.task_state, server.power_state = "DELETED", None, 0
+    server.admin_pass = server.drive = server.next_drive = None
     server.deleted_at = utcnow()
 
 
