@@ -1,10 +1,13 @@
 """What holds in all tests."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import pytest
 from sqlalchemy import String, event, inspect
 from sqlalchemy.orm import Session
 
+from skywright.http import Context
 from skywright.services import registry
 
 registry.load_tables()
@@ -19,3 +22,23 @@ def strings_fit(session: Session, _context: Any, _instances: Any) -> None:
             if isinstance(kind, String) and kind.length and isinstance(value, str):
                 where = f"{type(row).__name__}.{column.key}"
                 assert len(value) <= kind.length, f"{where} has room for {kind.length} characters: {value!r}"
+
+
+# A caller who may not see what a request is about, or what a new resource is part of, is told that it is not there.
+SEEING = {"get_network", "get_subnet", "get_port", "get_subnetpool", "get_image", "get_metadef_namespace"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def rules_are_the_routes() -> Iterator[None]:
+    """A route names all rules of its service that it asks for: `skywright policy list` tells operators so."""
+    allows = Context.allows
+
+    def checked(context: Context, rule: str, target: Any = None) -> bool:
+        service = context.request.app.state.service
+        named = rule in context.rules or rule in SEEING or rule not in service.policies
+        assert named, f"{context.request.url.path} does not name {rule}"
+        return allows(context, rule, target)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Context, "allows", checked)
+        yield

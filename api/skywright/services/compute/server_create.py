@@ -23,6 +23,7 @@ from skywright.services.compute.server_demands import architecture_of, needs_con
 from skywright.services.compute.server_networks import (
     Interface,
     attach,
+    authorize_ports,
     check_copies,
     check_port_quota,
     wanted_interfaces,
@@ -112,6 +113,7 @@ def _order(context: Context, wanted: NewServer) -> Order:
     zone, host = _placement(context, wanted)
     interfaces = wanted_interfaces(context, wanted.networks)
     check_copies(interfaces, count)
+    authorize_ports(context, interfaces)
     check_port_quota(context, interfaces, count)
     # Unless the user does not want it there is one: without a metadata service a guest learns by it who it is.
     drive = wanted.config_drive is not False or needs_config_drive(image)

@@ -10,7 +10,7 @@ from skywright.http import BadRequest, Conflict, Context, Forbidden
 from skywright.http.microversions import version_of
 from skywright.services.compute.server_bodies import NetworkWish
 from skywright.services.compute.tables import Server
-from skywright.services.network.internal import Network, Port, check_quota, create_port
+from skywright.services.network.internal import Network, Port, authorize_port, check_quota, create_port
 
 OWNER = "compute:nova"
 
@@ -116,6 +116,13 @@ def attach(context: Context, server: Server, interfaces: Sequence[Interface]) ->
             # Nova's words for it are a 400: what was asked for cannot be had, however often it is tried.
             raise BadRequest(error.message) from error
     server.kept_ports = kept
+
+
+def authorize_ports(context: Context, interfaces: Sequence[Interface]) -> None:
+    """Forbidden unless the network service's policy lets the caller make the ports that *interfaces* lack."""
+    for interface in interfaces:
+        if interface.port is None:
+            authorize_port(context, interface.network, context.project_id, interface.fixed_ip)
 
 
 def check_port_quota(context: Context, interfaces: Sequence[Interface], count: int) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 from skywright.http import Context
 from skywright.http.policy import OnTarget, on_target
 from skywright.services.network import schemas
-from skywright.services.network.tables import Network
 
 # The attributes that policy rules ask of their targets and that requests set.
 CHANGEABLE = ("shared", "device_owner", "router:external")
@@ -62,21 +61,6 @@ class Guard:
         rules = zip(self.hidden, self.seeing, strict=True)
         unseen = {attribute for attribute, rule in rules if not context.allows(rule, target)}
         return {name: value for name, value in view.items() if name not in unseen} if unseen else view
-
-
-def owned(project_id: str) -> dict[str, Any]:
-    """What policy rules may ask of what belongs to a project."""
-    return {"project_id": project_id, "tenant_id": project_id}
-
-
-def on_network(network: Network) -> dict[str, Any]:
-    """What policy rules may ask of the network that something is on."""
-    return {
-        "network:project_id": network.project_id,
-        "network:tenant_id": network.project_id,
-        "shared": network.shared,
-        "router:external": False,
-    }
 
 
 def _given(item: schemas.Strict | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """What other services may use of this one."""
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -8,6 +9,10 @@ from sqlalchemy.orm import Session
 from skywright.services.network.ipam import check_quota, create_port, delete_port, ports_up
 from skywright.services.network.kinds.network_items import PortChange, network_items
 from skywright.services.network.tables import Address, Network, Port, Subnet
+from skywright.services.network.targets import on_network, owned
+
+if TYPE_CHECKING:  # workers import this, and must stay small
+    from skywright.http import Context
 
 __all__ = [
     "Address",
@@ -15,6 +20,7 @@ __all__ = [
     "Port",
     "PortChange",
     "Subnet",
+    "authorize_port",
     "check_quota",
     "create_port",
     "delete_port",
@@ -22,6 +28,12 @@ __all__ = [
     "networks_of",
     "ports_up",
 ]
+
+
+def authorize_port(context: "Context", network: Network, project_id: str, fixed_ip: str | None) -> None:
+    """Forbidden unless the policy lets the caller make a port of the project on *network*, with this address if any."""
+    also = ("create_port:fixed_ips", "create_port:fixed_ips:ip_address") if fixed_ip else ()
+    context.enforce("create_port", owned(project_id) | on_network(network) | {"device_owner": ""}, also=also)
 
 
 def networks_of(session: Session, ports: Iterable[Port]) -> dict[str, Network]:

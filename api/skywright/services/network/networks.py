@@ -14,10 +14,11 @@ from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
 from skywright.services.network import ipam, listing, schemas
-from skywright.services.network.guard import Guard, owned
+from skywright.services.network.guard import Guard
 from skywright.services.network.presence import hosts_of
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
+from skywright.services.network.targets import owned
 
 router = Router()
 # The hosts' data network; a tunnel's header takes 50 bytes of it.

@@ -9,10 +9,11 @@ from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import has_server
 from skywright.services.network import ipam, listing, schemas
-from skywright.services.network.guard import Guard, on_network, owned
+from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import Address, Network, NetworkTag, Port
+from skywright.services.network.targets import on_network, owned
 
 router = Router()
 SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")

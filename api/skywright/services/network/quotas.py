@@ -7,8 +7,8 @@ from sqlalchemy import delete, select
 from skywright.http import BadRequest, Context, Forbidden, Router
 from skywright.http.policy import on_target
 from skywright.services.network import ipam, schemas
-from skywright.services.network.guard import owned
 from skywright.services.network.tables import NetworkQuota
+from skywright.services.network.targets import owned
 
 router = Router()
 READ = "get_quota"

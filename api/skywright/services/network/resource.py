@@ -12,8 +12,9 @@ from skywright.http import ApiError, BadRequest, Context, NotFound, Router
 from skywright.http.paging import Clause
 from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.network import listing, schemas
-from skywright.services.network.guard import Guard, owned
+from skywright.services.network.guard import Guard
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet, SubnetPool
+from skywright.services.network.targets import owned
 
 Row = TypeVar("Row", Network, Subnet, Port, SubnetPool)
 STANDARD = ("id", "project_id", "name", "description", "revision_number", "created_at", "updated_at")

@@ -10,9 +10,10 @@ from sqlalchemy.orm import Session
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.services.network import addressing, ipam, listing, schemas
-from skywright.services.network.guard import Guard, owned
+from skywright.services.network.guard import Guard
 from skywright.services.network.resource import Resource, standard_columns
 from skywright.services.network.tables import NetworkTag, Subnet, SubnetPool
+from skywright.services.network.targets import owned
 
 router = Router()
 SIMPLE = ("name", "description", "default_quota", "is_default")

@@ -8,11 +8,12 @@ from sqlalchemy import or_, select
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.services.network import addressing, ipam, listing, schemas
-from skywright.services.network.guard import Guard, on_network, owned
+from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.resource import Resource, standard_columns, touch
 from skywright.services.network.subnetpools import POOLS, cut
 from skywright.services.network.tables import Address, Network, NetworkTag, Port, Subnet
+from skywright.services.network.targets import on_network, owned
 
 router = Router()
 SIMPLE = ("name", "description", "enable_dhcp", "dns_nameservers")
