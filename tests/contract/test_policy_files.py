@@ -10,6 +10,8 @@ from openstack.connection import Connection
 from contract.compute_helpers import Fixtures, add_hosts, make_fixtures
 from contract.conftest import Api
 from contract.identity_helpers import unique
+from skywright.services.compute import server_details, servers
+from skywright.services.compute.tables import Server
 
 OPENSTACK = Path(__file__).parents[1] / "unit" / "policies"
 EVERYONE, NOBODY = "role:reader", "!"
@@ -191,3 +193,15 @@ def test_servers_ports_need_what_ports_need(user: Client, admin: Connection, fix
         "(rule:create_port and (rule:create_port:fixed_ips and (rule:create_port:fixed_ips:ip_address)))"
         " is disallowed by policy"
     )
+
+
+def test_a_handler_that_forgets_its_rule_answers_nothing(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules on targets are the handlers' to enforce: without that, nothing is answered, and nothing is stored."""
+    for module in (servers, server_details):
+        monkeypatch.setattr(
+            module, "find_server", lambda context, server_id: context.visible(Server, server_id, "Instance")
+        )
+    assert user("GET", f"{SERVERS}/{{server}}/ips").status_code == 500
+    assert user("PUT", f"{SERVERS}/{{server}}", {"server": {"name": "renamed"}}).status_code == 500
+    monkeypatch.undo()
+    assert user("GET", f"{SERVERS}/{{server}}").json()["server"]["name"] == "one"

@@ -1,14 +1,21 @@
 """Policy rules: each route has one, each has a use, and those of OpenStack's services have OpenStack's names."""
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
 from pathlib import Path
+from threading import Event
+from typing import Any
 
 import pytest
 import yaml
 
+from skywright.auth.policy import Policy
+from skywright.cli.cloud.policies import policy_file
+from skywright.cli.cloud.steps import StepFailed
 from skywright.http import Service
 from skywright.http.policy import AUTHENTICATED
 from skywright.services import registry
+from skywright.settings import Settings
 
 SERVICES = {service.type: service for service in registry.services()}
 OPENSTACK = {file.stem: yaml.safe_load(file.read_text()) for file in Path(__file__).parent.glob("policies/*.yaml")}
@@ -90,3 +97,78 @@ def test_rules_have_openstacks_names_and_defaults(kind: str) -> None:
 def test_other_rules_are_named_after_operations() -> None:
     policies = import_module("skywright.services.operations.policies")
     assert all(rule.startswith("operations:") for rule in policies.POLICIES.keys() - policies.BASE.keys())
+
+
+def test_the_list_of_rules_is_a_policy_file_with_operations_and_overrides(tmp_path: Path) -> None:
+    own = tmp_path / "policy.d" / "network"
+    own.mkdir(parents=True)
+    (tmp_path / "policy.yaml").write_text('"create_network:shared": "role:member"\n"volume:create": "role:member"\n')
+    (own / "own.yaml").write_text('"create_network:shared": "rule:admin_or_owner"\n')
+    text = "\n".join(policy_file(Settings(state_dir=tmp_path), None))
+    expected = {rule: check for service in SERVICES.values() for rule, check in service.policies.items()}
+    listed = yaml.safe_load(text)
+    assert listed.keys() == expected.keys()
+    assert listed["create_network:shared"] == "rule:admin_or_owner"
+    assert '# POST /v2.0/networks\n# Default: rule:admin_only\n"create_network:shared": "rule:admin_or_owner"' in text
+    assert text.endswith('# No operation of this cloud has the rule "volume:create".')
+    only = yaml.safe_load("\n".join(policy_file(Settings(state_dir=tmp_path), "image")))
+    assert only == SERVICES["image"].policies
+    with pytest.raises(StepFailed, match="There is no service volume"):
+        list(policy_file(Settings(state_dir=tmp_path), "volume"))
+
+
+def test_no_request_is_decided_while_a_changed_file_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oslo.policy first forgets all rules: a request that came in between was refused, and that was remembered."""
+    policy = Policy("compute", {"rule": "@"}, tmp_path)
+    enforcer, forgotten, go_on = policy._enforcer, Event(), Event()
+    load = enforcer.load_rules
+
+    def load_slowly(force_reload: bool = False) -> None:
+        enforcer.rules.clear()
+        forgotten.set()
+        go_on.wait(10)
+        load(force_reload)
+
+    assert policy.allows("rule", {}, {})
+    monkeypatch.setattr(enforcer, "load_rules", load_slowly)
+    (tmp_path / "policy.yaml").write_text('"other": "!"\n')
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(policy.allows, "rule", {}, {})
+        assert forgotten.wait(10)
+        second = pool.submit(policy.allows, "rule", {}, {})
+        wait([second], timeout=0.2)
+        go_on.set()
+        assert first.result()
+        assert second.result()
+    assert policy.allows("rule", {}, {})
+
+
+@pytest.mark.parametrize(
+    ("check", "target", "allowed"),
+    [
+        ("field:networks:shared=True", {"shared": True}, True),
+        ("field:networks:shared=True", {"shared": False}, False),
+        ("field:networks:shared=True", {}, False),
+        ("field:networks:router:external=False", {"router:external": False}, True),
+        ("field:port:device_owner=~^network:", {"device_owner": "network:dhcp"}, True),
+        ("field:port:device_owner=~^network:", {"device_owner": "compute:network:"}, False),
+    ],
+)
+def test_neutrons_check_of_fields(check: str, target: dict[str, Any], allowed: bool, tmp_path: Path) -> None:
+    assert Policy("network", {"rule": check}, tmp_path).allows("rule", target, {}) is allowed
+
+
+@pytest.mark.parametrize(
+    ("rules", "expression"),
+    [
+        ("create_network", "rule:create_network"),
+        ("create_network create_network:shared", "(rule:create_network and rule:create_network:shared)"),
+        (
+            "create_port create_port:fixed_ips create_port:fixed_ips:ip_address create_port:mac_address",
+            "((rule:create_port and (rule:create_port:fixed_ips and (rule:create_port:fixed_ips:ip_address)))"
+            " and rule:create_port:mac_address)",
+        ),
+    ],
+)
+def test_neutrons_words_for_a_refusal(rules: str, expression: str) -> None:
+    assert SERVICES["network"].refusal(rules.split()) == f"{expression} is disallowed by policy"

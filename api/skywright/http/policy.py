@@ -12,14 +12,16 @@ AUTHENTICATED = ""
 
 
 class OnTarget(tuple[str, ...]):
-    """Rules that a route's handler enforces, for they depend on what the request is about."""
+    """Rules that a route's handler enforces, for they depend on what the request is about: one of *alternatives*."""
 
-    __slots__ = ()
+    alternatives: Sequence[str]
 
 
-def on_target(*rules: str) -> OnTarget:
-    """The rules of a route whose handler enforces at least one of them, by `Context.enforce` or `Context.allows`."""
-    return OnTarget(rules)
+def on_target(*rules: str, also: Sequence[str] = ()) -> OnTarget:
+    """The rules of a route whose handler enforces one of *rules*, and those of *also* where they matter."""
+    found = OnTarget((*rules, *also))
+    found.alternatives = rules
+    return found
 
 
 def governed(policy: Rules) -> Callable[[Endpoint], Endpoint]:

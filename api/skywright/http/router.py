@@ -65,8 +65,8 @@ def request_context(
         if not plannable:
             context.refuse_plan("it does more than change records.")
         yield context
-        if isinstance(rules, OnTarget) and not any(key[0] in rules for key in context.decided):
-            raise RuntimeError(f"{request.method} {request.url.path} enforced none of {', '.join(rules)}")
+        if isinstance(rules, OnTarget) and not any(key[0] in rules.alternatives for key in context.decided):
+            raise RuntimeError(f"{request.method} {request.url.path} enforced none of {', '.join(rules.alternatives)}")
 
 
 class Router(APIRouter):

@@ -40,7 +40,7 @@ def list_actions(context: Context, server_id: str) -> dict[str, Any]:
 @router.operation(
     "GET",
     "/v2.1/servers/{server_id}/os-instance-actions/{request_id}",
-    policy=on_target("os_compute_api:os-instance-actions:show", EVENTS, EVENT_DETAILS),
+    policy=on_target("os_compute_api:os-instance-actions:show", also=(EVENTS, EVENT_DETAILS)),
 )
 def show_action(context: Context, server_id: str, request_id: str) -> dict[str, Any]:
     server, version = _server(context, server_id), version_of(context)

@@ -56,13 +56,17 @@ def list_servers_detail(context: Context) -> dict[str, Any]:
     return {"servers": views.render(page.rows, page.query)} | next_link(context, "servers_links", page.following)
 
 
-@router.operation("GET", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:show", *VIEW_POLICIES))
+@router.operation(
+    "GET", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:show", also=VIEW_POLICIES)
+)
 def show_server(context: Context, server_id: str) -> dict[str, Any]:
     find_server(context, server_id)
     return {"server": view(context, server_id)}
 
 
-@router.operation("PUT", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:update", *VIEW_POLICIES))
+@router.operation(
+    "PUT", "/v2.1/servers/{server_id}", policy=on_target("os_compute_api:servers:update", also=VIEW_POLICIES)
+)
 def update_server(context: Context, server_id: str, body: UpdateServer) -> dict[str, Any]:
     server, version = find_server(context, server_id), version_of(context)
     given = body.server.model_fields_set

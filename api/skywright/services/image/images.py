@@ -55,7 +55,7 @@ def _refuse_empty_id(context: Context) -> None:
 
 
 @router.operation(
-    "POST", "/v2/images", policy=on_target("add_image", "publicize_image", "communitize_image"), status=201
+    "POST", "/v2/images", policy=on_target("add_image", also=("publicize_image", "communitize_image")), status=201
 )
 def create_image(context: Context, body: JsonObject) -> Response:
     attributes.check_names(body)
@@ -84,7 +84,7 @@ def show_image(context: Context, image_id: str) -> dict[str, Any]:
 
 
 @router.operation(
-    "PATCH", "/v2/images/{image_id}", policy=on_target("modify_image", "publicize_image", "communitize_image")
+    "PATCH", "/v2/images/{image_id}", policy=on_target("modify_image", also=("publicize_image", "communitize_image"))
 )
 def update_image(context: Context, image_id: str, changes: patch.Changes) -> dict[str, Any]:
     row = permitted_image(context, image_id)

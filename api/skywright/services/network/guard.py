@@ -33,12 +33,12 @@ class Guard:
     def rules(self, action: str, schema: type[schemas.Strict]) -> OnTarget:
         """The rules of a route that creates or updates: its own, of attributes in *schema*, and of the answer's."""
         known = {each.alias or name for name, each in schema.model_fields.items()}
-        rules = [f"{action}_{self.name}"]
+        also: list[str] = []
         for attribute in self.settable:
             if attribute in known:
                 rule = f"{action}_{self.name}:{attribute}"
-                rules += [rule, *(f"{rule}:{part}" for part in self.parts.get(attribute, ()))]
-        return on_target(*rules, *self.seeing)
+                also += [rule, *(f"{rule}:{part}" for part in self.parts.get(attribute, ()))]
+        return on_target(f"{action}_{self.name}", also=[*also, *self.seeing])
 
     def authorize(self, context: Context, target: Mapping[str, Any], item: schemas.Strict | None) -> None:
         """Enforce the route's rule, and those of the attributes that *item* sets, on *target* as it is to be."""

@@ -105,7 +105,7 @@ class Resource(ABC, Generic[Row]):
         # A list shows what `get` allows, which may be nothing.
         router.operation("GET", path, policy=(AUTHENTICATED, get, *self.guard.seeing))(self.list_all)
         router.operation("POST", path, policy=create, status=201)(self.post)
-        router.operation("GET", one, policy=on_target(get, *self.guard.seeing))(self.show)
+        router.operation("GET", one, policy=on_target(get, also=self.guard.seeing))(self.show)
         router.operation("PUT", one, policy=update)(self.put)
         router.operation("DELETE", one, policy=on_target(f"delete_{self.name}"), status=204)(self.remove)
 
