@@ -68,8 +68,8 @@ class Context:
         url = self.request.url
         return f"{url.scheme}://{url.netloc}{self.request.scope.get('root_path', '')}"
 
-    def authenticated(self, rules: Sequence[str]) -> None:
-        """Begin with the *rules* of the route: Unauthorized without a token, Forbidden unless the first allows it.
+    def admit(self, rules: Sequence[str]) -> None:
+        """Unauthorized without a token, Forbidden unless the first of the route's *rules* allows the request.
 
         Rules on a target are left to the handler.
         """

@@ -61,7 +61,7 @@ def request_context(
             raise Unauthorized("The application credential's access rules do not allow this request.")
         context = Context(cloud, request, session, request.state.request_id, token)
         if rules is not None:
-            context.authenticated(rules)
+            context.admit(rules)
         if not plannable:
             context.refuse_plan("it does more than change records.")
         yield context

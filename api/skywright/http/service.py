@@ -18,7 +18,6 @@ from starlette.requests import ClientDisconnect
 
 from skywright.cloud import Cloud
 from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized, Unavailable
-from skywright.http.policy import rules_of
 from skywright.http.router import Router, json_response
 
 log = logging.getLogger(__name__)
@@ -90,7 +89,7 @@ class Service:
         @app.exception_handler(RequestValidationError)
         async def invalid(request: Request, error: RequestValidationError) -> Response:
             # Bodies are read before handlers run, but a request without a token is refused for that first.
-            if rules_of(request) is not None:
+            if getattr(request.scope["route"].endpoint, "rules", None) is not None:
                 try:
                     await run_in_threadpool(_authenticate, cloud, request)
                 except Unauthorized as refused:
