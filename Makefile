@@ -39,7 +39,7 @@ lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	nice $(BIN)/ansible-lint --offline
 
 unit: $(VENV)/.ready-dev $(BIN)/promtool ## Run the tests that need no hosts
-	$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/security
+	$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/security tests/toy_kind
 
 distributed: $(VENV)/.ready-servers ## Run the tests of several controllers on a MariaDB and a RabbitMQ of their own
 	$(BIN)/pytest -q tests/distributed

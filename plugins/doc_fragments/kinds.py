@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import KINDS
-from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import HOST_ITEMS
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import HOST_ITEMS, SETTINGS
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import documentation
 
 
@@ -16,9 +16,10 @@ def _fragment(options):
 
 
 class ModuleDocFragment:
-    """Fragments C(skywright.cloud.kinds.NAME), one for each kind's module, and C(skywright.cloud.kinds.host_items)."""
+    """Fragments C(skywright.cloud.kinds.NAME), one for each kind's module and two for those of all kinds."""
 
 
 for _kind in KINDS:
     setattr(ModuleDocFragment, _kind.name.upper(), _fragment(_kind.module_options()))
 ModuleDocFragment.HOST_ITEMS = _fragment(HOST_ITEMS)
+ModuleDocFragment.SETTINGS = _fragment(SETTINGS)

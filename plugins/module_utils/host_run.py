@@ -15,6 +15,7 @@ from collections import Counter
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import Convergence
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import is_null
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import KINDS
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import LIBVIRT_URI, make
 
 STATES = ("present", "absent")
 
@@ -25,7 +26,7 @@ class Part(threading.Thread):
     def __init__(self, run, kind, state, items):
         super().__init__(name=kind.name, daemon=True)
         self.run_of_host = run
-        self.kind = kind(**run.settings)
+        self.kind = make(kind, run.settings)
         self.state = state
         self.items = items
         self.results = []
@@ -54,7 +55,7 @@ class Part(threading.Thread):
 
 
 class HostRun:
-    """One host's items {list: [item]}; C(settings) are those of all kinds, by option."""
+    """One host's items {list: [item]}; C(settings) are its variables that kinds ask for."""
 
     def __init__(self, items, settings, check_mode=False, unmet=(), report=None):
         self.settings = settings
@@ -66,7 +67,7 @@ class HostRun:
         self.parts = [
             Part(self, kind, state, chosen)
             for kind in KINDS
-            if kind.on_null_hosts or not is_null(settings.get("uri") or "")
+            if kind.on_null_hosts or not is_null(settings.get(LIBVIRT_URI) or "")
             for state in STATES
             if (chosen := self._chosen(kind, items.get(kind.items) or [], state))
         ]
@@ -76,7 +77,7 @@ class HostRun:
             part.before = [other for other in self.parts if self._is_before(other, part)]
 
     def _chosen(self, kind, items, state):
-        return [item for item in items if item["state"] == state and kind(**self.settings).concerns(item)]
+        return [item for item in items if item["state"] == state and make(kind, self.settings).concerns(item)]
 
     @staticmethod
     def _is_before(one, other):

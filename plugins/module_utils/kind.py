@@ -44,7 +44,8 @@ class Kind:
     def __init__(self, **options):
         self.runner = Runner()
         self.gone = set()
-        self.settings = {name: options.get(name, option.get("default")) for name, option in self.options.items()}
+        given = {name: value for name, value in options.items() if value is not None}
+        self.settings = {name: given.get(name, option.get("default")) for name, option in self.options.items()}
 
     @property
     def commands(self):
@@ -79,8 +80,8 @@ class Kind:
         raise NotImplementedError
 
     def marks(self):
-        """List what the host has of this kind, in the cloud's records or not, as {list: [entry]}."""
-        return {}
+        """List what the host has of this kind, in the cloud's records or not; an entry's C(id) is an item's."""
+        raise NotImplementedError
 
     def status(self, want):
         """Name what a converged item is, for programs."""

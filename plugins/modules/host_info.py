@@ -12,17 +12,15 @@ description:
   - What cannot be read is null and explained in C(errors); this never fails.
 options:
   contents:
-    description: Whether to list also all else that carries this cloud's marks.
+    description: Whether to list also all that carries this cloud's marks.
     type: bool
     default: false
-  uri:
-    description: The hypervisor.
-    type: str
-    default: qemu:///system
   directory:
     description: The file system that holds images and disks is the one of this directory.
     type: path
     default: /var/lib/skywright
+extends_documentation_fragment:
+  - skywright.cloud.kinds.settings
 attributes:
   check_mode:
     description: It only reads.
@@ -63,11 +61,19 @@ host:
     boot: 1b4e28ba-2fa1-41d2-883f-0016d3cca427.12
     domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running, reason: null}]
     contents:
-      directories: [{id: 0a0b0c0d-0000-4000-8000-000000000004, disk: true, image_id: null}]
-      ports: [{name: dh0a0b0c0d-00, network_id: 0a0b0c0d-0000-4000-8000-000000000001, port_id: null, peer: null}]
-      dhcp: [{id: 0a0b0c0d-0000-4000-8000-000000000001, ports: []}]
-      images: []
+      ovs_network: [{id: 0a0b0c0d-0000-4000-8000-000000000001, name: dh0a0b0c0d-00, port_id: null, peer: null}]
+      dhcp_network: [{id: 0a0b0c0d-0000-4000-8000-000000000001, ports: []}]
+      image_cache: []
+      server_disk: [{id: 0a0b0c0d-0000-4000-8000-000000000004, disk: true, image_id: null}]
+      libvirt_domain: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running, reason: null}]
     errors: []
+removal:
+  description: The items with which M(skywright.cloud.host_items) would remove all that carries this cloud's marks.
+  returned: if O(contents)
+  type: dict
+  sample:
+    networks: [{id: 0a0b0c0d-0000-4000-8000-000000000001, state: absent}]
+    servers: [{id: 0a0b0c0d-0000-4000-8000-000000000004, state: absent}]
 """
 
 import os
@@ -76,14 +82,16 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, virtual_size
-from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor
+from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Hypervisor, is_null
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import KINDS
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import LIBVIRT_URI, SETTINGS, make
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import argument_specs
 
 GIB = 1024**3
 SPEC = {
-    "uri": {"type": "str", "default": "qemu:///system"},
     "directory": {"type": "path", "default": "/var/lib/skywright"},
     "contents": {"type": "bool", "default": False},
+    **argument_specs(SETTINGS),
 }
 # libvirt's null driver runs nothing, so it never runs out of anything; its domains end with its connection.
 NULL_HOST = {"vcpus": 4096, "memory_mib": 16 * 1024**2, "disk_gib": 1024**2, "disk_free_gib": 1024**2}
@@ -158,26 +166,48 @@ def switch():
     return {"ovs_version": Runner().read(["ovs-vsctl", "--version"]).splitlines()[0].split()[-1]}
 
 
-def marked():
-    """List what carries the cloud's marks."""
-    return {"contents": {name: entries for kind in KINDS for name, entries in kind().marks().items()}}
+def contents(settings):
+    """List what carries the cloud's marks, {kind: [mark]}; (that, why some could not be read and are null)."""
+    found, errors = {}, []
+    for kind in [] if is_null(settings[LIBVIRT_URI]) else KINDS:
+        found[kind.name] = None
+        try:
+            found[kind.name] = make(kind, settings).marks()
+        except (ItemError, OSError, ValueError) as error:
+            errors.append(str(error))
+    return found, errors
+
+
+def removal(found):
+    """Give the items that would remove *found*, in no order."""
+    ids = {kind.items: set() for kind in KINDS}
+    for kind in KINDS:
+        ids[kind.items] |= {mark["id"] for mark in found.get(kind.name) or []}
+    return {name: [{"id": one, "state": "absent"} for one in sorted(each)] for name, each in ids.items() if each}
 
 
 def main():
     """Gather the facts."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
+    params = module.params
     host = {**dict.fromkeys(FACTS), "errors": []}
-    directory = module.params["directory"]
-    parts = [(disk, [directory]), (virtualization, [module.params["uri"]]), (switch, []), (boot, []), (uptime, [])]
-    if module.params["contents"]:
-        host["contents"] = None
-        parts.append((marked, []))
+    parts = (
+        (disk, [params["directory"]]),
+        (virtualization, [params[LIBVIRT_URI]]),
+        (switch, []),
+        (boot, []),
+        (uptime, []),
+    )
     for part, arguments in parts:
         try:
             host.update(part(*arguments))
         except (ItemError, OSError, ValueError) as error:
             host["errors"].append(str(error))
-    module.exit_json(changed=False, host=host)
+    if not params["contents"]:
+        module.exit_json(changed=False, host=host)
+    host["contents"], errors = contents(params)
+    host["errors"] += [error for error in errors if error not in host["errors"]]
+    module.exit_json(changed=False, host=host, removal=removal(host["contents"]))
 
 
 if __name__ == "__main__":

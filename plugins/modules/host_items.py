@@ -14,8 +14,7 @@ description:
     ones in the reverse order.
   - What needs an item that failed, such as a server whose image could not be fetched, is not touched and fails with the
     same reason.
-  - Settings that are not given are taken from the host's variables of the same meaning, such as
-    C(vswitch_physical_networks) and C(hypervisor_libvirt_uri).
+  - Settings are called as variables of hosts, and are taken from those if they are not given.
 extends_documentation_fragment:
   - skywright.cloud.converge
   - skywright.cloud.kinds.host_items

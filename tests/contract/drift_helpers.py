@@ -13,7 +13,7 @@ MODULES = {
     "servers": ("server_disk", "libvirt_domain"),
 }
 
-NOTHING: dict[str, list[Any]] = {"directories": [], "ports": [], "dhcp": [], "images": []}
+NOTHING: dict[str, list[Any]] = {"ovs_network": [], "dhcp_network": [], "image_cache": [], "server_disk": []}
 
 
 class FakeHosts:

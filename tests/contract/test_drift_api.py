@@ -339,16 +339,16 @@ def test_an_image_that_was_deleted_cannot_come_back(api: Api, ask: Ask, hosts: F
 def leave(hosts: FakeHosts, host: str, network: str) -> dict[str, str]:
     """What of all kinds may be left on a host."""
     ids = {kind: str(uuid4()) for kind in ("server", "network", "port", "image")}
-    tap = {"name": f"tap{ids['port'][:11]}", "network_id": network, "port_id": ids["port"], "peer": None}
-    tunnel = {"name": "vx99", "network_id": network, "port_id": None, "peer": "203.0.113.9"}
-    lost = {"name": "dh99", "network_id": ids["network"], "port_id": None, "peer": None}
+    tap = {"name": f"tap{ids['port'][:11]}", "id": network, "port_id": ids["port"], "peer": None}
+    tunnel = {"name": "vx99", "id": network, "port_id": None, "peer": "203.0.113.9"}
+    lost = {"name": "dh99", "id": ids["network"], "port_id": None, "peer": None}
     hosts.domains[host] = [{"id": ids["server"], "power": "running", "reason": None}]
     hosts.mark(
         host,
-        directories=[{"id": ids["server"], "disk": True, "image_id": ids["image"]}],
-        ports=[tap, tunnel, lost],
-        dhcp=[{"id": ids["network"], "ports": []}],
-        images=[ids["image"]],
+        server_disk=[{"id": ids["server"], "disk": True, "image_id": ids["image"]}],
+        ovs_network=[tap, tunnel, lost],
+        dhcp_network=[{"id": ids["network"], "ports": []}],
+        image_cache=[{"id": ids["image"]}],
     )
     return ids
 
@@ -384,15 +384,15 @@ def test_leftovers_are_named_and_removed(api: Api, ask: Ask, hosts: FakeHosts, s
 
 def test_what_is_not_the_apis_is_no_leftover(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     declared = "0a0b0c0d-0000-5000-8000-000000000001"  # as playbooks/cloud.yml makes them of names
-    own = {"name": server.tap, "network_id": server.network, "port_id": server.port, "peer": None}
-    peer = {"name": "vx1", "network_id": server.network, "port_id": None, "peer": "198.51.100.2"}
+    own = {"name": server.tap, "id": server.network, "port_id": server.port, "peer": None}
+    peer = {"name": "vx1", "id": server.network, "port_id": None, "peer": "198.51.100.2"}
     hosts.domains[server.host] = [{"id": one, "power": "running", "reason": None} for one in (server.id, declared)]
     hosts.mark(
         server.host,
-        directories=[{"id": one, "disk": True, "image_id": None} for one in (server.id, declared)],
-        ports=[own, peer, {"name": "tap1", "network_id": declared, "port_id": declared, "peer": None}],
-        dhcp=[{"id": declared, "ports": []}, {"id": server.network, "ports": [server.port]}],
-        images=[declared, str(server.get().image_id)],
+        server_disk=[{"id": one, "disk": True, "image_id": None} for one in (server.id, declared)],
+        ovs_network=[own, peer, {"name": "tap1", "id": declared, "port_id": declared, "peer": None}],
+        dhcp_network=[{"id": declared, "ports": []}, {"id": server.network, "ports": [server.port]}],
+        image_cache=[{"id": declared}, {"id": str(server.get().image_id)}],
     )
     assert ask()["state"] == "clean"
 
@@ -422,8 +422,8 @@ def test_what_is_being_made_or_removed_is_no_leftover(
         nova("DELETE", f"/servers/{identifier}")
         works(api)
         hosts.domains[made.host] = [{"id": identifier, "power": "running", "reason": None}]
-        tap = {"name": made.tap, "network_id": made.network, "port_id": made.port, "peer": None}
-        hosts.mark(made.host, ports=[tap])
+        tap = {"name": made.tap, "id": made.network, "port_id": made.port, "peer": None}
+        hosts.mark(made.host, ovs_network=[tap])
 
     # The hosts are asked for their marks first: what they showed is put in afterwards.
     run = hosts.run

@@ -153,7 +153,7 @@ def test_converge_says_what_it_does_not_repair(
 
 def test_leftovers_can_be_kept(hosts: FakeHosts, skywright: Run, outcome: dict[str, str | None]) -> None:
     left = "0a0b0c0d-0000-4000-8000-00000000000a"
-    hosts.mark("h1", directories=[{"id": left, "disk": True, "image_id": None}])
+    hosts.mark("h1", server_disk=[{"id": left, "disk": True, "image_id": None}])
     found = skywright("drift")
     assert found.returncode == 2
     assert f"- leftover server {left} (with data)" in found.stdout

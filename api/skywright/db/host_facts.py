@@ -5,10 +5,11 @@ reads them from the model. A field that the module does not send, or sends in an
 """
 
 from collections.abc import Mapping
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, TypeAdapter
 
+T = TypeVar("T")
 # What `skywright.jobs.engine.results` adds to an answer.
 ENVELOPE = frozenset({"host", "module", "id", "changed"})
 
@@ -48,33 +49,14 @@ class CpuInfo(_Facts):
     features: list[str]
 
 
-class ServerDirectory(_Facts):
+class Unread(Exception):
+    """A host did not say what it has of a kind."""
+
+
+class Mark(_Facts):
+    """Something on a host that carries the cloud's marks; `id` is its item's. Kinds have models with more fields."""
+
     id: str
-    disk: bool
-    image_id: str | None
-
-
-class NetworkPort(_Facts):
-    """A port of Open vSwitch: a server's, if it has a `port_id`, or a tunnel, if it has a `peer`."""
-
-    name: str
-    network_id: str
-    port_id: str | None
-    peer: str | None
-
-
-class DhcpServer(_Facts):
-    id: str
-    ports: list[str]
-
-
-class Contents(_Facts):
-    """All that carries the cloud's marks."""
-
-    directories: list[ServerDirectory] = []
-    ports: list[NetworkPort] = []
-    dhcp: list[DhcpServer] = []
-    images: list[str] = []
 
 
 class HostFacts(_Facts):
@@ -94,9 +76,17 @@ class HostFacts(_Facts):
     boot: str | None = None
     uptime: str | None = None
     errors: list[str] = []
-    contents: Contents | None = None  # only when it was asked for
+    # {kind on hosts: [marks]}, only if it was asked for; None in place of a list: it could not be read
+    contents: dict[str, list[Any] | None] | None = None
 
     @classmethod
     def of_result(cls, result: Mapping[str, Any]) -> Self:
         """The facts in *result*, an item's result of `host_info`; pydantic's ValidationError if it does not fit."""
         return cls.model_validate({key: value for key, value in result.items() if key not in ENVELOPE})
+
+    def marks(self, kind: str, model: type[T]) -> list[T]:
+        """What carries the marks of *kind*; Unread if that is not known, pydantic's error if it does not fit."""
+        found = (self.contents or {}).get(kind)
+        if found is None:
+            raise Unread(kind)
+        return TypeAdapter(list[model]).validate_python(found)  # type: ignore[valid-type]

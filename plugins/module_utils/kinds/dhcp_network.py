@@ -82,7 +82,7 @@ class DhcpNetwork(Kind):
     def marks(self):
         """List the DHCP servers, with the ports that have entries in them."""
         entries = {name: dnsmasq.entries(read_text(self.path(name, "hosts")) or "") for name in ids_in(self.directory)}
-        return {"dhcp": [{"id": name, "ports": sorted(ports)} for name, ports in entries.items()]}
+        return [{"id": name, "ports": sorted(ports)} for name, ports in entries.items()]
 
     def want(self, item, have):
         """Want the server with all hosts it has and the listed ones."""

@@ -63,7 +63,7 @@ class ImageCache(Kind):
 
     def marks(self):
         """List the images in the cache."""
-        return {"images": ids_in(self.directory, SUFFIX)}
+        return [{"id": name} for name in ids_in(self.directory, SUFFIX)]
 
     def want(self, item, have):
         """Want the image; one in use cannot go yet."""

@@ -90,6 +90,11 @@ class LibvirtDomain(Kind):
                 have[item["id"]] = {"boot_id": None, "definition": None, "persistent": False, "power": "shutoff"}
         return have
 
+    def marks(self):
+        """List the domains."""
+        self.hypervisor.connect()
+        return self.hypervisor.servers()
+
     def _read(self, domain):
         definition = summary(self.hypervisor.definition(domain))
         boot_id = definition.pop("boot_id")

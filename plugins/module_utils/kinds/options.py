@@ -8,12 +8,19 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kind import UNMET
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import KINDS
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_of, option
 
-# {option: variable}
-VARIABLES = {name: variable for kind in KINDS for name, variable in kind.variables.items()}
+SETTINGS = {variable: kind.options[name] for kind in KINDS for name, variable in kind.variables.items()}
+LIBVIRT_URI = "hypervisor_libvirt_uri"
 LISTS = {kind.items: kind.item for kind in KINDS}
+
+
+def make(kind, settings):
+    """Make a kind with the settings {variable: value} of its host."""
+    return kind(**{name: settings.get(variable) for name, variable in kind.variables.items()})
+
+
 HOST_ITEMS = {
     "items": dict(dict_of("The items, by their lists.", **LISTS), required=True),
-    **{name: kind.options[name] for kind in KINDS for name in kind.variables},
+    **SETTINGS,
     "unmet": UNMET,
     "progress": option("A named pipe on the host into which each result is written at once.", "path"),
 }

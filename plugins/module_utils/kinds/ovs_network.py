@@ -156,8 +156,8 @@ class OvsNetwork(Kind):
         options = {row["_uuid"]: row["options"] for row in tables["Interface"]}
         ports = [
             {
+                "id": row["external_ids"][OWNER],
                 "name": row["name"],
-                "network_id": row["external_ids"][OWNER],
                 "port_id": row["external_ids"].get(PORT),
                 "peer": options.get(members(row["interfaces"])[0], {}).get("remote_ip"),
             }
@@ -166,11 +166,11 @@ class OvsNetwork(Kind):
         ]
         known = {port["name"] for port in ports}
         strays = [
-            {"name": name, "network_id": network_id, "port_id": port_id, "peer": None}
+            {"id": network_id, "name": name, "port_id": port_id, "peer": None}
             for name, network_id, port_id in taps.marked(DEVICES)
             if name not in known
         ]
-        return {"ports": ports + strays}
+        return ports + strays
 
     def want(self, item, have):
         """Describe the wanted network; ports that are not mentioned stay."""

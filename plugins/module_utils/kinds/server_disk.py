@@ -129,16 +129,10 @@ class ServerDisk(Kind):
     def marks(self):
         """List the servers' directories."""
         found = {server_id: self._read(server_id) for server_id in ids_in(self.directory)}
-        return {
-            "directories": [
-                {
-                    "id": server_id,
-                    "disk": os.path.exists(self.path(server_id, "disk")),
-                    "image_id": have["image_id"],
-                }
-                for server_id, have in found.items()
-            ]
-        }
+        return [
+            {"id": server_id, "disk": os.path.exists(self.path(server_id, "disk")), "image_id": have["image_id"]}
+            for server_id, have in found.items()
+        ]
 
     def want(self, item, have):
         """Want a disk that is large enough and a config drive with the right content."""

@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / ".collections"))
 
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.libvirt_domain import LibvirtDomain  # noqa: E402
-from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import HOST_ITEMS, LISTS  # noqa: E402
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import LISTS, SETTINGS  # noqa: E402
 
 ROLES = {
     "network": (
         "Tenant networks of one host, with their DHCP servers",
         [],
-        {"networks": LISTS["networks"], "physical_networks": HOST_ITEMS["physical_networks"]},
+        {"networks": LISTS["networks"], "physical_networks": SETTINGS["vswitch_physical_networks"]},
     ),
     "image": ("Base images in one host's cache", [], {"images": LISTS["images"]}),
     "server": (

@@ -7,6 +7,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
     KINDS,
     dhcp_network,
     image_cache,
+    libvirt_domain,
     ovs_network,
     server_disk,
 )
@@ -25,6 +26,16 @@ STRAY = "1a0b0c0e-0000-4000-8000-000000000009"
 def ovs(programs):
     programs["ovs-vsctl"] = ovs = FakeOvs(["br-int", "br-phy"])
     return ovs
+
+
+@pytest.fixture(autouse=True)
+def directories(tmp_path, monkeypatch):
+    for kind, name in (
+        (dhcp_network.DhcpNetwork, "dhcp"),
+        (image_cache.ImageCache, "images"),
+        (server_disk.ServerDisk, "servers"),
+    ):
+        monkeypatch.setitem(kind.options, "directory", {"default": str(tmp_path / name)})
 
 
 def add(ovs, name, external_ids, **columns):
@@ -53,30 +64,28 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
         (tmp_path / "images" / name).touch()
 
     monkeypatch.setattr(ovs_network, "DEVICES", str(devices))
-    for kind, name in (
-        (dhcp_network.DhcpNetwork, "dhcp"),
-        (image_cache.ImageCache, "images"),
-        (server_disk.ServerDisk, "servers"),
-    ):
-        monkeypatch.setitem(kind.options, "directory", {"default": str(tmp_path / name)})
-    found = {name: entries for kind in KINDS for name, entries in kind().marks().items()}
+    found = {kind.name: kind().marks() for kind in KINDS if kind is not libvirt_domain.LibvirtDomain}
     assert found == {
-        "directories": [{"id": SERVER, "disk": True, "image_id": IMAGE}],
-        "ports": [
-            {"name": f"tap{PORT[:11]}", "network_id": NET, "port_id": PORT, "peer": None},
-            {"name": tunnel, "network_id": NET, "port_id": None, "peer": "192.0.2.9"},
-            {"name": f"tap{STRAY[:11]}", "network_id": NET, "port_id": STRAY, "peer": None},
+        "server_disk": [{"id": SERVER, "disk": True, "image_id": IMAGE}],
+        "ovs_network": [
+            {"id": NET, "name": f"tap{PORT[:11]}", "port_id": PORT, "peer": None},
+            {"id": NET, "name": tunnel, "port_id": None, "peer": "192.0.2.9"},
+            {"id": NET, "name": f"tap{STRAY[:11]}", "port_id": STRAY, "peer": None},
         ],
-        "dhcp": [{"id": NET, "ports": ["", PORT]}],
-        "images": [IMAGE],
+        "dhcp_network": [{"id": NET, "ports": ["", PORT]}],
+        "image_cache": [{"id": IMAGE}],
     }
 
 
-def test_host_info_lists_them_on_demand_and_never_fails(run_module, ovs, programs, tmp_path):
-    ovs.broken = True
+def test_host_info_lists_them_on_demand(run_module, ovs, programs, tmp_path):
     programs["uptime"] = lambda argv: " 10:00:00 up 1 min,  0 users,  load average: 0.00, 0.00, 0.00\n"
-    options = {"uri": "test:///default", "directory": str(tmp_path)}
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images" / f"{IMAGE}.qcow2").touch()
+    ovs.broken = True
+    options = {"hypervisor_libvirt_uri": "qemu:///nowhere", "directory": str(tmp_path)}
     assert "contents" not in run_module(host_info.main, options)["host"]
-    found = run_module(host_info.main, {**options, "contents": True})["host"]
-    assert found["contents"] is None
-    assert any("database connection failed" in error for error in found["errors"])
+    answer = run_module(host_info.main, {**options, "contents": True})
+    assert answer["host"]["contents"]["image_cache"] == [{"id": IMAGE}]
+    assert answer["host"]["contents"]["ovs_network"] is None, "what cannot be read is told apart from what is not there"
+    assert answer["removal"] == {"images": [{"id": IMAGE, "state": "absent"}]}
+    assert any("database connection failed" in error for error in answer["host"]["errors"])

@@ -153,7 +153,7 @@ def test_the_module_runs_all_kinds_and_writes_its_progress(run_module, tmp_path)
     os.mkfifo(progress)
     reader = os.open(progress, os.O_RDONLY | os.O_NONBLOCK)
     server = "0a0b0c0d-0000-4000-8000-000000000004"
-    args = {"items": {"servers": [{"id": server, "state": "absent"}]}, "uri": "test:///default"}
+    args = {"items": {"servers": [{"id": server, "state": "absent"}]}, "hypervisor_libvirt_uri": "test:///default"}
     assert predicted(run_module(host_items.main, args, check=True)) == predicted(run_module(host_items.main, args))
     answer = run_module(host_items.main, {**args, "progress": str(progress)})
     told = [json.loads(line) for line in os.read(reader, 1 << 16).splitlines()]
@@ -168,4 +168,6 @@ def test_every_kind_names_others_that_are_there_and_come_before_it():
     names = [found.name for found in KINDS]
     for number, found in enumerate(KINDS):
         assert set(found.after) <= set(names[:number]), found.name
-    assert set(options.VARIABLES) <= set(options.HOST_ITEMS)
+    assert len(options.SETTINGS) == sum(len(found.variables) for found in KINDS), (
+        "two kinds have a variable of one name"
+    )

@@ -271,7 +271,9 @@ def test_host_info(run_module, libvirtd, programs, tmp_path, monkeypatch):
     programs["ovs-vsctl"] = lambda argv: "ovs-vsctl (Open vSwitch) 3.1.0\nDB Schema 8.3.1\n"
     programs["uptime"] = lambda argv: UPTIME
     run_module(libvirt_domain.main, args(server()))
-    answer = run_module(host_info.main, {"uri": "test:///default", "directory": str(tmp_path / "later")})
+    answer = run_module(
+        host_info.main, {"hypervisor_libvirt_uri": "test:///default", "directory": str(tmp_path / "later")}
+    )
     assert answer["host"]["ovs_version"] == "3.1.0"
     assert answer["host"]["libvirt_version"] == "9.0.0"
     assert answer["host"]["hypervisor_version"] == libvirtd.getVersion()
@@ -292,7 +294,7 @@ def test_host_info_sends_the_facts_that_the_api_reads(run_module, programs, tmp_
     if not libvirt_there:
         monkeypatch.setitem(sys.modules, "libvirt", None)
         hypervisor._libvirt.cache_clear()
-    sent = run_module(host_info.main, {"uri": "test:///default", "directory": str(tmp_path)})["host"]
+    sent = run_module(host_info.main, {"hypervisor_libvirt_uri": "test:///default", "directory": str(tmp_path)})["host"]
     assert sent.keys() == HostFacts.model_fields.keys() - {"contents"}
     assert sent.keys() == recorded_hosts.answer("host1").keys() - {"contents"}
     assert HostFacts.model_validate(sent).model_dump(exclude={"contents"}) == sent

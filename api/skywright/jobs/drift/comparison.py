@@ -111,7 +111,7 @@ def _facts(listed: Results, names: Iterable[str]) -> dict[str, HostFacts]:
 
 def _unread(facts: HostFacts) -> str | None:
     """Why it is not known what a host has, if it is not."""
-    missing = facts.domains is None or facts.contents is None
+    missing = facts.domains is None or facts.contents is None or None in facts.contents.values()
     return "; ".join(facts.errors or ["it did not say what it has"]) if missing else None
 
 

@@ -5,10 +5,11 @@ but ids made from their names.
 """
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
-from skywright.db.host_facts import HostFacts
+from skywright.db.host_facts import HostFacts, Unread
 from skywright.jobs.drift.model import Leftover, Records
 from skywright.jobs.engine.activity import Touched
 from skywright.jobs.kinds import ResourceKind
@@ -23,6 +24,7 @@ def leftovers(
     for host in sorted(facts):
         found: list[Leftover] = []
         for kind in kinds:
-            found += kind.leftovers(records, host, facts[host], found)
+            with suppress(Unread):
+                found += kind.leftovers(records, host, facts[host], found)
         all_found += found
     return all_found

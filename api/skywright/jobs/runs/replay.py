@@ -67,7 +67,9 @@ def prepare(core: Core, name: str) -> Replay:
     wanted = _reveal(_by_id(record["items"]), _by_id(items), "", missing)
     sent = _reveal(record.get("variables", {}), extra, "variable", missing)
     sent["skywright_items"] = _listed(wanted)
-    return Replay(run_id, record["playbook"], inventory(hosts), sent, differences, missing, record.get("check", False))
+    # A run of before has the name of its jobs' kind.
+    playbook = core.playbook_of(record["playbook"]) if record["playbook"] in core.kinds else record["playbook"]
+    return Replay(run_id, playbook, inventory(hosts), sent, differences, missing, record.get("check", False))
 
 
 def find(core: Core, name: str) -> str:

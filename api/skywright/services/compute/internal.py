@@ -3,10 +3,11 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skywright.services.compute.marks import ServerDirectory
 from skywright.services.compute.scheduler import Usage, usage_by_host
 from skywright.services.compute.tables import Server
 
-__all__ = ["Usage", "has_server", "hosts_of_image", "usage_by_host"]
+__all__ = ["ServerDirectory", "Usage", "has_server", "hosts_of_image", "usage_by_host"]
 
 
 def has_server(session: Session, identifier: str, *, deleted: bool = False) -> bool:

@@ -15,6 +15,7 @@ from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Rea
 from skywright.jobs.kinds import Result
 from skywright.jobs.runs.variables import reserved_key
 from skywright.services.compute.kinds.items import ports_of, server_item
+from skywright.services.compute.marks import ServerDirectory
 from skywright.services.compute.tables import BOOTED, SETTLED, Server
 from skywright.services.network.internal import Port, networks_of
 
@@ -130,7 +131,7 @@ def leftovers(records: Records, host: str, facts: HostFacts) -> Iterable[Leftove
     alive = select(Server.id).where(Server.deleted_at.is_(None), Server.host == host)
     here = set(records.session.scalars(alive))
     found: dict[str, Leftover] = {}
-    directories = facts.contents.directories if facts.contents else []
+    directories = facts.marks("server_disk", ServerDirectory)
     parts = [(domain.id, f"domain ({domain.power})", False) for domain in facts.domains or []]
     parts += [(one.id, f"directory ({'with' if one.disk else 'without'} a disk)", one.disk) for one in directories]
     for identifier, text, data in parts:

@@ -9,12 +9,12 @@ from sqlalchemy.orm import Session
 
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.core import Core, Item, Outcome, Work
-from skywright.db.host_facts import Contents, HostFacts
+from skywright.db.host_facts import HostFacts, Mark
 from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import LOST, Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.submit import enqueue
 from skywright.jobs.kinds import ResourceKind, Result
-from skywright.services.compute.internal import hosts_of_image
+from skywright.services.compute.internal import ServerDirectory, hosts_of_image
 from skywright.services.image.tables import Image
 
 # What hosts can make a server's disk of.
@@ -114,13 +114,13 @@ class ImageKind(ResourceKind):
 
     def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
         """Cached images that were deleted, unless a server's disk needs them."""
-        contents = facts.contents or Contents()
+        directories = facts.marks("server_disk", ServerDirectory)
         left = {one.id for one in found if one.kind == "server"}
-        for image_id in contents.images:
+        for image_id in (mark.id for mark in facts.marks("image_cache", Mark)):
             row = records.session.get(Image, image_id)
             if (row is not None and row.deleted_at is None) or not records.settled("image", image_id):
                 continue
-            users = {entry.id for entry in contents.directories if entry.image_id == image_id}
+            users = {entry.id for entry in directories if entry.image_id == image_id}
             if users <= left:
                 yield Leftover(host, "image", image_id, ["cached image"], locks={("server", user) for user in users})
 

@@ -7,7 +7,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item, Outcome, Work
-from skywright.db.host_facts import Contents, HostFacts
+from skywright.db.host_facts import HostFacts
 from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.activity import Key
@@ -93,7 +93,7 @@ class NetworkKind(ResourceKind):
         return {"hosts": hosts, "network_id": key[1]}
 
     def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
-        return network_drift.leftovers(records, host, facts.contents or Contents())
+        return network_drift.leftovers(records, host, facts)
 
     def tidy(self, one: Leftover) -> tuple[str, dict[str, Any]]:
         parts = {name: sorted(one.parts.get(name, ())) for name in ("ports", "peers")}

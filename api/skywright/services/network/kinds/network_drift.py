@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import or_, select
 
-from skywright.db.host_facts import Contents, NetworkPort
+from skywright.db.host_facts import HostFacts, Mark
 from skywright.db.jobs import Host
 from skywright.jobs.drift.model import Desired, Finding, Leftover, Reading, Records, is_random
 from skywright.jobs.kinds import Result
@@ -16,6 +16,20 @@ from skywright.services.network.tables import Network, NetworkHost, Port
 # (text, before, after, owner: a port's id or its tap, None for the network itself)
 Part = tuple[str, Any, Any, str | None]
 Diff = dict[str, Any]
+
+
+class NetworkPort(Mark):
+    """A port of a network: a server's, if it has a `port_id`, or a tunnel, if it has a `peer`."""
+
+    name: str
+    port_id: str | None
+    peer: str | None
+
+
+class DhcpServer(Mark):
+    """A network's DHCP server, with the ports that have entries in it."""
+
+    ports: list[str]
 
 
 def tap(port_id: str) -> str:
@@ -46,7 +60,7 @@ def _networks(reading: Reading, ports: Iterable[Port]) -> Iterable[Network]:
     there = select(NetworkHost.network_id).where(NetworkHost.host.in_(reading.compared))
     query = select(Network).where(Network.id.in_(there), Network.deleted_at.is_(None)).order_by(Network.id)
     if reading.scope.project_id is not None:
-        used = {port.network_id for port in ports}
+        used = {port.id for port in ports}
         query = query.where(or_(Network.project_id == reading.scope.project_id, Network.id.in_(used)))
     return reading.session.scalars(query)
 
@@ -123,15 +137,16 @@ _DHCP = {
 }
 
 
-def leftovers(records: Records, host: str, contents: Contents) -> Iterator[Leftover]:
+def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftover]:
     """Networks that do not belong on the host, and what of those that do does not."""
-    entries = {server.id: set(server.ports) for server in contents.dhcp}
+    ports = facts.marks("ovs_network", NetworkPort)
+    entries = {server.id: set(server.ports) for server in facts.marks("dhcp_network", DhcpServer)}
     here = set(records.session.scalars(select(NetworkHost.network_id).where(NetworkHost.host == host)))
     addresses = {tunnel_address(row) for row in records.session.scalars(select(Host))}
-    for network_id in sorted({port.network_id for port in contents.ports} | entries.keys()):
+    for network_id in sorted({port.id for port in ports} | entries.keys()):
         if not records.settled("network", network_id):
             continue
-        own = [port for port in contents.ports if port.network_id == network_id]
+        own = [port for port in ports if port.id == network_id]
         one = Leftover(host, "network", network_id)
         if network_id not in here or records.session.get(Network, network_id) is None:
             one.texts = [f"port {port.name}" for port in own]

@@ -1,0 +1,101 @@
+"""A new kind of resource is six places: tried by adding one to a copy of the project, and living through its life."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+HERE = Path(__file__).parent
+COPIED = ("api", "plugins", "roles", "playbooks", ".collections", "ansible.cfg", "galaxy.yml", "meta")
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with the service `notes`: its folder, its migration, its kind on hosts and its role, each
+    named in one list.
+    """
+    copy = tmp_path_factory.mktemp("project")
+    ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
+    for name in COPIED:
+        source = ROOT / name
+        if source.is_dir():
+            shutil.copytree(source, copy / name, symlinks=True, ignore=ignored)
+        else:
+            shutil.copy(source, copy / name)
+    shutil.copytree(HERE / "overlay", copy, dirs_exist_ok=True, ignore=ignored)
+    versions = copy / "api/skywright/db/migrations/versions"
+    before = max(path.name for path in versions.glob("[0-9]*.py"))[:4]
+    number = f"{int(before) + 1:04}"
+    migration = (copy / "migration.py").read_text().replace("NUMBER", number).replace("BEFORE", before)
+    (versions / f"{number}_make_room_for_notes.py").write_text(migration)
+    _add(copy / "api/skywright/services/registry.py", 'SERVICES = ["', 'notes", "')
+    kinds = copy / "plugins/module_utils/kinds/__init__.py"
+    package = "ansible_collections.skywright.cloud.plugins.module_utils.kinds"
+    _add(kinds, "from __future__ import annotations\n", f"\nfrom {package}.note_file import NoteFile\n")
+    _add(kinds, "KINDS = (", "NoteFile, ")
+    return copy
+
+
+def _add(path: Path, behind: str, text: str) -> None:
+    content = path.read_text()
+    assert content.count(behind) == 1, f"{path.name} has no one list any more"
+    path.write_text(content.replace(behind, behind + text))
+
+
+@pytest.fixture(scope="module")
+def seen(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What scenario.py saw."""
+    state, notes = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("notes")
+    environment = {**os.environ, "PYTHONPATH": str(project / "api")}
+    command = [sys.executable, HERE / "scenario.py", state, notes]
+    result = subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr[-4000:]
+    found: dict[str, Any] = json.loads(result.stdout.splitlines()[-1])
+    return found
+
+
+def test_it_is_served_and_in_the_catalog(seen: dict[str, Any]) -> None:
+    assert "notes" in seen["catalog"] and seen["without a token"] == 401
+
+
+def test_it_is_planned_before_it_is_made(seen: dict[str, Any]) -> None:
+    assert '"note_file"' in json.dumps(seen["plan"]) and "create" in json.dumps(seen["plan"])
+    assert seen["after the plan"] == {}
+
+
+def test_it_is_made(seen: dict[str, Any]) -> None:
+    assert (seen["accepted"], seen["created"]) == (202, "ACTIVE")
+    assert list(seen["on the host"].values()) == ["hello"]
+    assert seen["clean"]["resources"] == seen["clean"]["leftovers"] == []
+
+
+def test_its_drift_is_visible_and_repaired(seen: dict[str, Any]) -> None:
+    assert seen["drift"]["resources"] == [["note", "its text differs"]]
+    assert [kind for kind, _id in seen["drift"]["leftovers"]] == ["note"]
+    assert seen["drift"]["state"] == "drift"
+    assert seen["repaired"] == seen["on the host"]
+
+
+def test_it_is_deleted(seen: dict[str, Any]) -> None:
+    assert seen["deleting"] == 202 and seen["deleted"] == {}
+
+
+def test_the_import_rules_hold_with_it(project: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(project / "api")}
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", ROOT / "tests/unit/test_imports.py"]
+    result = subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)
+    assert result.returncode == 0, result.stdout[-4000:]
+
+
+def test_the_modules_options_are_documented_with_it(project: Path) -> None:
+    command = [Path(sys.executable).with_name("ansible-doc"), "--json", "skywright.cloud.host_items"]
+    result = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
+    options = json.loads(result.stdout)["skywright.cloud.host_items"]["doc"]["options"]
+    assert options["items"]["suboptions"]["notes"]["suboptions"]["text"]["description"]
+    assert options["notes_directory"]["type"] == "path"
