@@ -10,7 +10,7 @@ import signal
 import time
 import xml.etree.ElementTree as ET
 from contextlib import contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 
@@ -182,6 +182,27 @@ class Hypervisor:
     def resume(self, server_id):
         """Let a paused domain go on."""
         self._call("resume", server_id, lambda domain: domain.resume())
+
+    def unplug(self, server_id, devices):
+        """Take all interfaces but those of *devices* off a running domain: its guest is asked to let go of them.
+
+        One that a guest keeps is dead, for its tap is removed, and leaves when the domain boots next. libvirt's null
+        driver, whose domains have no guests, cannot unplug anything.
+        """
+        domain = self.find(server_id)
+        with _errors("read the running domain"):
+            interfaces = ET.fromstring(domain.XMLDesc(0)).findall("devices/interface")
+        for interface in interfaces:
+            if interface.find("target").get("dev") not in devices:
+                self._call("unplug", server_id, partial(self._detach, ET.tostring(interface, encoding="unicode")))
+
+    @staticmethod
+    def _detach(xml, domain):
+        try:
+            domain.detachDeviceFlags(xml, _libvirt().VIR_DOMAIN_AFFECT_LIVE)
+        except _libvirt().libvirtError as error:
+            if error.get_error_code() != _libvirt().VIR_ERR_NO_SUPPORT:
+                raise
 
     def stop(self, server_id, seconds):
         """Ask the guest to shut down and wait so many seconds; then, or without any, destroy the domain."""

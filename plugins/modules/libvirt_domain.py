@@ -10,7 +10,8 @@ short_description: Servers as libvirt domains
 description:
   - Defines, starts, stops, reboots and undefines domains, all through one connection to libvirt.
   - A definition is compared with what libvirt stores, reduced to what this module decides. A changed definition of a
-    running domain takes effect when it boots next.
+    running domain takes effect when it boots next, but for interfaces that it has no more; its guest is asked to let
+    go of them at once.
   - A removed server's directory goes with its domain, since nothing may remove it while the domain could use it.
   - Servers are told apart by their UUID; a domain is called C(instance-) and the UUID.
 extends_documentation_fragment:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from lab.support import CLOUD, Guest, Lab, Made, connect, unique
+from lab.support import CLOUD, Guest, Lab, Made, connect, eventually, unique
 
 CIDR = "10.77.0.0/24"
 FIRST, SECOND, OTHER = "10.77.0.11", "10.77.0.12", "10.77.0.13"
@@ -101,3 +101,18 @@ def test_another_project_has_networks_and_servers_of_its_own(guests: SimpleNames
         ids = {network.id for network in demo.network.networks()}
         assert not ids & {network.id for network in guests.networks}
         assert demo.compute.find_server(guests.first.server.id) is None
+
+
+def test_a_deleted_port_leaves_the_running_guest(guests: SimpleNamespace, made_for_all: Made, lab: Lab) -> None:
+    """Last, for it takes the second guest's flat network."""
+    guest, flat = guests.second, guests.networks[-1]
+    (port,) = made_for_all.cloud.network.ports(device_id=guest.server.id, network_id=flat.id)
+    assert port.mac_address in guest.run("cat /sys/class/net/eth*/address")
+    made_for_all.cloud.network.delete_port(port, ignore_missing=False)
+    eventually(
+        lambda: port.mac_address not in guest.run("cat /sys/class/net/eth*/address"), 60, "the guest let go of it"
+    )
+    assert port.id[:11] not in lab["host2"].run("ovs-vsctl show; ip -o link")
+    assert len(guest.run("ls -d /sys/class/net/eth*").split()) == 2
+    shown = made_for_all.cloud.compute.get_server(guest.server.id)
+    assert shown.status == "ACTIVE" and flat.name not in shown.addresses

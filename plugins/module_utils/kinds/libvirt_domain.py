@@ -153,6 +153,8 @@ class LibvirtDomain(Kind):
             self.hypervisor.start(step.id)
         elif wants_run and step.have["power"] == "paused":
             self.hypervisor.resume(step.id)
+        if alive and step.changes("definition"):
+            self.hypervisor.unplug(step.id, {port["device"] for port in step.want["definition"]["interfaces"]})
 
     def delete(self, step):
         """Remove the domain, then the directory; of some only the directory is left."""

@@ -130,6 +130,36 @@ def test_power(run_module, libvirtd):
     assert not run_module(libvirt_domain.main, args(server(power="shutoff", boot_id=BOOT2)))["changed"]
 
 
+def test_an_interface_less_leaves_the_running_domain(run_module, libvirtd, monkeypatch):
+    unplugged = []
+    monkeypatch.setattr(libvirt.virDomain, "detachDeviceFlags", lambda self, xml, flags: unplugged.append((xml, flags)))
+    second = {"id": PORT.replace("1a", "1b"), "mac": "fa:16:3e:00:00:02", "mtu": 1400}
+    both = server(ports=[*server()["ports"], second])
+    run_module(libvirt_domain.main, args(both))
+    answer = run_module(libvirt_domain.main, args(server()))
+    assert answer["commands"] == [["define", SERVER], ["unplug", SERVER]]
+    ((xml, flags),) = unplugged
+    assert "fa:16:3e:00:00:02" in xml and "fa:16:3e:00:00:01" not in xml
+    assert flags == libvirt.VIR_DOMAIN_AFFECT_LIVE
+    assert not run_module(libvirt_domain.main, args(server()))["changed"]
+    # A domain that is off has nothing to unplug, and one more interface waits for the next boot.
+    assert run_module(libvirt_domain.main, args(both))["commands"] == [["define", SERVER]]
+    run_module(libvirt_domain.main, args(server(ports=both["ports"], power="shutoff")))
+    assert run_module(libvirt_domain.main, args(server(power="shutoff")))["commands"] == [["define", SERVER]]
+
+
+def test_a_guest_that_cannot_be_asked_fails_the_server(run_module, libvirtd, monkeypatch):
+    def refuse(self, xml, flags):
+        raise libvirt.libvirtError("no")
+
+    run_module(libvirt_domain.main, args(server()))
+    assert "error" not in run_module(libvirt_domain.main, args(server(ports=[])))["by_id"][SERVER]  # the null driver
+    run_module(libvirt_domain.main, args(server()))
+    monkeypatch.setattr(libvirt.virDomain, "detachDeviceFlags", refuse)
+    answer = run_module(libvirt_domain.main, args(server(ports=[])))
+    assert "cannot unplug the domain" in answer["by_id"][SERVER]["error"]
+
+
 def test_a_paused_server_goes_on(run_module, libvirtd):
     run_module(libvirt_domain.main, args(server()))
     domain(libvirtd).suspend()
@@ -155,7 +185,7 @@ def test_a_guest_that_does_not_listen_is_destroyed(run_module, libvirtd, monkeyp
 
 @pytest.mark.parametrize(
     "changes",
-    [{"memory_mib": 65}, {"vcpus": 2}, {"name": "other"}, {"ports": []}, {"config_drive": None}],
+    [{"memory_mib": 65}, {"vcpus": 2}, {"name": "other"}, {"config_drive": None}],
 )
 def test_a_changed_definition_is_stored(run_module, libvirtd, changes):
     run_module(libvirt_domain.main, args(server()))

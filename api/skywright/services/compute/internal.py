@@ -3,17 +3,31 @@
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skywright.jobs.engine.submit import Request, submit
 from skywright.services.compute.marks import ServerDirectory
 from skywright.services.compute.scheduler import Usage, usage_by_host
 from skywright.services.compute.tables import Server
 
-__all__ = ["ServerDirectory", "Usage", "has_server", "hosts_of_image", "usage_by_host"]
+__all__ = ["DETACH", "ServerDirectory", "Usage", "detach_port", "has_server", "hosts_of_image", "usage_by_host"]
+
+DETACH = "detach_interface"  # the action of jobs that take a deleted port out of its server
 
 
 def has_server(session: Session, identifier: str, *, deleted: bool = False) -> bool:
     """Whether a server has this id; *deleted* ones count only if that is said."""
     query = select(Server.id).where(Server.id == identifier)
     return session.scalar(query if deleted else query.where(Server.deleted_at.is_(None))) is not None
+
+
+def detach_port(request: Request, server_id: str, port: dict[str, str]) -> None:
+    """Have the server go on without *port* {id, mac, network_id}, which is being deleted: at once if it runs."""
+    server = request.db.get(Server, server_id)
+    if server is None or server.deleted_at is not None:
+        return
+    server.kept_ports = [kept for kept in server.kept_ports if kept != port["id"]]
+    if server.host is not None:
+        arguments = {"server_id": server.id, "host": server.host, "ports": [port]}
+        submit(request, "server", DETACH, [("server", server.id)], arguments)
 
 
 def hosts_of_image(session: Session, image_id: str) -> set[str]:

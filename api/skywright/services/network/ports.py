@@ -7,7 +7,7 @@ from sqlalchemy import and_, false, or_, select
 
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
-from skywright.services.compute.internal import has_server
+from skywright.services.compute.internal import detach_port, has_server
 from skywright.services.network import ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
@@ -139,7 +139,10 @@ class Ports(Resource[Port]):
                 refresh_dhcp(context, row.network)
 
     def delete(self, context: Context, row: Port) -> None:
-        _check_unused(context, row)
+        if row.device_owner == ipam.DHCP_OWNER:
+            _check_unused(context, row)
+        port = {"id": row.id, "mac": row.mac_address, "network_id": row.network_id}
+        detach_port(context, row.device_id, port)
         ipam.delete_port(context.db, row)
 
 

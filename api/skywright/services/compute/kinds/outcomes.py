@@ -10,6 +10,7 @@ from skywright.db import isoformat, utcnow
 from skywright.db.jobs import UNFINISHED, Host, Job, JobResource
 from skywright.jobs.engine.submit import enqueue_retry
 from skywright.jobs.kinds import CONVERGE, TIDY
+from skywright.services.compute.internal import DETACH
 from skywright.services.compute.kinds.items import ports_of
 from skywright.services.compute.tables import Server
 from skywright.services.image.internal import server_left
@@ -23,9 +24,9 @@ IMPATIENT = ("start", "stop", "reboot")
 
 def settle(session: Session, job: Job, outcome: Outcome, core: Core) -> None:
     """Apply *outcome* to the server of *job*."""
-    if job.action == CLEANUP:
+    if job.action in (CLEANUP, DETACH):
         if not outcome.ok and not outcome.canceled:
-            _clean_up_later(session, core, job.arguments)
+            _try_later(session, core, job.action, job.arguments)
         return
     server = session.get(Server, server_id_of(job))
     if job.action == TIDY or server is None or server.deleted_at is not None:
@@ -144,11 +145,11 @@ def _leave_to_cleanup(session: Session, server: Server, core: Core) -> None:
         for port in ports_of(session, [server.id])
     ]
     arguments = {"server_id": server.id, "host": server.host, "ports": ports, "attempt": 0}
-    _clean_up_later(session, core, arguments)
+    _try_later(session, core, CLEANUP, arguments)
 
 
-def _clean_up_later(session: Session, core: Core, arguments: dict[str, Any]) -> None:
+def _try_later(session: Session, core: Core, action: str, arguments: dict[str, Any]) -> None:
     """Queue another try to remove what is left, unless the host left the inventory and took everything with it."""
     if session.get(Host, arguments["host"]) is not None:
         resources = [("server", arguments["server_id"])]
-        enqueue_retry(session, core.queue, "server", CLEANUP, resources, arguments)
+        enqueue_retry(session, core.queue, "server", action, resources, arguments)

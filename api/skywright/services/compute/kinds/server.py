@@ -17,6 +17,7 @@ from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Rea
 from skywright.jobs.engine.activity import Key
 from skywright.jobs.engine.submit import enqueue
 from skywright.jobs.kinds import TIDY, ResourceKind, Result
+from skywright.services.compute.internal import DETACH
 from skywright.services.compute.kinds import config_drive, outcomes, server_drift
 from skywright.services.compute.kinds.items import ports_of, server_item
 from skywright.services.compute.kinds.outcomes import CLEANUP, DELETING, IMPATIENT, server_id_of
@@ -98,7 +99,7 @@ class _Rendering:
         for host, items in networks.items.items():
             self._items(host)["networks"] = items
         for port_id, keys in networks.depends.items():
-            self.work.depends[self.port_jobs[port_id]] |= keys
+            self.work.depends.setdefault(self.port_jobs[port_id], set()).update(keys)
         return self.work
 
     def _place(self) -> None:
@@ -137,6 +138,8 @@ class _Rendering:
             self.work.refused[job.id] = "It is no leftover: it has come back to this host."
         elif job.action in (CLEANUP, TIDY):
             self._absent(job, job.arguments["host"], server_id_of(job), _ghosts(self.session, job.arguments))
+        elif job.action == DETACH:
+            self._detach(job, server, job.arguments["host"])
         elif server is None or server.host is None or server.deleted_at is not None:
             return
         elif job.action == "delete" or job.undoing:
@@ -150,6 +153,15 @@ class _Rendering:
             if job.action == CREATE and server.wanted_host is not None and job.id in self.work.chosen:
                 self.work.impatient.add(job.id)  # there is no other host for it, and nothing of it is anywhere yet
             self._present(job, server, server.host)
+
+    def _detach(self, job: Job, server: Server | None, host: str) -> None:
+        """Take deleted ports off *host*, and out of the server if it is as it was wanted there."""
+        if host not in self.hosts:
+            return
+        if server and server.deleted_at is None and server.host == host and server.status in ("ACTIVE", "SHUTOFF"):
+            ports, null = self.ports.get(server.id, []), self.hosts[host].is_null
+            self._server(job, host, server_item(server, ports, self.networks, null=null))
+        self._plug(job, host, _ghosts(self.session, job.arguments), present=False)
 
     def _absent(self, job: Job, host: str, server_id: str, ports: Iterable[Port]) -> None:
         if host not in self.hosts:  # it left the inventory with all that was on it
