@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from contract.clients import table
+from contract.clients import document, table
 from contract.clients.cloud import running_cloud, settle
 from contract.clients.commands import GROUPS, Client, Result, client, commands, parsed
 from contract.clients.table import Mismatch
@@ -69,6 +69,10 @@ def test_the_tables_have_every_command(openstack: Client) -> None:
     lines = [line for service in GROUPS for line in table.read(TABLES / f"{service}.txt")]
     tried = {openstack.command(line.text.split())[0] for line in lines}
     assert tried == set().union(*map(commands, GROUPS))
+
+
+def test_the_document_says_what_the_tables_say() -> None:
+    assert document.DOCUMENT.read_text() == document.render(), f"write it anew: {document.__doc__}"
 
 
 def _try(openstack: Client, line: table.Line, names: Names) -> None:

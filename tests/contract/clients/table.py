@@ -64,7 +64,7 @@ def _line(text: str, where: str, group: str | None) -> Line:
     return Line(
         text,
         where,
-        reason=group or said.get("!"),
+        reason=(group or said.get("!", "")).partition(" | ")[0] or None,
         refusals=tuple(filter(None, refusals)),
         silent="~" in said,
         made_up=group is not None,

@@ -32,6 +32,7 @@ ABSENT = {
     "/v2.1/os-aggregates": "host aggregates",
     "/v2.1/os-assisted-volume-snapshots": "volumes",
     "/v2.1/os-server-external-events": "external events",
+    "/v2.1/os-services/*": "deletion of compute services",
     "/v2.1/servers/*/migrations": "migrations",
     "/v2.1/servers/*/shares": "shares",
 }

@@ -1,0 +1,106 @@
+"""docs/clients.md, made of the tables of commands: `PYTHONPATH=tests python -m contract.clients.document` writes it."""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from importlib import metadata
+from pathlib import Path
+
+from contract.clients import table
+from contract.clients.commands import GROUPS, commands
+
+DOCUMENT = Path(__file__).parents[3] / "docs" / "clients.md"
+TABLES = Path(__file__).parent / "commands"
+TITLES = {
+    "identity": "Identity",
+    "compute": "Compute",
+    "image": "Images",
+    "network": "Networks",
+    "common": "Several services",
+}
+HEAD = """# What the openstack client can do
+
+Every command of python-openstackclient {client} for the services that this cloud offers, as an administrator. Commands
+that *work* do what their help says; those that are *not* there *yet* are refused, with the reason that is given here.
+Commands of block storage, shares, objects and accelerators find no service in the catalog.
+
+This page is made of the tables in `tests/contract/clients/commands`, each line of which is run against the API by
+`tests/contract/test_every_command.py`. The tables in `call_tables` beside them hold the same for every call of
+openstacksdk {sdk}.
+"""
+
+
+@dataclass
+class Command:
+    """What the lines of one command say."""
+
+    reason: str | None = None  # why it is refused, if it is
+    works: bool = False
+    empty: bool = False  # it lists what there is none of
+    options: set[str] = field(default_factory=set)  # those that work
+    refused: set[str] = field(default_factory=set)
+
+    def add(self, line: table.Line) -> None:
+        options = set(re.findall(r"(?<=\s)--[a-z0-9-]+", line.text))
+        if line.refusals:
+            self.reason, self.refused = line.reason, self.refused | options
+        else:
+            self.works, self.options = True, self.options | options
+            self.empty |= line.reason is not None
+
+
+def render() -> str:
+    """The document."""
+    known = set().union(*map(commands, GROUPS))
+    found: dict[str, Command] = {}
+    for service in GROUPS:
+        for line in table.read(TABLES / f"{service}.txt"):
+            name = max((name for name in known if f"{line.text} ".startswith(f"{name} ")), key=len)
+            found.setdefault(name, Command()).add(line)
+    versions = {"client": metadata.version("python-openstackclient"), "sdk": metadata.version("openstacksdk")}
+    return HEAD.format(**versions) + "".join(_section(service, found) for service in GROUPS)
+
+
+def _section(service: str, found: Mapping[str, Command]) -> str:
+    rows = ["", f"## {TITLES[service]}", "", "| `openstack ...` | work | not yet |", "|---|---|---|"]
+    subjects: dict[str, dict[str, Command]] = {}
+    for name in sorted(commands(service)):
+        subject, verb = _split(name)
+        subjects.setdefault(subject, {})[verb] = found[name]
+    for subject, verbs in sorted(subjects.items()):
+        rows.append(f"| `{subject}` | {_works(verbs)} | {_refused(verbs)} |")
+    return "\n".join(rows) + "\n"
+
+
+def _split(name: str) -> tuple[str, str]:
+    """`server add port` is `add port` of a `server`, `network agent list` is `list` of a `network agent`."""
+    words = name.split()
+    verbs = {"add", "cache", "contains", "force", "onboard", "remove", *(other.split()[1] for other in _pairs())}
+    position = next((index for index, word in enumerate(words) if index and word in verbs), len(words) - 1)
+    return " ".join(words[:position]), " ".join(words[position:])
+
+
+def _pairs() -> Iterable[str]:
+    return (name for service in GROUPS for name in commands(service) if len(name.split()) == 2)
+
+
+def _works(verbs: Mapping[str, Command]) -> str:
+    said = []
+    for verb, command in verbs.items():
+        if command.works:
+            lacking = sorted(command.refused - command.options)
+            note = " (empty)" if command.empty else f" (without `{'`, `'.join(lacking)}`)" if lacking else ""
+            said.append(verb + note)
+    return ", ".join(said)
+
+
+def _refused(verbs: Mapping[str, Command]) -> str:
+    reasons: dict[str, list[str]] = {}
+    for verb, command in verbs.items():
+        if not command.works:
+            reasons.setdefault(command.reason or "", []).append(verb)
+    return "<br>".join(f"{', '.join(refused)}: {reason}" for reason, refused in reasons.items())
+
+
+if __name__ == "__main__":
+    DOCUMENT.write_text(render())
