@@ -131,6 +131,7 @@ NO_LISTS = {
     **{f"/networking/v2.0/{path}": "empty until this cloud has such a thing" for path in absent.USUAL},
     "/compute/v2.1/servers/{server_id}/diagnostics": ONE,
     "/compute/v2.1/limits": ONE,
+    "/compute/v2.1/os-instance_usage_audit_log": ONE,
     "/compute/v2.1/os-quota-sets/{project_id}/(defaults|detail)": ONE,
     "/compute/v2.1/os-hypervisors/(statistics|{hypervisor_id}/uptime)": ONE,
     "/compute/v2.1/os-hypervisors/{pattern}/(search|servers)": "until 2.52; Nova's has no pages either",
