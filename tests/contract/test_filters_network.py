@@ -153,9 +153,9 @@ NEUTRON = {
 }
 # Attributes that are shown, but that are no filters in Neutron either.
 UNFILTERED = {
-    "networks": {"subnets"},
+    "networks": {"subnets", "port_security_enabled"},
     "subnets": {"dns_nameservers", "allocation_pools", "host_routes"},
-    "ports": {"binding:profile", "binding:vif_details"},
+    "ports": {"binding:profile", "binding:vif_details", "port_security_enabled", "allowed_address_pairs"},
     "subnetpools": {"prefixes"},
 }
 

@@ -1,6 +1,7 @@
 """Images without their data: creating, changing, sharing, deleting."""
 
 import uuid
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -227,3 +228,10 @@ def test_an_empty_id_is_no_image(demo: Connection) -> None:
     assert demo.image.get("/images/").status_code == 404
     assert demo.image.delete("/images/").status_code == 404
     assert demo.image.delete("/images").status_code == 405
+
+
+def test_details_of_stores_are_for_administrators(admin: Connection, demo: Connection) -> None:
+    (store,) = admin.image.get("/info/stores/detail").json()["stores"]
+    assert (store["id"], store["type"], store["default"]) == ("file", "file", "true")
+    assert Path(store["properties"]["data_dir"]).is_absolute()
+    assert demo.image.get("/info/stores/detail").status_code == 403

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import distribution
 from string import Template
 from typing import Any
@@ -27,6 +28,7 @@ GROUPS = {
 }
 
 
+@cache
 def commands(service: str) -> set[str]:
     """The commands of *service* that the client brings, those of its extensions too."""
     return {

@@ -1,8 +1,9 @@
 """docs/clients.md, made of the tables of commands: `PYTHONPATH=tests python -m contract.clients.document` writes it."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 
@@ -55,7 +56,8 @@ def render() -> str:
     found: dict[str, Command] = {}
     for service in GROUPS:
         for line in table.read(TABLES / f"{service}.txt"):
-            name = max((name for name in known if f"{line.text} ".startswith(f"{name} ")), key=len)
+            words = line.text.split()
+            name = next(name for end in range(len(words), 0, -1) if (name := " ".join(words[:end])) in known)
             found.setdefault(name, Command()).add(line)
     versions = {"client": metadata.version("python-openstackclient"), "sdk": metadata.version("openstacksdk")}
     return HEAD.format(**versions) + "".join(_section(service, found) for service in GROUPS)
@@ -75,13 +77,15 @@ def _section(service: str, found: Mapping[str, Command]) -> str:
 def _split(name: str) -> tuple[str, str]:
     """`server add port` is `add port` of a `server`, `network agent list` is `list` of a `network agent`."""
     words = name.split()
-    verbs = {"add", "cache", "contains", "force", "onboard", "remove", *(other.split()[1] for other in _pairs())}
+    verbs = _verbs()
     position = next((index for index, word in enumerate(words) if index and word in verbs), len(words) - 1)
     return " ".join(words[:position]), " ".join(words[position:])
 
 
-def _pairs() -> Iterable[str]:
-    return (name for service in GROUPS for name in commands(service) if len(name.split()) == 2)
+@cache
+def _verbs() -> set[str]:
+    pairs = (name.split() for service in GROUPS for name in commands(service))
+    return {"add", "cache", "contains", "force", "onboard", "remove", *(pair[1] for pair in pairs if len(pair) == 2)}
 
 
 def _works(verbs: Mapping[str, Command]) -> str:

@@ -16,6 +16,7 @@ from skywright.services.image.uploads import become_active
 
 router = Router()
 METHODS = ["glance-direct"]
+STORE = {"id": views.STORE, "description": "Files on the controllers", "default": "true"}
 STATUSES = ("pending", "processing", "success", "failure")
 TASK_FILTERS = {name: getattr(ImageTask, name) for name in ("id", "status", "image_id", "user_id", "request_id")}
 TASK_FILTERS["owner"] = ImageTask.project_id
@@ -42,7 +43,13 @@ def show_import_methods(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2/info/stores", policy=AUTHENTICATED)
 def list_stores(context: Context) -> dict[str, Any]:
-    return {"stores": [{"id": views.STORE, "description": "Files on the controllers", "default": "true"}]}
+    return {"stores": [STORE]}
+
+
+@router.operation("GET", "/v2/info/stores/detail", policy="stores_info_detail")
+def list_stores_detail(context: Context) -> dict[str, Any]:
+    details = {"type": "file", "weight": 0, "properties": {"data_dir": str(context.cloud.settings.image_dir)}}
+    return {"stores": [STORE | details]}
 
 
 @router.operation("POST", "/v2/images/{image_id}/import", policy=on_target("modify_image"), status=202)

@@ -126,6 +126,7 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
         "mtu": row.mtu,
         "subnets": subnets,
         "router:external": False,
+        "port_security_enabled": False,
         "provider:network_type": row.type,
         "provider:physical_network": row.physical_network or None,
         "provider:segmentation_id": row.segmentation_id or None,

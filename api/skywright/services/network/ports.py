@@ -155,6 +155,10 @@ def _view(row: Port) -> dict[str, Any]:
         "device_id": row.device_id,
         "device_owner": row.device_owner,
         "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in row.addresses],
+        # Nothing filters ports yet.
+        "port_security_enabled": False,
+        "security_groups": [],
+        "allowed_address_pairs": [],
         "binding:vnic_type": row.vnic_type,
         "binding:host_id": row.host,
         "binding:profile": row.binding_profile,
