@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 from sqlalchemy import select
 
 from contract.compute_helpers import add_hosts, add_image, run_jobs
 from contract.conftest import Api, make_api
+from skywright.auth import passwords
 from skywright.db.jobs import Job
 
 
@@ -17,17 +19,19 @@ from skywright.db.jobs import Job
 def running_cloud(state: Path) -> Iterator[Api]:
     """A cloud with two hosts and an image, whose jobs end well soon after they are queued."""
     state.mkdir()
-    for api in make_api(state):
-        add_hosts(api.cloud, "host1", "host2")
-        add_image(api.cloud)
-        stop = threading.Event()
-        worker = threading.Thread(target=_work, args=(api, stop))
-        worker.start()
-        try:
-            yield api
-        finally:
-            stop.set()
-            worker.join()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(passwords, "ROUNDS", 4)  # hashing takes a third of a second, on purpose
+        for api in make_api(state):
+            add_hosts(api.cloud, "host1", "host2")
+            add_image(api.cloud)
+            stop = threading.Event()
+            worker = threading.Thread(target=_work, args=(api, stop))
+            worker.start()
+            try:
+                yield api
+            finally:
+                stop.set()
+                worker.join()
 
 
 def _work(api: Api, stop: threading.Event) -> None:
