@@ -1,0 +1,43 @@
+"""Paths of OpenStack's API that this cloud does not have say what is missing, in each service's own format."""
+
+import httpx
+import pytest
+from openstack.connection import Connection
+
+from contract.conftest import Api
+
+
+@pytest.mark.parametrize(
+    ("service", "method", "path", "status", "things"),
+    [
+        ("identity", "GET", "/v3/OS-FEDERATION/mappings", 404, "federation"),
+        ("identity", "POST", "/v3/OS-OAUTH1/consumers", 404, "OAuth"),
+        ("identity", "GET", "/v3/users/x/OS-OAUTH1/access_tokens", 404, "OAuth"),
+        ("identity", "PUT", "/v3/domains/default/config", 404, "domain configurations"),
+        ("identity", "GET", "/v3/registered_limits", 404, "unified limits"),
+        ("compute", "GET", "/v2.1/servers/x/shares", 404, "shares"),
+        ("compute", "POST", "/v2.1/os-server-external-events", 404, "external events"),
+        ("compute", "DELETE", "/v2.1/os-services/x", 400, "deletion of compute services"),
+        ("image", "GET", "/v2/cache", 404, "image cache to manage"),
+        ("image", "DELETE", "/v2/stores/file/x", 404, "further stores"),
+        ("networking", "GET", "/v2.0/qos/policies/x/bandwidth_limit_rules", 404, "QoS policies"),
+        ("networking", "POST", "/v2.0/routers", 400, "routers"),
+        ("networking", "PUT", "/v2.0/routers/x/add_router_interface", 404, "routers"),
+    ],
+)
+def test_what_is_missing_is_said(  # noqa: PLR0917
+    api: Api, admin: Connection, service: str, method: str, path: str, status: int, things: str
+) -> None:
+    answer = admin.session.request(f"{api.url}/{service}{path}", method, json={}, raise_exc=False)
+    assert answer.status_code == status and f"This cloud has no {things} yet." in answer.text
+
+
+@pytest.mark.parametrize("path", ["/networking/v2.0/nothing", "/identity/v3/OS-NOTHING", "/networking/v2.0/routersx"])
+def test_what_openstack_does_not_have_either_is_not_found(api: Api, admin: Connection, path: str) -> None:
+    answer = admin.session.get(f"{api.url}{path}", raise_exc=False)
+    assert answer.status_code == 404 and "The resource could not be found." in answer.text
+
+
+@pytest.mark.parametrize("name", ["floatingips", "routers", "security-groups", "service-providers"])
+def test_lists_that_are_empty_need_a_token(api: Api, name: str) -> None:
+    assert httpx.get(f"{api.url}/networking/v2.0/{name}").status_code == 401
