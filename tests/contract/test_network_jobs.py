@@ -7,7 +7,7 @@ import pytest
 from openstack.connection import Connection
 from sqlalchemy import select
 
-from skywright.db.jobs import Host, Job
+from skywright.db.jobs import Host, Job, JobResource
 from skywright.services.compute.tables import Server
 from skywright.services.network import ipam
 from skywright.services.network.tables import Network, NetworkHost, Port
@@ -45,7 +45,8 @@ def attached(api: Any, on_host: str) -> Iterator[str]:
     """The id of a port that a server uses."""
     with api.cloud.database.write() as session:
         network = session.get_one(Network, on_host)
-        server = Server(project_id=network.project_id, user_id="u", name="s", flavor={}, vcpus=1, ram_mib=1, disk_gib=1)
+        flavor = {"flavor": {}, "vcpus": 1, "ram_mib": 1, "disk_gib": 1}
+        server = Server(project_id=network.project_id, user_id="u", name="s", host="host1", **flavor)
         session.add(server)
         session.flush()
         port = ipam.create_port(session, network, network.project_id, device_id=server.id, host="host1")
@@ -133,6 +134,39 @@ def test_new_addresses_of_a_servers_port_reach_the_dhcp_server(
     body = {"port": {"fixed_ips": [{"ip_address": "10.1.0.77"}]}}
     assert request(demo, "PUT", f"/ports/{attached}", body).status_code == 200
     assert [action for action, _ in jobs(api, on_host)] == ["update"]
+
+
+def server_jobs(api: Any, port_id: str) -> list[str]:
+    with api.cloud.database.read() as session:
+        mine = JobResource.resource_id == session.get_one(Port, port_id).device_id
+        return list(session.scalars(select(Job.action).join(JobResource).where(mine).order_by(Job.sequence)))
+
+
+def test_the_administrative_state_of_a_port_reaches_its_host(api: Any, demo: Connection, attached: str) -> None:
+    with api.cloud.database.write() as session:
+        session.get_one(Port, attached).status = "ACTIVE"
+    for up, status in ((False, "DOWN"), (False, "DOWN"), (True, "ACTIVE")):
+        assert demo.network.update_port(attached, is_admin_state_up=up).status == status
+        assert attached in {port.id for port in demo.network.ports(status=status)}
+    assert server_jobs(api, attached) == ["replug", "replug"], "one a change"
+
+
+def test_the_administrative_state_of_a_network_reaches_its_hosts(
+    api: Any, demo: Connection, on_host: str, attached: str
+) -> None:
+    with api.cloud.database.write() as session:
+        session.get_one(Port, attached).status = "ACTIVE"
+    for changes, status in (
+        ({"is_admin_state_up": False}, "DOWN"),
+        ({"name": "renamed"}, "DOWN"),
+        ({"is_admin_state_up": True}, "ACTIVE"),
+        ({"mtu": 1300}, "ACTIVE"),
+    ):
+        demo.network.update_network(on_host, **changes)
+        assert demo.network.get_port(attached).status == status
+        assert attached in {port.id for port in demo.network.ports(status=status)}
+    assert [action for action, _ in jobs(api, on_host)] == ["update"] * 3
+    assert server_jobs(api, attached) == ["replug"] * 3
 
 
 def test_physical_networks_are_those_of_the_hosts(admin: Connection) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
-from lab.support import CLOUD, Guest, Lab, Made, connect, eventually, unique
+from lab.support import ACTIVE_SECONDS, CLOUD, Guest, Lab, Made, connect, eventually, unique
 
 CIDR = "10.77.0.0/24"
 FIRST, SECOND, OTHER = "10.77.0.11", "10.77.0.12", "10.77.0.13"
@@ -75,6 +75,27 @@ def test_networks_with_the_same_addresses_are_apart(guests: SimpleNamespace) -> 
     assert guests.fourth.fetch(SECOND) == ""
     assert guests.first.fetch(OTHER) == ""
     assert guests.second.fetch(FIRST) == guests.first.server.name
+
+
+def test_what_is_down_lets_nothing_pass(guests: SimpleNamespace, cloud: Connection) -> None:
+    private, vlan, _flat = guests.networks
+    name = guests.first.server.name
+    over_vlan = guests.first.server.addresses[vlan.name][0]["addr"]
+    (port,) = cloud.network.ports(device_id=guests.first.server.id, network_id=private.id)
+
+    def reaches(address: str, wanted: str, what: str) -> None:
+        eventually(lambda: guests.second.fetch(address) == wanted, ACTIVE_SECONDS, what)
+
+    cloud.network.update_port(port, is_admin_state_up=False)
+    reaches(FIRST, "", "a port that is down to pass nothing")
+    assert guests.second.fetch(over_vlan) == name
+    cloud.network.update_port(port, is_admin_state_up=True)
+    reaches(FIRST, name, "a port that is up again to pass frames")
+    cloud.network.update_network(vlan, is_admin_state_up=False)
+    reaches(over_vlan, "", "a network that is down to pass nothing")
+    assert guests.second.fetch(FIRST) == name
+    cloud.network.update_network(vlan, is_admin_state_up=True)
+    reaches(over_vlan, name, "a network that is up again to pass frames")
 
 
 def test_a_guest_is_what_the_api_says(guests: SimpleNamespace) -> None:

@@ -17,7 +17,7 @@ from skywright.db import Database
 from skywright.db.jobs import Host, Job
 from skywright.services.network import ipam
 from skywright.services.network.kinds.network import NetworkKind
-from skywright.services.network.kinds.network_items import PortChange, network_items
+from skywright.services.network.kinds.network_items import PortChange, network_items, recorded_dhcp_port
 from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 
 SPEC = Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml"
@@ -79,7 +79,7 @@ def test_the_first_port_brings_tap_tunnels_and_dhcp(session: Session, network: N
     work = network_items(session, [PortChange(port, "host2")])
     assert set(work.items) == {"host1", "host2"}
     (server,), (served,) = work.items["host2"], work.items["host1"]
-    assert server["ports"] == [{"id": port.id, "mac": port.mac_address, "state": "present"}]
+    assert server["ports"] == [{"id": port.id, "mac": port.mac_address, "state": "present", "admin_state_up": True}]
     assert (server["peers"], server["dhcp"]) == (["172.20.1.11"], None)
     assert (server["type"], server["segmentation_id"], server["mtu"]) == ("vxlan", 1001, 1450)
     assert (served["peers"], served["ports"]) == (["172.20.1.12"], [])
@@ -94,6 +94,27 @@ def test_the_first_port_brings_tap_tunnels_and_dhcp(session: Session, network: N
         }
     ]
     assert work.depends == {port.id: {("host1", network.id), ("host2", network.id)}}
+
+
+@pytest.mark.parametrize("down", ["network", "port"])
+def test_what_is_down_lets_nothing_pass(session: Session, network: Network, down: str) -> None:
+    port = port_on(session, network, "host2")
+    items(session, PortChange(port, "host2"))
+    (network if down == "network" else port).admin_state_up = False
+    found = items(session, PortChange(port, "host2"))
+    assert [entry["admin_state_up"] for entry in found["host2"]["ports"]] == [False]
+    assert found["host1"]["dhcp"]["state"] == ("absent" if down == "network" else "present")
+    update = job(session, network, "update")
+    assert NetworkKind().render(session, [update], CLOUD).depends[update.id] == {("host1", network.id)}
+    NetworkKind().settle(session, update, Outcome(ok=True), CLOUD)
+    assert (recorded_dhcp_port(session, network.id) is None) == (down == "network")
+
+
+def test_a_dhcp_port_that_is_down_serves_nothing(session: Session, network: Network) -> None:
+    port = port_on(session, network, "host2")
+    items(session, PortChange(port, "host2"))
+    recorded_dhcp_port(session, network.id).admin_state_up = False  # type: ignore[union-attr]
+    assert items(session, PortChange(port, "host2"))["host1"]["dhcp"]["state"] == "absent"
 
 
 def test_a_known_host_concerns_nobody_else(session: Session, network: Network) -> None:

@@ -29,6 +29,7 @@ NETWORKS = list_of(
         id=option("UUID of the port.", required=True),
         state=state("Whether the port shall exist."),
         mac=option("MAC address of the port."),
+        admin_state_up=option("Whether frames pass.", "bool", default=True),
     ),
     dhcp=dict_of(
         "The DHCP server, on the host that serves the network; without it an existing one is left alone.",
@@ -61,6 +62,8 @@ NETWORKS = list_of(
 OWNER = "skywright-network"
 PORT = "skywright-port"
 DEVICES = "/sys/class/net"
+# The tag of ports whose administrative state is down. They are protected, too, so none reaches another.
+DEAD_TAG = 4095
 
 
 def tap_name(port_id):
@@ -136,7 +139,7 @@ class OvsNetwork(Kind):
             return
         network = networks.setdefault(owner, {"tag": None, "ports": {}, "taps": {}})
         if bridge == self.bridge:
-            network["tag"] = network["tag"] or tag
+            network["tag"] = network["tag"] or (None if tag == DEAD_TAG else tag)
         interface = interfaces[members(port["interfaces"])[0]]
         network["ports"][port["name"]] = {
             "bridge": bridge,
@@ -186,7 +189,10 @@ class OvsNetwork(Kind):
             taps.pop(name, None)
             if port["state"] == "present":
                 taps[name] = item["mtu"]
-                ports[name] = self._port(item, tag=tag, external_ids={PORT: port["id"]})
+                up = port["admin_state_up"]
+                ports[name] = self._port(
+                    item, tag=tag if up else DEAD_TAG, protected=not up, external_ids={PORT: port["id"]}
+                )
         if item["dhcp"]:
             ports.pop(dhcp_name(item["id"]), None)
             if item["dhcp"]["state"] == "present":
@@ -196,6 +202,9 @@ class OvsNetwork(Kind):
         ports.update(self._links(item, tag))
         if not ports:  # of taps that lost theirs, those that nobody mentioned stay
             return {"tag": have["tag"], "ports": {}, "taps": taps} if taps else None
+        # Ports that are all down need no tag.
+        if not any(port["bridge"] == self.bridge and port["tag"] == tag for port in ports.values()):
+            return {"tag": None, "ports": ports, "taps": taps}
         self.used_tags.add(tag)
         return {"tag": tag, "ports": ports, "taps": taps}
 

@@ -93,6 +93,25 @@ def test_a_port_whose_device_is_gone_comes_back_in_two_steps(run_module, ovs, de
     assert not run_module(ovs_network.main, args(vxlan()))["changed"]
 
 
+def test_ports_that_are_down_reach_nothing(run_module, ovs):
+    run_module(ovs_network.main, args(vxlan()))
+    down = vxlan(ports=[{"id": PORT, "mac": "fa:16:3e:00:00:01", "admin_state_up": False}])
+    assert run_module(ovs_network.main, args(down))["by_id"][NET]["action"] == "update"
+    assert (ovs.ports[TAP]["tag"], ovs.ports[TAP]["protected"]) == (kind.DEAD_TAG, True)
+    assert ovs.ports[DHCP]["tag"] == 1
+    assert run_module(ovs_network.main, args(down))["changed"] is False
+    run_module(ovs_network.main, args(vxlan()))
+    assert (ovs.ports[TAP]["tag"], ovs.ports[TAP]["protected"]) == (1, False)
+
+
+def test_a_network_of_ports_that_are_down_has_no_tag(run_module, ovs):
+    down = vxlan(peers=[], dhcp=None, ports=[{"id": PORT, "mac": "fa:16:3e:00:00:01", "admin_state_up": False}])
+    run_module(ovs_network.main, args(down))
+    assert run_module(ovs_network.main, args(down))["changed"] is False
+    run_module(ovs_network.main, args(vxlan(id=NET2, ports=[], dhcp=None)))
+    assert ovs.ports[kind.tunnel_name(NET2, "172.20.1.12")]["tag"] == 1
+
+
 def test_second_run_changes_nothing(run_module, ovs):
     run_module(ovs_network.main, args(vxlan()))
     answer = run_module(ovs_network.main, args(vxlan()))

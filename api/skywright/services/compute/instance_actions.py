@@ -71,7 +71,7 @@ def _jobs(server: Server) -> Select[Any]:
         select(Job)
         .join(JobResource, JobResource.job_sequence == Job.sequence)
         .where(JobResource.resource_type == "server", JobResource.resource_id == server.id)
-        .where(Job.playbook == "server", Job.action.not_in(("cleanup", "tidy")))
+        .where(Job.playbook == "server", Job.action.not_in(("cleanup", "replug", "tidy")))
     )
 
 

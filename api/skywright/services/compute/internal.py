@@ -1,5 +1,7 @@
 """What other services may use of this one."""
 
+from collections.abc import Iterable
+
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -8,9 +10,20 @@ from skywright.services.compute.marks import ServerDirectory
 from skywright.services.compute.scheduler import Usage, usage_by_host
 from skywright.services.compute.tables import Server
 
-__all__ = ["DETACH", "ServerDirectory", "Usage", "detach_port", "has_server", "hosts_of_image", "usage_by_host"]
+__all__ = [
+    "DETACH",
+    "REPLUG",
+    "ServerDirectory",
+    "Usage",
+    "detach_port",
+    "has_server",
+    "hosts_of_image",
+    "replug",
+    "usage_by_host",
+]
 
 DETACH = "detach_interface"  # the action of jobs that take a deleted port out of its server
+REPLUG = "replug"  # the action of jobs that bring changed ports to a server's host
 
 
 def has_server(session: Session, identifier: str, *, deleted: bool = False) -> bool:
@@ -34,3 +47,12 @@ def hosts_of_image(session: Session, image_id: str) -> set[str]:
     """The hosts where a server's disk is based on the image."""
     query = select(Server.host).where(Server.image_id == image_id, Server.deleted_at.is_(None))
     return {host for host in session.scalars(query) if host is not None}
+
+
+def replug(request: Request, server_ids: Iterable[str]) -> None:
+    """Queue jobs that bring the ports of these servers up to date on their hosts."""
+    query = select(Server.id).where(
+        Server.id.in_(set(server_ids)), Server.host.is_not(None), Server.deleted_at.is_(None)
+    )
+    for server_id in request.db.scalars(query.order_by(Server.id)):
+        submit(request, "server", REPLUG, [("server", server_id)])

@@ -13,6 +13,7 @@ from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
+from skywright.services.compute.internal import replug
 from skywright.services.network import ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.presence import hosts_of
@@ -82,11 +83,14 @@ class Networks(Resource[Network]):
     def update(self, context: Context, row: Network, item: schemas.NetworkUpdate) -> None:
         if row.shared and "shared" in item.model_fields_set and not item.shared:
             _unshare(context.db, row)
+        before = row.admin_state_up, row.mtu
         for name, value in item.given("name", "description", "admin_state_up", "shared").items():
             setattr(row, name, value)
-        if item.mtu is not None and item.mtu != row.mtu:
+        if item.mtu is not None:
             row.mtu = _mtu(row.type, item.mtu)
+        if (row.admin_state_up, row.mtu) != before:
             refresh_dhcp(context, row)
+            replug(context, context.db.scalars(select(Port.device_id).where(Port.network_id == row.id)))
 
     def delete(self, context: Context, row: Network) -> None:
         ports = list(context.db.scalars(select(Port).where(Port.network_id == row.id)))

@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, false, or_, select
+from sqlalchemy import Case, and_, case, false, or_, select
 
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
-from skywright.services.compute.internal import detach_port, has_server
+from skywright.services.compute.internal import detach_port, has_server, replug
 from skywright.services.network import ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
@@ -17,6 +17,7 @@ from skywright.services.network.targets import on_network, owned
 
 router = Router()
 SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")
+DOWN = "DOWN"
 BOUND, UNBOUND = "ovs", "unbound"  # binding:vif_type
 
 
@@ -48,6 +49,11 @@ def _by_vif_type(values: Sequence[str]) -> Clause:
     return or_(false(), *(bound if value == BOUND else unbound for value in values if value in (BOUND, UNBOUND)))
 
 
+def shown_status() -> Case[str]:
+    """The column of what `_view` shows: what lets no frames pass is down."""
+    return case((and_(Port.admin_state_up, Port.network.has(Network.admin_state_up)), Port.status), else_=DOWN)
+
+
 class Ports(Resource[Port]):
     name, collection, label, model = "port", "ports", "Port", Port
     create_schema, update_schema = schemas.PortCreate, schemas.PortUpdate
@@ -60,7 +66,7 @@ class Ports(Resource[Port]):
             "network_id": Port.network_id,
             "mac_address": Port.mac_address,
             "admin_state_up": Port.admin_state_up,
-            "status": Port.status,
+            "status": shown_status(),
             "device_id": Port.device_id,
             "device_owner": Port.device_owner,
             "binding:host_id": Port.host,
@@ -97,7 +103,9 @@ class Ports(Resource[Port]):
         return or_(Port.project_id == mine, Port.network_id.in_(select(Network.id).where(Network.project_id == mine)))
 
     def views(self, context: Context, rows: Sequence[Port]) -> list[dict[str, Any]]:
-        return [_view(row) for row in rows]
+        query = select(Network.id).where(Network.id.in_({row.network_id for row in rows}), ~Network.admin_state_up)
+        down = set(context.db.scalars(query))
+        return [_view(row, up=row.admin_state_up and row.network_id not in down) for row in rows]
 
     def target(self, context: Context, row: Port) -> dict[str, Any]:
         return owned(row.project_id) | on_network(row.network) | {"device_owner": row.device_owner}
@@ -123,8 +131,11 @@ class Ports(Resource[Port]):
         if used and any(getattr(row, name) != getattr(item, name) for name in used):
             _check_unused(context, row)
             _check_device(context, item)
+        was_up = row.admin_state_up
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
+        if row.admin_state_up != was_up:
+            _apply_state(context, row)
         if "host" in item.model_fields_set:
             row.host = item.host or ""
         if "binding_profile" in item.model_fields_set:
@@ -146,12 +157,12 @@ class Ports(Resource[Port]):
         ipam.delete_port(context.db, row)
 
 
-def _view(row: Port) -> dict[str, Any]:
+def _view(row: Port, *, up: bool) -> dict[str, Any]:
     return {
         "network_id": row.network_id,
         "mac_address": row.mac_address,
         "admin_state_up": row.admin_state_up,
-        "status": row.status,
+        "status": row.status if up else DOWN,
         "device_id": row.device_id,
         "device_owner": row.device_owner,
         "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in row.addresses],
@@ -165,6 +176,14 @@ def _view(row: Port) -> dict[str, Any]:
         "binding:vif_type": BOUND if row.host else UNBOUND,
         "binding:vif_details": {"port_filter": False, "bridge_name": "br-int"} if row.host else {},
     }
+
+
+def _apply_state(context: Context, row: Port) -> None:
+    """Have the administrative state of *row* brought to its host."""
+    if row.device_owner == ipam.DHCP_OWNER:
+        refresh_dhcp(context, row.network)
+    else:
+        replug(context, [row.device_id])
 
 
 def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:

@@ -10,7 +10,7 @@ from skywright.db import isoformat, utcnow
 from skywright.db.jobs import UNFINISHED, Host, Job, JobResource
 from skywright.jobs.engine.submit import enqueue_retry
 from skywright.jobs.kinds import CONVERGE, TIDY
-from skywright.services.compute.internal import DETACH
+from skywright.services.compute.internal import DETACH, REPLUG
 from skywright.services.compute.kinds.items import ports_of
 from skywright.services.compute.tables import Server
 from skywright.services.image.internal import server_left
@@ -29,7 +29,7 @@ def settle(session: Session, job: Job, outcome: Outcome, core: Core) -> None:
             _try_later(session, core, job.action, job.arguments)
         return
     server = session.get(Server, server_id_of(job))
-    if job.action == TIDY or server is None or server.deleted_at is not None:
+    if job.action in (TIDY, REPLUG) or server is None or server.deleted_at is not None:
         return
     if job.action == "delete":
         _settle_delete(session, server, job, outcome, core)

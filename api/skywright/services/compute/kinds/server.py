@@ -1,4 +1,5 @@
-"""Servers on hosts: create, delete, start, stop, reboot, and the clean-up behind deletions that hosts slept through.
+"""Servers on hosts: create, delete, start, stop, reboot; `replug` when their ports changed, and `cleanup` on hosts that
+did not answer a deletion.
 
 All but deletions say the same thing: the server as it is wanted now. A run can therefore be repeated at any time.
 """
@@ -17,7 +18,7 @@ from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Rea
 from skywright.jobs.engine.activity import Key
 from skywright.jobs.engine.submit import enqueue
 from skywright.jobs.kinds import TIDY, ResourceKind, Result
-from skywright.services.compute.internal import DETACH
+from skywright.services.compute.internal import DETACH, REPLUG
 from skywright.services.compute.kinds import config_drive, outcomes, server_drift
 from skywright.services.compute.kinds.items import ports_of, server_item
 from skywright.services.compute.kinds.outcomes import CLEANUP, DELETING, IMPATIENT, server_id_of
@@ -142,6 +143,8 @@ class _Rendering:
             self._detach(job, server, job.arguments["host"])
         elif server is None or server.host is None or server.deleted_at is not None:
             return
+        elif job.action == REPLUG:
+            self._plug(job, server.host, self.ports.get(server.id, []), present=True)
         elif job.action == "delete" or job.undoing:
             self.work.impatient.add(job.id)
             if job.undoing and server.task_state == DELETING:

@@ -70,7 +70,7 @@ class NetworkKind(ResourceKind):
         port = recorded_dhcp_port(session, network.id)
         if port is None:
             return
-        if served(ipam.subnets_of(session, network.id)):
+        if served(session, network):
             port.status = "ACTIVE"
         else:
             ipam.delete_port(session, port)

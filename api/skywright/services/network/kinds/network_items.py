@@ -159,7 +159,9 @@ class Rendering:
 
     def _plug(self, change: PortChange) -> None:
         state = "present" if change.present else "absent"
-        entry = {"id": change.port.id, "mac": change.port.mac_address, "state": state}
+        entry: Item = {"id": change.port.id, "mac": change.port.mac_address, "state": state}
+        if change.present:
+            entry["admin_state_up"] = self.network.admin_state_up and change.port.admin_state_up
         self._item(change.host)["ports"].append(entry)
 
     def _addresses(self, names: Iterable[str]) -> list[str]:
@@ -187,7 +189,7 @@ class Rendering:
 
     def _dhcp_port(self, *, create: bool) -> Port | None:
         """The network's DHCP port with an address in every subnet that wants DHCP; it knows its host."""
-        subnets = served(ipam.subnets_of(self.session, self.network.id))
+        subnets = served(self.session, self.network)
         port = recorded_dhcp_port(self.session, self.network.id)
         if port is None and not (create and subnets):
             return None
@@ -225,11 +227,11 @@ class Rendering:
 
     def _serve(self, port: Port, changes: Iterable[PortChange]) -> None:
         """Put the DHCP server into the item of its host."""
-        subnets = {subnet.id: subnet for subnet in served(ipam.subnets_of(self.session, self.network.id))}
+        subnets = {subnet.id: subnet for subnet in served(self.session, self.network)}
         own = [address for address in port.addresses if address.subnet_id in subnets]
         self._item(port.host)["dhcp"] = {
             "mac": port.mac_address,
-            "state": "present" if own else "absent",
+            "state": "present" if own and port.admin_state_up else "absent",
             "dns_domain": DNS_DOMAIN,
             "subnets": [_subnet(subnets[address.subnet_id], address.ip_address) for address in own],
             "hosts": [_entry(change, subnets) for change in changes] if own else [],
@@ -251,8 +253,12 @@ def _network_host(hosts: dict[str, Host]) -> str | None:
     return min(candidates, default=None)
 
 
-def served(subnets: Iterable[Subnet]) -> list[Subnet]:
-    """The subnets that the DHCP server serves; an IPv6 subnet without an address mode asks for none."""
+def served(session: Session, network: Network) -> list[Subnet]:
+    """The subnets that the DHCP server serves: none while the network is down.
+
+    An IPv6 subnet without an address mode asks for none.
+    """
+    subnets = ipam.subnets_of(session, network.id) if network.admin_state_up else []
     return [subnet for subnet in subnets if subnet.enable_dhcp and subnet.ip_version == 4]
 
 
