@@ -24,7 +24,7 @@ METADEF_READER = f"{ADMIN} or (role:reader and (project_id:%(project_id)s or 'pu
 METADEF_ADMIN = "rule:metadef_admin"
 
 POLICIES = BASE | {
-    "stores_info_detail": "rule:service_api",
+    "stores_info_detail": f"{ADMIN} or rule:service_api",
     "get_images": READER,
     "get_image": f"{ADMIN} or (role:reader and {_VISIBLE})",
     "add_image": f"{ADMIN} or (role:member and project_id:%(project_id)s and project_id:%(owner)s)",
