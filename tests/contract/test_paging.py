@@ -114,6 +114,7 @@ UNPAGED = {
     **{f"/networking/v2.0/{name}/{{identifier}}/tags": NEUTRON for name in ("networks", "subnets", "ports")},
     "/networking/v2.0/subnetpools/{identifier}/tags": NEUTRON,
     "/image/v2/info/stores": FIXED,
+    "/image/v2/info/stores/detail": FIXED,
     "/image/v2/images/{image_id}/tasks": GLANCE,
     "/image/v2/images/{image_id}/members": GLANCE,
     "/image/v2/metadefs/resource_types": GLANCE,
