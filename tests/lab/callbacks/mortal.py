@@ -1,4 +1,4 @@
-"""Kills the worker that the run is for, at the boundary of tasks that MORTAL_BOUNDARY counts."""
+"""Kills a run's worker: before the first task if MORTAL_BOUNDARY is 0, at the end of the run otherwise."""
 
 import os
 import signal
@@ -10,13 +10,13 @@ from ansible.plugins.callback import CallbackBase
 DOCUMENTATION = """
 name: mortal
 type: aggregate
-short_description: Kill the worker at a task boundary
-description: Kills the worker at a task boundary.
+short_description: Kill the worker
+description: Kills the worker before the first task or at the end of a run.
 """
 
 
 class CallbackModule(CallbackBase):
-    """All that came before a boundary is done, nothing that comes after it has begun."""
+    """The worker itself watches for the boundaries between these two."""
 
     CALLBACK_VERSION = 2.0
     CALLBACK_TYPE = "aggregate"
@@ -25,24 +25,20 @@ class CallbackModule(CallbackBase):
 
     def __init__(self):
         super().__init__()
-        self.left = int(os.environ["MORTAL_BOUNDARY"])
         self.counts = False
 
     def v2_playbook_on_start(self, playbook):
         self.counts = playbook._file_name.endswith("cloud/items.yml")
 
     def v2_playbook_on_task_start(self, task, is_conditional):
-        self.boundary(f"before {task.get_name()}")
+        if os.environ["MORTAL_BOUNDARY"] == "0":
+            self.kill("before the task")
 
     def v2_playbook_on_stats(self, stats):
-        self.left = 0
-        self.boundary("end")
+        self.kill("end")
 
-    def boundary(self, name):
-        if not self.counts:
-            return
-        if self.left == 0:
+    def kill(self, name):
+        if self.counts:
             Path(os.environ["MORTAL_LOG"]).write_text(name)
             os.kill(int(os.environ["MORTAL_WORKER"]), signal.SIGKILL)
             time.sleep(60)
-        self.left -= 1
