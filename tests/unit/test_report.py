@@ -109,3 +109,28 @@ def test_a_run_whose_jobs_were_taken_over_tells_nothing(cloud: Cloud, job_id: st
     with cloud.database.read() as session:
         assert not session.scalars(select(Event)).all()
         assert session.scalars(select(Run)).one().state == "error"
+
+
+def test_jobs_end_with_their_items_and_the_last_one_with_the_run(cloud: Cloud) -> None:
+    good, bad, last = (jobs_fake.submit(cloud, name) for name in "abc")
+    with cloud.database.write() as session:
+        claimed = claim(session, cloud, "w", new_uuid(), Selection())
+    assert claimed is not None and set(claimed.attempts) == {good, bad, last}
+    report = Report(Persistence(cloud, lambda: False), claimed)
+
+    def take_in(job_id: str, **more: Any) -> list[str]:
+        report.take_in([("here", {"id": job_id, "kind": "files", "changed": True, "final": True, **more})])
+        return [jobs_fake.job(cloud, each).state for each in (good, bad, last)]
+
+    assert take_in(good, final=False) == ["running", "running", "running"], "another kind has the item before it"
+    assert take_in(good) == ["successful", "running", "running"]
+    assert take_in(bad, error="no space left") == ["successful", "running", "running"]
+    assert take_in(last) == ["successful", "running", "successful"]
+    assert (cloud.settings.root / "settled").read_text().split() == [good, "True", last, "True"]
+
+
+def test_a_run_has_a_running_job_until_it_ends(cloud: Cloud, job_id: str, report: Report) -> None:
+    report.take_in([("here", {"id": job_id, "kind": "files", "changed": True, "final": True})])
+    assert jobs_fake.job(cloud, job_id).state == "running"
+    report.settle(ended(job_id))
+    assert jobs_fake.job(cloud, job_id).state == "successful"

@@ -68,14 +68,19 @@ class Report:
             self._core.queue.announce()
 
     def take_in(self, told: list[tuple[str, dict[str, Any]]]) -> None:
-        """Results that are final while the run goes on: end the jobs that need no others. Only success ends a job
-        before its run: why something failed is known when all is.
+        """Take results that are final while the run goes on, and end the jobs that need no others.
+
+        Only success ends a job before its run: the reason of a failure is known when all results are. The last job
+        ends with its run: a run that has no running job has no lease, and would not be recovered.
         """
         for host, result in told:
             self._told.setdefault((host, result["id"]), []).append(
                 {**result, "host": host, "module": result.get("kind")}
             )
-        done = {job_id for job_id in self._claimed.attempts.keys() - self._settled if self._is_done(job_id)}
+        running = self._claimed.attempts.keys() - self._settled
+        done = {job_id for job_id in running if self._is_done(job_id)}
+        if done == running:
+            done.remove(max(done))
         if not done:
             return
         with suppress(Outage):
