@@ -1,4 +1,4 @@
-"""The ASGI application: every service under its path on the one port, and alone on its classic port."""
+"""The ASGI application: every service below its path on the common port, and alone on its classic port."""
 
 import contextlib
 import ipaddress
@@ -19,9 +19,9 @@ from skywright.controller_metrics import ControllerMetrics
 from skywright.db import Outage
 from skywright.db.identity import Project
 from skywright.http import audit
-from skywright.http.body_limit import limited
+from skywright.http.body_limit import limit_body
 from skywright.http.service import Service
-from skywright.log import bound
+from skywright.log import log_context
 from skywright.metrics import CONTENT_TYPE, Metrics
 from skywright.services import registry
 from skywright.settings import Settings
@@ -32,7 +32,7 @@ Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 
 
 class Gateway:
-    """Chooses the service by the port that a request came in on, else by the first part of its path."""
+    """Selects the service by the port that a request came in on, else by the first part of its path."""
 
     def __init__(self, cloud: Cloud, services: list[Service]) -> None:
         self.cloud = cloud
@@ -44,51 +44,51 @@ class Gateway:
         self._types = {service.prefix: service.type for service in services}
         self._streamed = {service.prefix: service.streamed for service in services}
         self.metrics = Metrics(cloud)
-        # Requests that wait for the database may hold all other threads.
-        self._probes = anyio.CapacityLimiter(2)
+        # Readiness checks have threads of their own: requests that wait for the database may hold all others.
+        self._readiness_limiter = anyio.CapacityLimiter(2)
         self._controller = ControllerMetrics(cloud.settings) if cloud.settings.virtual_address else None
-        # Services that do not answer hold no other requests up.
-        self._scrapes = anyio.CapacityLimiter(1)
-        self.afterwards = audit.Afterwards(cloud.database)
+        # So do scrapes: a component that does not answer must not delay requests.
+        self._scrape_limiter = anyio.CapacityLimiter(1)
+        self.audit_writer = audit.AuditWriter(cloud.database)
         cloud.gateway = self
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._lifespan(receive, send)
             return
         request_id = f"req-{uuid.uuid4()}"
         scope.setdefault("state", {})["request_id"] = request_id
-        with bound(request=request_id):
+        with log_context(request=request_id):
             if scope["type"] == "websocket":
-                await self._converse(scope, receive, send)
+                await self._websocket(scope, receive, send)
             else:
-                await self._answer(scope, receive, send, request_id)
+                await self._http(scope, receive, send, request_id)
 
-    async def _live(self, receive: Receive, send: Send) -> None:
-        """What an API process does beside its requests, from its start to its end."""
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        """Run the services' background tasks from the start of the API process to its end."""
         await receive()  # lifespan.startup
         async with contextlib.AsyncExitStack() as stack:
             for background in self._backgrounds:
                 await stack.enter_async_context(background(self.cloud))
             await send({"type": "lifespan.startup.complete"})
             await receive()  # lifespan.shutdown
-        await run_in_threadpool(self.afterwards.flush)
-        # What is not done by now is never done: the server ends.
+        await run_in_threadpool(self.audit_writer.flush)
+        # The server ends now: tasks that still run are abandoned.
         await send({"type": "lifespan.shutdown.complete"})
 
-    async def _converse(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         application = self._applications.get(self._route(scope))
         if application is None:
             await send({"type": "websocket.close"})
             return
-        own = dict(scope)
-        scope["query_string"] = b""  # uvicorn logs it, which may be a secret
-        await application(own, receive, send)
+        copied = dict(scope)
+        scope["query_string"] = b""  # uvicorn logs the query string, which may hold a secret
+        await application(copied, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
+    async def _http(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         began, status, complete = time.perf_counter(), 500, False
 
-        async def tagged(message: MutableMapping[str, Any]) -> None:
+        async def send_with_id(message: MutableMapping[str, Any]) -> None:
             nonlocal status, complete
             if message["type"] == "http.response.start":
                 status = message["status"]
@@ -99,56 +99,59 @@ class Gateway:
         prefix = self._route(scope)
         application = self._applications.get(prefix)
         if application is None:
-            await self._index(scope, tagged)
+            await self._root(scope, send_with_id)
             return
         streamed = self._streamed[prefix]
         if streamed is None or not streamed.fullmatch(scope["path"].removeprefix(scope.get("root_path", ""))):
-            receive = limited(scope, receive, self.cloud.settings.max_body_bytes)
+            receive = limit_body(scope, receive, self.cloud.settings.max_body_bytes)
         service = self._types[prefix]
-        pending = audit.of_request(scope, request_id, service)
+        pending = audit.pending_record(scope, request_id, service)
         try:
-            with audit.working_for(pending):
-                await application(scope, receive, tagged)
+            with audit.recording(pending):
+                await application(scope, receive, send_with_id)
         except Exception:
-            # Starlette raises again what it has answered and logged; the server would drop the connection for it.
+            # Starlette raises an exception again after it answered and logged it. The server would close the
+            # connection.
             if not complete:
                 raise
         finally:
-            if "cloud" not in scope["state"]:  # else a plan's request, which never was
-                self.metrics.answered(service, scope["method"], status, time.perf_counter() - began)
+            if "cloud" not in scope["state"]:  # requests of plans are rolled back and not counted
+                self.metrics.observe_request(service, scope["method"], status, time.perf_counter() - began)
             if pending is not None and pending.recorded != status:
-                self.afterwards.add(pending, status)
+                self.audit_writer.add(pending, status)
 
     def _route(self, scope: Scope) -> str:
-        """The prefix of the service that the request is for; *scope* then has the path as its routes know it."""
+        """Return the prefix of the request's service, and change *scope* so that the path fits the service's routes."""
         _, port = scope.get("server") or ("", 0)
         prefix = self._ports.get(port)
         if prefix is None:
             prefix = "/" + scope["path"].split("/", 2)[1]
-            # Starlette takes the service's own path to be what follows root_path.
+            # Starlette routes by what follows root_path.
             scope["root_path"] = prefix
-        # Clients ask with and without a slash at the end; routes are written without, the root is "/".
+        # Clients send paths with and without a trailing slash. Routes have none; the root is "/".
         root = scope.get("root_path", "")
         path = scope["path"].removeprefix(root).rstrip("/") or "/"
         scope["path"] = root + path
         return prefix
 
-    async def _index(self, scope: Scope, send: Send) -> None:
-        """`/` lists the services; anything else that belongs to none is not found."""
+    async def _root(self, scope: Scope, send: Send) -> None:
+        """Answer paths outside of all services: `/` lists the services, unknown paths are 404."""
         body: dict[str, Any]
         match scope["path"].rstrip("/"):
-            case "/metrics" if private(scope):
+            case "/metrics" if is_private(scope):
                 await _metrics(send, await run_in_threadpool(self.metrics.text))
                 return
-            case "/metrics/controller" if self._controller and private(scope):
-                await _metrics(send, await anyio.to_thread.run_sync(self._controller.text, limiter=self._scrapes))
+            case "/metrics/controller" if self._controller and is_private(scope):
+                await _metrics(
+                    send, await anyio.to_thread.run_sync(self._controller.text, limiter=self._scrape_limiter)
+                )
                 return
             case "":
                 status, body = 200, {"services": sorted(self._applications)}
             case "/healthz":
                 status, body = 200, {"status": "ok"}
             case "/readyz":
-                status, body = await anyio.to_thread.run_sync(_readiness, self.cloud, limiter=self._probes)
+                status, body = await anyio.to_thread.run_sync(_readiness, self.cloud, limiter=self._readiness_limiter)
             case _:
                 status, body = 404, {"error": {"code": 404, "title": "Not Found"}}
         headers = [(b"content-type", b"application/json")]
@@ -162,8 +165,8 @@ async def _metrics(send: Send, text: bytes) -> None:
     await send({"type": "http.response.body", "body": text})
 
 
-def private(scope: Scope) -> bool:
-    """Whether the client's address is a private one: metrics name hosts, which the world need not know."""
+def is_private(scope: Scope) -> bool:
+    """Return whether the client has a private address. Metrics name hosts and must not be public."""
     try:
         return ipaddress.ip_address((scope.get("client") or ("",))[0]).is_private
     except ValueError:
@@ -171,7 +174,7 @@ def private(scope: Scope) -> bool:
 
 
 def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:
-    """Whether requests can be served: the database answers and has its tables. Without a broker they can."""
+    """Return (status, body) of `/readyz`: 200 if the database answers and has its tables. The broker is optional."""
     body = {"status": "ok", "database": "ok", "broker": cloud.queue.state()}
     try:
         with cloud.database.read(patience=0) as session:
@@ -182,7 +185,7 @@ def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:
 
 
 def create_app(settings: Settings) -> Gateway:
-    """The application of *settings*; its database must have its tables."""
+    """Make the application of *settings*. The database must have its tables."""
     registry.load_tables()
     services = registry.services()
     rules = {service.type: service.policies for service in services}

@@ -1,4 +1,4 @@
-"""What a request needs: the core, tokens, policy, dry runs."""
+"""What requests need: the core, tokens, policy, and plans."""
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping, MutableMapping
 from functools import cached_property
@@ -23,12 +23,12 @@ class Gateway(Protocol):
 
     @property
     def prefixes(self) -> Mapping[str, str]:
-        """The prefix of each service's paths, by the service's type."""
+        """Return the path prefix of each service, by service type."""
         ...
 
     @property
     def ports(self) -> Mapping[str, int]:
-        """The port of its own of each service that has one, by the service's type."""
+        """Return the classic port of each service that has one, by service type."""
         ...
 
     async def __call__(
@@ -37,7 +37,7 @@ class Gateway(Protocol):
 
 
 class Cloud(Core):
-    """The core of an API process; *rules* are the policy rules of each service, by its type."""
+    """The core of an API process. *rules* are the default policy rules of each service, by service type."""
 
     def __init__(
         self, settings: Settings, kinds: Iterable[Kind] = (), rules: Mapping[str, Mapping[str, str]] | None = None
@@ -56,10 +56,10 @@ class Cloud(Core):
 
     @cached_property
     def planner(self) -> "Planner":
-        from skywright.jobs.runs.planner import Planner  # noqa: PLC0415 - it loads ansible-runner: at the first plan
+        from skywright.jobs.runs.planner import Planner  # noqa: PLC0415 - loads ansible-runner, at the first plan
 
         return Planner(self.settings)
 
     def authenticate(self, session: Session, token: str | None) -> Credentials | None:
-        """The credentials behind an X-Auth-Token header; None without a valid one."""
+        """Return the credentials of an X-Auth-Token header, or None if the token is not valid."""
         return self.tokens.validate(session, token)

@@ -1,6 +1,6 @@
-"""Prometheus metrics of what a controller has beside the API: asked anew at each scrape.
+"""Prometheus metrics of the components of a controller, collected at each scrape.
 
-Nothing here needs the cloud's own database, which may be what is amiss.
+They do not need the cloud's database, which may be the component that fails.
 """
 
 import json
@@ -32,21 +32,21 @@ UNITS = (
     "skywright-worker",
 )
 TLS = Path("/etc/skywright/tls")
-# Several of them are often on one file system, which then goes by the first name.
+# Directories on one file system are reported once, under the first name.
 DIRECTORIES = (Path("/"), Path("/var/lib/mysql"), Path("/var/lib/rabbitmq"))
 MEMCACHED_PORT = 11211
 SYNCED = "4"
-# Columns of `chronyc -c tracking`.
+# Columns of `chronyc -c tracking` (chronyc(1)).
 STRATUM, OFFSET, LEAP = 2, 4, -1
 
 
 class ControllerMetrics:
-    """The services of the controller that *settings* describe."""
+    """Collects metrics of the components of this controller."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._address = settings.listen_addresses[0]
-        self._looks: dict[str, Callable[[], list[Metric]]] = {
+        self._collectors: dict[str, Callable[[], list[Metric]]] = {
             "certificates": _certificates,
             "clock": _clock,
             "database": self._database,
@@ -59,16 +59,16 @@ class ControllerMetrics:
         self._registry.register(self)
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format, after at most a few seconds."""
+        """Return all metrics in Prometheus' text format, after at most a few seconds."""
         return generate_latest(self._registry)
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # nobody is asked at registration
+        return ()  # no component is asked at registration
 
     def collect(self) -> Iterator[Metric]:
         up = GaugeMetricFamily("skywright_component_up", "Whether a component answered.", labels=["component"])
-        with ThreadPoolExecutor(len(self._looks)) as pool:
-            answers = zip(self._looks, pool.map(_attempt, self._looks.values()), strict=True)
+        with ThreadPoolExecutor(len(self._collectors)) as pool:
+            answers = zip(self._collectors, pool.map(_collect, self._collectors.values()), strict=True)
         for component, families in answers:
             up.add_metric([component], families is not None)
             yield from families or ()
@@ -81,8 +81,8 @@ class ControllerMetrics:
         return [_gauge("skywright_virtual_address_held", "Whether the host has the virtual address.", held)]
 
     def _database(self) -> list[Metric]:
-        """The node of this controller, not the one that the virtual address leads to."""
-        import pymysql  # noqa: PLC0415 - who keeps to SQLite need not load the driver
+        """Connect to the database node of this controller, not through the virtual address."""
+        import pymysql  # noqa: PLC0415 - not loaded with SQLite
 
         url = make_url(self._settings.database)
         authority = url.query.get("ssl_ca")
@@ -95,7 +95,7 @@ class ControllerMetrics:
                 connect_timeout=SECONDS,
                 read_timeout=SECONDS,
                 write_timeout=SECONDS,
-                # A node that has no cluster can still tell so.
+                # Without it, a node outside of the primary component does not answer.
                 init_command="SET SESSION wsrep_sync_wait = 0",
             )
             with server, server.cursor() as cursor:
@@ -114,12 +114,12 @@ class ControllerMetrics:
             _gauge("skywright_memcached_bytes", "Bytes in use.", stats["bytes"]),
             _gauge("skywright_memcached_limit_bytes", "Bytes that may be in use.", stats["limit_maxbytes"]),
             _gauge("skywright_memcached_connections", "Open connections.", stats["curr_connections"]),
-            _counter("skywright_memcached_evictions", "Items that had to go for others.", stats["evictions"]),
+            _counter("skywright_memcached_evictions", "Items removed to make room for others.", stats["evictions"]),
         ]
 
     def _filesystems(self) -> list[Metric]:
         size = GaugeMetricFamily("skywright_filesystem_size_bytes", "Size of a file system.", labels=["path"])
-        free = GaugeMetricFamily("skywright_filesystem_available_bytes", "What is left of it.", labels=["path"])
+        free = GaugeMetricFamily("skywright_filesystem_available_bytes", "Available bytes of it.", labels=["path"])
         there = [path for path in (*DIRECTORIES, self._settings.root) if path.exists()]
         for path in sorted({path.stat().st_dev: path for path in reversed(there)}.values()):
             found = os.statvfs(path)
@@ -128,10 +128,10 @@ class ControllerMetrics:
         return [size, free]
 
 
-def _attempt(look: Callable[[], list[Metric]]) -> list[Metric] | None:
-    """What *look* finds; None if there is no sensible answer in time."""
+def _collect(collector: Callable[[], list[Metric]]) -> list[Metric] | None:
+    """Return the metrics of *collector*, or None if it failed or did not answer in time."""
     try:
-        return look()
+        return collector()
     except (OSError, ValueError, LookupError, subprocess.SubprocessError):
         return None
 
@@ -139,16 +139,18 @@ def _attempt(look: Callable[[], list[Metric]]) -> list[Metric] | None:
 def _galera(status: dict[str, str]) -> Iterator[Metric]:
     primary, synced = status["wsrep_cluster_status"] == "Primary", status["wsrep_local_state"] == SYNCED
     paused = int(status["wsrep_flow_control_paused_ns"]) / 1e9
-    yield _gauge("skywright_database_primary", "Whether the node is in the part that may write.", primary)
-    yield _gauge("skywright_database_synced", "Whether the node has all that the cluster has.", synced)
-    yield _gauge("skywright_database_cluster_size", "Nodes that this one sees.", status["wsrep_cluster_size"])
-    yield _gauge("skywright_database_receive_queue", "Writes to be applied.", status["wsrep_local_recv_queue"])
-    yield _counter("skywright_database_flow_control_paused_seconds", "Time of waiting for slow nodes.", paused)
+    yield _gauge("skywright_database_primary", "Whether the node is in the primary component.", primary)
+    yield _gauge("skywright_database_synced", "Whether the node is synced.", synced)
+    yield _gauge("skywright_database_cluster_size", "Nodes of the component.", status["wsrep_cluster_size"])
+    yield _gauge("skywright_database_receive_queue", "Write sets not applied yet.", status["wsrep_local_recv_queue"])
+    yield _counter("skywright_database_flow_control_paused_seconds", "Time that flow control paused the node.", paused)
 
 
 def _certificates() -> list[Metric]:
     ends = GaugeMetricFamily(
-        "skywright_certificate_expires_timestamp_seconds", "When the first certificate of a file ends.", labels=["file"]
+        "skywright_certificate_expires_timestamp_seconds",
+        "When the first certificate of a file expires.",
+        labels=["file"],
     )
     for path in sorted(TLS.glob("*.pem")):
         found = x509.load_pem_x509_certificates(path.read_bytes())
@@ -160,16 +162,16 @@ def _clock() -> list[Metric]:
     row = _read("chronyc", "-c", "tracking").strip().split(",")
     synchronized = row[LEAP] != "Not synchronised"
     return [
-        _gauge("skywright_clock_offset_seconds", "How far the clock is from the time.", row[OFFSET]),
-        _gauge("skywright_clock_stratum", "How far the time is from its source.", row[STRATUM]),
-        _gauge("skywright_clock_synchronized", "Whether anybody tells the time.", synchronized),
+        _gauge("skywright_clock_offset_seconds", "Offset of the clock from the reference time.", row[OFFSET]),
+        _gauge("skywright_clock_stratum", "Stratum of the clock.", row[STRATUM]),
+        _gauge("skywright_clock_synchronized", "Whether the clock is synchronized.", synchronized),
     ]
 
 
 def _units() -> list[Metric]:
-    active = GaugeMetricFamily("skywright_unit_active", "Whether a service runs.", labels=["unit"])
-    told = _read("systemctl", "show", "--property=ActiveState", "--value", *UNITS)
-    for unit, state in zip(UNITS, told.split(), strict=True):
+    active = GaugeMetricFamily("skywright_unit_active", "Whether a systemd unit is active.", labels=["unit"])
+    states = _read("systemctl", "show", "--property=ActiveState", "--value", *UNITS)
+    for unit, state in zip(UNITS, states.split(), strict=True):
         active.add_metric([unit], state == "active")
     return [active]
 
@@ -178,9 +180,9 @@ def _read(*argv: str) -> str:
     return subprocess.run(argv, capture_output=True, text=True, check=True, timeout=SECONDS).stdout
 
 
-def _gauge(name: str, about: str, value: Any) -> Metric:
-    return GaugeMetricFamily(name, about, value=float(value))
+def _gauge(name: str, documentation: str, value: Any) -> Metric:
+    return GaugeMetricFamily(name, documentation, value=float(value))
 
 
-def _counter(name: str, about: str, value: Any) -> Metric:
-    return CounterMetricFamily(name, about, value=float(value))
+def _counter(name: str, documentation: str, value: Any) -> Metric:
+    return CounterMetricFamily(name, documentation, value=float(value))

@@ -1,6 +1,7 @@
-"""What the API and the workers share, and what the job engine asks of a kind of job.
+"""What the API and the workers share: `Core`, and the contract between the job engine and the kinds of jobs.
 
-Every part is handed a Core, none reaches for globals. Nothing here loads the web stack: a worker must stay small.
+Functions get a Core as an argument; there are no globals. This module does not load the web framework, so that workers
+stay small.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,45 +21,44 @@ from skywright.settings import Settings
 if TYPE_CHECKING:
     from skywright.auth.keyring import Keyring
 
-# ruff: noqa: PLC0415 - what few processes need is loaded by those
+# ruff: noqa: PLC0415 - imports that only some processes need
 
 Item = dict[str, Any]
 
-# A job of this action that is canceled after it began is rendered once more, now with `undoing`: as absent.
+# A job with this action that is canceled after it began is rendered again, with `undoing` set: its items are absent.
 CREATE = "create"
-# One of this action that has begun cannot be canceled: what it removed is gone.
+# A job with this action cannot be canceled after it began: what it removed is gone.
 DELETE = "delete"
 
 
 @dataclass
 class Work:
-    """What a run has to do for the jobs that it carries."""
+    """The work of one run for the jobs that it carries."""
 
-    # {host name: {item kind: [item]}} as in docs/architecture.md; one id at most once per host and item kind.
+    # {host name: {item kind: [item]}} as in docs/architecture.md; an id appears at most once per host and item kind.
     items: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
-    # {job id: {(host name, item id)}}: the results that decide the job; a job without any succeeds without a run.
+    # {job id: {(host name, item id)}}: the items whose results decide the job. Without items it succeeds at once.
     depends: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
-    # {job id: reason}: jobs that cannot run; they are settled as failed at once.
+    # {job id: reason}: jobs that cannot run. They fail at once.
     refused: dict[str, str] = field(default_factory=dict)
-    # Jobs that fail at once, instead of waiting, when a host does not answer.
-    impatient: set[str] = field(default_factory=set)
-    # {job id: host name}: jobs that chose this host only now. If it does not answer, they may choose again: such a
-    # job is rendered with its argument `avoid`.
-    chosen: dict[str, str] = field(default_factory=dict)
-    # Variables of the run beside the items; of the confidential ones its record has only digests.
+    # Jobs that fail at once if a host is unreachable, instead of waiting for it.
+    fail_fast: set[str] = field(default_factory=set)
+    # {job id: host name}: the hosts that the scheduler chose in this attempt. If such a host is unreachable, the job is
+    # rendered again with the argument `avoid`.
+    scheduled: dict[str, str] = field(default_factory=dict)
+    # Extra variables of the run. The record of the run has only digests of the confidential ones.
     variables: dict[str, Any] = field(default_factory=dict)
     confidential: dict[str, Any] = field(default_factory=dict)
-    # How long the run may take at most; None: as long as the settings allow.
-    limit_seconds: float | None = None
-    # {host name: (groups, variables)}: the groups that a host is in for this run, in place of its own, and variables
-    # beside its own.
+    # The time limit of the run; None: the limit of the settings.
+    timeout_seconds: float | None = None
+    # {host name: (groups, variables)}: groups of the host that replace its own in this run, and additional variables.
     inventory: dict[str, tuple[list[str], dict[str, Any]]] = field(default_factory=dict)
-    # Whether the run only says what it would change.
+    # Whether the run uses check mode.
     check: bool = False
-    # {job id: reason}: jobs that cannot share this run; they go back to the queue.
+    # {job id: reason}: jobs that cannot share this run. They go back to the queue.
     postponed: dict[str, str] = field(default_factory=dict)
-    # Of the refused jobs, those that only a host's silence keeps from running.
-    silent: set[str] = field(default_factory=set)
+    # The refused jobs whose only reason is an unreachable host.
+    unreachable: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True)
@@ -67,22 +67,22 @@ class Outcome:
 
     ok: bool
     error: str | None = None
-    # The results of the items that the job depends on: each has host, module, id, changed, perhaps status and error.
+    # The results of the job's items: each has host, module, id, changed, and optionally status and error.
     results: list[dict[str, Any]] = field(default_factory=list)
-    canceled: bool = False  # then `ok` tells whether what the job made is gone
-    silent: bool = False  # nothing but hosts that did not answer went wrong
+    canceled: bool = False  # the job was undone; `ok` tells whether all that it made is removed
+    unreachable: bool = False  # unreachable hosts are the only reason of the failure
 
 
 class Kind(Protocol):
-    """A kind of job: what a job named `name` needs on hosts, and what its end means for its resources."""
+    """A kind of job: renders the jobs' items, and applies their outcomes to the resources."""
 
-    name: str  # a job's `playbook`; a job may add a part of its own: `operator/NAME`
-    playbook: str  # the file in playbooks/cloud; jobs of all kinds with the same one share runs
-    reading: bool  # whether its jobs only look at hosts: such jobs also run during maintenance
-    probing: bool  # whether its jobs find out which hosts answer: they are never kept off any
+    name: str  # the `playbook` of its jobs; jobs may add a suffix: `operator/NAME`
+    playbook: str  # the file in playbooks/cloud; jobs with the same playbook share runs
+    read_only: bool  # whether its jobs change nothing on hosts; such jobs also run on hosts in maintenance
+    probing: bool  # whether its jobs find out which hosts answer; they also run on quarantined hosts
 
     def render(self, session: Session, jobs: Sequence[Job], core: "Core") -> Work:
-        """The work of *jobs*, from the database as it is now, in a write transaction (so it may assign hosts)."""
+        """Return the work of *jobs*, from the current database, in a write transaction (it may assign hosts)."""
         ...
 
     def settle(self, session: Session, job: Job, outcome: Outcome, core: "Core") -> None:
@@ -90,14 +90,14 @@ class Kind(Protocol):
         ...
 
 
-def file_of(playbook: str) -> str:
-    """A playbook's file in the project; `operator/NAME` is one of an operator's own, for which another stands in."""
+def playbook_file(playbook: str) -> str:
+    """Return the file of a playbook in the project; `operator/NAME` is run by `playbooks/operator.yml`."""
     kind, _, name = playbook.partition("/")
     return f"playbooks/{kind}.yml" if name else f"playbooks/cloud/{kind}.yml"
 
 
 class Core:
-    """Settings, database, queue, the key of stored secrets, and the kinds of jobs."""
+    """Settings, database, queue, the keys of stored secrets, and the kinds of jobs."""
 
     def __init__(self, settings: Settings, kinds: Iterable[Kind] = ()) -> None:
         settings.root.mkdir(parents=True, exist_ok=True)
@@ -108,26 +108,26 @@ class Core:
 
     @cached_property
     def secrets(self) -> "Keyring":
-        """What encrypts the secrets that users keep in the database."""
+        """Return the keyring that encrypts the secrets that users store in the database."""
         from skywright.auth.keyring import Keyring
 
         return Keyring(self.settings.key_dir / "credentials")
 
     def kind_of(self, playbook: str) -> Kind:
-        """The kind of a job whose `playbook` this is; `operator/NAME` is of the kind `operator`."""
+        """Return the kind of jobs with this `playbook`; the kind of `operator/NAME` is `operator`."""
         return self.kinds[playbook.partition("/")[0]]
 
     def playbook_of(self, name: str) -> str:
-        """The playbook of a job whose `playbook` is *name*: jobs of the same one share runs."""
+        """Return the playbook file's name for jobs whose `playbook` is *name*. Jobs with the same one share runs."""
         return name if "/" in name else self.kinds[name].playbook
 
     @property
-    def reading(self) -> list[str]:
-        """The kinds whose jobs only look at hosts."""
-        return [kind.name for kind in self.kinds.values() if kind.reading]
+    def read_only_kinds(self) -> list[str]:
+        """Return the names of the kinds whose jobs change nothing on hosts."""
+        return [kind.name for kind in self.kinds.values() if kind.read_only]
 
     def with_database(self, database: Database) -> Self:
-        """The same with another database: a rehearsal's."""
+        """Return a copy that uses another database: that of a rehearsal."""
         other = copy(self)
         other.database = database
         return other

@@ -1,13 +1,13 @@
-"""Errors that become HTTP answers; each service says how they look (see `Service.render_error`).
+"""Exceptions that become HTTP responses; each service renders them in its own format (`Service.render_error`).
 
-Outside of `http`, for workers raise them too and must not load the web stack.
+They are not in `http`, because workers raise them, too, and must not load the web framework.
 """
 
 from http import HTTPStatus
 
 
 class ApiError(Exception):
-    """An answer other than success: HTTP *status*, a *message* for the user, a *kind* (Neutron's `type`)."""
+    """An error response: HTTP *status*, a *message* for the user, a *kind* (Neutron's `type`)."""
 
     status = 500
 
@@ -39,7 +39,7 @@ class NotFound(ApiError):
 
     @classmethod
     def of(cls, kind: str, identifier: str) -> "NotFound":
-        """`Server 0a.. could not be found.`, with Neutron's type `ServerNotFound`."""
+        """Return the error `Server 0a.. could not be found.`, with Neutron's type `ServerNotFound`."""
         return cls(f"{kind} {identifier} could not be found.", kind=f"{kind.replace(' ', '')}NotFound")
 
 
@@ -52,7 +52,7 @@ class TooLarge(ApiError):
 
 
 class Unavailable(ApiError):
-    """Trying again after a moment may help; the answer says so to programs, too."""
+    """The client may try again after `retry_after` seconds; the response says so in its header Retry-After."""
 
     status = 503
     retry_after = 2

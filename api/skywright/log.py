@@ -1,4 +1,4 @@
-"""Logs as JSON lines: one object a line, with the ids of request, job and run where there are any."""
+"""Logs as JSON lines, with the ids of the request, job and run."""
 
 import logging
 import sys
@@ -14,8 +14,8 @@ _bound: ContextVar[dict[str, Any]] = ContextVar("skywright_log", default={})  # 
 
 
 @contextmanager
-def bound(**fields: Any) -> Iterator[None]:
-    """Within, every line of log has *fields*: of whatever logger, in threads that this one waits for too."""
+def log_context(**fields: Any) -> Iterator[None]:
+    """Add *fields* to every log line within the block, also in threads that the block waits for."""
     token = _bound.set({**_bound.get(), **fields})
     try:
         yield
@@ -27,7 +27,7 @@ FIELDS = ("request", "job", "run", "status", "seconds", "client")
 
 
 class JsonFormatter(logging.Formatter):
-    """`{"time": ..., "level": ..., "logger": ..., "message": ..., "request": ...}`."""
+    """Formats a record as `{"time": ..., "level": ..., "logger": ..., "message": ..., "request": ...}`."""
 
     def format(self, record: logging.LogRecord) -> str:
         moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
@@ -45,12 +45,12 @@ class JsonFormatter(logging.Formatter):
 
 
 def configure(level: int = logging.INFO) -> None:
-    """Log to standard error."""
-    # What no line shows need not be found out for each: see "Optimization" in the logging HOWTO.
+    """Send all logs to standard error."""
+    # Do not collect data that is not logged: see "Optimization" in the logging HOWTO.
     for found in ("_srcfile", "logThreads", "logProcesses", "logMultiprocessing"):
         setattr(logging, found, None)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     logging.basicConfig(level=level, handlers=[handler], force=True)
     logging.captureWarnings(True)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # it would log every URL, signatures included
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every URL, with signatures

@@ -1,7 +1,7 @@
-"""Prometheus metrics: what the database knows, the same from every process, and this process's answering times.
+"""Prometheus metrics: state from the database, the same in every process, and response times of this process.
 
-No label names a user, a project or anything of theirs. Rows that retention removed live on in the tallies, so that
-counters only grow.
+No label has the name of a user, of a project or of their resources. Tallies count the rows that retention removed, so
+that counters only grow.
 """
 
 import threading
@@ -28,49 +28,49 @@ if TYPE_CHECKING:
 CONTENT_TYPE = CONTENT_TYPE_LATEST
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"})
 LATENCY_BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10)
-# How `waiting_for` begins, and what class of reasons that is.
+# {prefix of a job's `waiting_for`: value of the label `reason`}.
 REASONS = {"job ": "earlier_job", "another attempt": "retry", "host ": "host"}
 FRESH_SECONDS = 1.0
 
 
 class Metrics:
-    """This process's registry."""
+    """The metrics of this process."""
 
     def __init__(self, cloud: "Cloud") -> None:
         self._registry = CollectorRegistry()
         labels = ("service", "method", "status")
-        about = "Time to answer requests."
+        documentation = "Response times of requests."
         self._latency = Histogram(
-            "skywright_request_seconds", about, labels, registry=self._registry, buckets=LATENCY_BUCKETS
+            "skywright_request_seconds", documentation, labels, registry=self._registry, buckets=LATENCY_BUCKETS
         )
-        self._registry.register(_Database(cloud))
+        self._registry.register(_DatabaseCollector(cloud))
         self._lock = threading.Lock()
         self._text, self._made_at = b"", float("-inf")
 
-    def answered(self, service: str, method: str, status: int, seconds: float) -> None:
-        """Count one request."""
+    def observe_request(self, service: str, method: str, status: int, seconds: float) -> None:
+        """Observe the response time of one request."""
         self._latency.labels(service, method if method in METHODS else "OTHER", str(status)).observe(seconds)
 
-    def forget(self) -> None:
-        """Look anew at the next scrape."""
+    def expire(self) -> None:
+        """Read everything again at the next scrape."""
         self._made_at = float("-inf")
 
     def text(self) -> bytes:
-        """Everything in Prometheus' text format; at most a second old, so that scraping costs little."""
+        """Return all metrics in Prometheus' text format, at most one second old, so that scrapes are cheap."""
         with self._lock:
             if time.monotonic() - self._made_at > FRESH_SECONDS:
                 self._text, self._made_at = generate_latest(self._registry), time.monotonic()
             return self._text
 
 
-class _Database:
-    """What the database knows, read at each scrape."""
+class _DatabaseCollector:
+    """Collects metrics from the database at each scrape."""
 
     def __init__(self, cloud: "Cloud") -> None:
         self._cloud = cloud
 
     def describe(self) -> Iterable[Metric]:
-        return ()  # the database is not asked at registration
+        return ()  # no query at registration
 
     def collect(self) -> Iterator[Metric]:
         with self._cloud.database.read() as session:
@@ -88,11 +88,11 @@ def _tallies(session: Session) -> dict[str, dict[str, float]]:
     return found
 
 
-def _jobs(session: Session, gone: dict[str, float]) -> Iterator[Metric]:
+def _jobs(session: Session, removed: dict[str, float]) -> Iterator[Metric]:
     depth = GaugeMetricFamily("skywright_jobs", "Jobs that have not ended.", labels=["state"])
     ended = CounterMetricFamily("skywright_jobs_ended", "Jobs that ended.", labels=["playbook", "outcome"])
     unfinished = {"queued": 0, "running": 0}
-    outcomes: dict[str, float] = defaultdict(float, gone)
+    outcomes: dict[str, float] = defaultdict(float, removed)
     counts = select(Job.playbook, Job.state, func.count()).group_by(Job.playbook, Job.state)
     for playbook, state, number in session.execute(counts):
         if state in unfinished:
@@ -130,12 +130,12 @@ def _reason(text: str | None) -> str:
     return next((name for start, name in REASONS.items() if text.startswith(start)), "other")
 
 
-def _runs(session: Session, gone: dict[str, dict[str, float]]) -> Iterator[Metric]:
+def _runs(session: Session, removed: dict[str, dict[str, float]]) -> Iterator[Metric]:
     times = HistogramMetricFamily("skywright_run_seconds", "How long runs took.", labels=["playbook"])
     events = CounterMetricFamily("skywright_events", "Events of runs.")
     failures = CounterMetricFamily("skywright_host_failures", "Runs' tasks that failed on a host.", labels=["host"])
     sums: dict[str, list[float]] = defaultdict(lambda: [0.0] * (len(RUN_BUCKETS) + 2))
-    for label, value in gone[RUN_SECONDS].items():
+    for label, value in removed[RUN_SECONDS].items():
         playbook, _, column = label.rpartition(" ")
         sums[playbook][int(column)] += value
     for playbook, *numbers in session.execute(run_times()):
@@ -144,8 +144,8 @@ def _runs(session: Session, gone: dict[str, dict[str, float]]) -> Iterator[Metri
         buckets = [(str(float(limit)), count) for limit, count in zip(RUN_BUCKETS, below, strict=True)]
         times.add_metric([playbook], [*buckets, ("+Inf", number)], total)
     seen = session.scalar(select(func.sum(Run.events))) or 0
-    events.add_metric([], seen + gone[EVENTS].get("", 0.0))
-    by_host: dict[str, float] = defaultdict(float, gone[FAILED])
+    events.add_metric([], seen + removed[EVENTS].get("", 0.0))
+    by_host: dict[str, float] = defaultdict(float, removed[FAILED])
     for found in session.scalars(select(Run.failures).where(Run.failures.is_not(None))):
         for host, number in (found or {}).items():
             by_host[host] += number
@@ -157,8 +157,8 @@ def _runs(session: Session, gone: dict[str, dict[str, float]]) -> Iterator[Metri
 
 
 def _hosts(session: Session) -> Iterator[Metric]:
-    up = GaugeMetricFamily("skywright_host_up", "Whether a host answered when it was last looked at.", labels=["host"])
-    enabled = GaugeMetricFamily("skywright_host_enabled", "Whether a host gets new servers.", labels=["host"])
+    up = GaugeMetricFamily("skywright_host_up", "Whether the host answered the last observation.", labels=["host"])
+    enabled = GaugeMetricFamily("skywright_host_enabled", "Whether the scheduler may choose the host.", labels=["host"])
     for name, state, answers in session.execute(select(Host.name, Host.state, Host.up).order_by(Host.name)):
         up.add_metric([name], answers)
         enabled.add_metric([name], state == "enabled")
@@ -168,7 +168,7 @@ def _hosts(session: Session) -> Iterator[Metric]:
 
 def _workers(session: Session) -> Iterator[Metric]:
     seen = GaugeMetricFamily(
-        "skywright_worker_seen_timestamp_seconds", "When a worker was last alive.", labels=["worker"]
+        "skywright_worker_seen_timestamp_seconds", "When the worker was last alive.", labels=["worker"]
     )
     runs = GaugeMetricFamily("skywright_worker_runs", "Runs of a worker at that time.", labels=["worker"])
     for row in session.scalars(select(Heartbeat).order_by(Heartbeat.worker)):

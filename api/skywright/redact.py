@@ -1,6 +1,7 @@
-"""What of a request, or of a host's variables, may be shown and kept: secrets are known by their names.
+"""Redaction of requests and of hosts' variables before they are shown or stored.
 
-Of a request's texts only those are kept whose field is known to hold none; numbers and flags, unless their name warns.
+Secrets are recognized by their names. Texts of a request are kept only if their field is known to hold no secret;
+numbers and booleans are kept unless their name looks like a secret's.
 """
 
 import re
@@ -11,7 +12,7 @@ TEXT_LIMIT = 255
 DEPTH_LIMIT = 12
 
 _SECRET = re.compile(r"pass|secret|token|private|blob|user_?data|personality|signature|chap_|(^|_)key$", re.IGNORECASE)
-# What users fill as they like: the names in it are told, no values.
+# Dictionaries that users fill freely: their keys are kept, their values are not.
 _FREE = re.compile(r"^(metadata|meta|properties|extra|extra_specs|variables|options|os:scheduler_hints)$")
 _KEPT = re.compile(
     r"^(id|uuid|name|description|hostname|host|hosts|type|state|status|action|method|methods|path|op|service|interface|"
@@ -22,14 +23,14 @@ _KEPT = re.compile(
 
 
 def is_secret(name: str) -> bool:
-    """Whether something called *name* is a secret; where one lies is none."""
+    """Return whether a field called *name* holds a secret. The path of a file with a secret is not one."""
     return _SECRET.search(name) is not None and not name.endswith(("_file", "_path"))
 
 
 def selected(value: Any, name: str = "", depth: int = 0) -> Any:
-    """*value*, the field *name* of a request, without secrets and without what may be one."""
+    """Return *value*, the field *name* of a request, with possible secrets replaced."""
     if isinstance(value, dict):
-        # A request for a token says who asks beside the password; a token's id is the token.
+        # `password` in a request for a token also holds the user's name; the id of a `token` is the token itself.
         hidden = (is_secret(name) and name != "password") or _FREE.match(name) or depth > DEPTH_LIMIT
         return {
             str(key)[:TEXT_LIMIT]: HIDDEN if hidden else selected(item, str(key), depth + 1)
@@ -45,7 +46,7 @@ def selected(value: Any, name: str = "", depth: int = 0) -> Any:
 
 
 def without_secrets(data: Any) -> Any:
-    """*data* with every text hidden that is called like a secret."""
+    """Return *data* with the texts replaced whose key is the name of a secret."""
     if isinstance(data, dict):
         return {
             key: HIDDEN if isinstance(value, str) and value and is_secret(key) else without_secrets(value)

@@ -1,4 +1,4 @@
-"""`python -m skywright.revise MESSAGE` writes the next revision of the database's schema."""
+"""`python -m skywright.revise MESSAGE` writes the next Alembic revision of the database schema."""
 
 import sys
 

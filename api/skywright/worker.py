@@ -1,4 +1,4 @@
-"""A worker process: `python -m skywright.worker` is one with the settings of the environment."""
+"""A worker process: `python -m skywright.worker` runs one with the settings of the environment."""
 
 import gc
 import signal
@@ -17,7 +17,7 @@ KINDS = registry.kinds()
 
 
 def main() -> None:
-    """One worker, until SIGTERM or SIGINT; with `--owned` also until its standard input, its owner, is gone."""
+    """Run one worker until SIGTERM or SIGINT; with `--owned` also until its standard input is closed by its owner."""
     configure()
     settings = load()
     upgrade(settings.database_url)
@@ -26,7 +26,7 @@ def main() -> None:
         signal.signal(number, lambda _number, _frame: worker.stop())
     if OWNED in sys.argv:
         threading.Thread(target=_stop_with_owner, args=[worker], daemon=True).start()
-    gc.freeze()  # what is imported stays: the collector need not look through it whenever a claim makes many rows
+    gc.freeze()  # keep the garbage collector from scanning imported modules again and again
     worker.run()
 
 

@@ -17,10 +17,10 @@ from skywright.services.image.tables import Image
 GIB = 1 << 30
 
 
-def run_jobs(cloud: Cloud, *, error: str | None = None, silent: bool = False, output: str = "") -> list[Work]:
+def run_jobs(cloud: Cloud, *, error: str | None = None, unreachable: bool = False, output: str = "") -> list[Work]:
     """Do what a worker does with all that is queued, except for running it: it ends well, or with *error*.
 
-    *silent*: the error is that hosts did not answer.
+    *unreachable*: unreachable hosts are the only reason of the error.
     """
     works = []
     while True:
@@ -32,7 +32,12 @@ def run_jobs(cloud: Cloud, *, error: str | None = None, silent: bool = False, ou
         with cloud.database.write() as session:
             for job in jobs_of(session, taken.attempts):
                 results = [{"host": host, "id": item, "output": output} for host, item in job.items]
-                settle(session, cloud, job, Outcome(ok=error is None, error=error, results=results, silent=silent))
+                settle(
+                    session,
+                    cloud,
+                    job,
+                    Outcome(ok=error is None, error=error, results=results, unreachable=unreachable),
+                )
 
 
 def add_hosts(cloud: Cloud, *names: str, **values: Any) -> None:

@@ -37,7 +37,7 @@ class FakeHosts:
     def mark(self, host: str, **kinds: list[Any]) -> None:
         self.marks[host] = NOTHING | kinds
 
-    def run(self, draft: Draft, _limit_seconds: float) -> Results:
+    def run(self, draft: Draft, _timeout_seconds: float) -> Results:
         self.drafts.append(draft)
         results = Results()
         results.rc = 0

@@ -22,7 +22,7 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 def records(connection: Connection, api: Api, **parameters: Any) -> list[dict[str, Any]]:
     """The trail as *connection* sees it, the newest record first."""
-    api.app.afterwards.flush()
+    api.app.audit_writer.flush()
     answer = connection.session.get(f"{api.url}/v1/audit", params=parameters)
     found: list[dict[str, Any]] = answer.json()["audit"]
     return found

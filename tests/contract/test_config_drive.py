@@ -136,7 +136,7 @@ def test_a_hard_reboot_that_did_not_happen_brought_nothing(api: Api, nova: Nova,
     first = server.drive()
     metadata(server, *[None] * 2)  # type: ignore[arg-type]
     assert nova("POST", f"{server.path}/action", {"reboot": {"type": "HARD"}}).status_code == 202
-    sent = server.drive(error="h1 is unreachable", silent=True)
+    sent = server.drive(error="h1 is unreachable", unreachable=True)
     assert sent["meta_data"]["meta"] == {"role": "db"}
     assert nova("GET", server.path).json()["server"]["status"] == "ACTIVE"
     assert server.act(reboot={"type": "SOFT"}) == first

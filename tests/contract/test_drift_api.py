@@ -428,10 +428,10 @@ def test_what_is_being_made_or_removed_is_no_leftover(
     # The hosts are asked for their marks first: what they showed is put in afterwards.
     run = hosts.run
 
-    def late(draft: Any, limit_seconds: float) -> Any:
+    def late(draft: Any, timeout_seconds: float) -> Any:
         if draft.playbook == "host":
             meanwhile()
-        return run(draft, limit_seconds)
+        return run(draft, timeout_seconds)
 
     hosts.run = late  # type: ignore[method-assign]
     report = ask()

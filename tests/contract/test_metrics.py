@@ -8,7 +8,7 @@ from openstack.connection import Connection
 from prometheus_client.parser import text_string_to_metric_families
 
 from contract.conftest import Api
-from skywright.app import private
+from skywright.app import is_private
 from skywright.db import utcnow
 from skywright.db.jobs import Host, Job, Run
 from skywright.db.operations import Heartbeat
@@ -16,7 +16,7 @@ from skywright.db.operations import Heartbeat
 
 def samples(api: Api) -> dict[tuple[str, tuple[str, ...]], float]:
     """{(name, label values by their names' order): value} as it is now."""
-    api.app.metrics.forget()
+    api.app.metrics.expire()
     answer = requests.get(f"{api.url}/metrics", timeout=10)
     assert answer.status_code == 200
     assert answer.headers["content-type"].startswith("text/plain")
@@ -80,5 +80,5 @@ def test_no_label_tells_of_tenants(api: Api, demo: Connection) -> None:
 
 
 def test_only_private_addresses_see_them() -> None:
-    assert [private({"client": (address, 1)}) for address in ("127.0.0.1", "10.1.2.3", "fd00::1")] == [True] * 3
-    assert [private({"client": (address, 1)}) for address in ("8.8.8.8", "2a00::1", "", "socket")] == [False] * 4
+    assert [is_private({"client": (address, 1)}) for address in ("127.0.0.1", "10.1.2.3", "fd00::1")] == [True] * 3
+    assert [is_private({"client": (address, 1)}) for address in ("8.8.8.8", "2a00::1", "", "socket")] == [False] * 4

@@ -368,7 +368,7 @@ def test_the_audit_trail_and_metrics_know_plans_but_not_what_they_planned(
     api: Api, plan: Plans, demo: Connection, things: Fixtures
 ) -> None:
     def paths() -> list[str]:
-        api.app.afterwards.flush()
+        api.app.audit_writer.flush()
         with api.cloud.database.read() as session:
             return list(session.scalars(text("SELECT path FROM audit ORDER BY sequence")))
 

@@ -80,7 +80,7 @@ def test_a_server_in_error_is_left_alone(api: Api, demo: Connection, ports: list
 
 def test_a_host_that_does_not_answer_is_asked_again(api: Api, demo: Connection, ports: list[Any]) -> None:
     demo.network.delete_port(ports[0], ignore_missing=False)
-    run_jobs(api.cloud, error="no route", silent=True)
+    run_jobs(api.cloud, error="no route", unreachable=True)
     assert shown(api, demo, ports[0].device_id)["status"] == "ACTIVE"
     with api.cloud.database.write() as session:
         (again,) = session.scalars(select(Job).where(Job.action == "detach_interface", Job.finished_at.is_(None)))

@@ -66,10 +66,10 @@ def test_changes_are_announced_to_followers_and_disturb_no_worker(
     others = [make(rabbitmq, tmp_path / f"api{number}") for number in range(2)]
     heard = [threading.Event() for _ in others]
     for queue, event in zip(others, heard, strict=True):
-        queue.listen(event.set)
+        queue.subscribe(event.set)
         assert event.wait(10), "whoever begins to listen looks once"
         event.clear()
-    sender.announce()
+    sender.notify_followers()
     assert all(event.wait(5) for event in heard)
     assert told(workers, 0.5) == 0
     for queue in others:

@@ -75,7 +75,7 @@ class Trial:
         cloud = self.api.cloud
         items = {"skywright_items": {name: taken.work.items.get(name, {}) for name, _, _ in taken.hosts}}
         with RunDirectory(cloud.settings.run_dir, new_uuid()) as directory:
-            run = runner.Run(directory, ROOT, taken.playbook, self._launcher, check=check, limit_seconds=300)
+            run = runner.Run(directory, ROOT, taken.playbook, self._launcher, check=check, timeout_seconds=300)
             results = run.execute(runner.inventory(taken.hosts), items, lambda _events: None)
         assert results.rc == 0, results.outcome(key for keys in taken.work.depends.values() for key in keys).error
         return results

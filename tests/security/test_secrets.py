@@ -165,7 +165,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(api: Api, admin: Connection,
         finally:
             worker.stop()
             thread.join()
-        api.app.afterwards.flush()
+        api.app.audit_writer.flush()
     assert len(generated) == 1
     secrets |= generated
     found = dict.fromkeys(TABLES, 0)

@@ -28,7 +28,7 @@ class FakeKind:
     """`playbooks/cloud/fake.yml`: an item is a file to write; how each job ended is appended to `settled`."""
 
     name = playbook = "fake"
-    reading = probing = False
+    read_only = probing = False
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         work = Work()

@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from kombu.connection import Connection
 
-from skywright.queue.broker import connect, connection_to
+from skywright.queue.broker import connect, unopened_connection
 
 
 def certificate(directory: Path, address: str) -> Path:
@@ -102,13 +102,13 @@ def test_nor_is_a_node_with_the_certificate_of_another(node: Node, pem: Path) ->
 
 
 def test_other_parameters_stay(pem: Path) -> None:
-    connection = connection_to(f"amqps://us%2Fer:sec%40ret@10.0.0.1/vhost?ssl_ca={pem}&login_method=AMQPLAIN")
+    connection = unopened_connection(f"amqps://us%2Fer:sec%40ret@10.0.0.1/vhost?ssl_ca={pem}&login_method=AMQPLAIN")
     assert (connection.userid, connection.password, connection.virtual_host) == ("us/er", "sec@ret", "vhost")
     assert (connection.hostname, connection.port, connection.login_method) == ("10.0.0.1", None, "AMQPLAIN")
 
 
 def test_without_tls_nothing_is_asked_for() -> None:
-    assert not connection_to("amqp://user:secret@10.0.0.1//").ssl
+    assert not unopened_connection("amqp://user:secret@10.0.0.1//").ssl
 
 
 @pytest.mark.parametrize("alive", ["one", "two", "three"])

@@ -9,11 +9,11 @@ from skywright.queue.local import LocalQueue
 def test_workers_are_told_of_jobs_and_followers_of_changes(tmp_path: Path) -> None:
     worker, api = LocalQueue(tmp_path), LocalQueue(tmp_path)
     heard = threading.Event()
-    api.listen(heard.set)
+    api.subscribe(heard.set)
     assert not worker.wait(0)
     api.notify()
     assert worker.wait(1) and not heard.is_set()
-    worker.announce()
+    worker.notify_followers()
     assert heard.wait(1) and not worker.wait(0.1)
     worker.wake()
     assert worker.wait(1)

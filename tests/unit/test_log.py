@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from skywright.log import JsonFormatter, bound
+from skywright.log import JsonFormatter, log_context
 
 Written = Callable[[], list[dict[str, Any]]]
 
@@ -22,9 +22,9 @@ def written(caplog: pytest.LogCaptureFixture) -> Written:
 
 
 def test_whatever_is_logged_within_carries_the_ids(written: Written) -> None:
-    with bound(request="req-1"):
+    with log_context(request="req-1"):
         logging.getLogger("somebody.elses").info("hello %s", "there")
-        with bound(run="r", job="j"):
+        with log_context(run="r", job="j"):
             logging.getLogger("skywright").warning("inner")
         logging.getLogger("skywright").info("its own", extra={"request": "req-2"})
     logging.getLogger("skywright").info("outside")

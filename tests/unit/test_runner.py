@@ -102,7 +102,7 @@ def test_lost_events_are_no_failure(found: Results, unsure: bool) -> None:
 
 def test_events_whose_announcement_got_lost_are_taken_from_the_artifact(tmp_path: Path) -> None:
     found, sunk = Results(), list[dict[str, Any]]()
-    lost = WarmRunner(RunnerConfig(tmp_path), *[None] * 2, found, sunk.extend, limit_seconds=1)  # type: ignore[arg-type]
+    lost = WarmRunner(RunnerConfig(tmp_path), *[None] * 2, found, sunk.extend, timeout_seconds=1)  # type: ignore[arg-type]
     (tmp_path / "2-partial.json").write_text(json.dumps(STATS))
     (tmp_path / "1-partial.json").write_text(json.dumps(OK))
     os.utime(tmp_path / "1-partial.json", (1, 1))

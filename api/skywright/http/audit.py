@@ -100,7 +100,7 @@ _RECORDED = "audit_recorded"
 _current: ContextVar[Pending | None] = ContextVar("skywright_audit", default=None)
 
 
-def of_request(scope: MutableMapping[str, Any], request_id: str, service: str) -> Pending | None:
+def pending_record(scope: MutableMapping[str, Any], request_id: str, service: str) -> Pending | None:
     """The record-to-be of a request; None if it only reads, or is a plan's and will be taken back."""
     if scope["method"] in READS or "cloud" in scope["state"]:
         return None
@@ -110,7 +110,7 @@ def of_request(scope: MutableMapping[str, Any], request_id: str, service: str) -
 
 
 @contextmanager
-def working_for(pending: Pending | None) -> Iterator[None]:
+def recording(pending: Pending | None) -> Iterator[None]:
     """Within, this task's transactions belong to *pending*, and those of the threads that it waits for."""
     token = _current.set(pending)
     try:
@@ -143,7 +143,7 @@ def _committed(session: Session) -> None:
         pending.recorded = pending.expected
 
 
-class Afterwards:
+class AuditWriter:
     """Records requests that committed nothing. Its thread writes many at once: refused requests cost little."""
 
     def __init__(self, database: Database) -> None:

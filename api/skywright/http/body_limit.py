@@ -12,7 +12,7 @@ Receive = Callable[[], Awaitable[Message]]
 DRAIN_SECONDS = 5.0
 
 
-def limited(scope: MutableMapping[str, Any], receive: Receive, limit: int) -> Receive:
+def limit_body(scope: MutableMapping[str, Any], receive: Receive, limit: int) -> Receive:
     """*receive*, raising an HTTPException once the body of *scope*'s request is known to be beyond *limit* bytes."""
     headers = dict(scope["headers"])
     announced = headers.get(b"content-length", b"")

@@ -42,7 +42,7 @@ def _took_place(database: Database, outage: Outage, pauses: Pauses) -> bool:
         raise outage
     query = select(Audit.sequence).where(Audit.at > utcnow() - RECENT, Audit.request_id == pending.request_id)
     found = None
-    with suppress(Outage), audit.working_for(None), database.write(pauses.left) as session:
+    with suppress(Outage), audit.recording(None), database.write(pauses.left) as session:
         # Who has the writers' lock knows that the lost transaction is over, one way or the other.
         found = session.scalars(query).all()
     if found is None:

@@ -30,7 +30,7 @@ class ResourceKind(ABC):
     name: str  # as in a job's `playbook` and resources: server
     item_kind: str  # as in a run's variables: servers
     playbook = "items"
-    reading = False
+    read_only = False
     probing = False
     shared = False  # whether every project is shown what differs of it: it may be what keeps its servers from running
     replaceable = False  # whether one whose data is lost can be made anew, empty

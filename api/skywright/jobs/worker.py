@@ -29,7 +29,7 @@ from skywright.jobs.runs.progress import Progress, pipe_of
 from skywright.jobs.runs.rundir import RunDirectory
 from skywright.jobs.upkeep import observe
 from skywright.jobs.upkeep.housekeeping import Housekeeping
-from skywright.log import bound
+from skywright.log import log_context
 
 log = logging.getLogger(__name__)
 
@@ -146,15 +146,15 @@ class Worker:
             if claimed is None or not claimed.hosts:
                 return claimed is not None
             work = claimed.work
-            limit = work.limit_seconds or self.core.settings.run_seconds
+            limit = work.timeout_seconds or self.core.settings.run_seconds
             run = runner.Run(
-                directory, self._project, claimed.playbook, self._launcher, check=work.check, limit_seconds=limit
+                directory, self._project, claimed.playbook, self._launcher, check=work.check, timeout_seconds=limit
             )
             active = Active(claimed, run)
             with self._changed:
                 self._active[run_id] = active
             self._leases.hold(run_id, since, run.cancel)
-            self.core.queue.announce()
+            self.core.queue.notify_followers()
             self._pool.submit(self._execute, active, directory)
             until_taken.pop_all()  # the directory is the run's now
         return True
@@ -189,7 +189,7 @@ class Worker:
                 report.store()
 
         try:
-            with directory, bound(run=claimed.run_id):
+            with directory, log_context(run=claimed.run_id):
                 records.begin(self.core, directory, claimed)
                 results = self._play(active, report, sink)
                 report.settle(results)

@@ -1,7 +1,8 @@
-"""The queue on RabbitMQ: several machines' API processes and workers hear of each other.
+"""Notifications through RabbitMQ, between the API processes and workers of several machines.
 
-A word is empty: it says "look". The broker may be lost at any time, with all that it holds: words are sent in the
-background or not at all, this machine's workers are told directly meanwhile, and all look every few seconds anyway.
+A message is empty and means "look into the database". The broker may be lost at any time, with all messages: messages
+are sent in the background or not at all. While the broker is away, the workers of this machine are notified directly,
+and every worker looks into the database every few seconds anyway.
 """
 
 import logging
@@ -24,8 +25,8 @@ from skywright.queue.local import LocalQueue
 
 log = logging.getLogger(__name__)
 
-# Whoever of the workers is free takes a word from the one queue; those for everybody go to a queue of each worker's.
-# What nobody takes may not pile up: old words are dropped.
+# One free worker takes a message out of the shared queue. Messages for all workers go to an exclusive queue of each
+# worker. Old messages that no worker takes are dropped.
 WORK = Queue(
     "skywright.work",
     Exchange(""),
@@ -39,16 +40,19 @@ WORK = Queue(
     },
 )
 ALL = Exchange("skywright.workers", "fanout", durable=True)
-CHANGES = Exchange("skywright.changes", "fanout", durable=True)  # for those who follow jobs
+CHANGES = Exchange("skywright.changes", "fanout", durable=True)  # for processes that follow jobs
 CONNECT_SECONDS = 5
 HEARTBEAT_SECONDS = 15
 CONFIRM_SECONDS = 5
-LOOK_SECONDS = 1.0  # how often a listener looks whether it is to stop
+POLL_SECONDS = 1.0  # how often a thread checks whether it has to stop
 RECONNECT = Backoff(0.5, 15.0)
 
 
 class BrokerQueue:
-    """The queue of the broker at *url*; *local* wakes this process, and tells this machine while the broker is away."""
+    """The queue of the broker at *url*.
+
+    *local* wakes this process, and notifies this machine's workers while the broker is away.
+    """
 
     def __init__(self, url: str, local: LocalQueue) -> None:
         self._local = local
@@ -63,35 +67,35 @@ class BrokerQueue:
     def notify_all(self) -> None:
         self._publisher.send(ALL)
 
-    def announce(self) -> None:
+    def notify_followers(self) -> None:
         self._publisher.send(CHANGES)
 
-    def listen(self, call: Callable[[], None]) -> None:
-        self._followers.append(Listener(self._url, call, CHANGES))
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        self._followers.append(Listener(self._url, callback, CHANGES))
         self._followers[-1].start()
 
     def wake(self) -> None:
         self._local.wake()
 
     def wait(self, timeout: float) -> bool:
-        told = self._local.wait(timeout)
+        notified = self._local.wait(timeout)
         self._listener.start()
-        return told
+        return notified
 
     def state(self) -> str:
-        return self._publisher.look() or "ok"
+        return self._publisher.check() or "ok"
 
     def close(self) -> None:
-        for background in (self._listener, *self._followers, self._publisher):
-            background.stop()
+        for thread in (self._listener, *self._followers, self._publisher):
+            thread.stop()
         self._local.close()
 
 
 def connect(urls: str) -> Connection:
-    """A connection to one of the nodes *urls*, which are tried in any order, so that clients spread over them."""
+    """Return a connection to one of the nodes in *urls*, tried in random order to spread the clients over the nodes."""
     nodes = urls.split(";")
     for left, url in zip(reversed(range(len(nodes))), random.sample(nodes, len(nodes)), strict=True):
-        connection = connection_to(url)
+        connection = unopened_connection(url)
         try:
             connection.ensure_connection(max_retries=0, reraise_as_library_errors=False)
         except Exception:
@@ -104,8 +108,8 @@ def connect(urls: str) -> Connection:
     return connection
 
 
-def connection_to(url: str) -> Connection:
-    """A connection to be made; with TLS to a node whose certificate, by *ssl_ca*, has its name or address."""
+def unopened_connection(url: str) -> Connection:
+    """Return a connection that is not open yet; `amqps` verifies the node's certificate by the CA in `?ssl_ca=`."""
     node = urlsplit(url)
     tls: dict[str, object] | None = None
     if node.scheme == "amqps":
@@ -122,20 +126,20 @@ def connection_to(url: str) -> Connection:
     )
 
 
-class _Background:
-    """A thread with a connection that it makes again, with longer and longer pauses, whenever it is lost."""
+class _BrokerThread:
+    """A thread that owns a connection to the broker and reconnects with increasing pauses when it is lost."""
 
     name = ""
 
     def __init__(self, url: str) -> None:
         self._url = url
         self._stopping = threading.Event()
-        self._starting = threading.Lock()
+        self._start_lock = threading.Lock()
         self._thread: threading.Thread | None = None
-        self.trouble: str | None = None
+        self.error: str | None = None
 
     def start(self) -> None:
-        with self._starting:
+        with self._start_lock:
             if self._thread is None and not self._stopping.is_set():
                 self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
                 self._thread.start()
@@ -143,7 +147,7 @@ class _Background:
     def stop(self) -> None:
         self._stopping.set()
         if self._thread is not None:
-            self._thread.join(2 * LOOK_SECONDS)
+            self._thread.join(2 * POLL_SECONDS)
 
     def _run(self) -> None:
         failures = 0
@@ -151,25 +155,25 @@ class _Background:
             try:
                 with self._connection() as connection:
                     self._work(connection)
-            except Exception as error:  # whatever it is: without this thread nobody would hear of anything
-                if self.trouble is None:
-                    log.warning("the broker is lost (%s); workers look every few seconds", _reason(error))
-                failures = 0 if self.trouble is None else failures + 1
-                self.trouble = type(error).__name__
-                self._lost()
+            except Exception as error:  # of any type: the thread has to survive
+                if self.error is None:
+                    log.warning("the connection to the broker is lost (%s); workers poll the database", _reason(error))
+                failures = 0 if self.error is None else failures + 1
+                self.error = type(error).__name__
+                self._on_connection_lost()
                 self._stopping.wait(RECONNECT.pause(failures) * random.uniform(0.5, 1))
 
     def _work(self, connection: Connection) -> None:
-        """Work until told to stop; an exception when the connection is lost."""
+        """Work until `stop`; raise an exception when the connection is lost."""
         raise NotImplementedError
 
-    def _lost(self) -> None:
-        """The connection was lost, or could not be made."""
+    def _on_connection_lost(self) -> None:
+        """Called when the connection was lost or could not be made."""
 
-    def _is_back(self) -> None:
-        if self.trouble is not None:
-            log.info("the broker is back")
-        self.trouble = None
+    def _on_connected(self) -> None:
+        if self.error is not None:
+            log.info("connected to the broker again")
+        self.error = None
 
     @contextmanager
     def _connection(self) -> Iterator[Connection]:
@@ -181,30 +185,33 @@ class _Background:
                 connection.close()
 
 
-class Publisher(_Background):
-    """Sends words; any number of them that wait are one. *otherwise* is called for workers' that cannot be sent."""
+class Publisher(_BrokerThread):
+    """Sends notifications; those of one exchange that wait become one.
+
+    While the broker is away, *fallback* is called in place of a notification for workers.
+    """
 
     name = "broker-publisher"
 
-    def __init__(self, url: str, otherwise: Callable[[], None]) -> None:
+    def __init__(self, url: str, fallback: Callable[[], None]) -> None:
         super().__init__(url)
-        self._otherwise = otherwise
+        self._fallback = fallback
         self._waiting = threading.Condition()
-        self._wanted: dict[str, Exchange] = {}
+        self._pending: dict[str, Exchange] = {}
 
     def send(self, exchange: Exchange) -> None:
-        """Send a word soon."""
+        """Send a notification to *exchange* soon, in the background."""
         self.start()
         with self._waiting:
-            self._wanted[exchange.name] = exchange
+            self._pending[exchange.name] = exchange
             self._waiting.notify()
-        if self.trouble is not None and exchange is not CHANGES:
-            self._otherwise()
+        if self.error is not None and exchange is not CHANGES:
+            self._fallback()
 
-    def look(self) -> str | None:
-        """What is wrong with the broker; None if nothing is known to be."""
+    def check(self) -> str | None:
+        """Return the name of the last error of the connection, or None if there is none."""
         self.start()
-        return self.trouble
+        return self.error
 
     def stop(self) -> None:
         self._stopping.set()
@@ -217,17 +224,17 @@ class Publisher(_Background):
         WORK(producer.channel).declare()
         for exchange in (ALL, CHANGES):
             exchange(producer.channel).declare()
-        self._is_back()
+        self._on_connected()
         while not self._stopping.is_set():
             with self._waiting:
-                if not self._wanted:
-                    self._waiting.wait(LOOK_SECONDS)
-                wanted, self._wanted = self._wanted, {}
+                if not self._pending:
+                    self._waiting.wait(POLL_SECONDS)
+                pending, self._pending = self._pending, {}
             try:
-                for exchange in wanted.values():
+                for exchange in pending.values():
                     self._publish(producer, exchange)
             except Exception:
-                self._wanted = wanted | self._wanted  # on the next connection
+                self._pending = pending | self._pending  # is sent on the next connection
                 raise
             connection.heartbeat_check(rate=2)
             with suppress(socket.timeout):
@@ -245,41 +252,41 @@ class Publisher(_Background):
             confirm_timeout=CONFIRM_SECONDS,
         )
 
-    def _lost(self) -> None:
-        if self._wanted.keys() - {CHANGES.name}:
-            self._otherwise()
+    def _on_connection_lost(self) -> None:
+        if self._pending.keys() - {CHANGES.name}:
+            self._fallback()
 
 
-class Listener(_Background):
-    """Calls *wake* for each word to *everybody* or that it takes out of *shared*, and when the broker is back."""
+class Listener(_BrokerThread):
+    """Calls *callback* for each message of *exchange* and of the queue *shared*, and after each reconnection."""
 
     name = "broker-listener"
 
-    def __init__(self, url: str, wake: Callable[[], None], everybody: Exchange, shared: Queue | None = None) -> None:
+    def __init__(self, url: str, callback: Callable[[], None], exchange: Exchange, shared: Queue | None = None) -> None:
         super().__init__(url)
-        self._wake, self._everybody, self._shared = wake, everybody, shared
+        self._callback, self._exchange, self._shared = callback, exchange, shared
 
     def _work(self, connection: Connection) -> None:
         channel = connection.channel()
-        own = Queue("", self._everybody, exclusive=True, auto_delete=True, max_length=10)
+        own = Queue("", self._exchange, exclusive=True, auto_delete=True, max_length=10)
         queues = [own] if self._shared is None else [own, self._shared]
-        with Consumer(channel, queues, callbacks=[self._told], prefetch_count=1):
-            self._is_back()
-            self._wake()
+        with Consumer(channel, queues, callbacks=[self._on_message], prefetch_count=1):
+            self._on_connected()
+            self._callback()
             last = time.monotonic()
             while not self._stopping.is_set():
                 with suppress(socket.timeout):
-                    connection.drain_events(timeout=LOOK_SECONDS)
-                if time.monotonic() - last > LOOK_SECONDS:
+                    connection.drain_events(timeout=POLL_SECONDS)
+                if time.monotonic() - last > POLL_SECONDS:
                     last = time.monotonic()
                     connection.heartbeat_check(rate=2)
 
-    def _told(self, _body: object, message: object) -> None:
+    def _on_message(self, _body: object, message: object) -> None:
         message.ack()  # type: ignore[attr-defined]
-        self._wake()
+        self._callback()
 
 
 def _reason(error: Exception) -> str:
-    """What *error* says, unless it might say the URL, which has a password."""
+    """Return the text of *error*, or only its type if the text could hold the URL, which has a password."""
     known = isinstance(error, OSError | AMQPError)
     return f"{type(error).__name__}: {error}" if known else type(error).__name__

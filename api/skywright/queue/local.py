@@ -1,4 +1,4 @@
-"""Saying that there is work. The database holds the work; a lost word only costs a worker's next sweep."""
+"""Notifications between processes of one machine. Jobs are in the database: a lost notification only delays them."""
 
 import contextlib
 import os
@@ -11,50 +11,50 @@ from typing import Protocol
 
 
 class Queue(Protocol):
-    """How those who queue jobs and those who run them hear of each other. No call blocks but `wait`."""
+    """Notifications between the processes that queue jobs and those that run them. Only `wait` blocks."""
 
     def notify(self) -> None:
-        """A job was queued: some worker is to look."""
+        """Notify one worker that a job was queued."""
 
     def notify_all(self) -> None:
-        """Every worker is to look: only one of them can do what is wanted."""
+        """Notify all workers, for something that only one of them can do."""
 
     def wake(self) -> None:
-        """Let this process's `wait` return; may be called in a signal handler."""
+        """Make `wait` of this process return. Safe to call in a signal handler."""
 
     def wait(self, timeout: float) -> bool:
-        """Return when told, or after *timeout* seconds; whether told."""
+        """Wait for a notification for at most *timeout* seconds; return whether one came."""
 
-    def announce(self) -> None:
-        """Something that followers of jobs are told of has changed."""
+    def notify_followers(self) -> None:
+        """Notify the processes that follow jobs that something changed."""
 
-    def listen(self, call: Callable[[], None]) -> None:
-        """Call *call*, in a thread, whenever that is announced; some announcements are lost."""
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        """Call *callback*, in a thread, after `notify_followers` of any process. Some notifications may be lost."""
 
     def state(self) -> str:
-        """How it is: `ok`, or what is wrong."""
+        """Return `ok`, or the name of the error."""
 
     def close(self) -> None:
-        """Be told no more."""
+        """Stop receiving notifications."""
 
 
 class LocalQueue:
-    """One machine's queue: an empty datagram to each worker's Unix socket in *directory*."""
+    """Sends an empty datagram to the Unix socket of each worker in *directory*."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._receiver: socket.socket | None = None
 
     def notify(self) -> None:
-        """Tell all: who comes second finds nothing."""
+        """Notify all workers: those that come late find no job."""
         for path in self._directory.glob("*.sock"):
-            self._tell(path)
+            self._send(path)
 
     notify_all = notify
 
     def wake(self) -> None:
         if self._receiver is not None:
-            self._tell(self._own_path())
+            self._send(self._own_path())
 
     def wait(self, timeout: float) -> bool:
         receiver = self._receiver or self._bind()
@@ -65,19 +65,19 @@ class LocalQueue:
                     receiver.recv(1)
         return bool(ready)
 
-    def announce(self) -> None:
-        for path in self._directory.glob("*.listener"):
-            self._tell(path)
+    def notify_followers(self) -> None:
+        for path in self._directory.glob("*.follower"):
+            self._send(path)
 
-    def listen(self, call: Callable[[], None]) -> None:
-        receiver = self._bound(self._directory / f"{os.getpid()}.listener")
+    def subscribe(self, callback: Callable[[], None]) -> None:
+        receiver = self._bound_socket(self._directory / f"{os.getpid()}.follower")
 
         def run() -> None:
             while True:
                 receiver.recv(1)
-                call()
+                callback()
 
-        threading.Thread(target=run, name="listener", daemon=True).start()
+        threading.Thread(target=run, name="follower", daemon=True).start()
 
     def state(self) -> str:
         return "ok"
@@ -92,11 +92,11 @@ class LocalQueue:
         return self._directory / f"{os.getpid()}.sock"
 
     def _bind(self) -> socket.socket:
-        self._receiver = self._bound(self._own_path())
+        self._receiver = self._bound_socket(self._own_path())
         self._receiver.setblocking(False)
         return self._receiver
 
-    def _bound(self, path: Path) -> socket.socket:
+    def _bound_socket(self, path: Path) -> socket.socket:
         self._directory.mkdir(parents=True, exist_ok=True)
         path.unlink(missing_ok=True)
         receiver = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -104,12 +104,12 @@ class LocalQueue:
         return receiver
 
     @staticmethod
-    def _tell(path: Path) -> None:
+    def _send(path: Path) -> None:
         with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sender:
             sender.setblocking(False)
             try:
                 sender.sendto(b"", str(path))
-            except ConnectionRefusedError:  # of a process that died
+            except ConnectionRefusedError:  # the process died
                 path.unlink(missing_ok=True)
-            except OSError:  # its buffer is full: it is about to look anyway
+            except OSError:  # the buffer is full: the process has notifications already
                 pass

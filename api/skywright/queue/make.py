@@ -1,4 +1,4 @@
-"""Which queue a process has: the broker's, or this machine's own."""
+"""Make the queue of a process: RabbitMQ's if a broker is configured, else this machine's."""
 
 from pathlib import Path
 
@@ -6,11 +6,11 @@ from skywright.queue.local import LocalQueue, Queue
 
 
 def make_queue(broker: str, directory: Path) -> Queue:
-    """The queue of the broker with the URL *broker*; this machine's own if there is none."""
+    """Return the queue of the broker with the URL *broker*, or the queue of this machine if *broker* is empty."""
     local = LocalQueue(directory)
     if not broker:
         return local
-    # Who has no broker need not load what speaks to one.
+    # Only processes with a broker load its client.
     from skywright.queue.broker import BrokerQueue  # noqa: PLC0415
 
     return BrokerQueue(broker, local)

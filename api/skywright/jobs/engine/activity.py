@@ -35,7 +35,7 @@ def unfinished(session: Session, core: Core) -> dict[Key, Job]:
     query = (
         select(JobResource, Job)
         .join(Job, Job.sequence == JobResource.job_sequence)
-        .where(Job.state.in_(UNFINISHED), Job.playbook.not_in(core.reading))
+        .where(Job.state.in_(UNFINISHED), Job.playbook.not_in(core.read_only_kinds))
         .order_by(Job.sequence.desc())
     )
     return {(resource.resource_type, resource.resource_id): job for resource, job in session.execute(query)}
@@ -50,7 +50,7 @@ def now(session: Session) -> Moment:
 def touched(session: Session, core: Core, since: Moment) -> Touched:
     """What any job worked on that was unfinished at some time since then."""
     query = select(Job).where(
-        Job.playbook.not_in(core.reading),
+        Job.playbook.not_in(core.read_only_kinds),
         or_(
             Job.finished_at.is_(None),
             Job.finished_at >= since.at,

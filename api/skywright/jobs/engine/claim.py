@@ -91,7 +91,7 @@ def _settle_unrunnable(session: Session, core: Core, jobs: Sequence[Job], work: 
     for job in jobs:
         job.items = sorted(map(list, work.depends.get(job.id, ())))
         if job.id in work.refused:
-            refused = Outcome(ok=False, error=work.refused[job.id], silent=job.id in work.silent)
+            refused = Outcome(ok=False, error=work.refused[job.id], unreachable=job.id in work.unreachable)
             settle(session, core, job, refused)
         elif not job.items:
             settle(session, core, job, Outcome(ok=True))

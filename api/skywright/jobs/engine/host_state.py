@@ -155,7 +155,7 @@ def render_open(
         if not stuck:
             break
         for job, hold in stuck:
-            if hold.unreachable and (job.id in work.impatient or _expired(core, job)):
+            if hold.unreachable and (job.id in work.fail_fast or _expired(core, job)):
                 refused[job.id] = _given_up(session, hold)
                 silent.add(job.id)
             else:
@@ -166,7 +166,7 @@ def render_open(
         _keep_waiting(job, hold)
     leave_out(work, holds)
     work.refused.update(refused)
-    work.silent |= silent
+    work.unreachable |= silent
     return [job for job in jobs if job.state == "running"], work
 
 
@@ -176,7 +176,7 @@ def hold_of(core: Core, job: Job, work: Work, holds: dict[str, Hold]) -> Hold | 
     if job.forced or kind.probing or job.id in work.refused:
         return None
     found = [holds[host] for host in {host for host, _ in work.depends.get(job.id, ())} & holds.keys()]
-    if kind.reading:  # it changes nothing: maintenance does not matter
+    if kind.read_only:  # it changes nothing: maintenance does not matter
         found = [hold for hold in found if hold.unreachable]
     return min(found, key=lambda hold: (hold.unreachable, hold.host), default=None)
 
@@ -191,10 +191,10 @@ def leave_out(work: Work, holds: dict[str, Hold]) -> None:
 def put_off(session: Session, core: Core, job: Job, work: Work, results: Results) -> bool:
     """After a run in which nothing but silent hosts kept *job* from succeeding: whether it gets another attempt."""
     silent = results.silent(work.depends[job.id])
-    final = core.kind_of(job.playbook).probing or job.id in work.impatient or job.cancel_requested_at is not None
+    final = core.kind_of(job.playbook).probing or job.id in work.fail_fast or job.cancel_requested_at is not None
     if not silent or final or _expired(core, job):
         return False
-    chosen = work.chosen.get(job.id)
+    chosen = work.scheduled.get(job.id)
     if chosen in silent and chosen not in results.answered:
         # Nothing has been done there: the scheduler may choose another host.
         job.arguments = {**job.arguments, "avoid": chosen}

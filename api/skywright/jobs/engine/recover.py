@@ -47,7 +47,7 @@ def recover(core: Core, watch: Watch) -> int:
         # A worker that was not heard of may have been heard of since.
         orphans = {run_id: why for run_id, why in orphaned_runs(session, core, watch).items() if run_id in orphans}
         jobs = session.scalars(select(Job).where(Job.run_id.in_(orphans), Job.state == "running")).all()
-        changing = {job.run_id for job in jobs if not core.kind_of(job.playbook).reading}
+        changing = {job.run_id for job in jobs if not core.kind_of(job.playbook).read_only}
         for job in jobs:
             requeue(session, core, job, orphans[job.run_id or ""])
         for run in session.scalars(select(Run).where(Run.id.in_(orphans), Run.state == "running")):

@@ -54,11 +54,11 @@ def merged(one: Work, other: Work) -> Work:
             total.items.setdefault(host, {})[item_kind] = _merged_items(
                 total.items.get(host, {}).get(item_kind, []), items, f"{item_kind} on {host}"
             )
-    for name in ("depends", "refused", "chosen", "variables", "confidential", "inventory"):
+    for name in ("depends", "refused", "scheduled", "variables", "confidential", "inventory"):
         setattr(total, name, getattr(one, name) | getattr(other, name))
-    total.impatient, total.silent = one.impatient | other.impatient, one.silent | other.silent
-    limits = [work.limit_seconds for work in (one, other) if work.items]
-    total.limit_seconds = None if None in limits else max((limit for limit in limits if limit), default=None)
+    total.fail_fast, total.unreachable = one.fail_fast | other.fail_fast, one.unreachable | other.unreachable
+    limits = [work.timeout_seconds for work in (one, other) if work.items]
+    total.timeout_seconds = None if None in limits else max((limit for limit in limits if limit), default=None)
     return total
 
 

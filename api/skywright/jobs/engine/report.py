@@ -65,7 +65,7 @@ class Report:
                 stored = self._add_events(session)
             self._stored = stored
             self._pending.clear()
-            self._core.queue.announce()
+            self._core.queue.notify_followers()
 
     def take_in(self, told: list[tuple[str, dict[str, Any]]]) -> None:
         """Take results that are final while the run goes on, and end the jobs that need no others.
@@ -89,7 +89,7 @@ class Report:
                     results = [result for key in self._depends(job.id) for result in self._told[key]]
                     settle(session, self._core, job, Outcome(ok=True, results=results))
             self._settled |= done
-            self._core.queue.announce()
+            self._core.queue.notify_followers()
 
     def _depends(self, job_id: str) -> list[tuple[str, str]]:
         return sorted(self._claimed.work.depends[job_id])
@@ -104,7 +104,7 @@ class Report:
     def settle(self, results: Results) -> None:
         """The run has ended: so do its jobs, but for those that are to run again."""
         self._persistence.do(partial(self._settle, results))
-        self._core.queue.announce()
+        self._core.queue.notify_followers()
 
     def give_back(self, reason: str) -> None:
         """The run came to nothing, for *reason*: its jobs run again."""
@@ -146,7 +146,7 @@ class Report:
         """A host that did not answer to the end may still execute what the run began there."""
         blocked, left = results.unreachable, set(results.unended)
         playbooks = session.scalars(select(Job.playbook).where(Job.id.in_(self._claimed.attempts)).distinct())
-        if not all(self._core.kind_of(playbook).reading for playbook in playbooks):
+        if not all(self._core.kind_of(playbook).read_only for playbook in playbooks):
             left |= blocked.keys()
         ended = {host: runs for host, runs in self._claimed.unended.items() if host not in blocked}
         host_state.note_unended(session, self._claimed.run_id, left, ended)

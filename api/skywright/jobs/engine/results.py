@@ -132,7 +132,7 @@ class Results:
         results = [result for key in wanted for result in self._items.get(key, ())]
         errors = [error for key in wanted if (error := self._error(key))]
         error = "; ".join(dict.fromkeys(errors)) or None
-        return Outcome(ok=not errors, error=error, results=results, silent=bool(self.silent(wanted)))
+        return Outcome(ok=not errors, error=error, results=results, unreachable=bool(self.silent(wanted)))
 
     def _error(self, key: tuple[str, str]) -> str | None:
         host, item = key

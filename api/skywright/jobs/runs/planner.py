@@ -22,7 +22,7 @@ class Planner:
         self._directory = settings.root / "plans"
         self._launcher = Launcher(runner.environment(self._project), self._project)
 
-    def run(self, draft: Draft, limit_seconds: float = LIMIT_SECONDS) -> Results:
+    def run(self, draft: Draft, timeout_seconds: float = LIMIT_SECONDS) -> Results:
         """What Ansible says that it would change; a LauncherError if it cannot be asked."""
         self._clean_up()
         names = [name for name, _, _ in draft.hosts]
@@ -30,7 +30,12 @@ class Planner:
         try:
             with RunDirectory(self._directory, new_uuid()) as directory:
                 run = runner.Run(
-                    directory, self._project, draft.playbook, self._launcher, check=True, limit_seconds=limit_seconds
+                    directory,
+                    self._project,
+                    draft.playbook,
+                    self._launcher,
+                    check=True,
+                    timeout_seconds=timeout_seconds,
                 )
                 return run.execute(runner.inventory(draft.hosts), items, _ignore)
         except OSError as error:  # a full disk

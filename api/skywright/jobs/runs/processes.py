@@ -29,7 +29,7 @@ def end(
     items = {"skywright_items": {name: {"runs": list(wanted[name])} for name, _, _ in mine}}
     try:
         with RunDirectory(runs, new_uuid()) as directory:
-            run = Run(directory, project, PLAYBOOK, launcher, limit_seconds=LIMIT_SECONDS)
+            run = Run(directory, project, PLAYBOOK, launcher, timeout_seconds=LIMIT_SECONDS)
             results = run.execute(inventory(mine), items, _ignore)
     except (OSError, LauncherError) as error:
         return {name: f"Ansible cannot be run: {error}" for name, _, _ in mine}

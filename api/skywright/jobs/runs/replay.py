@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import select
 
-from skywright.core import Core, file_of
+from skywright.core import Core, playbook_file
 from skywright.db.jobs import Host, Job
 from skywright.db.rehearsal import Rehearsal
 from skywright.jobs.runs import records, rundir
@@ -101,7 +101,7 @@ def command(replay: Replay, path: Path, *, check: bool) -> list[str]:
     mode = ["--check", "--diff"] if check or replay.check else []
     return [
         "ansible-playbook",
-        file_of(replay.playbook),
+        playbook_file(replay.playbook),
         "-i",
         f"{path}/hosts.yml",
         "-e",

@@ -16,7 +16,7 @@ from typing import Any
 from ansible_runner import Runner, RunnerConfig
 from ansible_runner.utils import OutputEventFilter, get_callback_dir
 
-from skywright.core import file_of
+from skywright.core import playbook_file
 from skywright.jobs.engine.results import Results
 from skywright.jobs.runs.launcher_client import Launcher
 from skywright.jobs.runs.rundir import MARK, RunDirectory, is_full
@@ -63,12 +63,12 @@ class Run:
         launcher: Launcher,
         *,
         check: bool = False,
-        limit_seconds: float = math.inf,
+        timeout_seconds: float = math.inf,
     ) -> None:
         self._directory, self._project, self._launcher = directory, project, launcher
         self._arguments = "--check --diff" if check else None
-        self._limit_seconds = limit_seconds
-        self._playbook = file_of(playbook)
+        self._timeout_seconds = timeout_seconds
+        self._playbook = playbook_file(playbook)
         self._canceled = threading.Event()
         self._runner: WarmRunner | None = None
 
@@ -103,7 +103,7 @@ class Run:
         }
         results = Results()
         self._runner = WarmRunner(
-            config, self._launcher, self._directory, results, sink, limit_seconds=self._limit_seconds
+            config, self._launcher, self._directory, results, sink, timeout_seconds=self._timeout_seconds
         )
         if self._canceled.is_set():
             self._runner.end()
@@ -128,10 +128,10 @@ class WarmRunner(Runner):  # type: ignore[misc]
         results: Results,
         sink: Sink,
         *,
-        limit_seconds: float,
+        timeout_seconds: float,
     ) -> None:
         super().__init__(config, event_handler=self._keep)
-        self._limit_seconds = limit_seconds
+        self._timeout_seconds = timeout_seconds
         self._launcher, self._directory, self._results, self._sink = launcher, directory, results, sink
         self.timed_out = False
         self._process: Any = None
@@ -173,7 +173,7 @@ class WarmRunner(Runner):  # type: ignore[misc]
         os.set_blocking(output.fileno(), False)
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         text = OutputEventFilter(None, self.event_callback, suppress_ansible_output=True)
-        deadline = time.monotonic() + self._limit_seconds
+        deadline = time.monotonic() + self._timeout_seconds
         over = False
         while not over:
             ready, _, _ = select.select([output, self._process], [], [], FLUSH_SECONDS)

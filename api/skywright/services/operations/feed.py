@@ -132,7 +132,7 @@ class Feed:
         self._followers += 1
         if self._told is None:
             self._told = asyncio.Event()
-            self._queue.listen(partial(_tell, asyncio.get_running_loop(), self._told))
+            self._queue.subscribe(partial(_tell, asyncio.get_running_loop(), self._told))
         if self._task is None:
             self._task = asyncio.create_task(self._watch(self._told))
         return self

@@ -16,10 +16,10 @@ class ConsoleKind:
     """Jobs `read` of one server each, with the number of lines that are wanted (None: as many as there are)."""
 
     name = playbook = "console"
-    reading, probing = True, False
+    read_only, probing = True, False
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
-        work = Work(limit_seconds=LIMIT_SECONDS)
+        work = Work(timeout_seconds=LIMIT_SECONDS)
         ids = {job.arguments["server_id"] for job in jobs}
         query = select(Server.id, Server.host).where(Server.id.in_(ids), Server.deleted_at.is_(None))
         hosts = {row.id: row.host for row in session.execute(query)}
@@ -33,7 +33,7 @@ class ConsoleKind:
             # One job of a server at a time: they share a resource.
             work.items.setdefault(host, {}).setdefault("servers", []).append(item)
             work.depends[job.id] = {(host, server_id)}
-            work.impatient.add(job.id)  # a request waits for it
+            work.fail_fast.add(job.id)  # a request waits for it
         return work
 
     def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:

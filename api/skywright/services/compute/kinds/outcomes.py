@@ -19,7 +19,7 @@ from skywright.services.network.internal import delete_port, ports_up
 CLEANUP = "cleanup"
 DELETING = "deleting"
 # What users do to servers and wait for: where a host does not answer, they are told so, and nothing has changed.
-IMPATIENT = ("start", "stop", "reboot")
+FAIL_FAST = ("start", "stop", "reboot")
 
 
 def settle(session: Session, job: Job, outcome: Outcome, core: Core) -> None:
@@ -35,7 +35,7 @@ def settle(session: Session, job: Job, outcome: Outcome, core: Core) -> None:
         _settle_delete(session, server, job, outcome, core)
     elif outcome.canceled and job.action == CREATE:
         _settle_undone(session, server, job, outcome, core)
-    elif outcome.canceled or (outcome.silent and job.action in IMPATIENT):
+    elif outcome.canceled or (outcome.unreachable and job.action in FAIL_FAST):
         _as_before(server, job)
     elif outcome.ok:
         _settle_present(session, server)

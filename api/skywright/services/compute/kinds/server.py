@@ -21,7 +21,7 @@ from skywright.jobs.kinds import TIDY, ResourceKind, Result
 from skywright.services.compute.internal import DETACH, REPLUG
 from skywright.services.compute.kinds import config_drive, outcomes, server_drift
 from skywright.services.compute.kinds.items import ports_of, server_item
-from skywright.services.compute.kinds.outcomes import CLEANUP, DELETING, IMPATIENT, server_id_of
+from skywright.services.compute.kinds.outcomes import CLEANUP, DELETING, FAIL_FAST, server_id_of
 from skywright.services.compute.scheduler import NoValidHost, Scheduler
 from skywright.services.compute.tables import Server
 from skywright.services.image.internal import image_item
@@ -118,7 +118,7 @@ class _Rendering:
                 self.work.refused[job.id] = str(error)
                 continue
             server.task_state = "spawning"
-            self.work.chosen[job.id] = server.host or ""
+            self.work.scheduled[job.id] = server.host or ""
             for port in self.ports.get(server.id, ()):
                 port.host = server.host or ""
         self.session.flush()
@@ -146,15 +146,15 @@ class _Rendering:
         elif job.action == REPLUG:
             self._plug(job, server.host, self.ports.get(server.id, []), present=True)
         elif job.action == "delete" or job.undoing:
-            self.work.impatient.add(job.id)
+            self.work.fail_fast.add(job.id)
             if job.undoing and server.task_state == DELETING:
                 return  # what follows removes it all
             self._absent(job, server.host, server.id, self.ports.get(server.id, []))
         else:
-            if job.action in IMPATIENT and job.user_id is not None:
-                self.work.impatient.add(job.id)
-            if job.action == CREATE and server.wanted_host is not None and job.id in self.work.chosen:
-                self.work.impatient.add(job.id)  # there is no other host for it, and nothing of it is anywhere yet
+            if job.action in FAIL_FAST and job.user_id is not None:
+                self.work.fail_fast.add(job.id)
+            if job.action == CREATE and server.wanted_host is not None and job.id in self.work.scheduled:
+                self.work.fail_fast.add(job.id)  # there is no other host for it, and nothing of it is anywhere yet
             self._present(job, server, server.host)
 
     def _detach(self, job: Job, server: Server | None, host: str) -> None:

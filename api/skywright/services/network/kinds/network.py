@@ -33,7 +33,7 @@ class NetworkKind(ResourceKind):
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         hosts = {host.name: host for host in session.scalars(select(Host)) if not host.is_null}
-        work = Work(limit_seconds=LIMIT_SECONDS)
+        work = Work(timeout_seconds=LIMIT_SECONDS)
         # One resource is never in two running jobs, so no network comes twice.
         for job in jobs:
             network_id = job.arguments["network_id"]

@@ -23,14 +23,14 @@ class HostKind:
     """`playbooks/cloud/host.yml`; a job names `hosts` in its arguments, or means all that are not put off."""
 
     name = playbook = "host"
-    reading = probing = True
+    read_only = probing = True
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         """Each host is its own item."""
         tried = or_(Host.retry_at.is_(None), Host.retry_at <= utcnow())
         known = set(session.scalars(select(Host.name)))
         usual = set(session.scalars(select(Host.name).where(tried)))
-        work = Work(limit_seconds=LIMIT_SECONDS)
+        work = Work(timeout_seconds=LIMIT_SECONDS)
         for job in jobs:
             hosts = set(job.arguments.get("hosts") or usual) & known
             work.depends[job.id] = {(name, name) for name in hosts}

@@ -19,12 +19,12 @@ class OperatorKind:
     """Jobs of one playbook each; every host that is meant is an item, which the playbook's end reports of."""
 
     name = playbook = KIND
-    reading = probing = False
+    read_only = probing = False
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         job, *others = jobs
         work = Work(refused={other.id: "Another job of this playbook is prepared." for other in others})
-        work.impatient.add(job.id)  # what may not be repeated at will should not begin by itself much later
+        work.fail_fast.add(job.id)  # what may not be repeated at will should not begin by itself much later
         name = job.playbook.partition("/")[2]
         values = core.secrets.open(job.arguments[VARIABLES])
         directory = core.settings.operator_dir

@@ -36,17 +36,17 @@ ENVELOPE = ("host", "module", "id", "changed")
 class OvercloudKind:
     """Jobs of one overcloud each; every host is an item, of which the playbook's end reports."""
 
-    reading = probing = False
+    read_only = probing = False
 
-    def __init__(self, name: str, *, limit_seconds: float, check: bool = False) -> None:
+    def __init__(self, name: str, *, timeout_seconds: float, check: bool = False) -> None:
         self.name = self.playbook = name
-        self._limit_seconds, self._check = limit_seconds, check
+        self._timeout_seconds, self._check = timeout_seconds, check
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         job, *others = jobs
-        work = Work(check=self._check, limit_seconds=self._limit_seconds)
+        work = Work(check=self._check, timeout_seconds=self._timeout_seconds)
         work.refused = {other.id: "Another overcloud's job is prepared." for other in others}
-        work.impatient.add(job.id)  # whoever waits for it wants to know that a host is off
+        work.fail_fast.add(job.id)  # whoever waits for it wants to know that a host is off
         overcloud = session.get(Overcloud, job.arguments[NAME])
         if overcloud is None:
             work.refused[job.id] = f"There is no overcloud {job.arguments[NAME]} any more."
@@ -132,10 +132,10 @@ def _texts(events: Iterable[Event]) -> Iterable[str]:
 
 
 OVERCLOUD_KINDS = (
-    OvercloudKind(DEPLOY, limit_seconds=7200.0),
-    OvercloudKind(PLAN, limit_seconds=3600.0, check=True),
-    OvercloudKind(STATUS, limit_seconds=300.0),
-    OvercloudKind(RECOVER, limit_seconds=7200.0),
-    OvercloudKind(MAINTAIN, limit_seconds=600.0),
-    OvercloudKind(REMOVE, limit_seconds=1800.0),
+    OvercloudKind(DEPLOY, timeout_seconds=7200.0),
+    OvercloudKind(PLAN, timeout_seconds=3600.0, check=True),
+    OvercloudKind(STATUS, timeout_seconds=300.0),
+    OvercloudKind(RECOVER, timeout_seconds=7200.0),
+    OvercloudKind(MAINTAIN, timeout_seconds=600.0),
+    OvercloudKind(REMOVE, timeout_seconds=1800.0),
 )
