@@ -6,6 +6,11 @@ They are not in `http`, because workers raise them, too, and must not load the w
 from http import HTTPStatus
 
 
+def lacking(things: str) -> str:
+    """The answer to a request that needs *things*, which OpenStack has and this cloud does not."""
+    return f"This cloud has no {things} yet."
+
+
 class ApiError(Exception):
     """An error response: HTTP *status*, a *message* for the user, a *kind* (Neutron's `type`)."""
 
@@ -14,7 +19,8 @@ class ApiError(Exception):
     def __init__(self, message: str = "", *, status: int | None = None, kind: str | None = None) -> None:
         self.status = status or self.status
         self.title = HTTPStatus(self.status).phrase
-        self.message = message or self.title
+        # It may repeat what a request said, and JSON cannot have half of a surrogate pair.
+        self.message = (message or self.title).encode(errors="replace").decode()
         self.kind = kind or type(self).__name__
         super().__init__(self.message)
 

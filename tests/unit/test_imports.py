@@ -22,7 +22,7 @@ ROOMS = (
     ("auth",),
     ("db",),
     ("queue",),
-    ("settings", "errors", "log", "redact", "backoff"),
+    ("settings", "errors", "log", "redact", "backoff", "validation"),
 )
 # What knows all services; everything else in `services` belongs to one of them.
 ALL_SERVICES = ("registry", "bootstrap")

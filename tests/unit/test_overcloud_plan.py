@@ -96,7 +96,7 @@ def test_all_mistakes_are_named_at_once() -> None:
 def test_fields_that_are_none_are_named_together_without_what_they_hold() -> None:
     found = problems(changed(name="X", colour="red", hosts__c1__address="canary", hosts__c2__port="22", roles={}))
     assert [text.partition(":")[0] for text in found] == [
-        "name", "roles.controllers", "hosts.c1.address", "hosts.c2.port", "colour",
+        "name", "roles", "hosts.c1.address", "hosts.c2.port", "the plan",
     ]  # fmt: skip
     assert "canary" not in str(found)
 

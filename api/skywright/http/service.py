@@ -17,8 +17,9 @@ from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
 from skywright.cloud import Cloud
-from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized, Unavailable
+from skywright.errors import ApiError, BadRequest, NotFound, Unauthorized, Unavailable, lacking
 from skywright.http.router import Router, json_response
+from skywright.validation import Explanation, Mistake, mistakes
 
 log = logging.getLogger(__name__)
 ErrorRenderer = Callable[[ApiError], Any]
@@ -28,6 +29,13 @@ Refusal = Callable[[Sequence[str]], str]
 def policy_refusal(rules: Sequence[str]) -> str:
     """Nova's words for a request that one of *rules* does not allow."""
     return f"Policy doesn't allow {rules[0]} to be performed."
+
+
+def explain_mistake(mistake: Mistake) -> str:
+    """Keystone's words for what is wrong with a request."""
+    if not mistake.path:
+        return mistake.message()
+    return f"Invalid input for field '{'/'.join(map(str, mistake.path))}': {mistake.message()}"
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class Service:
     policies: Mapping[str, str]
     render_error: ErrorRenderer
     refusal: Refusal = policy_refusal
+    explain: Explanation = explain_mistake
     admin: str = "context_is_admin"  # the rule that says who is an administrator
     middleware: Sequence[Any] = field(default_factory=tuple)
     background: Callable[[Cloud], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
@@ -94,7 +103,8 @@ class Service:
                     await run_in_threadpool(_authenticate, cloud, request)
                 except Unauthorized as refused:
                     return answer(refused)
-            return answer(BadRequest(_explain(error)))
+            parts = {"body": error.body, "query": dict(request.query_params), "path": request.path_params}
+            return answer(BadRequest("; ".join(self.explain(mistake) for mistake in mistakes(error.errors(), parts))))
 
         @app.exception_handler(HTTPException)
         async def http_error(request: Request, error: HTTPException) -> Response:
@@ -121,7 +131,7 @@ class Service:
         """`This cloud has no routers yet.` if *path* is one of those that are absent."""
         for pattern, things in self.absent.items():
             if fnmatchcase(f"{path}/", f"{pattern}/*"):
-                return f"This cloud has no {things} yet."
+                return lacking(things)
         return ""
 
 
@@ -129,12 +139,3 @@ def _authenticate(cloud: Cloud, request: Request) -> None:
     with cloud.database.read() as session:
         if cloud.authenticate(session, request.headers.get("x-auth-token")) is None:
             raise Unauthorized()
-
-
-def _explain(error: RequestValidationError) -> str:
-    """`Invalid input for server.name: String should have at least 1 character`, for each mistake."""
-    parts = []
-    for item in error.errors()[:5]:
-        where = ".".join(str(step) for step in item["loc"] if step not in ("body", "query", "path"))
-        parts.append(f"Invalid input for {where or 'the request'}: {item['msg']}")
-    return "; ".join(parts)

@@ -23,7 +23,7 @@ from skywright.services.compute import (
     versions,
     zones,
 )
-from skywright.services.compute.errors import render_error
+from skywright.services.compute.errors import explain, render_error
 from skywright.services.compute.microversions import MICROVERSIONS
 from skywright.services.compute.policies import POLICIES
 
@@ -67,6 +67,7 @@ SERVICE = Service(
     ],
     policies=POLICIES,
     render_error=render_error,
+    explain=explain,
     absent=ABSENT,
     middleware=[MICROVERSIONS],
 )

@@ -7,8 +7,9 @@ from typing import Any
 from sqlalchemy import select
 
 from skywright.db.jobs import UNFINISHED, Job
-from skywright.http import ApiError, BadRequest, Context
+from skywright.http import ApiError, Context
 from skywright.jobs.engine.submit import submit
+from skywright.services.compute import server_action_bodies as bodies
 from skywright.services.compute.server_states import find_server, require
 from skywright.services.compute.tables import BOOTED
 
@@ -17,8 +18,9 @@ POLL_SECONDS = 0.02
 
 
 def console_output(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
-    """The end of the console log of the server; *argument* is `{"length": lines}` or nothing."""
-    length = _length(argument)
+    """The end of the console log of the server; *argument* is `{"length": lines}` or `{}`."""
+    wanted = bodies.argument(bodies.ConsoleOutput, "os-getConsoleOutput", argument).length
+    length = None if wanted == -1 else wanted
     server = find_server(context, server_id, "os_compute_api:os-console-output")
     require(server, "get_console_output", BOOTED, None)
     context.refuse_plan("a console log is read at once.")
@@ -28,19 +30,6 @@ def console_output(context: Context, server_id: str, argument: Any) -> dict[str,
         job = submit(inner, "console", "read", [("console", server_id)], {"server_id": server_id, "length": length})
         session.flush()
     return {"output": _result(context, job.id)}
-
-
-def _length(argument: Any) -> int | None:
-    if argument is None:
-        return None
-    if not isinstance(argument, dict) or not set(argument) <= {"length"}:
-        raise BadRequest("Invalid input for os-getConsoleOutput: it takes a length.")
-    text = argument.get("length")
-    if text is None or str(text) == "-1":
-        return None
-    if isinstance(text, bool) or not str(text).isascii() or not str(text).isdigit() or len(str(text)) > 9:
-        raise BadRequest("Invalid input for os-getConsoleOutput.length: it must be a number of lines, or -1.")
-    return int(text)
 
 
 def _result(context: Context, job_id: str) -> str:

@@ -3,6 +3,7 @@
 from typing import Any
 
 from skywright.errors import ApiError
+from skywright.validation import Mistake
 
 FAULTS = {
     400: "badRequest",
@@ -22,3 +23,15 @@ FAULTS = {
 def render_error(error: ApiError) -> dict[str, Any]:
     """`{"itemNotFound": {"code": 404, "message": "..."}}`."""
     return {FAULTS.get(error.status, "computeFault"): {"code": error.status, "message": error.message}}
+
+
+def explain(mistake: Mistake) -> str:
+    """What is wrong with a body, or with a parameter of a query."""
+    if not mistake.path:
+        return mistake.message()
+    if mistake.part == "query":
+        what, name = "query parameters", mistake.path[0]
+    else:
+        what, name = "field/attribute", mistake.path[-1]
+    value = mistake.shown[1:-1] if isinstance(mistake.value, str) else mistake.shown
+    return f"Invalid input for {what} {name}. Value: {value}. {mistake.message()}"

@@ -9,6 +9,7 @@ from sqlalchemy.sql import ColumnElement, Select
 
 from skywright.db import new_uuid
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router, fields
+from skywright.http.bodies import Strict
 from skywright.http.microversions import since, version_of
 from skywright.http.policy import AUTHENTICATED
 from skywright.services.compute.listing import PAGING, boolean_parameter, next_link, page, parameters
@@ -19,7 +20,7 @@ from skywright.services.compute.validation import (
     Name,
     Natural,
     Positive,
-    Strict,
+    unexpected,
     valid_name,
 )
 
@@ -95,7 +96,7 @@ def show_flavor(context: Context, flavor_id: str) -> dict[str, Any]:
 def create_flavor(context: Context, body: CreateFlavor) -> dict[str, Any]:
     wanted = body.flavor
     if wanted.description is not None and version_of(context) < 55:
-        raise BadRequest("Additional properties are not allowed ('description' was unexpected)")
+        raise unexpected(["description"])
     identifier = new_uuid() if wanted.id in (None, "auto") else str(wanted.id)
     if context.db.get(Flavor, identifier):
         raise Conflict(f"Flavor with ID {identifier} already exists.")

@@ -7,12 +7,13 @@ from typing import Any, Literal
 
 from skywright.db.jobs import MAINTENANCE, Host
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.microversions import since, until, version_of
 from skywright.jobs.engine.host_state import set_state
 from skywright.services.compute.compute_hosts import compute_hosts, disabled_reason, host_number
 from skywright.services.compute.listing import parameters
 from skywright.services.compute.scheduler import zone_of
-from skywright.services.compute.validation import Identifier, Reason, Strict
+from skywright.services.compute.validation import Identifier, Reason
 
 router = Router()
 BINARY = "nova-compute"
@@ -21,12 +22,12 @@ BINARY = "nova-compute"
 class OldChange(Strict):
     host: Identifier
     binary: Identifier
-    disabled_reason: Reason | None = None
+    disabled_reason: Omittable[Reason] = None
 
 
 class Change(Strict):
-    status: Literal["enabled", "disabled"] | None = None
-    disabled_reason: Reason | None = None
+    status: Omittable[Literal["enabled", "disabled"]] = None
+    disabled_reason: Omittable[Reason] = None
 
 
 @router.operation("GET", "/v2.1/os-services", policy="os_compute_api:os-services:list")

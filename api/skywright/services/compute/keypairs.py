@@ -1,7 +1,7 @@
 """Key pairs: SSH public keys of users. https://docs.openstack.org/api-ref/compute/#keypairs-keypairs"""
 
 import re
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import Response
 from pydantic import AfterValidator, Field
@@ -10,22 +10,23 @@ from sqlalchemy.orm import Session
 
 from skywright.db import isoformat
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.bodies import Omittable, Strict, plain
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.compute import quotas, ssh_keys
 from skywright.services.compute.listing import PAGING, next_link, page, parameters
 from skywright.services.compute.tables import Keypair
-from skywright.services.compute.validation import Identifier, Name, Strict, plain
+from skywright.services.compute.validation import Identifier, Name, unexpected
 
 router = Router()
 
 
 class NewKeypair(Strict):
     name: Name
-    public_key: Annotated[str, Field(min_length=1, max_length=16384), AfterValidator(plain)] | None = None
-    type: str | None = None
-    user_id: Identifier | None = None
+    public_key: Omittable[Annotated[str, Field(min_length=1, max_length=16384), AfterValidator(plain)]] = None
+    type: Omittable[Literal["ssh", "x509"]] = None
+    user_id: Omittable[Identifier] = None
 
 
 class CreateKeypair(Strict):
@@ -89,9 +90,11 @@ def delete_keypair(context: Context, name: str) -> Response:
 
 def _check(wanted: NewKeypair, version: int) -> None:
     if version < 2 and wanted.type is not None:
-        raise BadRequest("Additional properties are not allowed ('type' was unexpected)")
+        raise unexpected(["type"])
+    if version < 10 and wanted.user_id is not None:
+        raise unexpected(["user_id"])
     if wanted.type not in (None, "ssh"):
-        raise BadRequest("Only keypairs of type ssh are supported.")
+        raise BadRequest("This cloud has keypairs of type ssh only.")
     if wanted.public_key is None and version >= 92:
         raise BadRequest("'public_key' is a required property: keys are made by their users.")
     extra = "@." if version >= 92 else ""

@@ -4,17 +4,19 @@ Servers, cores and memory are unlimited until an administrator says otherwise; t
 """
 
 from collections.abc import Collection, Mapping
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Response
+from pydantic import Field
 from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from skywright.http import BadRequest, Context, Forbidden, Router
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.services.compute.tables import QuotaLimit, Server
-from skywright.services.compute.validation import Boolean, Integer, Strict
+from skywright.services.compute.validation import Boolean, Integer, unexpected
 
 router = Router()
 
@@ -31,21 +33,24 @@ INJECTED = {"injected_files": 0, "injected_file_content_bytes": 0, "injected_fil
 NETWORK = {"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
 
 
+Limit = Omittable[Annotated[Integer, Field(ge=-1)]]
+
+
 class QuotaClass(Strict):
-    instances: Integer | None = None
-    cores: Integer | None = None
-    ram: Integer | None = None
-    key_pairs: Integer | None = None
-    metadata_items: Integer | None = None
-    server_groups: Integer | None = None
-    server_group_members: Integer | None = None
-    injected_files: Integer | None = None
-    injected_file_content_bytes: Integer | None = None
-    injected_file_path_bytes: Integer | None = None
-    fixed_ips: Integer | None = None
-    floating_ips: Integer | None = None
-    security_groups: Integer | None = None
-    security_group_rules: Integer | None = None
+    instances: Limit = None
+    cores: Limit = None
+    ram: Limit = None
+    key_pairs: Limit = None
+    metadata_items: Limit = None
+    server_groups: Limit = None
+    server_group_members: Limit = None
+    injected_files: Limit = None
+    injected_file_content_bytes: Limit = None
+    injected_file_path_bytes: Limit = None
+    fixed_ips: Limit = None
+    floating_ips: Limit = None
+    security_groups: Limit = None
+    security_group_rules: Limit = None
 
 
 class QuotaSet(QuotaClass):
@@ -171,11 +176,9 @@ def _store(session: Session, project_id: str, wanted: dict[str, int]) -> None:
 
 def _wanted(body: QuotaClass, known: Collection[str]) -> dict[str, int]:
     """The limits that the body sets, which must be among the *known* ones."""
-    given = body.model_dump(exclude_none=True, exclude={"force"})
+    given = body.model_dump(exclude_unset=True, exclude={"force"})
     if foreign := [name for name in given if name not in known]:
-        raise BadRequest(f"Additional properties are not allowed ({', '.join(foreign)})")
-    if any(limit < -1 for limit in given.values()):
-        raise BadRequest("Quota limit must be -1 or greater.")
+        raise unexpected(foreign)
     return given
 
 

@@ -14,13 +14,14 @@ from skywright.cloud import Cloud
 from skywright.db.jobs import Host
 from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.http.microversions import since, until, version_of
 from skywright.http.policy import on_target
 from skywright.jobs.runs.connection import ssh_command
 from skywright.services.compute import remote_console_tokens as tokens
+from skywright.services.compute import server_action_bodies as bodies
 from skywright.services.compute.server_states import find_server, require
 from skywright.services.compute.tables import Server
-from skywright.services.compute.validation import Strict
 
 router = Router()
 PAGE = "compute/console/vnc_lite.html"
@@ -68,9 +69,7 @@ def create_console(context: Context, server_id: str, body: WantedBody) -> dict[s
 def vnc_console(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
     """The action of the same purpose, before 2.6."""
     until(context, 5)
-    kind = argument.get("type") if isinstance(argument, dict) and set(argument) == {"type"} else None
-    if kind not in ("novnc", "xvpvnc"):
-        raise BadRequest("Invalid input for os-getVNCConsole.type: it must be novnc or xvpvnc.")
+    kind = bodies.argument(bodies.VncConsole, "os-getVNCConsole", argument).type
     return {"console": {"type": kind, "url": _url(context, server_id, kind)}}
 
 

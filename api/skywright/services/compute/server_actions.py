@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from fastapi import Response
-from pydantic import TypeAdapter, ValidationError
 
 from skywright.db import new_uuid
 from skywright.http import BadRequest, Conflict, Context, Router
@@ -12,19 +11,18 @@ from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
+from skywright.services.compute import server_action_bodies as bodies
 from skywright.services.compute.consoles import console_output
 from skywright.services.compute.remote_consoles import vnc_console
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_states import find_server, own_server, require
 from skywright.services.compute.tables import BOOTED, Server
-from skywright.services.compute.validation import Reason
 
 router = Router()
 Action = Callable[[Context, str, Any], None]
 Question = Callable[[Context, str, Any], dict[str, Any]]
 # Actions that change nothing and have an answer. Some wait for a job, which no transaction may do.
 QUESTIONS: Mapping[str, Question] = {"os-getConsoleOutput": console_output, "os-getVNCConsole": vnc_console}
-REASON: TypeAdapter[str] = TypeAdapter(Reason)
 
 # Of Nova's actions, those that this cloud does not offer: they are known, and refused.
 ABSENT = frozenset(
@@ -119,9 +117,7 @@ def _stop(context: Context, server_id: str, _argument: Any) -> None:
 
 
 def _reboot(context: Context, server_id: str, argument: Any) -> None:
-    kind = str(argument.get("type") if isinstance(argument, dict) and set(argument) == {"type"} else None).upper()
-    if kind not in ("SOFT", "HARD"):
-        raise BadRequest("Invalid input for reboot.type: it must be SOFT or HARD.")
+    kind = bodies.argument(bodies.Reboot, "reboot", argument).type.upper()
     server = own_server(context, server_id, "os_compute_api:servers:reboot")
     if kind == "SOFT":
         require(server, "reboot", ("ACTIVE",))
@@ -132,14 +128,8 @@ def _reboot(context: Context, server_id: str, argument: Any) -> None:
 
 
 def _lock(context: Context, server_id: str, argument: Any) -> None:
+    reason = bodies.lock_argument(argument).locked_reason if version_of(context) >= 73 else None
     server = find_server(context, server_id, "os_compute_api:os-lock-server:lock")
-    reason = None
-    if argument and version_of(context) >= 73:
-        reason = argument.get("locked_reason") if isinstance(argument, dict) else None
-        try:
-            reason = REASON.validate_python(reason, strict=True)
-        except ValidationError:
-            raise BadRequest("Invalid input for lock: it takes a locked_reason of 1 to 255 characters.") from None
     server.locked_by = "admin" if context.is_admin and server.project_id != context.who.project_id else "owner"
     server.locked_reason = reason
 
@@ -152,9 +142,7 @@ def _unlock(context: Context, server_id: str, _argument: Any) -> None:
 
 
 def _reset_state(context: Context, server_id: str, argument: Any) -> None:
-    state = argument.get("state") if isinstance(argument, dict) else None
-    if state not in ("active", "error"):
-        raise BadRequest("Invalid input for os-resetState.state: it must be active or error.")
+    state = bodies.argument(bodies.ResetState, "os-resetState", argument).state
     server = find_server(context, server_id, "os_compute_api:os-admin-actions:reset_state")
     if server.task_state == "deleting":
         raise Conflict(f"Cannot 'reset_state' instance {server.id} while it is in task_state deleting")

@@ -3,12 +3,13 @@
 import base64
 import binascii
 import re
-from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 import netaddr
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from skywright.errors import lacking
+from skywright.http.bodies import Omittable, Strict, misfit, only_empty
 from skywright.services.compute.validation import (
     Boolean,
     Description,
@@ -16,7 +17,6 @@ from skywright.services.compute.validation import (
     Metadata,
     Name,
     Positive,
-    Strict,
     printable,
 )
 
@@ -29,7 +29,7 @@ def _base64(text: str) -> str:
     try:
         base64.b64decode(text, validate=True)
     except (binascii.Error, ValueError):
-        raise ValueError("it must be base64") from None
+        raise misfit("base64") from None
     return text
 
 
@@ -40,7 +40,7 @@ def _address(version: Literal[4, 6]) -> Any:
         try:
             return str(netaddr.IPAddress(text, version))
         except (netaddr.AddrFormatError, ValueError):
-            raise ValueError(f"it must be an IPv{version} address") from None
+            raise misfit(f"ipv{version}") from None
 
     return check
 
@@ -49,57 +49,45 @@ def _ip(text: str) -> str:
     try:
         return str(netaddr.IPAddress(text))
     except (netaddr.AddrFormatError, ValueError):
-        raise ValueError("it must be an IP address") from None
-
-
-def _tag(text: str) -> str:
-    if "/" in text or "," in text:
-        raise ValueError("tags must not have / or ,")
-    return printable(text)
+        raise misfit("ip") from None
 
 
 def _unique(tags: list[str]) -> list[str]:
     return list(dict.fromkeys(tags))
 
 
-def _unless_empty(reason: str) -> Callable[[Any], None]:
-    """The check of a field that this cloud could only ignore."""
-
-    def check(value: Any) -> None:
-        if value not in (None, "", [], {}):
-            raise ValueError(reason)
-
-    return check
-
-
 def _block_devices(value: Any) -> Any:
     """The block devices of a request: at most the server's image as its disk, which is what it gets anyway."""
-    if not isinstance(value, list) or len(value) > 1 or not all(isinstance(item, dict) for item in value):
-        raise ValueError(f"{NO_VOLUMES}: there can be one block device at most, the server's image as its disk")
+    if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
+        return value
+    if len(value) > 1:
+        raise ValueError(f"{NO_VOLUMES} There can be one block device at most, the server's image as its disk.")
     for item in value:
         if any(str(item.get(name)) != wanted for name, wanted in IMAGE_AS_DISK.items()):
-            raise ValueError(f"{NO_VOLUMES}: a block device has {', '.join(map('='.join, IMAGE_AS_DISK.items()))}")
+            raise ValueError(f"{NO_VOLUMES} A block device has {', '.join(map('='.join, IMAGE_AS_DISK.items()))}.")
         if others := sorted(item.keys() - IMAGE_AS_DISK.keys() - BlockDevice.model_fields.keys()):
-            raise ValueError(f"this cloud does not offer {', '.join(others)} of block devices yet")
+            raise ValueError(f"This cloud does not offer {', '.join(others)} of block devices yet.")
     return value
 
 
 def _with_server(delete_on_termination: bool) -> bool:
     if not delete_on_termination:
-        raise ValueError("a local disk is deleted with its server")
+        raise ValueError("This cloud cannot keep it: a local disk is deleted with its server.")
     return True
 
 
-NO_VOLUMES = "this cloud has no volumes yet"
+NO_VOLUMES = lacking("volumes")
 IMAGE_AS_DISK = {"source_type": "image", "destination_type": "local", "boot_index": "0"}
 # Fields of Nova's without effect here.
-NoTag = Annotated[None, BeforeValidator(_unless_empty("this cloud has no device tags yet"))]
-NoVolumes = Annotated[None, BeforeValidator(_unless_empty(NO_VOLUMES))]
-NoGroups = Annotated[None, BeforeValidator(_unless_empty("this cloud has no security groups yet"))]
-NoFiles = Annotated[None, BeforeValidator(_unless_empty("this cloud does not inject files: use user_data"))]
-NoCertificates = Annotated[None, BeforeValidator(_unless_empty("this cloud does not check images' certificates yet"))]
-NoHints = Annotated[None, BeforeValidator(_unless_empty("this cloud has no scheduler hints yet"))]
-Tag = Annotated[str, Field(min_length=1, max_length=60), AfterValidator(_tag)]
+NoTag = Annotated[str, Field(min_length=1), only_empty(lacking("device tags"))]
+NoVolumes = Annotated[list[Any], only_empty(NO_VOLUMES)]
+NoGroups = Annotated[list[Any], only_empty(lacking("security groups"))]
+NoFiles = Annotated[list[Any], only_empty("This cloud does not inject files: use user_data.")]
+NoCertificates = Annotated[
+    list[str], Field(min_length=1), only_empty("This cloud does not check images' certificates yet.")
+]
+NoHints = Annotated[dict[str, Any], only_empty(lacking("scheduler hints"))]
+Tag = Annotated[str, Field(min_length=1, max_length=60, pattern="^[^,/]*$"), AfterValidator(printable)]
 Tags = Annotated[list[Tag], Field(max_length=50), AfterValidator(_unique)]
 UserData = Annotated[str, Field(max_length=MAX_USER_DATA), AfterValidator(_base64)]
 Hostname = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9]([a-zA-Z0-9\-.]{0,253}[a-zA-Z0-9])?\z")]
@@ -111,10 +99,10 @@ DiskConfig = Literal["AUTO", "MANUAL"]
 class NetworkWish(Strict):
     """One interface: a port of the user's, or a new port on a network, perhaps with a certain address."""
 
-    uuid: Identifier | None = None
+    uuid: Omittable[Identifier] = None
     port: Identifier | None = None
-    fixed_ip: Annotated[str, AfterValidator(_ip)] | None = None
-    tag: NoTag = None
+    fixed_ip: Omittable[Annotated[str, AfterValidator(_ip)]] = None
+    tag: Omittable[NoTag] = None
 
 
 class BlockDevice(Strict):
@@ -129,46 +117,46 @@ class BlockDevice(Strict):
 
 class NewServer(Strict):
     name: Name
-    imageRef: Reference | None = None
+    imageRef: Omittable[Reference] = None
     flavorRef: Reference | int
-    networks: list[NetworkWish] | Literal["auto", "none"] | None = None
-    key_name: Identifier | None = None
+    networks: Omittable[list[NetworkWish] | Literal["auto", "none"]] = None
+    key_name: Omittable[Identifier] = None
     metadata: Metadata = Field(default_factory=dict)
-    user_data: UserData | None = None
-    config_drive: Boolean | Literal[""] | None = None
-    availability_zone: Identifier | None = None
-    host: Identifier | None = None
-    hypervisor_hostname: Identifier | None = None
+    user_data: Omittable[UserData] = None
+    config_drive: Omittable[Boolean | Literal[""]] = None
+    availability_zone: Omittable[Identifier] = None
+    host: Omittable[Identifier] = None
+    hypervisor_hostname: Omittable[Identifier] = None
     min_count: Positive = 1
-    max_count: Positive | None = None
+    max_count: Omittable[Positive] = None
     return_reservation_id: Boolean = False
     description: Description | None = None
     tags: Tags = Field(default_factory=list)
-    hostname: Hostname | None = None
-    adminPass: Identifier | None = None
+    hostname: Omittable[Hostname] = None
+    adminPass: Omittable[Identifier] = None
     accessIPv4: AccessIPv4 = ""
     accessIPv6: AccessIPv6 = ""
     disk_config: DiskConfig = Field("MANUAL", alias="OS-DCF:diskConfig")
     block_device_mapping_v2: Annotated[list[BlockDevice], BeforeValidator(_block_devices)] = Field(default_factory=list)
-    block_device_mapping: NoVolumes = None
-    security_groups: NoGroups = None
-    personality: NoFiles = None
-    trusted_image_certificates: NoCertificates = None
+    block_device_mapping: NoVolumes = Field(default_factory=list)
+    security_groups: NoGroups = Field(default_factory=list)
+    personality: NoFiles = Field(default_factory=list)
+    trusted_image_certificates: NoCertificates | None = None
 
 
 class CreateServer(Strict):
     server: NewServer
-    hints: NoHints = Field(None, alias="os:scheduler_hints")
-    old_hints: NoHints = Field(None, alias="OS-SCH-HNT:scheduler_hints")
+    hints: NoHints = Field(default_factory=dict, alias="os:scheduler_hints")
+    old_hints: NoHints = Field(default_factory=dict, alias="OS-SCH-HNT:scheduler_hints")
 
 
 class ServerChange(Strict):
-    name: Name | None = None
+    name: Omittable[Name] = None
     description: Description | None = None
-    hostname: Hostname | None = None
-    accessIPv4: AccessIPv4 | None = None
-    accessIPv6: AccessIPv6 | None = None
-    disk_config: DiskConfig | None = Field(None, alias="OS-DCF:diskConfig")
+    hostname: Omittable[Hostname] = None
+    accessIPv4: Omittable[AccessIPv4] = None
+    accessIPv6: Omittable[AccessIPv6] = None
+    disk_config: Omittable[DiskConfig] = Field(None, alias="OS-DCF:diskConfig")
 
 
 class UpdateServer(Strict):

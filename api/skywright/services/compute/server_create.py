@@ -37,6 +37,7 @@ from skywright.services.compute.server_sources import (
 )
 from skywright.services.compute.server_views import links_of
 from skywright.services.compute.tables import Flavor, Keypair, Server
+from skywright.services.compute.validation import unexpected
 from skywright.services.image.internal import Image
 
 router = Router()
@@ -137,9 +138,11 @@ def _check_version(wanted: NewServer, version: int) -> None:
     foreign = [name for name, first in SINCE.items() if name in given and version < first]
     foreign += [name for name, last in UNTIL.items() if name in given and version > last]
     if foreign:
-        raise BadRequest(f"Additional properties are not allowed ({', '.join(foreign)} was unexpected)")
+        raise unexpected(foreign)
     if wanted.hostname and version < 94 and (len(wanted.hostname) > 63 or "." in wanted.hostname):
-        raise BadRequest("Invalid input for server.hostname: it must be a host name without a domain.")
+        raise BadRequest(
+            f"Invalid input for field/attribute hostname. Value: {wanted.hostname}. It must have no domain before 2.94."
+        )
 
 
 def _password(wanted: NewServer, *, drive: bool) -> str | None:

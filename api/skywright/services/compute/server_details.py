@@ -6,6 +6,7 @@ from fastapi import Response
 from sqlalchemy import select
 
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.http.microversions import since, version_of
 from skywright.http.policy import on_target
 from skywright.services.compute import quotas
@@ -13,7 +14,7 @@ from skywright.services.compute.server_bodies import Tag, Tags
 from skywright.services.compute.server_states import find_server, own_server, require
 from skywright.services.compute.server_views import addresses_of
 from skywright.services.compute.tables import SETTLED, Server
-from skywright.services.compute.validation import Metadata, Strict
+from skywright.services.compute.validation import Metadata
 from skywright.services.network.internal import Port
 
 router = Router()

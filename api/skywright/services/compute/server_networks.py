@@ -28,9 +28,9 @@ def wanted_interfaces(context: Context, wish: Sequence[NetworkWish] | str | None
     """What the `networks` field of a new server means."""
     version = version_of(context)
     if version >= 37 and (wish is None or wish == []):
-        raise BadRequest("Invalid input for server.networks: it is a required property ('auto', 'none' or a list).")
+        raise BadRequest("Invalid input for field/attribute server. 'networks' is a required property")
     if isinstance(wish, str) and version < 37:
-        raise BadRequest("Invalid input for server.networks: it must be a list before microversion 2.37.")
+        raise BadRequest(f"Invalid input for field/attribute networks. Value: {wish}. '{wish}' is not of type 'array'")
     if wish == "none":
         return []
     if not wish or isinstance(wish, str):
@@ -59,7 +59,7 @@ def _interface(context: Context, wish: NetworkWish) -> Interface:
     if wish.port is not None:
         return _existing(context, wish)
     if wish.uuid is None:
-        raise BadRequest("Invalid input for server.networks: each needs a uuid or a port.")
+        raise BadRequest("Invalid input for field/attribute networks. Each network needs a uuid or a port.")
     network = context.db.get(Network, wish.uuid)
     if network is None or network.deleted_at is not None or not _usable(context, network):
         raise BadRequest(f"Network {wish.uuid} could not be found.")

@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import Response
 from sqlalchemy import select
 
-from skywright.http import BadRequest, Context, Router
+from skywright.http import Context, Router
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.services.compute.listing import next_link
@@ -16,6 +16,7 @@ from skywright.services.compute.server_queries import list_page
 from skywright.services.compute.server_states import find_server, own_server
 from skywright.services.compute.server_views import VIEW_POLICIES, ServerViews, links_of
 from skywright.services.compute.tables import Server
+from skywright.services.compute.validation import unexpected
 
 router = Router()
 FIELDS = {
@@ -26,6 +27,7 @@ FIELDS = {
     "accessIPv6": "access_ipv6",
     "disk_config": "disk_config",
 }
+SINCE = {"description": 19, "hostname": 90}
 
 
 @router.operation(
@@ -70,13 +72,10 @@ def show_server(context: Context, server_id: str) -> dict[str, Any]:
 def update_server(context: Context, server_id: str, body: UpdateServer) -> dict[str, Any]:
     server, version = find_server(context, server_id), version_of(context)
     given = body.server.model_fields_set
-    if ("description" in given and version < 19) or ("hostname" in given and version < 90):
-        raise BadRequest("Additional properties are not allowed (description needs 2.19, hostname 2.90)")
+    if foreign := [name for name, first in SINCE.items() if name in given and version < first]:
+        raise unexpected(foreign)
     for name in given:
-        value = getattr(body.server, name)
-        if value is None and name != "description":
-            raise BadRequest(f"Invalid input for server.{name}: it must not be null.")
-        setattr(server, FIELDS[name], value)
+        setattr(server, FIELDS[name], getattr(body.server, name))
     context.db.flush()
     return {"server": view(context, server_id, full=version >= 75)}
 

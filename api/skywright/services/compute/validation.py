@@ -2,20 +2,24 @@
 
 import re
 import unicodedata
+from collections.abc import Iterable
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic_core import PydanticKnownError
 
-from skywright.http import fields
+from skywright.http import BadRequest, fields
+from skywright.http.bodies import plain
 
 MAX_INTEGER = 0x7FFFFFFF
-METADATA_KEY = re.compile(r"[a-zA-Z0-9\-_:. ]{1,255}", re.ASCII)
+KEY = r"^[a-zA-Z0-9\-_:. ]{1,255}$"  # of metadata and extra specs
 
 
-class Strict(BaseModel):
-    """A body in which unknown fields are mistakes, as in Nova's schemas."""
-
-    model_config = ConfigDict(extra="forbid")
+def unexpected(names: Iterable[str]) -> BadRequest:
+    """The answer to fields that the request's microversion does not know."""
+    listed = [f"'{name}'" for name in names]
+    verb = "was" if len(listed) == 1 else "were"
+    return BadRequest(f"Additional properties are not allowed ({', '.join(listed)} {verb} unexpected)")
 
 
 def printable(text: str) -> str:
@@ -23,22 +27,14 @@ def printable(text: str) -> str:
     for character in text:
         category = unicodedata.category(character)
         if category[0] == "C" or category in ("Zl", "Zp"):
-            raise ValueError("only printable characters are allowed")
-    return text
-
-
-def plain(text: str) -> str:
-    """*text* if it can be stored and sent: whole characters, none of them NUL."""
-    text.encode()  # half of a surrogate pair is a ValueError
-    if "\0" in text:
-        raise ValueError("NUL characters are not allowed")
+            raise ValueError("Only printable characters are allowed.")
     return text
 
 
 def valid_name(text: str) -> str:
     """*text* if it is a name of Nova's: printable, and without white space at its ends."""
     if text != text.strip():
-        raise ValueError("it must not begin or end with white space")
+        raise ValueError("The name must be: printable characters. Can not start or end with whitespace.")
     return printable(text)
 
 
@@ -52,28 +48,19 @@ def _boolean(value: Any) -> Any:
     """Nova's spellings of booleans."""
     if isinstance(value, bool):
         return value
-    if isinstance(value, str):
+    try:
         return fields.boolean(value)
-    raise ValueError("it must be a boolean")
+    except (AttributeError, ValueError):
+        raise PydanticKnownError("bool_type") from None
 
 
 def _integer(value: Any) -> Any:
     """Nova takes numbers in strings, but neither booleans nor fractions."""
     if isinstance(value, bool) or not isinstance(value, int | str):
-        raise ValueError("it must be an integer")
+        raise PydanticKnownError("int_type")
     if isinstance(value, str) and not re.fullmatch(r"-?\d{1,10}", value, re.ASCII):
-        raise ValueError("it must be an integer")
+        raise PydanticKnownError("int_parsing")
     return int(value)
-
-
-def _metadata(value: dict[str, str]) -> dict[str, str]:
-    for key, text in value.items():
-        if not METADATA_KEY.fullmatch(key):
-            raise ValueError("keys are 1 to 255 of the characters a-z A-Z 0-9 - _ : . and space")
-        if len(text) > 255:
-            raise ValueError("values are at most 255 characters long")
-        plain(text)
-    return value
 
 
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(valid_name)]
@@ -84,5 +71,5 @@ Boolean = Annotated[bool, BeforeValidator(_boolean)]
 Integer = Annotated[int, BeforeValidator(_integer), Field(le=MAX_INTEGER)]
 Natural = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER)]
-Metadata = Annotated[dict[str, str], AfterValidator(_metadata)]
+Metadata = dict[Annotated[str, Field(pattern=KEY)], Annotated[str, Field(max_length=255), AfterValidator(plain)]]
 Identifier = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]

@@ -10,6 +10,7 @@ from sqlalchemy.orm import Session
 from skywright.auth.passwords import hash_password
 from skywright.db.identity import AccessRule, ApplicationCredential, Role, User
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.bodies import Omittable
 from skywright.http.policy import on_target
 from skywright.services.identity.common import (
     Body,
@@ -32,10 +33,10 @@ Path = Annotated[str, StringConstraints(max_length=128, pattern=r"^/[^\x00]*$")]
 
 
 class NewAccessRule(BaseModel):
-    id: Text | None = None
-    service: Annotated[Text, StringConstraints(min_length=1, max_length=64)] | None = None
-    method: Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"] | None = None
-    path: Path | None = None
+    id: Omittable[Text] = None
+    service: Omittable[Annotated[Text, StringConstraints(min_length=1, max_length=64)]] = None
+    method: Omittable[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]] = None
+    path: Omittable[Path] = None
 
 
 class NewApplicationCredential(Body):
@@ -43,9 +44,9 @@ class NewApplicationCredential(Body):
     description: Description | None = None
     secret: Annotated[Password, StringConstraints(min_length=1)] | None = None
     expires_at: str | None = None
-    roles: list[RoleReference] | None = None
-    unrestricted: bool = False
-    access_rules: Annotated[list[NewAccessRule], Field(max_length=100)] | None = None
+    roles: Omittable[list[RoleReference]] = None
+    unrestricted: bool | None = None
+    access_rules: Omittable[Annotated[list[NewAccessRule], Field(max_length=100)]] = None
 
 
 class CreateApplicationCredential(BaseModel):
@@ -107,7 +108,7 @@ def create_application_credential(context: Context, user_id: str, body: CreateAp
         description=wanted.description,
         secret_hash=hash_password(secret),
         role_ids=_roles(context, wanted.roles),
-        unrestricted=wanted.unrestricted,
+        unrestricted=bool(wanted.unrestricted),
         expires_at=future(wanted.expires_at),
     )
     with context.writing() as session:

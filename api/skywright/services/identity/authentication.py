@@ -14,6 +14,7 @@ from skywright.auth.subject import Claims, Subject
 from skywright.db import utcnow
 from skywright.db.identity import ApplicationCredential, Trust, User
 from skywright.http import Context, Forbidden, Unauthorized
+from skywright.http.bodies import Omittable
 from skywright.services.identity.common import Text, key_of
 from skywright.services.identity.find import OwnedReference, Reference, find_domain, find_project, find_user
 from skywright.services.identity.options import suffices
@@ -32,17 +33,17 @@ class TokenMethod(BaseModel):
 
 
 class ApplicationCredentialMethod(BaseModel):
-    id: Text | None = None
-    name: Text | None = None
-    user: OwnedReference | None = None
+    id: Omittable[Text] = None
+    name: Omittable[Text] = None
+    user: Omittable[OwnedReference] = None
     secret: str
 
 
 class Identity(BaseModel):
     methods: list[str] = Field(min_length=1, max_length=8)
-    password: PasswordMethod | None = None
-    token: TokenMethod | None = None
-    application_credential: ApplicationCredentialMethod | None = None
+    password: Omittable[PasswordMethod] = None
+    token: Omittable[TokenMethod] = None
+    application_credential: Omittable[ApplicationCredentialMethod] = None
 
 
 class TrustReference(BaseModel):
@@ -51,22 +52,22 @@ class TrustReference(BaseModel):
 
 class Scope(BaseModel):
     model_config = ConfigDict(extra="forbid")
-    project: OwnedReference | None = None
-    domain: Reference | None = None
-    system: dict[str, bool] | None = None
-    unscoped: dict[str, Any] | None = None
-    trust: TrustReference | None = Field(None, alias="OS-TRUST:trust")
+    project: Omittable[OwnedReference] = None
+    domain: Omittable[Reference] = None
+    system: Omittable[dict[str, bool]] = None
+    unscoped: Omittable[dict[str, Any]] = None
+    trust: Omittable[TrustReference] = Field(None, alias="OS-TRUST:trust")
 
     @model_validator(mode="after")
     def _one(self) -> "Scope":
         if len(self.model_fields_set) != 1:
-            raise ValueError("name exactly one scope")
+            raise ValueError("There must be exactly one scope.")
         return self
 
 
 class Auth(BaseModel):
     identity: Identity
-    scope: Scope | str | None = None
+    scope: Omittable[Scope | str] = None
 
 
 class AuthRequest(BaseModel):

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from skywright.db import utcnow
 from skywright.db.identity import Domain, Project, Role, User
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.http.bodies import plain
 from skywright.http.policy import Rules
 
 # What policy rules may ask of their targets.
@@ -20,16 +21,11 @@ Row = TypeVar("Row")
 Handler = Callable[..., Any]
 
 
-def _plain(text: str) -> str:
-    if "\0" in text:
-        raise ValueError("must not contain NUL")
-    return text
-
-
-Text = Annotated[str, AfterValidator(_plain)]
-Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"\S"), AfterValidator(_plain)]
-ShortName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"\S"), AfterValidator(_plain)]
-Description = Annotated[str, StringConstraints(max_length=65_000), AfterValidator(_plain)]
+Text = Annotated[str, AfterValidator(plain)]
+Id = Annotated[Text, StringConstraints(max_length=64)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"\S"), AfterValidator(plain)]
+ShortName = Annotated[str, StringConstraints(min_length=1, max_length=64, pattern=r"\S"), AfterValidator(plain)]
+Description = Annotated[str, StringConstraints(max_length=65_000), AfterValidator(plain)]
 
 
 class Body(BaseModel):

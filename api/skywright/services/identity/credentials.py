@@ -15,10 +15,12 @@ from sqlalchemy import select
 from skywright.db import new_hex
 from skywright.db.identity import Credential, Project, User
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
+from skywright.http.bodies import Omittable
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.common import (
     Body,
+    Id,
     Name,
     Text,
     exists,
@@ -38,19 +40,19 @@ Blob = Annotated[Text, StringConstraints(max_length=65_000)]
 class NewCredential(Body):
     blob: Blob
     type: Name
-    user_id: Text | None = None
-    project_id: Text | None = None
+    user_id: Omittable[Id] = None
+    project_id: Id | None = None
 
 
 class CredentialChange(Body):
-    blob: Blob | None = None
-    type: Name | None = None
-    user_id: Text | None = None
-    project_id: Text | None = None
+    blob: Omittable[Blob] = None
+    type: Omittable[Name] = None
+    user_id: Omittable[Id] = None
+    project_id: Id | None = None
 
 
 class NewEc2(BaseModel):
-    tenant_id: Text
+    tenant_id: Id
 
 
 class CreateCredential(BaseModel):
@@ -119,9 +121,8 @@ def update_credential(context: Context, credential_id: str, body: UpdateCredenti
     row, wanted = fetch(context, Credential, credential_id, "credential"), body.credential
     _not_delegated(context)
     project_id = row.project_id
-    for name in ("type", "user_id", "project_id"):
-        value = getattr(wanted, name)
-        if value is not None:
+    for name, value in wanted.given().items():
+        if name != "blob":
             setattr(row, name, value)
     _check(context, row, own_project=row.project_id == project_id)
     if wanted.blob is not None:

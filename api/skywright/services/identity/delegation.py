@@ -6,14 +6,15 @@ from sqlalchemy import select
 from skywright.auth.assignments import effective_roles
 from skywright.db.identity import Project, Role
 from skywright.http import BadRequest, Context, Forbidden
+from skywright.http.bodies import Omittable
 from skywright.services.identity.common import Text, exists, key_of
 
 
 class RoleReference(BaseModel):
     """A role by id, or by name."""
 
-    id: Text | None = None
-    name: Text | None = None
+    id: Omittable[Text] = None
+    name: Omittable[Text] = None
 
 
 def chosen_roles(context: Context, user_id: str, project_id: str, wanted: list[RoleReference] | None) -> list[str]:

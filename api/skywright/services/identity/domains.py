@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db.identity import Domain
 from skywright.http import Context, Forbidden, Router
+from skywright.http.bodies import Omittable
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade
 from skywright.services.identity.common import (
@@ -41,10 +42,10 @@ class NewDomain(Body):
 
 
 class DomainChange(Body):
-    name: ShortName | None = None
+    name: Omittable[ShortName] = None
     description: Description | None = None
-    enabled: bool | None = None
-    tags: Tags | None = None
+    enabled: Omittable[bool] = None
+    tags: Omittable[Tags] = None
     options: ResourceOptions = ResourceOptions()
 
 
@@ -127,8 +128,8 @@ def change(session: Session, row: Domain, wanted: DomainChange) -> None:
             raise Forbidden("The default domain cannot be disabled.")
         end_tokens(row)
     for name in ("description", "enabled", "tags"):
-        if given.get(name) is not None:
-            setattr(row, name, given[name])
+        if name in given:
+            setattr(row, name, "" if given[name] is None else given[name])
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     row.options = wanted.options.onto(row.options)

@@ -10,20 +10,21 @@ from sqlalchemy import Executable, Row, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
 from skywright.db.identity import Domain, Project, User
+from skywright.http.bodies import Omittable
 from skywright.services.identity.common import Text, key_of
 
 
 class Reference(BaseModel):
     """A domain by id or name."""
 
-    id: Text | None = None
-    name: Text | None = None
+    id: Omittable[Text] = None
+    name: Omittable[Text] = None
 
 
 class OwnedReference(Reference):
     """A user or project by id, or by name and domain."""
 
-    domain: Reference | None = None
+    domain: Omittable[Reference] = None
 
 
 def find_domain(session: Session, wanted: Reference) -> Row[Any] | None:

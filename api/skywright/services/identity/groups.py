@@ -7,13 +7,14 @@ from sqlalchemy import select
 
 from skywright.db.identity import Domain, Group, GroupMember, User
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.bodies import Omittable
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, users
 from skywright.services.identity.common import (
     Body,
     Description,
+    Id,
     ShortName,
-    Text,
     caller_domain,
     exists,
     fetch,
@@ -31,13 +32,13 @@ router = Router()
 
 class NewGroup(Body):
     name: ShortName
-    domain_id: Text | None = None
+    domain_id: Omittable[Id] = None
     description: Description | None = None
 
 
 class GroupChange(Body):
-    name: ShortName | None = None
-    domain_id: Text | None = None
+    name: Omittable[ShortName] = None
+    domain_id: Omittable[Id] = None
     description: Description | None = None
 
 
@@ -98,7 +99,7 @@ def show_group(context: Context, group_id: str) -> dict[str, Any]:
 def update_group(context: Context, group_id: str, body: UpdateGroup) -> dict[str, Any]:
     row, wanted = fetch(context, Group, group_id, "group"), body.group
     if wanted.domain_id not in (None, row.domain_id):
-        raise BadRequest("A group stays in its domain.")
+        raise BadRequest("Cannot change Domain ID")
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     if "description" in wanted.model_fields_set:

@@ -8,6 +8,7 @@ from collections.abc import Collection
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic_core import PydanticCustomError
 
 from skywright.db.identity import Domain, Project, Role, User
 from skywright.http import Forbidden
@@ -16,7 +17,7 @@ from skywright.services.identity.common import Body
 
 def _without_duplicates(items: list[Any]) -> list[Any]:
     if any(item in items[:position] for position, item in enumerate(items)):
-        raise ValueError("has duplicates")
+        raise PydanticCustomError("unique", "not unique")
     return items
 
 

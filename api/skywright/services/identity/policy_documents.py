@@ -7,6 +7,7 @@ from sqlalchemy import select
 
 from skywright.db.identity import Policy
 from skywright.http import Context, Router
+from skywright.http.bodies import Omittable
 from skywright.services.identity.common import Body, Name, Text, exists, flush, link, merge_extra, reads
 from skywright.services.identity.listing import page
 
@@ -20,8 +21,8 @@ class NewPolicy(Body):
 
 
 class PolicyChange(Body):
-    blob: Blob | None = None
-    type: Name | None = None
+    blob: Omittable[Blob] = None
+    type: Omittable[Name] = None
 
 
 class CreatePolicy(BaseModel):
@@ -64,8 +65,7 @@ def show_policy(context: Context, policy_id: str) -> dict[str, Any]:
 def update_policy(context: Context, policy_id: str, body: UpdatePolicy) -> dict[str, Any]:
     row, wanted = _get(context, policy_id), body.policy
     for name, value in wanted.given().items():
-        if value is not None:
-            setattr(row, name, value)
+        setattr(row, name, value)
     row.extra = merge_extra(row.extra, wanted)
     return {"policy": _view(context, row)}
 

@@ -9,13 +9,14 @@ from sqlalchemy.orm import Session
 from skywright.auth.assignments import held_by
 from skywright.db.identity import Domain, Project, RoleAssignment
 from skywright.http import BadRequest, Context, Forbidden, Router, tags
+from skywright.http.bodies import Omittable
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, domains, hierarchy
 from skywright.services.identity.common import (
     Body,
     Description,
+    Id,
     ShortName,
-    Text,
     caller_domain,
     end_tokens,
     exists,
@@ -45,8 +46,8 @@ FILTERS = {
 
 class NewProject(Body):
     name: ShortName
-    domain_id: Text | None = None
-    parent_id: Text | None = None
+    domain_id: Id | None = None
+    parent_id: Id | None = None
     description: Description | None = None
     enabled: bool = True
     is_domain: bool = False
@@ -55,13 +56,13 @@ class NewProject(Body):
 
 
 class ProjectChange(Body):
-    name: ShortName | None = None
-    domain_id: Text | None = None
-    parent_id: Text | None = None
+    name: Omittable[ShortName] = None
+    domain_id: Id | None = None
+    parent_id: Id | None = None
     description: Description | None = None
-    enabled: bool | None = None
-    is_domain: bool | None = None
-    tags: Tags | None = None
+    enabled: Omittable[bool] = None
+    is_domain: Omittable[bool] = None
+    tags: Omittable[Tags] = None
     options: ResourceOptions = ResourceOptions()
 
 
@@ -153,14 +154,11 @@ def show_project(context: Context, project_id: str) -> dict[str, Any]:
 def update_project(context: Context, project_id: str, body: UpdateProject) -> dict[str, Any]:
     wanted = body.project
     row = _fetch(context, project_id)
+    _check_place(row, wanted)
     if isinstance(row, Domain):
         fields = wanted.model_dump(exclude_unset=True, exclude={"domain_id", "parent_id", "is_domain"})
         domains.change(context.db, row, domains.DomainChange(**fields))
         return {"project": view(context, row)}
-    if wanted.domain_id not in (None, row.domain_id) or wanted.is_domain:
-        raise BadRequest("A project stays in its domain.")
-    if wanted.parent_id not in (None, row.parent_id):
-        raise Forbidden("Update of `parent_id` is not allowed.")
     _change(context.db, row, wanted)
     return {"project": view(context, row)}
 
@@ -207,6 +205,19 @@ def _fetch(context: Context, identifier: str) -> Project | Domain:
     return fetch(context, Project, identifier, "project", rule)
 
 
+def _check_place(row: Project | Domain, wanted: ProjectChange) -> None:
+    """A project stays where it is, and what it is."""
+    place = (row.domain_id, row.parent_id, False) if isinstance(row, Project) else (None, None, True)
+    domain_id, parent_id, is_domain = place
+    given = wanted.given()
+    if given.get("domain_id", domain_id) != domain_id:
+        raise BadRequest("Cannot change Domain ID")
+    if given.get("parent_id", parent_id) != parent_id:
+        raise Forbidden("Update of `parent_id` is not allowed.")
+    if given.get("is_domain", is_domain) != is_domain:
+        raise BadRequest("Update of `is_domain` is not allowed.")
+
+
 def _change(session: Session, row: Project, wanted: ProjectChange) -> None:
     changeable(row, "project", wanted)
     if wanted.enabled is not None and wanted.enabled != row.enabled:
@@ -215,8 +226,8 @@ def _change(session: Session, row: Project, wanted: ProjectChange) -> None:
         end_tokens(row)
     given = wanted.given()
     for name in ("description", "enabled", "tags"):
-        if given.get(name) is not None:
-            setattr(row, name, given[name])
+        if name in given:
+            setattr(row, name, "" if given[name] is None else given[name])
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     row.options = wanted.options.onto(row.options)

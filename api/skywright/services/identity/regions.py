@@ -11,7 +11,7 @@ from skywright.db import new_hex
 from skywright.db.identity import Endpoint, Region
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.router import json_response
-from skywright.services.identity.common import Body, Description, Text, exists, flush, link, merge_extra, reads
+from skywright.services.identity.common import Body, Description, exists, flush, link, merge_extra, reads
 from skywright.services.identity.listing import page
 
 router = Router()
@@ -20,12 +20,12 @@ RegionId = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00/]*
 
 class NewRegion(Body):
     id: RegionId | None = None
-    parent_region_id: Text | None = None
+    parent_region_id: RegionId | None = None
     description: Description | None = None
 
 
 class RegionChange(Body):
-    parent_region_id: Text | None = None
+    parent_region_id: RegionId | None = None
     description: Description | None = None
 
 

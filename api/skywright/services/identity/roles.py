@@ -8,13 +8,14 @@ from sqlalchemy import select
 
 from skywright.db.identity import Domain, ImpliedRole, Role
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.bodies import Omittable
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.common import (
     Body,
     Description,
+    Id,
     Name,
-    Text,
     exists,
     fetch,
     flush,
@@ -32,14 +33,14 @@ router = Router()
 
 class NewRole(Body):
     name: Name
-    domain_id: Text | None = None
+    domain_id: Id | None = None
     description: Description | None = None
     options: ResourceOptions = ResourceOptions()
 
 
 class RoleChange(Body):
-    name: Name | None = None
-    domain_id: Text | None = None
+    name: Omittable[Name] = None
+    domain_id: Id | None = None
     description: Description | None = None
     options: ResourceOptions = ResourceOptions()
 
@@ -106,8 +107,8 @@ def show_role(context: Context, role_id: str) -> dict[str, Any]:
 def update_role(context: Context, role_id: str, body: UpdateRole) -> dict[str, Any]:
     row, wanted = _fetch(context, role_id), body.role
     changeable(row, "role", wanted)
-    if wanted.domain_id not in (None, row.domain_id):
-        raise BadRequest("A role stays in its domain.")
+    if "domain_id" in wanted.model_fields_set and wanted.domain_id != (row.domain_id or None):
+        raise BadRequest("Update of `domain_id` is not allowed.")
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     if "description" in wanted.model_fields_set:

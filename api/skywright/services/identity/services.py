@@ -8,7 +8,8 @@ from sqlalchemy.orm import Session
 
 from skywright.db.identity import Endpoint, Region, Service
 from skywright.http import BadRequest, Context, Router
-from skywright.services.identity.common import Body, Description, Name, Text, exists, flush, link, merge_extra, reads
+from skywright.http.bodies import Omittable
+from skywright.services.identity.common import Body, Description, Id, Name, exists, flush, link, merge_extra, reads
 from skywright.services.identity.listing import page
 from skywright.services.identity.regions import RegionId
 
@@ -20,36 +21,36 @@ Interface = Literal["public", "internal", "admin"]
 
 class NewService(Body):
     type: Name
-    name: Label | None = None
+    name: Label | None = None  # the openstack client says null for none
     description: Description | None = None
     enabled: bool = True
 
 
 class ServiceChange(Body):
-    type: Name | None = None
+    type: Omittable[Name] = None
     name: Label | None = None
     description: Description | None = None
-    enabled: bool | None = None
+    enabled: Omittable[bool] = None
 
 
 class NewEndpoint(Body):
-    service_id: Text
+    service_id: Id
     interface: Interface
     url: Url
     region_id: RegionId | None = None
     region: RegionId | None = None
-    name: Label | None = None
+    name: Omittable[Label] = None
     enabled: bool = True
 
 
 class EndpointChange(Body):
-    service_id: Text | None = None
-    interface: Interface | None = None
-    url: Url | None = None
+    service_id: Omittable[Id] = None
+    interface: Omittable[Interface] = None
+    url: Omittable[Url] = None
     region_id: RegionId | None = None
     region: RegionId | None = None
-    name: Label | None = None
-    enabled: bool | None = None
+    name: Omittable[Label] = None
+    enabled: Omittable[bool] = None
 
 
 class CreateService(BaseModel):
@@ -124,8 +125,7 @@ def show_service(context: Context, service_id: str) -> dict[str, Any]:
 def update_service(context: Context, service_id: str, body: UpdateService) -> dict[str, Any]:
     row, wanted = _service(context.db, service_id), body.service
     for name, value in wanted.given().items():
-        if value is not None or name in ("name", "description"):
-            setattr(row, name, value)
+        setattr(row, name, value)
     row.extra = merge_extra(row.extra, wanted)
     return {"service": _view_service(context, row)}
 
@@ -174,7 +174,7 @@ def update_endpoint(context: Context, endpoint_id: str, body: UpdateEndpoint) ->
     if {"region", "region_id"} & wanted.model_fields_set:
         row.region_id = _region(context.db, wanted)
     for name, value in wanted.given().items():
-        if name not in ("region", "region_id") and (value is not None or name == "name"):
+        if name not in ("region", "region_id"):
             setattr(row, name, value)
     row.extra = merge_extra(row.extra, wanted)
     flush(context.db, "endpoint")

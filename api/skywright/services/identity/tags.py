@@ -5,6 +5,7 @@ from urllib.parse import quote
 
 from fastapi import Response
 from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from skywright.db.identity import Project
 from skywright.http import BadRequest, Context, NotFound, Router
@@ -19,7 +20,7 @@ Tag = Annotated[str, StringConstraints(min_length=1, max_length=255, pattern=r"^
 
 def _distinct(tags: list[str]) -> list[str]:
     if len(set(tags)) != len(tags):
-        raise ValueError("tags must be unique")
+        raise PydanticCustomError("unique", "not unique")
     return tags
 
 

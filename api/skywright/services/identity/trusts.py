@@ -7,10 +7,12 @@ from sqlalchemy import select
 
 from skywright.db import isoformat, utcnow
 from skywright.db.identity import Project, Role, Trust, User
+from skywright.errors import lacking
 from skywright.http import Context, Forbidden, NotFound, Router
+from skywright.http.bodies import only_empty
 from skywright.http.policy import on_target
 from skywright.services.identity import roles
-from skywright.services.identity.common import Body, Text, exists, flush, link, reads, target
+from skywright.services.identity.common import Body, Id, exists, flush, link, reads, target
 from skywright.services.identity.delegation import RoleReference, chosen_roles
 from skywright.services.identity.listing import listing
 from skywright.services.identity.moments import future
@@ -18,14 +20,19 @@ from skywright.services.identity.moments import future
 router = Router()
 
 
+NO_REDELEGATION = only_empty(lacking("redelegation of trusts"))
+
+
 class NewTrust(Body):
-    trustor_user_id: Text
-    trustee_user_id: Text
+    trustor_user_id: Id
+    trustee_user_id: Id
     impersonation: bool
-    project_id: Text | None = None
+    project_id: Id | None = None
     roles: list[RoleReference] = []
     expires_at: str | None = None
     remaining_uses: Annotated[int, Field(ge=1, le=2**31 - 1)] | None = None
+    allow_redelegation: Annotated[bool | None, NO_REDELEGATION] = None
+    redelegation_count: Annotated[Annotated[int, Field(ge=0)] | None, NO_REDELEGATION] = None
 
 
 class CreateTrust(BaseModel):

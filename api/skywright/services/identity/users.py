@@ -12,10 +12,12 @@ from sqlalchemy.orm import Session
 from skywright.auth.passwords import MAX_BYTES, check_password, hash_password
 from skywright.db.identity import Domain, Project, User
 from skywright.http import BadRequest, Context, Router, Unauthorized
+from skywright.http.bodies import Omittable
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, projects
 from skywright.services.identity.common import (
     Body,
+    Id,
     Name,
     Text,
     caller_domain,
@@ -40,7 +42,7 @@ FILTERS = {"name": User.name, "enabled": User.enabled, "domain_id": User.domain_
 
 def _short_enough(password: str) -> str:
     if len(password.encode()) > MAX_BYTES:
-        raise ValueError(f"passwords have at most {MAX_BYTES} bytes")
+        raise ValueError(f"Passwords have at most {MAX_BYTES} bytes.")
     return password
 
 
@@ -49,19 +51,19 @@ Password = Annotated[Text, AfterValidator(_short_enough)]
 
 class NewUser(Body):
     name: Name
-    domain_id: Text | None = None
-    default_project_id: Text | None = None
+    domain_id: Omittable[Id] = None
+    default_project_id: Id | None = None
     enabled: bool = True
     password: Password | None = None
     options: UserOptions = UserOptions()
 
 
 class UserChange(Body):
-    name: Name | None = None
-    domain_id: Text | None = None
-    default_project_id: Text | None = None
-    enabled: bool | None = None
-    password: Password | None = None
+    name: Omittable[Name] = None
+    domain_id: Omittable[Id] = None
+    default_project_id: Id | None = None
+    enabled: Omittable[bool] = None
+    password: Password | None = None  # null leaves the user without one
     options: UserOptions = UserOptions()
 
 
@@ -143,7 +145,7 @@ def update_user(context: Context, user_id: str, body: UpdateUser) -> dict[str, A
     wanted = body.user
     current = fetch(context, User, user_id, "user")
     if wanted.domain_id not in (None, current.domain_id):
-        raise BadRequest("A user stays in his domain.")
+        raise BadRequest("Cannot change Domain ID")
     hashed = hash_password(wanted.password) if wanted.password is not None else None
     with context.writing() as session:
         row = exists(session.get(User, user_id), "user", user_id)
@@ -193,9 +195,9 @@ def _change(session: Session, row: User, wanted: UserChange, hashed: str | None)
     if wanted.enabled is not None:
         row.enabled = wanted.enabled
     row.options = wanted.options.onto(row.options)
-    if hashed is not None:
+    if "password" in wanted.model_fields_set:
         row.password_hash = hashed
-    if hashed is not None or wanted.enabled is False:
+    if "password" in wanted.model_fields_set or wanted.enabled is False:
         end_tokens(row)
     row.extra = merge_extra(row.extra, wanted)
     flush(session, "user")

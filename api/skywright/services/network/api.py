@@ -13,7 +13,7 @@ from skywright.services.network import (
     tags,
     versions,
 )
-from skywright.services.network.errors import refusal, render_error
+from skywright.services.network.errors import explain, refusal, render_error
 from skywright.services.network.policies import POLICIES
 
 SERVICE = Service(
@@ -28,6 +28,7 @@ SERVICE = Service(
     ],
     policies=POLICIES,
     render_error=render_error,
+    explain=explain,
     absent=absent.ABSENT,
     refusal=refusal,
 )

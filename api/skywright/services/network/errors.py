@@ -4,9 +4,44 @@ from collections.abc import Sequence
 from typing import Any
 
 from skywright.errors import ApiError
+from skywright.validation import ARRAY, BOOLEAN, INTEGER, JSON_SCHEMA, OBJECT, TEXT, Mistake, words
 
 # The errors that are not Neutron's own exceptions have webob's names there.
 TYPES = {"BadRequest": "HTTPBadRequest", "NotFound": "HTTPNotFound", "Conflict": "HTTPConflict"}
+
+# What values are wrong for Neutron's converters; its validators say "Invalid input for ATTRIBUTE".
+CONVERTED = frozenset(INTEGER + BOOLEAN)
+WORDS = JSON_SCHEMA | {
+    **words("{value} is not a valid string", TEXT),
+    **words("{value} is not an integer", INTEGER),
+    **words("{value} cannot be converted to boolean", BOOLEAN),
+    **words("{value} is not a list", ARRAY),
+    **words("{value} is not a dictionary", OBJECT),
+    "missing": "{name} is missing",
+    "extra_forbidden": "Unexpected keys supplied: {name}",
+    "string_too_long": "{value} exceeds maximum length of {max_length}",
+    "string_too_short": "{value} is shorter than {min_length}",
+    "string_pattern_mismatch": "{value} is not a valid input",
+    "greater_than_equal": "{value} is too small - must be at least '{ge}'",
+    "less_than": "{value} is too large - must be less than '{lt}'",
+    "less_than_equal": "{value} is too large - must be no larger than '{le}'",
+    "literal_error": "{value} is not in [{expected}]",
+    "format": "{value} is not a valid {format}",
+}
+
+
+def explain(mistake: Mistake) -> str:
+    """What is wrong with a resource, the attributes of which are the first steps of paths."""
+    message = mistake.message(WORDS)
+    if mistake.path and mistake.kind in CONVERTED:
+        return f"Invalid input for operation: {message}."
+    if mistake.path:
+        return f"Invalid input for {mistake.path[0]}. Reason: {message.removesuffix('.')}."
+    if mistake.kind == "missing":
+        return f"Failed to parse request. Required attribute {mistake.name} not specified"
+    if mistake.kind == "extra_forbidden":
+        return f"Unrecognized attribute(s) {mistake.name}"
+    return message
 
 
 def render_error(error: ApiError) -> dict[str, Any]:

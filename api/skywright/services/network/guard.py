@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from skywright.http import Context
+from skywright.http.bodies import Strict
 from skywright.http.policy import OnTarget, on_target
-from skywright.services.network import schemas
 
 # The attributes that policy rules ask of their targets and that requests set.
 CHANGEABLE = ("shared", "device_owner", "router:external")
@@ -30,7 +30,7 @@ class Guard:
         """The rules of the attributes that not everyone sees."""
         return [f"get_{self.name}:{attribute}" for attribute in self.hidden]
 
-    def rules(self, action: str, schema: type[schemas.Strict]) -> OnTarget:
+    def rules(self, action: str, schema: type[Strict]) -> OnTarget:
         """The rules of a route that creates or updates: its own, of attributes in *schema*, and of the answer's."""
         known = {each.alias or name for name, each in schema.model_fields.items()}
         also: list[str] = []
@@ -40,7 +40,7 @@ class Guard:
                 also += [rule, *(f"{rule}:{part}" for part in self.parts.get(attribute, ()))]
         return on_target(f"{action}_{self.name}", also=[*also, *self.seeing])
 
-    def authorize(self, context: Context, target: Mapping[str, Any], item: schemas.Strict | None) -> None:
+    def authorize(self, context: Context, target: Mapping[str, Any], item: Strict | None) -> None:
         """Enforce the route's rule, and those of the attributes that *item* sets, on *target* as it is to be."""
         rule, given = context.rules[0], _given(item)
         changed = {name: value for name, value in given.items() if name in CHANGEABLE}
@@ -63,7 +63,7 @@ class Guard:
         return {name: value for name, value in view.items() if name not in unseen} if unseen else view
 
 
-def _given(item: schemas.Strict | None) -> dict[str, Any]:
+def _given(item: Strict | None) -> dict[str, Any]:
     """The attributes that *item* sets, by the API's names."""
     if item is None:
         return {}

@@ -57,7 +57,7 @@ def update_quota(context: Context, project_id: str, body: dict[str, Any]) -> dic
     _authorize(context, project_id)
     wanted = schemas.one(schemas.Quota, body, "quota")
     context.check_project(project_id)
-    limits = {name: limit for name, limit in wanted.given(*ipam.QUOTAS).items() if limit is not None}
+    limits = wanted.given(*ipam.QUOTAS)
     for name, limit in limits.items():
         used = 0 if wanted.force or limit < 0 else ipam.used(context.db, project_id, name)
         if 0 <= limit < used:

@@ -9,6 +9,7 @@ from sqlalchemy.orm import Session
 
 from skywright.db import isoformat, utcnow
 from skywright.http import ApiError, BadRequest, Context, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.http.paging import Clause
 from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.network import listing, schemas
@@ -28,7 +29,7 @@ class Resource(ABC, Generic[Row]):
     label: ClassVar[str]  # Network, as in NetworkNotFound
     model: type[Row]
     create_schema: ClassVar[type[schemas.Owned]]
-    update_schema: ClassVar[type[schemas.Strict]]
+    update_schema: ClassVar[type[Strict]]
     filters: ClassVar[listing.Listing]
     guard: ClassVar[Guard]
 
@@ -75,13 +76,13 @@ class Resource(ABC, Generic[Row]):
         """Whether the policy lets the caller see a row that is visible to his project."""
         return context.allows(f"get_{self.name}", self.target(context, row))
 
-    def permitted(self, context: Context, identifier: str, item: schemas.Strict | None = None) -> Row:
+    def permitted(self, context: Context, identifier: str, item: Strict | None = None) -> Row:
         """A visible row on which the route's rules allow the request, else Forbidden; *item* is what it sets."""
         row = self.find(context, identifier)
         self.guard.authorize(context, self.target(context, row), item)
         return row
 
-    def changeable(self, context: Context, identifier: str, item: schemas.Strict | None = None) -> Row:
+    def changeable(self, context: Context, identifier: str, item: Strict | None = None) -> Row:
         """The same if the If-Match header allows the change, too."""
         row = self.permitted(context, identifier, item)
         check_revision(context, row)

@@ -1,9 +1,9 @@
 """`POST /v1/drift`: how hosts differ from the records; `POST /v1/converge`: repair it."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 from sqlalchemy import or_, select
 
 from skywright.cloud import Cloud
@@ -12,6 +12,7 @@ from skywright.db.jobs import Host
 from skywright.errors import ApiError, BadRequest, Forbidden, NotFound
 from skywright.http import Context, Router
 from skywright.http.admission import Line
+from skywright.http.bodies import Strict
 from skywright.http.policy import governed
 from skywright.http.router import json_response, request_context
 from skywright.jobs.drift.comparison import Look, LookFailed, compare, look
@@ -26,14 +27,14 @@ router = Router()
 
 # Looking at all hosts costs as much as a run over all of them: one at a time, and few that wait for it.
 LINE = Line(1, 8, "Too many wait for the hosts to be looked at: try again in a while.")
+Text = Annotated[str, Field(max_length=255)]
 
 
-class DriftRequest(BaseModel):
+class DriftRequest(Strict):
     """What to look at: all that the caller may see, or one host's, or one project's (its name or id)."""
 
-    model_config = ConfigDict(extra="forbid")
-    host: str | None = Field(None, max_length=255)
-    project: str | None = Field(None, max_length=255)
+    host: Text | None = None
+    project: Text | None = None
 
 
 class ConvergeRequest(DriftRequest):

@@ -4,11 +4,12 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AfterValidator, BaseModel, Field, JsonValue
 from sqlalchemy import select
 
 from skywright.db.jobs import MAINTENANCE, OVERCLOUD, Host
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.router import json_response
 from skywright.jobs.engine.host_state import release, set_state
 from skywright.jobs.engine.submit import submit
@@ -32,36 +33,35 @@ CONNECTION = {
 }
 
 
-class HostBody(BaseModel):
+def _connects(variables: dict[str, Any]) -> dict[str, Any]:
+    for name, pattern in CONNECTION.items():
+        value = variables.get(name)
+        if value is not None and not pattern.fullmatch(str(value)):
+            raise ValueError(f"{name} is not one")
+    return variables
+
+
+Variables = Annotated[dict[VariableName, JsonValue], Field(max_length=256), AfterValidator(_connects)]
+
+
+class HostBody(Strict):
     """What of a host is the inventory's or the operator's; what is left out stays as it is."""
 
-    model_config = ConfigDict(extra="forbid")
-    groups: list[GroupName] | None = Field(None, max_length=64)
-    variables: dict[VariableName, JsonValue] | None = Field(None, max_length=256)
-    state: Literal["enabled", "disabled", "maintenance"] | None = None
-    disabled_reason: str | None = Field(None, max_length=255)
-
-    @field_validator("variables")
-    @classmethod
-    def _connects(cls, variables: dict[str, Any] | None) -> dict[str, Any] | None:
-        for name, pattern in CONNECTION.items():
-            value = (variables or {}).get(name)
-            if value is not None and not pattern.fullmatch(str(value)):
-                raise ValueError(f"{name} is not one")
-        return variables
+    groups: Omittable[Annotated[list[GroupName], Field(max_length=64)]] = None
+    variables: Omittable[Variables] = None
+    state: Omittable[Literal["enabled", "disabled", "maintenance"]] = None
+    disabled_reason: str | None = Field(None, max_length=255)  # null: none
 
 
 class HostName(BaseModel):
     name: str = Field(pattern=HOST_NAME)
 
 
-class DrainBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class DrainBody(Strict):
     reason: str | None = Field(None, max_length=255)
 
 
-class HostRequest(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class HostRequest(Strict):
     host: HostBody
 
 
@@ -140,7 +140,7 @@ def _apply(context: Context, host: Host, body: HostBody) -> None:
         host.variables = {k: kept.get(k, v) if v == HIDDEN else v for k, v in body.variables.items()}
     if body.state is not None:
         set_state(context.db, context.cloud, host, body.state, body.disabled_reason)
-    elif body.disabled_reason is not None:
+    elif "disabled_reason" in body.model_fields_set:
         host.disabled_reason = body.disabled_reason
 
 

@@ -11,6 +11,7 @@ from skywright.core import DELETE
 from skywright.db import after_commit, utcnow
 from skywright.db.jobs import UNFINISHED, Event, Job, JobResource
 from skywright.http import Conflict, Context, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.http.policy import on_target
 from skywright.services.operations.listing import page
 from skywright.services.operations.views import event_views, job_views, result_views, step_views
@@ -82,8 +83,7 @@ class JobChange(BaseModel):
     priority: int = Field(ge=-100, le=100)
 
 
-class JobChangeBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class JobChangeBody(Strict):
     job: JobChange
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 from sqlalchemy import select
 
 from skywright.core import DELETE
@@ -11,6 +11,7 @@ from skywright.db import isoformat
 from skywright.db.jobs import MAINTENANCE, OVERCLOUD, UNFINISHED, Host, Job, JobResource
 from skywright.db.overcloud import Overcloud
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.jobs.engine.submit import submit
 from skywright.services.operations.listing import page
 from skywright.services.operations.overcloud.health import problems
@@ -35,24 +36,21 @@ from skywright.settings import PORT
 router = Router()
 
 
-class PlanBody(BaseModel):
+class PlanBody(Strict):
     """*plan*: see docs/overcloud.md."""
 
-    model_config = ConfigDict(extra="forbid")
     plan: dict[str, JsonValue]
 
 
-class RecoverBody(BaseModel):
+class RecoverBody(Strict):
     """*without*: controllers of which nobody needs to know how far their databases are; what only they have is lost."""
 
-    model_config = ConfigDict(extra="forbid")
     without: list[HostName] = Field([], max_length=10)
 
 
-class MaintenanceBody(BaseModel):
+class MaintenanceBody(Strict):
     """*end*: the controller is used again."""
 
-    model_config = ConfigDict(extra="forbid")
     host: HostName
     end: bool = False
 

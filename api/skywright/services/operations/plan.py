@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Request, Response
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import Field, JsonValue
 
 from skywright.cloud import Cloud
 from skywright.db.jobs import Job
@@ -20,6 +20,7 @@ from skywright.db.rehearsal import Rehearsal
 from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
 from skywright.http.admission import Line
+from skywright.http.bodies import Strict
 from skywright.http.loopback import Answer, ask, scope_of
 from skywright.http.policy import governed
 from skywright.http.router import json_response, request_context
@@ -38,10 +39,9 @@ HeaderName = Annotated[str, Field(pattern=rf"(?i)^({'|'.join(HEADERS)})$")]
 HeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,255}$")]
 
 
-class PlanRequest(BaseModel):
+class PlanRequest(Strict):
     """An OpenStack request. `path` is what follows the service's address, a query included."""
 
-    model_config = ConfigDict(extra="forbid")
     service: str = Field(max_length=64)
     method: Literal["POST", "PUT", "PATCH", "DELETE"]
     path: str = Field(max_length=2048)

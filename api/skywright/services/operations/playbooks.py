@@ -3,9 +3,10 @@
 from typing import Annotated, Any
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.jobs.engine.submit import submit
 from skywright.services.operations.automation import surveys
 from skywright.services.operations.automation.surveys import BadSurvey, BadValue, NoPlaybook, Survey
@@ -19,10 +20,9 @@ PlaybookName = Annotated[str, StringConstraints(pattern=surveys.NAME)]
 HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-]{0,254}$")]
 
 
-class RunRequest(BaseModel):
+class RunRequest(Strict):
     """*hosts*: names or groups; without any the playbook is run for all that are not in maintenance or silent."""
 
-    model_config = ConfigDict(extra="forbid")
     variables: dict[str, JsonValue] = Field({}, max_length=100)
     hosts: list[HostName] = Field([], max_length=1000)
 

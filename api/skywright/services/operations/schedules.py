@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 import orjson
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
+from pydantic import Field, JsonValue, StringConstraints
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -13,6 +13,7 @@ from skywright.db import isoformat, utcnow
 from skywright.db.jobs import UNFINISHED, Job
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.http import BadRequest, Context, Forbidden, Router
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.redact import without_secrets
 from skywright.services.operations.automation import schedules
@@ -32,10 +33,9 @@ Cron = Annotated[str, StringConstraints(pattern=r"^[!-~ ]{1,255}$")]
 Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 
 
-class ScheduledRequest(BaseModel):
+class ScheduledRequest(Strict):
     """As for a plan: `path` is what follows the service's address, a query included."""
 
-    model_config = ConfigDict(extra="forbid")
     service: str = Field(max_length=64)
     method: Literal["POST", "PUT", "PATCH", "DELETE"]
     path: str = Field(max_length=2048)
@@ -49,31 +49,27 @@ class ScheduledPlaybook(RunRequest):
     name: PlaybookName
 
 
-class NewSchedule(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class NewSchedule(Strict):
     name: Name
     cron: Cron
     timezone: Zone = "UTC"
     paused: bool = False
-    request: ScheduledRequest | None = None
-    playbook: ScheduledPlaybook | None = None
+    request: Omittable[ScheduledRequest] = None
+    playbook: Omittable[ScheduledPlaybook] = None
 
 
-class ScheduleBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class ScheduleBody(Strict):
     schedule: NewSchedule
 
 
-class ScheduleChanges(BaseModel):
-    model_config = ConfigDict(extra="forbid")
-    name: Name | None = None
-    cron: Cron | None = None
-    timezone: Zone | None = None
-    paused: bool | None = None
+class ScheduleChanges(Strict):
+    name: Omittable[Name] = None
+    cron: Omittable[Cron] = None
+    timezone: Omittable[Zone] = None
+    paused: Omittable[bool] = None
 
 
-class ChangesBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class ChangesBody(Strict):
     schedule: ScheduleChanges
 
 
@@ -122,7 +118,7 @@ def show_schedule(context: Context, schedule_id: str) -> dict[str, Any]:
 def update_schedule(context: Context, schedule_id: str, body: ChangesBody) -> dict[str, Any]:
     """When it runs and whether; what it asks for stays as it is, for it is asked for with its owner's rights."""
     row = _own(context, schedule_id)
-    for name, value in body.schedule.model_dump(exclude_none=True).items():
+    for name, value in body.schedule.model_dump(exclude_unset=True).items():
         setattr(row, name, value)
     _time(row)
     return {"schedule": _views(context, [row])[0]}

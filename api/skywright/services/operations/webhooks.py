@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from typing import Annotated, Any, Literal, get_args
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import Field, StringConstraints
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat
 from skywright.db.webhooks import Delivery, Webhook
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.http.policy import on_target
 from skywright.jobs.webhooks import announce
 from skywright.jobs.webhooks.addresses import PORTS, permitted
@@ -26,10 +27,9 @@ STATES: tuple[State, ...] = get_args(State)
 Playbook = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_./-]{1,64}$")]
 
 
-class NewWebhook(BaseModel):
+class NewWebhook(Strict):
     """Without a secret one is made. It is in this request's answer, and never told again."""
 
-    model_config = ConfigDict(extra="forbid")
     url: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,2048}$")]
     description: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,255}$")] = ""
     states: Annotated[list[State], Field(min_length=1, max_length=len(STATES))] = list(STATES)
@@ -38,8 +38,7 @@ class NewWebhook(BaseModel):
     all_projects: bool = False
 
 
-class WebhookBody(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class WebhookBody(Strict):
     webhook: NewWebhook
 
 

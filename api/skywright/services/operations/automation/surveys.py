@@ -12,6 +12,8 @@ import re2
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
+from skywright.validation import mistakes_in
+
 NAME = r"^[a-z0-9][a-z0-9_-]{0,49}$"
 SURVEY = ".survey.yml"
 TEXT_LIMIT = 4096
@@ -147,5 +149,6 @@ def load(directory: Path, name: str) -> Survey:
     except (OSError, UnicodeError, yaml.YAMLError, KeyError, TypeError) as error:
         raise BadSurvey(f"{name}{SURVEY}: {type(error).__name__}: {error}") from error
     except ValidationError as error:
-        where = "; ".join(f"{'.'.join(map(str, item['loc']))}: {item['msg']}" for item in error.errors()[:5])
+        found = mistakes_in(error, content["argument_specs"]["main"])
+        where = "; ".join(f"{'.'.join(map(str, mistake.path))}: {mistake.message()}" for mistake in found)
         raise BadSurvey(f"{name}{SURVEY}: {where}") from error

@@ -13,6 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, St
 
 from skywright.jobs.runs.variables import reserved_key
 from skywright.redact import is_secret
+from skywright.validation import Mistake, mistakes_in
 
 ROLES = ("controllers", "computes", "networks")
 DEPTH_LIMIT = 12
@@ -134,21 +135,16 @@ def read(document: Any) -> Plan:
     try:
         plan = Plan.model_validate(document)
     except ValidationError as error:
-        found = error.errors(include_url=False, include_context=False, include_input=False)
-        raise BadPlan([f"{_where(item['loc'])}: {_text(item['msg'])}" for item in found[:TOLD]]) from None
+        raise BadPlan([_told(mistake) for mistake in mistakes_in(error, document, at_most=TOLD)]) from None
     problems = list(_problems(plan))
     if problems:
         raise BadPlan(problems[:TOLD])
     return plan
 
 
-def _where(place: tuple[int | str, ...]) -> str:
-    parts = [str(part) for part in place if part != "[key]"]
-    return re.sub(r"[^\x20-\x7e]", "?", ".".join(parts))[:200] or "the plan"
-
-
-def _text(message: str) -> str:
-    return message.removeprefix("Value error, ").removeprefix("Input should be ").replace("Extra inputs", "such")
+def _told(mistake: Mistake) -> str:
+    where = re.sub(r"[^\x20-\x7e]", "?", ".".join(map(str, mistake.path)))[:200] or "the plan"
+    return f"{where}: {mistake.message(value='it')}"
 
 
 def _problems(plan: Plan) -> Iterator[str]:

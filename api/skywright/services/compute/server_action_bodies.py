@@ -1,0 +1,46 @@
+"""Arguments of servers' actions: `{"reboot": {"type": "SOFT"}}`."""
+
+from typing import Annotated, Any, Literal, TypeVar
+
+from pydantic import BaseModel, Field, TypeAdapter
+
+from skywright.http.bodies import Omittable, Strict, checked
+from skywright.services.compute.errors import explain
+from skywright.services.compute.validation import Integer, Reason
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+class Reboot(Strict):
+    type: Literal["HARD", "Hard", "hard", "SOFT", "Soft", "soft"]
+
+
+class Lock(Strict):
+    locked_reason: Omittable[Reason] = None
+
+
+class ResetState(Strict):
+    state: Literal["active", "error"]
+
+
+class ConsoleOutput(Strict):
+    """-1 and null: all lines."""
+
+    length: Annotated[Integer, Field(ge=-1)] | None = None
+
+
+class VncConsole(Strict):
+    type: Literal["novnc", "xvpvnc"]
+
+
+LOCK: TypeAdapter[Lock | None] = TypeAdapter(Lock | None)
+
+
+def argument(schema: type[Model], name: str, value: Any) -> Model:
+    """The *value* of the action *name* as *schema* has it, or a BadRequest."""
+    return checked(schema.model_validate, value, explain, name)
+
+
+def lock_argument(value: Any) -> Lock:
+    """Since 2.73 a lock may have a reason; null is no reason."""
+    return checked(LOCK.validate_python, value, explain, "lock") or Lock()
