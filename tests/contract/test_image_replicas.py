@@ -83,7 +83,7 @@ def unplug(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
         await send({"type": "http.response.start", "status": 502, "headers": []})
         await send({"type": "http.response.body", "body": b""})
 
-    monkeypatch.setattr(api.app, "_answer", gone)
+    monkeypatch.setattr(api.app, "_http", gone)
 
 
 def test_an_upload_is_on_all_controllers_and_each_gives_it(controllers: list[Api]) -> None:

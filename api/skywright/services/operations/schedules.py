@@ -54,8 +54,8 @@ class NewSchedule(Strict):
     cron: Cron
     timezone: Zone = "UTC"
     paused: bool = False
-    request: Omittable[ScheduledRequest] = None
-    playbook: Omittable[ScheduledPlaybook] = None
+    request: ScheduledRequest | None = None
+    playbook: ScheduledPlaybook | None = None
 
 
 class ScheduleBody(Strict):
