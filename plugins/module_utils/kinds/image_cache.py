@@ -25,6 +25,8 @@ IMAGES = list_of(
     disk_format=option("Format of what the URL serves.", choices=["qcow2", "raw"], default="qcow2"),
 )
 SUFFIX = ".qcow2"
+# Suffixes of the files that a download and a conversion write.
+PARTS = (".partial", ".converted")
 CHUNK = 1024 * 1024
 TRIES = 3
 FORBIDDEN = 403
@@ -55,21 +57,27 @@ class ImageCache(Kind):
 
     def apply(self, steps, done):
         """Fetch or remove, some images at a time."""
-        return each({"create": self.create, "delete": self.delete}, threads=4)(steps, done)
+        return each({"create": self.fetch, "update": self.fetch, "delete": self.delete}, threads=4)(steps, done)
 
     def read(self, items):
-        """Look which images are there."""
-        return {item["id"]: {"cached": True} for item in items if os.path.exists(self.path(item["id"]))}
+        """Look which images are there, whole or only in part."""
+        have = {}
+        for item in items:
+            path = self.path(item["id"])
+            if any(os.path.exists(path + part) for part in ("", *PARTS)):
+                have[item["id"]] = {"cached": os.path.exists(path)}
+        return have
 
     def marks(self):
-        """List the images in the cache."""
-        return [{"id": name} for name in ids_in(self.directory, SUFFIX)]
+        """List the images in the cache, also those that a killed run left in part."""
+        found = {name for part in ("", *PARTS) for name in ids_in(self.directory, SUFFIX + part)}
+        return [{"id": name} for name in sorted(found)]
 
     def want(self, item, have):
         """Want the image; one in use cannot go yet."""
         check.uuid(item["id"])
         if item["state"] == "present":
-            if have is None and not item["url"]:
+            if not (have and have["cached"]) and not item["url"]:
                 raise ItemError("the image is not in the cache and has no url")
             return {"cached": True}
         return have if have and item["id"] in self._in_use() else None
@@ -81,15 +89,20 @@ class ImageCache(Kind):
                 records.append(read_text(os.path.join(self.servers, server, "skywright.json")))
         return {json.loads(record).get("image_id") for record in records if record}
 
-    def delete(self, step):
-        """Remove an image's file."""
-        remove(self.path(step.id))
+    def _lock(self, image_id):
+        return lock("image-" + image_id, timeout=self.timeout)
 
-    def create(self, step):
+    def delete(self, step):
+        """Remove an image's files, after any fetch of it by another run."""
+        with self._lock(step.id):
+            for part in ("", *PARTS):
+                remove(self.path(step.id) + part)
+
+    def fetch(self, step):
         """Bring an image into the cache; what is half done has another name."""
         os.makedirs(self.directory, mode=0o755, exist_ok=True)
-        partial, converted = (self.path(step.id) + suffix for suffix in (".partial", ".converted"))
-        with lock("image-" + step.id, timeout=self.timeout):
+        partial, converted = (self.path(step.id) + part for part in PARTS)
+        with self._lock(step.id):
             if os.path.exists(self.path(step.id)):
                 return
             try:
@@ -163,6 +176,7 @@ class ImageCache(Kind):
         if disk_format != "qcow2":
             argv = ["qemu-img", "convert", "-f", disk_format, "-O", "qcow2", path, converted]
             self.runner.write(argv, timeout=self.timeout)
+            remove(path)  # before the image is there: no later run looks for parts of an image that is
             path = converted
         os.chmod(path, 0o644)
         return path

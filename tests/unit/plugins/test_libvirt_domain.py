@@ -1,6 +1,5 @@
 """libvirt_domain and host_info against libvirt's own test driver, which lives as long as its connection."""
 
-import itertools
 import re
 import struct
 import sys
@@ -9,6 +8,7 @@ import libvirt
 import pytest
 from ansible_collections.skywright.cloud.plugins.module_utils import domain_xml, hypervisor
 from ansible_collections.skywright.cloud.plugins.modules import host_info, libvirt_domain
+from kinds.hosts.libvirt_domain import PORT, Host, item
 
 import recorded_hosts
 from skywright.db.host_facts import HostFacts
@@ -16,8 +16,6 @@ from skywright.db.host_facts import HostFacts
 from .conftest import predicted
 
 SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
-OTHER = "0a0b0c0d-0000-4000-8000-000000000005"
-PORT = "1a0b0c0d-0000-4000-8000-000000000003"
 UPTIME = " 10:00:00 up 3 days,  2:05,  0 users,  load average: 0.00, 0.00, 0.00\n"
 # As `virsh capabilities` of a lab's host, shortened.
 CAPABILITIES = """
@@ -31,51 +29,22 @@ CAPABILITIES = """
   <topology><cells num='1'><cell id='0'/></cells></topology>
 </host></capabilities>
 """
-BOOT, BOOT2 = "2a0b0c0d-0000-4000-8000-000000000001", "2a0b0c0d-0000-4000-8000-000000000002"
+TAP = "tap" + PORT["id"][:11]
+BOOT2 = "2a0b0c0d-0000-4000-8000-000000000002"
 
 
 @pytest.fixture
-def libvirtd(monkeypatch, tmp_path):
-    """One connection for all runs of a test, as a real libvirtd keeps its domains.
-
-    It is to a node of the test's own: all connections to test:///default share their domains.
-    """
-    node = tmp_path / "node.xml"
-    node.write_text("<node/>")
-    connection = libvirt.open(f"test://{node}")
-    monkeypatch.setattr(libvirt, "open", lambda uri: connection)
-    monkeypatch.setattr(hypervisor, "time", Clock())
-    yield connection
-    connection.close()
-
-
-class Clock:
-    """Waits end at once."""
-
-    def __init__(self):
-        self.ticks = itertools.count()
-
-    def monotonic(self):
-        return next(self.ticks)
-
-    def sleep(self, _seconds):
-        pass
+def libvirtd(tmp_path, programs, monkeypatch):
+    """One connection for all runs of a test, as a real libvirtd keeps its domains."""
+    return Host(tmp_path / "host", programs, monkeypatch).connection
 
 
 def server(**changes):
-    item = {
-        "id": SERVER,
-        "name": 'web <1> & "co"',
-        "memory_mib": 64,
-        "boot_id": BOOT,
-        "ports": [{"id": PORT, "mac": "FA:16:3e:00:00:01", "mtu": 1400}],
-        "config_drive": {"meta_data": {}},
-    }
-    return {**item, **changes}
+    return item(changes.pop("id", SERVER), **changes)
 
 
 def args(*servers, **options):
-    return {"servers": list(servers), "uri": "test:///default", "directory": "/nonexistent", **options}
+    return {"servers": list(servers), **options}
 
 
 def domain(connection):
@@ -89,19 +58,6 @@ def test_creates_and_starts(run_module, libvirtd):
     assert answer["commands"] == [["define", SERVER], ["start", SERVER]]
     assert domain(libvirtd).isActive()
     assert domain(libvirtd).name() == "instance-" + SERVER
-
-
-def test_second_run_changes_nothing(run_module, libvirtd):
-    run_module(libvirt_domain.main, args(server()))
-    answer = run_module(libvirt_domain.main, args(server()))
-    assert not answer["changed"]
-    assert answer["commands"] == []
-
-
-def test_check_mode(run_module, libvirtd):
-    foretold = run_module(libvirt_domain.main, args(server()), check=True)
-    assert libvirtd.numOfDefinedDomains() == 0
-    assert predicted(foretold) == predicted(run_module(libvirt_domain.main, args(server())))
 
 
 def test_absent_takes_the_directory_along(run_module, libvirtd, tmp_path):
@@ -133,7 +89,7 @@ def test_power(run_module, libvirtd):
 def test_an_interface_less_leaves_the_running_domain(run_module, libvirtd, monkeypatch):
     unplugged = []
     monkeypatch.setattr(libvirt.virDomain, "detachDeviceFlags", lambda self, xml, flags: unplugged.append((xml, flags)))
-    second = {"id": PORT.replace("1a", "1b"), "mac": "fa:16:3e:00:00:02", "mtu": 1400}
+    second = {"id": PORT["id"].replace("1a", "1b"), "mac": "fa:16:3e:00:00:02", "mtu": 1400}
     both = server(ports=[*server()["ports"], second])
     run_module(libvirt_domain.main, args(both))
     answer = run_module(libvirt_domain.main, args(server()))
@@ -194,28 +150,6 @@ def test_a_changed_definition_is_stored(run_module, libvirtd, changes):
     assert not run_module(libvirt_domain.main, args(server(**changes)))["changed"]
 
 
-@pytest.mark.parametrize(
-    ("changes", "word"),
-    [
-        ({"ports": [{"id": PORT, "mac": "x"}]}, "MAC"),
-        ({"ports": [{"id": "x", "mac": "fa:16:3e:00:00:01"}]}, "UUID"),
-        ({"vcpus": 0}, "cannot define"),
-    ],
-)
-def test_one_bad_item_does_not_stop_the_rest(run_module, libvirtd, changes, word):
-    other = server(id=OTHER, ports=[])
-    answer = run_module(libvirt_domain.main, args(server(**changes), other))
-    assert answer["failed"]
-    assert word in answer["by_id"][SERVER]["error"]
-    assert answer["by_id"][OTHER]["status"] == "running"
-
-
-def test_unmet_needs_leave_the_server_alone(run_module, libvirtd):
-    answer = run_module(libvirt_domain.main, args(server(), unmet={PORT: "the switch is down"}))
-    assert answer["by_id"][SERVER]["error"] == "the switch is down"
-    assert libvirtd.numOfDomains() == 0
-
-
 def test_many_servers_start_at_once(run_module, libvirtd):
     ids = [f"0a0b0c0d-0000-4000-8000-{number:012d}" for number in range(40)]
     answer = run_module(libvirt_domain.main, args(*[server(id=i, ports=[]) for i in ids]))
@@ -237,7 +171,7 @@ def test_definition_for_real_guests(virt_type, cpu):
     item = {**server(), "vcpus": 1, "power": "running"}
     text = domain_xml.Definition(item, virt_type=virt_type, directory="/servers").xml()
     assert domain_xml.summary(text)["cpu"] == cpu
-    for part in ('csum="off"', 'managed="no"', f'dev="tap{PORT[:11]}"', f"/servers/{SERVER}/console.log"):
+    for part in ('csum="off"', 'managed="no"', f'dev="{TAP}"', f"/servers/{SERVER}/console.log"):
         assert part in text
 
 

@@ -1,0 +1,60 @@
+"""A switch and its devices."""
+
+import shutil
+from typing import Any
+
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import ovs_network
+from plugins.fake_ovs import FakeOvs
+
+from kinds.fake_host import FakeHost
+
+
+class Host(FakeHost):
+    kind = ovs_network.OvsNetwork
+    change = {"mtu": 1300}
+    bad = [
+        ({"segmentation_id": None}, "segmentation_id"),
+        ({"type": "vlan", "physical_network": "nowhere"}, "no physical network 'nowhere'"),
+        ({"peers": ["not an address"]}, "not an address"),
+        ({"ports": [{"id": "; reboot"}]}, "UUID"),
+    ]
+
+    def install(self) -> None:
+        self.devices = self.root / "devices"
+        self.devices.mkdir(exist_ok=True)
+        self.monkeypatch.setattr(ovs_network, "DEVICES", str(self.devices))
+        self.ovs = FakeOvs(["br-int", "br-phy"])
+        self.ovs.has_device = lambda port: (self.devices / port).exists()
+        self.programs |= {"ip": self._ip, "ovs-vsctl": self.ovs}
+
+    def _ip(self, _argv: list[str], stdin: str) -> None:
+        for line in stdin.splitlines():
+            words = line.split()
+            device = self.devices / words[words.index("dev") + 1]
+            if line.startswith("tuntap add"):
+                device.mkdir()
+            elif line.startswith("link delete"):
+                shutil.rmtree(device)
+            elif "alias" in words:
+                (device / "ifalias").write_text(words[words.index("alias") + 1])
+            else:
+                (device / "mtu").write_text(words[words.index("mtu") + 1])
+
+    def item(self, identifier: str, **changes: Any) -> dict[str, Any]:
+        item = {
+            "id": identifier,
+            "segmentation_id": 1000 + int(identifier[7], 16),
+            "peers": ["172.20.1.12"],
+            "ports": [{"id": f"1{identifier[1:]}", "mac": "fa:16:3e:00:00:01"}],
+            "dhcp": {"mac": "fa:16:3e:00:00:02", "subnets": []},
+        }
+        return {**item, **changes}
+
+    def add_others(self) -> None:
+        self.ovs(["ovs-vsctl", "--", "add-port", "br-int", "somebodys"])
+        device = self.devices / "tapffffffff-00"
+        device.mkdir()
+        (device / "ifalias").write_text("somebody's")
+
+    def state(self) -> Any:
+        return self.files(), self.ovs.bridges, self.ovs.ports
