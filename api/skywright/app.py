@@ -16,7 +16,7 @@ from starlette.concurrency import run_in_threadpool
 
 from skywright.cloud import Cloud
 from skywright.controller_metrics import ControllerMetrics
-from skywright.db import Outage
+from skywright.db import DatabaseUnavailable
 from skywright.db.identity import Project
 from skywright.http import audit
 from skywright.http.body_limit import limit_body
@@ -177,9 +177,9 @@ def _readiness(cloud: Cloud) -> tuple[int, dict[str, Any]]:
     """Return (status, body) of `/readyz`: 200 if the database answers and has its tables. The broker is optional."""
     body = {"status": "ok", "database": "ok", "broker": cloud.queue.state()}
     try:
-        with cloud.database.read(patience=0) as session:
+        with cloud.database.read(timeout=0) as session:
             session.execute(select(Project.id).limit(1))
-    except (Outage, SQLAlchemyError) as error:
+    except (DatabaseUnavailable, SQLAlchemyError) as error:
         body |= {"status": "unavailable", "database": type(error.__cause__ or error).__name__}
     return (200 if body["status"] == "ok" else 503), body
 

@@ -12,7 +12,7 @@ import requests
 from openstack.connection import Connection
 
 from contract.conftest import PASSWORD, Api
-from skywright.db import Outage, utcnow
+from skywright.db import DatabaseUnavailable, utcnow
 from skywright.db.jobs import Job
 from skywright.db.operations import Audit
 from skywright.db.schedules import Schedule, ScheduleRun
@@ -143,7 +143,7 @@ def test_a_time_that_is_interrupted_leaves_nothing_and_comes_again(
 ) -> None:
     schedule = create(demo, api, request={**NETWORK, "body": {"network": {"name": "killed"}}})
 
-    for cause in (KeyboardInterrupt, Outage):  # as little is done as after a kill
+    for cause in (KeyboardInterrupt, DatabaseUnavailable):  # as little is done as after a kill
 
         def ends(*_arguments: Any, cause: type[BaseException] = cause) -> None:
             raise cause

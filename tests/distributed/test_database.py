@@ -16,9 +16,9 @@ from sqlalchemy.orm import Session
 
 from contract.conftest import Api, make_api
 from distributed.servers import MariaDb
-from skywright.db import Database, Outage
+from skywright.db import Database, DatabaseUnavailable
 from skywright.db import mariadb as module
-from skywright.db.database import Pauses
+from skywright.db.database import RetryTimer
 from skywright.db.jobs import Host, Job
 from skywright.db.mariadb import LOCK_SECONDS
 from skywright.db.operations import Audit
@@ -66,7 +66,7 @@ def test_strings_are_the_same_only_if_they_are_equal(database: Database) -> None
 def test_a_writer_that_is_frozen_does_not_keep_others_waiting(database: Database, mariadb: MariaDb) -> None:
     other = Database(mariadb.url("values"))
     began = time.monotonic()
-    with pytest.raises(Outage), database.write() as frozen:
+    with pytest.raises(DatabaseUnavailable), database.write() as frozen:
         frozen.add(Host(name="frozen"))
         frozen.flush()
         with other.write() as session:
@@ -129,11 +129,11 @@ class Balancer:
 def test_who_loses_a_connection_ends_what_it_did_on_the_node(
     database: Database, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "WHICH_NODE", "SELECT 'node', 'this one'")  # as in a cluster
+    monkeypatch.setattr(module, "NODE_ID_QUERY", "SELECT 'node', 'this one'")  # as in a cluster
     monkeypatch.setattr(module, "IDLE_SECONDS", 600)
     with Balancer(mariadb.port) as balancer:
         mine = Database(mariadb.url("values").replace(f":{mariadb.port}", f":{balancer.port}"))
-        with pytest.raises(Outage), mine.write() as session:
+        with pytest.raises(DatabaseUnavailable), mine.write() as session:
             session.add(Host(name="cut off"))
             session.flush()
             balancer.cut()
@@ -169,7 +169,7 @@ def test_writers_wait_for_each_other_and_readers_see_one_moment(database: Databa
 
 
 def test_a_transaction_whose_connection_is_lost_leaves_nothing(database: Database, mariadb: MariaDb) -> None:
-    with pytest.raises(Outage) as caught, database.write() as session:
+    with pytest.raises(DatabaseUnavailable) as caught, database.write() as session:
         session.add(Host(name="lost"))
         session.flush()
         mariadb.kill()
@@ -261,10 +261,10 @@ def test_requests_wait_for_a_database_that_comes_back_and_are_told_when_it_does_
         thread.join()
     assert [answer.status_code for answer in answers] == [200, 200]
     assert requests.get(f"{api.url}/readyz", timeout=10).status_code == 200
-    for waits in (Database.write.__wrapped__, Pauses.__init__):  # type: ignore[attr-defined]
+    for waits in (Database.write.__wrapped__, RetryTimer.__init__):  # type: ignore[attr-defined]
         monkeypatch.setattr(waits, "__defaults__", (0.5,))
     mariadb.kill()
     answer = requests.post(flavors, json=body, headers=headers, timeout=60)
     mariadb.start()
     assert answer.status_code == 503 and int(answer.headers["Retry-After"]) > 0
-    assert "nothing was changed" in answer.json()["serviceUnavailable"]["message"]
+    assert "Nothing was changed" in answer.json()["serviceUnavailable"]["message"]

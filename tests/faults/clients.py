@@ -11,7 +11,7 @@ from sqlalchemy.exc import DBAPIError
 
 from faults.crowd import Crowd
 from faults.history import Operation, Outcome, Seen
-from skywright.db.mariadb import make_engine, uncertain
+from skywright.db.mariadb import is_uncertain, make_engine
 
 LISTS = tuple(f"list-{number}" for number in range(4))
 REGISTERS = tuple(f"register-{number}" for number in range(3))
@@ -113,7 +113,7 @@ class Clients(Crowd):
                 connection.commit()
                 outcome = Outcome.DONE
         except DBAPIError as error:
-            if committing and uncertain(error):
+            if committing and is_uncertain(error):
                 outcome = Outcome.UNKNOWN
         wrote = element if attempt.wrote else None
         self.operations.append(Operation(name, began, time.monotonic(), outcome, attempt.seen, wrote))

@@ -4,13 +4,13 @@ import pytest
 from pymysql import OperationalError
 from sqlalchemy.exc import DBAPIError
 
-from skywright.db.mariadb import transient
+from skywright.db.mariadb import is_transient
 
 
 @pytest.mark.parametrize("number", [1021, 1114])
 def test_a_full_disk_is_an_outage(number: int) -> None:
-    assert transient(DBAPIError("INSERT", None, OperationalError(number, "full")))
+    assert is_transient(DBAPIError("INSERT", None, OperationalError(number, "full")))
 
 
 def test_what_is_wrong_with_a_statement_is_none() -> None:
-    assert not transient(DBAPIError("INSERT", None, OperationalError(1054, "Unknown column")))
+    assert not is_transient(DBAPIError("INSERT", None, OperationalError(1054, "Unknown column")))

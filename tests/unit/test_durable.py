@@ -88,4 +88,4 @@ def test_a_disk_that_fails_is_no_success(database: Database, monkeypatch: pytest
 
 
 def test_without_a_log_all_is_in_the_database(tmp_path: Path) -> None:
-    module.Log(str(tmp_path / "closed.db")).sync()
+    module.WriteAheadLog(str(tmp_path / "closed.db")).sync()

@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
-from skywright.db import Outage, utcnow
+from skywright.db import DatabaseUnavailable, utcnow
 from skywright.jobs.engine import leases
 from skywright.jobs.engine.leases import Leases, Watch
 
@@ -40,8 +40,8 @@ def test_a_lease_that_is_not_renewed_ends_its_run_once_and_in_time(
     held.hold("run", clock[0], lambda: ended.append("run"))
 
     @contextmanager
-    def away(patience: float = 0) -> Iterator[Session]:
-        raise Outage()
+    def away(timeout: float = 0) -> Iterator[Session]:
+        raise DatabaseUnavailable()
         yield
 
     monkeypatch.setattr(cloud.database, "write", away)

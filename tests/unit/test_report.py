@@ -11,7 +11,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.cloud import Cloud
-from skywright.db import Outage, new_uuid
+from skywright.db import DatabaseUnavailable, new_uuid
 from skywright.db.jobs import Event, Job, Run
 from skywright.jobs.engine.claim import claim
 from skywright.jobs.engine.report import Persistence, Report
@@ -44,13 +44,13 @@ def lose_answers(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *, took_place: b
     write = cloud.database.write
 
     @contextmanager
-    def lost(patience: float = 0) -> Iterator[Session]:
+    def lost(timeout: float = 0) -> Iterator[Session]:
         monkeypatch.setattr(cloud.database, "write", write)
         with write() as session:
             yield session
             if not took_place:
                 session.rollback()
-        raise Outage(uncertain=True)
+        raise DatabaseUnavailable(uncertain=True)
 
     monkeypatch.setattr(cloud.database, "write", lost)
 

@@ -24,27 +24,30 @@ class Base(DeclarativeBase):
 
 
 def new_uuid() -> str:
-    """A dashed UUID, the id of compute, network, image and job resources."""
+    """Return a new UUID with dashes: the id of compute, network, image and job resources."""
     return str(uuid.uuid4())
 
 
 def new_hex() -> str:
-    """A 32-digit UUID without dashes, the id of identity resources."""
+    """Return a new UUID without dashes: the id of identity resources."""
     return uuid.uuid4().hex
 
 
 def utcnow() -> datetime:
-    """Now, as naive UTC: what the database stores."""
+    """Return the current time as naive UTC, as the database stores it."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 def isoformat(moment: datetime | None, *, micro: bool = False) -> str | None:
-    """`2026-11-20T10:00:00Z`; with *micro*, Keystone's form with six decimals."""
+    """Return *moment* as `2026-11-20T10:00:00Z`, or in Keystone's format with microseconds if *micro*."""
     if moment is None:
         return None
     return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ" if micro else "%Y-%m-%dT%H:%M:%SZ")
 
 
-def after_commit(session: Session, key: str, call: Callable[[], None]) -> None:
-    """Run *call* once after *session*'s transaction is durable; the same *key* runs once."""
-    session.info.setdefault("after_commit", {})[key] = call
+def after_commit(session: Session, key: str, callback: Callable[[], None]) -> None:
+    """Call *callback* once after *session*'s transaction is durable.
+
+    Callbacks with the same *key* replace each other.
+    """
+    session.info.setdefault("after_commit", {})[key] = callback

@@ -1,4 +1,4 @@
-"""The database handle: reading and writing transactions, and what becomes of them while the database is away."""
+"""The database: read and write transactions, and retries while the database is unavailable."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -14,54 +14,54 @@ from sqlalchemy.orm import Session
 from skywright.backoff import Backoff
 from skywright.db import mariadb
 from skywright.db.base import Base
-from skywright.db.durable import Log
+from skywright.db.durable import WriteAheadLog
 from skywright.db.write_lock import make_lock_row
 from skywright.errors import Unavailable
 
 Result = TypeVar("Result")
-# How long a transaction waits for a database that is away, and how long between two tries.
-PATIENCE = 10.0
+# How long a transaction waits for an unavailable database, and the pauses between attempts.
+TIMEOUT_SECONDS = 10.0
 RETRY = Backoff(0.05, 1.0)
 
 
-class Outage(Unavailable):
-    """The database was lost; nothing of the transaction took place, or it is *uncertain* whether all of it did.
+class DatabaseUnavailable(Unavailable):
+    """The database is unavailable. The transaction was rolled back or, if *uncertain*, maybe committed.
 
-    Of an uncertain one, `calls` are what would have been called after the commit.
+    If uncertain, `callbacks` are the callbacks that would have run after the commit.
     """
 
-    def __init__(self, *, uncertain: bool = False, calls: dict[str, Callable[[], None]] | None = None) -> None:
+    def __init__(self, *, uncertain: bool = False, callbacks: dict[str, Callable[[], None]] | None = None) -> None:
         if uncertain:
-            super().__init__("The database was lost in the last moment: look whether it was done before you repeat it.")
+            super().__init__("The database was lost during the commit. Check the result before you repeat the request.")
         else:
-            super().__init__("The database is not available at the moment; nothing was changed. Try again.")
-        self.uncertain, self.calls = uncertain, calls or {}
+            super().__init__("The database is not available at the moment. Nothing was changed. Try again.")
+        self.uncertain, self.callbacks = uncertain, callbacks or {}
 
 
-class Pauses:
-    """Waiting longer and longer, until *patience* is at its end."""
+class RetryTimer:
+    """Pauses between attempts, with exponential backoff, until *timeout* seconds are over."""
 
-    def __init__(self, patience: float = PATIENCE) -> None:
-        self._end = time.monotonic() + patience
+    def __init__(self, timeout: float = TIMEOUT_SECONDS) -> None:
+        self._deadline = time.monotonic() + timeout
         self._waits = 0
 
     @property
-    def left(self) -> float:
-        return max(0.0, self._end - time.monotonic())
+    def remaining(self) -> float:
+        return max(0.0, self._deadline - time.monotonic())
 
     def wait(self) -> bool:
-        """Wait; False, at once, if there is no more patience."""
-        if not self.left:
+        """Pause; return False at once if the time is over."""
+        if not self.remaining:
             return False
-        time.sleep(min(RETRY.pause(self._waits), self.left))
+        time.sleep(min(RETRY.pause(self._waits), self.remaining))
         self._waits += 1
         return True
 
 
 class Database:
-    """An engine and its two kinds of transactions."""
+    """An engine, and its read and write transactions."""
 
-    def __init__(self, url: str, answer_seconds: int = mariadb.ANSWER_SECONDS) -> None:
+    def __init__(self, url: str, read_timeout: int = mariadb.READ_TIMEOUT) -> None:
         parsed = make_url(url)
         self.sqlite = parsed.get_backend_name() == "sqlite"
         if self.sqlite:
@@ -71,74 +71,74 @@ class Database:
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)
         else:
-            self.engine = mariadb.make_engine(parsed, answer_seconds)
-        self._log = Log(parsed.database) if self.sqlite and parsed.database else None
+            self.engine = mariadb.make_engine(parsed, read_timeout)
+        self._log = WriteAheadLog(parsed.database) if self.sqlite and parsed.database else None
         self._writer = self.engine.execution_options(write=True)
-        # Writers wait for each other in the database, each with a connection, and on SQLite by polling with pauses
-        # up to 0.1 s: threads of one process queue here instead.
-        self._turn = Lock()
+        # Writers wait for each other in the database, each with a connection, and on SQLite by polling with pauses up
+        # to 0.1 s. Threads of one process wait at this lock instead.
+        self._writing = Lock()
 
     @contextmanager
-    def read(self, patience: float = PATIENCE) -> Iterator[Session]:
-        """A session whose changes are thrown away; an Outage if the database is, or goes, away."""
+    def read(self, timeout: float = TIMEOUT_SECONDS) -> Iterator[Session]:
+        """Open a session that is rolled back at the end. Raises DatabaseUnavailable."""
         session = Session(self.engine, expire_on_commit=False)
         try:
-            with self._outages():
-                self._connect(session, patience)
+            with self._database_errors():
+                self._connect(session, timeout)
                 yield session
         finally:
             _close(session)
 
     def release(self, session: Session) -> None:
-        """End what *session* reads now; it may go on to read what is there then.
+        """End the read transaction of *session*; its next query begins another one.
 
-        Whoever reads while he writes has SQLite keep all that was written meanwhile in its log, and look through it at
-        every commit.
+        SQLite keeps all writes that come after the begin of a read transaction in its log, and scans them at each
+        commit.
         """
         _close(session)
 
     @contextmanager
-    def write(self, patience: float = PATIENCE) -> Iterator[Session]:
-        """A session committed at the end, rolled back on an exception; then its `after_commit` calls run.
+    def write(self, timeout: float = TIMEOUT_SECONDS) -> Iterator[Session]:
+        """Open a session that is committed at the end, or rolled back on an exception.
 
-        An Outage if the database is, or goes, away.
+        Its `after_commit` callbacks run after the commit. Raises DatabaseUnavailable.
         """
         session = Session(self._writer, expire_on_commit=False)
-        with self._taking_turns(patience):
+        with self._write_lock(timeout):
             try:
-                with self._outages():
-                    self._connect(session, patience)
+                with self._database_errors():
+                    self._connect(session, timeout)
                     yield session
                     session.flush()
                 self._commit(session)
             finally:
-                _close(session)  # before it is another's turn
+                _close(session)  # before the next writer begins
         if self._log is not None:
             self._log.sync()
-        for call in session.info.pop("after_commit", {}).values():
-            call()
+        for callback in session.info.pop("after_commit", {}).values():
+            callback()
 
     def transact(
         self,
-        work: Callable[[Session], Result],
-        patience: float = PATIENCE,
-        given_up: Callable[[], bool] = lambda: False,
+        function: Callable[[Session], Result],
+        timeout: float = TIMEOUT_SECONDS,
+        should_stop: Callable[[], bool] = lambda: False,
     ) -> Result:
-        """Do *work* in a writing transaction, again if the database goes away; a commit may turn out to be done before.
+        """Call *function* in a write transaction, again if the database becomes unavailable.
 
-        So *work* must find that out, and do nothing the second time.
+        A transaction that is repeated may have been committed already. *function* must detect that and do nothing then.
         """
-        pauses = Pauses(patience)
+        timer = RetryTimer(timeout)
         while True:
             try:
-                with self.write(min(pauses.left, PATIENCE)) as session:
-                    return work(session)
-            except Outage:
-                if given_up() or not pauses.wait():
+                with self.write(min(timer.remaining, TIMEOUT_SECONDS)) as session:
+                    return function(session)
+            except DatabaseUnavailable:
+                if should_stop() or not timer.wait():
                     raise
 
     def create_all(self) -> None:
-        """Make all tables at once: what tests use in place of the migrations."""
+        """Create all tables. Tests use this instead of the migrations."""
         with self.engine.begin() as connection:
             if not self.sqlite:
                 mariadb.set_collation(connection)
@@ -146,50 +146,50 @@ class Database:
             make_lock_row(connection)
 
     @contextmanager
-    def _taking_turns(self, patience: float) -> Iterator[None]:
-        if not self._turn.acquire(timeout=-1 if self.sqlite else patience):
-            raise Outage()
+    def _write_lock(self, timeout: float) -> Iterator[None]:
+        if not self._writing.acquire(timeout=-1 if self.sqlite else timeout):
+            raise DatabaseUnavailable()
         try:
             yield
         finally:
-            self._turn.release()
+            self._writing.release()
 
-    def _connect(self, session: Session, patience: float) -> None:
-        """Have the connection, and the writers' lock, now: nothing is lost yet by trying again."""
+    def _connect(self, session: Session, timeout: float) -> None:
+        """Connect, and take the write lock, now, when an attempt can still be repeated."""
         if self.sqlite:
             return
-        pauses = Pauses(patience)
+        timer = RetryTimer(timeout)
         while True:
             try:
                 session.connection()
                 return
             except SQLAlchemyError as error:
                 session.rollback()
-                if not mariadb.transient(error) or not pauses.wait():
+                if not mariadb.is_transient(error) or not timer.wait():
                     raise
 
     def _commit(self, session: Session) -> None:
         try:
             session.commit()
         except SQLAlchemyError as error:
-            if self.sqlite or not mariadb.transient(error):
+            if self.sqlite or not mariadb.is_transient(error):
                 raise
-            # What is flushed during the commit has a statement.
-            sent = isinstance(error, DBAPIError) and not error.statement and mariadb.uncertain(error)
-            raise Outage(uncertain=sent, calls=session.info.get("after_commit")) from error
+            # A statement that is flushed during the commit fails before the COMMIT.
+            sent = isinstance(error, DBAPIError) and not error.statement and mariadb.is_uncertain(error)
+            raise DatabaseUnavailable(uncertain=sent, callbacks=session.info.get("after_commit")) from error
 
     @contextmanager
-    def _outages(self) -> Iterator[None]:
+    def _database_errors(self) -> Iterator[None]:
         try:
             yield
         except SQLAlchemyError as error:
-            if self.sqlite or not mariadb.transient(error):
+            if self.sqlite or not mariadb.is_transient(error):
                 raise
-            raise Outage() from error
+            raise DatabaseUnavailable() from error
 
 
 def _close(session: Session) -> None:
-    """Let go of the connection; what came of the transaction stands, even if the server is lost by now."""
+    """Close *session*. Its transaction has ended, so a lost connection does not matter any more."""
     try:
         session.close()
     except SQLAlchemyError:
@@ -197,14 +197,14 @@ def _close(session: Session) -> None:
 
 
 def _sqlite_connect(connection: Any, _record: Any) -> None:
-    connection.isolation_level = None  # we say BEGIN ourselves: see _sqlite_begin
-    # Commits are made durable by Log. A small cache for each connection: the system's, which all share, is behind it.
+    connection.isolation_level = None  # BEGIN is sent by _sqlite_begin
+    # WriteAheadLog makes commits durable. A small cache for each connection is enough: the page cache is behind it.
     pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000", "cache_size=-1000")
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
 
 
 def _sqlite_begin(connection: Connection) -> None:
-    # A transaction that will write takes the lock at once: upgrading later can fail with SQLITE_BUSY.
+    # A write transaction takes the lock at BEGIN: to upgrade a read lock later can fail with SQLITE_BUSY.
     write = connection.get_execution_options().get("write", False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

@@ -1,7 +1,7 @@
-"""What a host says of itself: the answer of the module `host_info`, which documents each field.
+"""Facts of a host: the result of the module `host_info`, which documents each field.
 
-Jobs of the kind `host` check each answer against this model before `Host.info` keeps it; everything that reads facts
-reads them from the model. A field that the module does not send, or sends in another type, is an error.
+Jobs of the kind `host` validate each result with this model before `Host.info` stores it, and all readers of facts use
+the model. A field that the module does not send, or sends with another type, is an error.
 """
 
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeVar
 from pydantic import BaseModel, ConfigDict, TypeAdapter
 
 T = TypeVar("T")
-# What `skywright.jobs.engine.results` adds to an answer.
+# Fields that `skywright.jobs.engine.results` adds to a result.
 ENVELOPE = frozenset({"host", "module", "id", "changed"})
 
 
@@ -19,7 +19,7 @@ class _Facts(BaseModel):
 
 
 class Domain(_Facts):
-    """A server's domain; `reason` says why one that is shut off does not run."""
+    """A libvirt domain of a server; `reason` says why a domain that is shut off does not run."""
 
     id: str
     power: Literal["running", "paused", "shutoff", "crashed"]
@@ -49,18 +49,18 @@ class CpuInfo(_Facts):
     features: list[str]
 
 
-class Unread(Exception):
-    """A host did not say what it has of a kind."""
+class ContentsUnknown(Exception):
+    """A host did not report its contents of a kind."""
 
 
 class Mark(_Facts):
-    """Something on a host that carries the cloud's marks; `id` is its item's. Kinds have models with more fields."""
+    """An object on a host with the cloud's marks; `id` is the id of its item. Kinds have models with more fields."""
 
     id: str
 
 
 class HostFacts(_Facts):
-    """Facts of one host. None: not known, because the host was not looked at yet or could not read it (`errors`)."""
+    """Facts of one host. A field is None if the host was not observed yet or could not read it (see `errors`)."""
 
     vcpus: int | None = None
     memory_mib: int | None = None
@@ -69,24 +69,27 @@ class HostFacts(_Facts):
     disk_overcommit_gib: int | None = None
     libvirt_version: str | None = None
     hypervisor_type: str | None = None
-    hypervisor_version: int | None = None  # as libvirt tells it: 7002022 is 7.2.22
+    hypervisor_version: int | None = None  # in libvirt's format: 7002022 is 7.2.22
     cpu_info: CpuInfo | None = None
     domains: list[Domain] | None = None
     ovs_version: str | None = None
     boot: str | None = None
     uptime: str | None = None
     errors: list[str] = []
-    # {kind on hosts: [marks]}, only if it was asked for; None in place of a list: it could not be read
+    # {kind on hosts: [marks]}, only on demand; None in place of a list that could not be read.
     contents: dict[str, list[Any] | None] | None = None
 
     @classmethod
     def of_result(cls, result: Mapping[str, Any]) -> Self:
-        """The facts in *result*, an item's result of `host_info`; pydantic's ValidationError if it does not fit."""
+        """Return the facts in *result*, an item of `host_info`.
+
+        Raises pydantic's ValidationError if it is not valid.
+        """
         return cls.model_validate({key: value for key, value in result.items() if key not in ENVELOPE})
 
     def marks(self, kind: str, model: type[T]) -> list[T]:
-        """What carries the marks of *kind*; Unread if that is not known, pydantic's error if it does not fit."""
+        """Return the marks of *kind*; raise ContentsUnknown if they were not reported, or ValidationError."""
         found = (self.contents or {}).get(kind)
         if found is None:
-            raise Unread(kind)
+            raise ContentsUnknown(kind)
         return TypeAdapter(list[model]).validate_python(found)  # type: ignore[valid-type]

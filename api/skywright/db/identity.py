@@ -1,4 +1,4 @@
-"""Identity: who may do what, where. Names are unique and match without regard to case (`name_key`)."""
+"""Tables of the identity service. Names are unique without regard to case: `name_key` is the casefolded name."""
 
 from datetime import datetime
 from typing import Any
@@ -7,10 +7,10 @@ from sqlalchemy import ForeignKey, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skywright.db.base import Base, new_hex, utcnow
-from skywright.db.revision import Counted
+from skywright.db.revision import IdentityMixin
 
 
-class Domain(Counted, Base):
+class Domain(IdentityMixin, Base):
     __tablename__ = "domain"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
     name: Mapped[str] = mapped_column(String(64))
@@ -23,7 +23,7 @@ class Domain(Counted, Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class Project(Counted, Base):
+class Project(IdentityMixin, Base):
     __tablename__ = "project"
     __table_args__ = (UniqueConstraint("domain_id", "name_key"),)
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
@@ -40,7 +40,7 @@ class Project(Counted, Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class User(Counted, Base):
+class User(IdentityMixin, Base):
     __tablename__ = "user"
     __table_args__ = (UniqueConstraint("domain_id", "name_key"),)
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
@@ -55,7 +55,7 @@ class User(Counted, Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class Group(Counted, Base):
+class Group(IdentityMixin, Base):
     __tablename__ = "group"
     __table_args__ = (UniqueConstraint("domain_id", "name_key"),)
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
@@ -66,17 +66,17 @@ class Group(Counted, Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class GroupMember(Counted, Base):
+class GroupMember(IdentityMixin, Base):
     __tablename__ = "group_member"
     group_id: Mapped[str] = mapped_column(ForeignKey("group.id", ondelete="CASCADE"), primary_key=True)
     user_id: Mapped[str] = mapped_column(ForeignKey("user.id", ondelete="CASCADE"), primary_key=True, index=True)
 
 
-class Role(Counted, Base):
+class Role(IdentityMixin, Base):
     __tablename__ = "role"
     __table_args__ = (UniqueConstraint("domain_id", "name_key"),)
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
-    # "" for a global role: a NULL would not take part in the unique constraint.
+    # "" for a global role: NULL is not compared by the unique constraint.
     domain_id: Mapped[str] = mapped_column(String(64), default="")
     name: Mapped[str] = mapped_column(String(255))
     name_key: Mapped[str] = mapped_column(String(255))
@@ -85,15 +85,15 @@ class Role(Counted, Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class ImpliedRole(Counted, Base):
-    """Who holds the prior role holds the implied one too."""
+class ImpliedRole(IdentityMixin, Base):
+    """A user with the prior role also has the implied role."""
 
     __tablename__ = "implied_role"
     prior_id: Mapped[str] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), primary_key=True)
     implied_id: Mapped[str] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), primary_key=True)
 
 
-class RoleAssignment(Counted, Base):
+class RoleAssignment(IdentityMixin, Base):
     """A role of an actor (user or group) on a target (project, domain, or the system, whose id is `all`)."""
 
     __tablename__ = "role_assignment"
@@ -102,17 +102,17 @@ class RoleAssignment(Counted, Base):
     target_type: Mapped[str] = mapped_column(String(8), primary_key=True)
     target_id: Mapped[str] = mapped_column(String(64), primary_key=True, index=True)
     role_id: Mapped[str] = mapped_column(ForeignKey("role.id", ondelete="CASCADE"), primary_key=True)
-    # True: the role is held on the projects below the target, not on the target itself.
+    # True: the role applies to the projects below the target, not to the target itself.
     inherited: Mapped[bool] = mapped_column(primary_key=True, default=False)
 
 
-class RevokedToken(Counted, Base):
+class RevokedToken(IdentityMixin, Base):
     __tablename__ = "revoked_token"
     audit_id: Mapped[str] = mapped_column(String(64), primary_key=True)
     expires_at: Mapped[datetime] = mapped_column(index=True)
 
 
-class Region(Counted, Base):
+class Region(IdentityMixin, Base):
     __tablename__ = "region"
     id: Mapped[str] = mapped_column(String(255), primary_key=True, default=new_hex)
     parent_region_id: Mapped[str | None] = mapped_column(String(255))
@@ -120,7 +120,7 @@ class Region(Counted, Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class Service(Counted, Base):
+class Service(IdentityMixin, Base):
     __tablename__ = "service"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
     type: Mapped[str] = mapped_column(String(255))
@@ -130,7 +130,7 @@ class Service(Counted, Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class Endpoint(Counted, Base):
+class Endpoint(IdentityMixin, Base):
     __tablename__ = "endpoint"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
     service_id: Mapped[str] = mapped_column(ForeignKey("service.id", ondelete="CASCADE"))
@@ -143,7 +143,7 @@ class Endpoint(Counted, Base):
 
 
 class Credential(Base):
-    """A secret that a user keeps here, such as an EC2 key pair; `sealed` is its blob, encrypted."""
+    """A secret that a user stores, such as an EC2 key pair; `sealed` is its encrypted blob."""
 
     __tablename__ = "credential"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
@@ -155,7 +155,7 @@ class Credential(Base):
 
 
 class Policy(Base):
-    """A policy document that other programs keep here; nothing of Skywright reads it."""
+    """A policy document that other programs store (Keystone's /v3/policies). Skywright does not use it."""
 
     __tablename__ = "policy"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
@@ -164,8 +164,8 @@ class Policy(Base):
     extra: Mapped[dict[str, Any]] = mapped_column(default=dict)
 
 
-class Trust(Counted, Base):
-    """The trustor lets the trustee act with some of his roles on one project."""
+class Trust(IdentityMixin, Base):
+    """A trust: the trustor delegates roles on one project to the trustee."""
 
     __tablename__ = "trust"
     id: Mapped[str] = mapped_column(String(64), primary_key=True, default=new_hex)
@@ -178,8 +178,8 @@ class Trust(Counted, Base):
     remaining_uses: Mapped[int | None]
 
 
-class ApplicationCredential(Counted, Base):
-    """A secret of its own that gives a user's program some of his roles on one project."""
+class ApplicationCredential(IdentityMixin, Base):
+    """An application credential: a secret with some roles of a user on one project."""
 
     __tablename__ = "application_credential"
     __table_args__ = (UniqueConstraint("user_id", "name_key"),)
@@ -196,8 +196,8 @@ class ApplicationCredential(Counted, Base):
     expires_at: Mapped[datetime | None]
 
 
-class AccessRule(Counted, Base):
-    """One request that application credentials may be limited to: service type, method, path pattern."""
+class AccessRule(IdentityMixin, Base):
+    """A request that application credentials may be limited to: service type, method, path pattern."""
 
     __tablename__ = "access_rule"
     __table_args__ = (UniqueConstraint("user_id", "service", "method", "path"),)

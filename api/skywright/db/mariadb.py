@@ -1,4 +1,4 @@
-"""MariaDB made to behave as SQLite does: exact strings, full timestamps, wide numbers, one writer at a time."""
+"""MariaDB with the behaviour of SQLite: exact strings, microseconds, wide integers, one writer at a time."""
 
 import socket
 from collections import deque
@@ -26,28 +26,28 @@ from sqlalchemy.ext.compiler import compiles
 DRIVER = "mariadb+pymysql"
 BACKENDS = ("mariadb", "mysql")
 CONNECT_SECONDS = 5
-LOCK_SECONDS = 15  # as SQLite's busy_timeout
-ANSWER_SECONDS = 60  # a server that is there and says nothing
-# A transaction that changed something and then pauses for longer is rolled back: whoever holds the writers' lock and is
-# frozen, or cut off, must not keep all others waiting.
+LOCK_SECONDS = 15  # the same as SQLite's busy_timeout
+READ_TIMEOUT = 60  # for a server that is connected but does not answer
+# The server rolls back a transaction that changed something and is idle for longer: a client that is frozen or cut off
+# must not keep the write lock.
 IDLE_SECONDS = 3
-# A host that went without a word: asked after so many seconds, so often, before its connections are given up. If
-# another one has its address by then, the first question ends them.
-SILENT_SECONDS, SILENT_PROBES = 1, 4
+# TCP keepalive: interval and number of probes until the connections of a dead host are closed. If another host has its
+# address by then, the first probe resets them.
+KEEPALIVE_SECONDS, KEEPALIVE_PROBES = 1, 4
 MIGRATION_SECONDS = 3600
-# Strings are equal only if they are the same, trailing spaces included, and sort by code point.
+# Strings are equal only if all bytes are, trailing spaces included, and sort by code point.
 CHARSET, COLLATION = "utf8mb4", "utf8mb4_nopad_bin"
 SQL_MODE = "STRICT_ALL_TABLES,NO_ZERO_DATE,NO_ZERO_IN_DATE,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION"
-WHICH_NODE = "SHOW STATUS LIKE 'wsrep_gcomm_uuid'"  # another one after each start
+NODE_ID_QUERY = "SHOW STATUS LIKE 'wsrep_gcomm_uuid'"  # another id after each start of the node
 TAKE_LOCK = "UPDATE write_lock SET number = number + 1 WHERE id = 1"
 
-# Errors after which the server has rolled back the transaction, or may have: trying it again may help.
+# Errors after which the server has rolled back the transaction, or may have: another attempt may succeed.
 DEADLOCK, LOCK_WAIT = 1213, 1205
 CONFLICTS = frozenset({DEADLOCK, LOCK_WAIT, 1020})
-# Errors of a server that is not there, is going, or is not (yet, any more) one to write to.
-OUTAGES = frozenset({0, 1040, 1047, 1053, 1077, 1152, 1156, 1159, 1184, 1290, 1836, 1927})
-OUTAGES |= frozenset({2002, 2003, 2006, 2013, 2014, 2055, 4031})
-OUTAGES |= frozenset({1021, 1114})  # no room, which another node of a cluster may have
+# Errors of a server that is gone, stops, or does not accept writes (yet, or any more).
+UNAVAILABLE = frozenset({0, 1040, 1047, 1053, 1077, 1152, 1156, 1159, 1184, 1290, 1836, 1927})
+UNAVAILABLE |= frozenset({2002, 2003, 2006, 2013, 2014, 2055, 4031})
+UNAVAILABLE |= frozenset({1021, 1114})  # disk full: another node of the cluster may have room
 
 
 @compiles(DateTime, *BACKENDS)
@@ -57,7 +57,7 @@ def _datetime(_type: DateTime, _compiler: Any, **_options: Any) -> str:
 
 @compiles(Text, *BACKENDS)
 def _text(_type: Text, _compiler: Any, **_options: Any) -> str:
-    return "MEDIUMTEXT"  # TEXT ends at 64 KiB
+    return "MEDIUMTEXT"  # TEXT is limited to 64 KiB
 
 
 @compiles(Float, *BACKENDS)
@@ -71,9 +71,9 @@ def _integer(_type: Integer, _compiler: Any, **_options: Any) -> str:
     return "BIGINT"
 
 
-def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
-    """An engine whose transactions see one moment, and whose writing ones go one after the other."""
-    # Who keeps to SQLite need not load the driver.
+def make_engine(url: URL, read_timeout: int = READ_TIMEOUT) -> Engine:
+    """Make an engine with snapshot reads, and with writers that wait for each other."""
+    # Not loaded with SQLite.
     from pymysql.constants import FIELD_TYPE  # noqa: PLC0415
     from pymysql.converters import conversions  # noqa: PLC0415
 
@@ -84,8 +84,8 @@ def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
             "charset": CHARSET,
             "collation": COLLATION,
             "connect_timeout": CONNECT_SECONDS,
-            "read_timeout": answer_seconds,
-            "write_timeout": answer_seconds,
+            "read_timeout": read_timeout,
+            "write_timeout": read_timeout,
             "init_command": f"SET SESSION sql_mode='{SQL_MODE}', innodb_lock_wait_timeout={LOCK_SECONDS},"
             f" idle_write_transaction_timeout={IDLE_SECONDS}",
         },
@@ -93,47 +93,47 @@ def make_engine(url: URL, answer_seconds: int = ANSWER_SECONDS) -> Engine:
         pool_pre_ping=True,
         pool_size=16,
         max_overflow=32,
-        pool_recycle=60,  # a balancer that was replaced keeps what it had, also when the writer moves
-        enable_from_linting=False,  # it takes a join on a parameter for none, here only
+        pool_recycle=60,  # a balancer that was replaced keeps its old connections, also when the writer moves
+        enable_from_linting=False,  # false alarms for joins on parameters
         hide_parameters=True,
     )
-    event.listen(engine, "connect", _notice_silence)
-    node = _Node()
-    event.listen(engine, "connect", node.meet)
-    event.listen(engine, "invalidate", node.lose)
-    event.listen(engine, "begin", _begin)
-    event.listen(engine, "handle_error", _doom)
+    event.listen(engine, "connect", _set_keepalive)
+    node = _GaleraNode()
+    event.listen(engine, "connect", node.on_connect)
+    event.listen(engine, "invalidate", node.on_invalidate)
+    event.listen(engine, "begin", _on_begin)
+    event.listen(engine, "handle_error", _on_error)
     return engine
 
 
-def _notice_silence(connection: Any, _record: Any) -> None:
-    """Have the system find out that the other side is gone, which it else does after two hours."""
+def _set_keepalive(connection: Any, _record: Any) -> None:
+    """Enable TCP keepalive with short intervals; the system's default is two hours."""
     tcp = connection._sock
     if tcp.family != socket.AF_UNIX:
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, SILENT_SECONDS)
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, SILENT_SECONDS)
-        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, SILENT_PROBES)
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, KEEPALIVE_SECONDS)
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, KEEPALIVE_SECONDS)
+        tcp.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, KEEPALIVE_PROBES)
 
 
-class _Node:
-    """The node of a Galera cluster that serves us: one at a time does.
+class _GaleraNode:
+    """The node of a Galera cluster that this process is connected to; all connections lead to the same one.
 
-    Reads there see all writes, which are made there, too; only another node may not have applied yet what the former
-    one acknowledged. So the first of its connections waits for that, and no read afterwards has to ask the whole
-    cluster, which has no answer while it finds out that one of its nodes is gone.
+    Reads on that node see all its writes. Only after a switch to another node, it may not have applied yet what the
+    former node acknowledged: the first connection to a node waits for that (`wsrep_sync_wait`). Later reads need not
+    ask the cluster, which does not answer while it detects a dead node.
 
-    When the address that we reach it by moves, our connections are lost, but what was between does not tell the node.
-    So the next connection ends what the lost ones did there: that may keep the writers' lock.
+    When the virtual address moves, the connections are lost, but the balancer that vanished does not close them on the
+    node. The next connection therefore kills their threads, which may hold the write lock.
     """
 
     def __init__(self) -> None:
-        self._last = ""  # without a cluster it stays so
-        self._lost: deque[tuple[str, int]] = deque()  # threads of nodes
+        self._last = ""  # stays empty without a cluster
+        self._lost: deque[tuple[str, int]] = deque()  # (node, thread id)
 
-    def meet(self, connection: Any, record: Any) -> None:
+    def on_connect(self, connection: Any, record: Any) -> None:
         with closing(connection.cursor()) as cursor:
             cursor.execute("SET SESSION wsrep_sync_wait = 0")
-            cursor.execute(WHICH_NODE)
+            cursor.execute(NODE_ID_QUERY)
             _, node = cursor.fetchone() or ("", "")
             if node != self._last:
                 cursor.execute("SET SESSION wsrep_sync_wait = 1")
@@ -141,85 +141,85 @@ class _Node:
                 cursor.execute("SET SESSION wsrep_sync_wait = 0")
                 self._last = node
             record.info["node"] = node
-            self._end_lost(connection, cursor, node)
+            self._kill_lost_threads(connection, cursor, node)
 
-    def lose(self, connection: Any, record: Any, _error: Any) -> None:
+    def on_invalidate(self, connection: Any, record: Any, _error: Any) -> None:
         if record.info.get("node"):
             self._lost.append((record.info["node"], connection.thread_id()))
 
-    def _end_lost(self, connection: Any, cursor: Any, node: str) -> None:
+    def _kill_lost_threads(self, connection: Any, cursor: Any, node: str) -> None:
         with suppress(IndexError):
             while True:
                 owner, thread = self._lost.popleft()
                 if owner == node:
-                    with suppress(connection.Error):  # it has ended
+                    with suppress(connection.Error):  # the thread has ended
                         cursor.execute(f"KILL {thread}")
 
 
 def _number(text: str) -> float:
-    """A sum, which is an int for ints, as on SQLite."""
+    """Convert a SUM to int or float, as on SQLite."""
     return float(text) if "." in text else int(text)
 
 
-def _begin(connection: Connection) -> None:
-    """Who writes takes the lock row first, before the transaction's moment is set by what it reads.
+def _on_begin(connection: Connection) -> None:
+    """Take the lock row at the begin of a write transaction, before its snapshot is made.
 
-    The row is changed, not only locked: so a Galera cluster lets only one of two nodes' writers through, too.
+    The row is updated, not only locked: a Galera cluster detects the conflict between writers on two nodes.
     """
     write = connection.get_execution_options().get("write", False)
     if write and not connection.exec_driver_sql(TAKE_LOCK).rowcount:
-        raise RuntimeError("The row that writers lock is missing: the database was not brought up to date.")
+        raise RuntimeError("The table write_lock has no row: the database was not migrated.")
 
 
-def _doom(context: ExceptionContext) -> None:
-    """A transaction that the server rolled back must not go on as another one: give up its connection."""
+def _on_error(context: ExceptionContext) -> None:
+    """Invalidate the connection of a transaction that the server rolled back, so that it is not continued."""
     code = error_code(context.original_exception)
     if code in CONFLICTS:
         context.is_disconnect = True
         context.invalidate_pool_on_disconnect = False
-    elif code in OUTAGES:
+    elif code in UNAVAILABLE:
         context.is_disconnect = True
 
 
 def error_code(error: BaseException | None) -> int | None:
-    """The server's or the driver's number of *error*."""
+    """Return the error number of the server or of the driver."""
     arguments = getattr(error, "args", ())
     return arguments[0] if arguments and isinstance(arguments[0], int) else None
 
 
-def transient(error: BaseException) -> bool:
-    """Whether *error* says nothing about the statement: it would have worked at another time."""
-    return isinstance(error, PendingRollbackError) or lost(error)
+def is_transient(error: BaseException) -> bool:
+    """Return whether *error* is independent of the statement, so that another attempt may succeed."""
+    return isinstance(error, PendingRollbackError) or ended_transaction(error)
 
 
-def lost(error: BaseException) -> bool:
-    """Whether *error* is the one that took the transaction with it; those that follow are `PendingRollbackError`s."""
+def ended_transaction(error: BaseException) -> bool:
+    """Return whether *error* ended the transaction. SQLAlchemy raises `PendingRollbackError` for later statements."""
     if not isinstance(error, DBAPIError):
         return False
-    return error.connection_invalidated or error_code(error.orig) in CONFLICTS | OUTAGES
+    return error.connection_invalidated or error_code(error.orig) in CONFLICTS | UNAVAILABLE
 
 
-def uncertain(error: DBAPIError) -> bool:
-    """Whether *error*, of a COMMIT, leaves open whether it took place."""
+def is_uncertain(error: DBAPIError) -> bool:
+    """Return whether it is unknown after *error*, of a COMMIT, whether the transaction was committed."""
     return error_code(error.orig) not in CONFLICTS
 
 
 def set_collation(connection: Connection) -> None:
-    """Let tables that are made from now on compare strings exactly."""
+    """Set the collation of new tables, so that strings are compared exactly."""
     if connection.scalar(text("SELECT @@collation_database")) != COLLATION:
         connection.execute(text(f"ALTER DATABASE CHARACTER SET {CHARSET} COLLATE {COLLATION}"))
 
 
 @contextmanager
 def migration_lock(url: URL) -> Iterator[None]:
-    """Held by one process at a time, and given up by one that dies: a locked row of a table of its own.
+    """Hold a lock that one process has at a time and that ends with the process: a locked row in its own table.
 
-    The server's named locks would do on one server, but a cluster does not share them.
+    MariaDB's named locks (GET_LOCK) are not shared in a Galera cluster.
     """
     engine = make_engine(url, MIGRATION_SECONDS)
     try:
         with engine.begin() as connection:
-            set_collation(connection)  # now, for it waits for all who use the database: us, too
+            set_collation(connection)  # before the lock: it waits for all other transactions, also our own
             connection.execute(text("CREATE TABLE IF NOT EXISTS migration_lock (id INTEGER PRIMARY KEY) ENGINE=InnoDB"))
             connection.execute(text("INSERT IGNORE INTO migration_lock VALUES (1)"))
         with engine.begin() as connection:

@@ -1,4 +1,4 @@
-"""Bringing a database to the newest schema."""
+"""Migrations: bring a database to the newest Alembic revision."""
 
 import fcntl
 import tempfile
@@ -21,31 +21,31 @@ VERSIONS = SCRIPTS / "versions"
 
 
 def head() -> str:
-    """The newest revision; revisions are numbered, and their files named after them."""
+    """Return the newest revision. Revisions are numbered, and their files begin with the number."""
     return max(path.stem for path in VERSIONS.glob("[0-9]*.py")).split("_")[0]
 
 
 def upgrade(url: str) -> None:
-    """Bring the database to the newest revision; whoever comes second waits for the first."""
+    """Migrate the database to the newest revision. A second process waits for the first."""
     database = Database(url)
-    with database.read(START_SECONDS):  # the machine may be starting: the database, too
+    with database.read(START_SECONDS):  # after a boot, the database may be starting, too
         pass
-    # Looked at before the lock is asked for, too: making it stops all who write to a cluster for a moment.
-    if _outdated(database):
+    # Checked before the lock, too: taking the lock stops all writers of a cluster for a moment.
+    if _is_outdated(database):
         with _lock(url):
-            if _outdated(database):
-                from alembic import command  # noqa: PLC0415 - who has an up-to-date database must stay small
+            if _is_outdated(database):
+                from alembic import command  # noqa: PLC0415 - not loaded if there is nothing to do
 
                 command.upgrade(_config(url), "head")
     database.engine.dispose()
 
 
-def _outdated(database: Database) -> bool:
+def _is_outdated(database: Database) -> bool:
     return current(database) != head()
 
 
 def current(database: Database) -> str | None:
-    """The database's revision; None if it has no tables."""
+    """Return the revision of the database, or None if it has no tables."""
     with database.engine.connect() as connection:
         if not inspect(connection).has_table("alembic_version"):
             return None
@@ -54,7 +54,7 @@ def current(database: Database) -> str | None:
 
 
 def revise(message: str) -> None:
-    """Write the revision that leads from the newest one to the tables as they are declared, all of them loaded."""
+    """Write a new revision: the difference between the newest revision and the declared tables, all of them loaded."""
     from alembic import command  # noqa: PLC0415
 
     with tempfile.TemporaryDirectory() as directory:
@@ -78,7 +78,7 @@ def _config(url: str) -> "Config":
 
 @contextmanager
 def _lock(url: str) -> Iterator[None]:
-    """One at a time: on this machine, or of all that share a MariaDB."""
+    """Hold a lock against other migrations: on this machine, or of all clients of a MariaDB."""
     parsed = make_url(url)
     if parsed.get_backend_name() != "sqlite":
         with mariadb.migration_lock(parsed):

@@ -1,4 +1,4 @@
-"""What operators look at: the audit trail, the workers, and what is left of numbers whose rows are gone."""
+"""Tables for operators: audit trail, heartbeats of workers, and tallies of removed rows."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from skywright.db.base import Base, utcnow
 
 
 class Audit(Base):
-    """One request that changed something, or tried to. Rows are only ever added; see `retiring`."""
+    """One request that changed or tried to change something. Append-only; only retention removes rows."""
 
     __tablename__ = "audit"
     __table_args__ = (Index("ix_audit_project_sequence", "project_id", "sequence"),)
@@ -33,7 +33,7 @@ class Audit(Base):
 
 
 class Heartbeat(Base):
-    """A worker, and when it was last alive."""
+    """The last sign of life of a worker."""
 
     __tablename__ = "heartbeat"
     worker: Mapped[str] = mapped_column(String(255), primary_key=True)
@@ -43,7 +43,7 @@ class Heartbeat(Base):
 
 
 class Tally(Base):
-    """What rows that retention removed had counted: with the rows that are left it makes counters that only grow."""
+    """Sums over the rows that retention removed. With the rows that are left, they give counters that only grow."""
 
     __tablename__ = "tally"
     metric: Mapped[str] = mapped_column(String(64), primary_key=True)
@@ -51,25 +51,25 @@ class Tally(Base):
     value: Mapped[float] = mapped_column(Float, default=0.0)
 
 
-_RETIRING = "retires_audit_records"
+_REMOVAL = "allow_audit_removal"
 
 
-def retiring(session: Session) -> None:
-    """Allow *session* to remove audit records: retention's privilege."""
-    session.info[_RETIRING] = True
+def allow_audit_removal(session: Session) -> None:
+    """Allow *session* to remove audit records. Only for retention."""
+    session.info[_REMOVAL] = True
 
 
 @event.listens_for(Session, "before_flush")
-def _flushes(session: Session, _context: Any, _instances: Any) -> None:
+def _before_flush(session: Session, _context: Any, _instances: Any) -> None:
     if any(isinstance(row, Audit) for row in (*session.dirty, *session.deleted)):
         raise RuntimeError("The audit trail is append-only.")
 
 
 @event.listens_for(Session, "do_orm_execute")
-def _statements(state: ORMExecuteState) -> None:
+def _do_orm_execute(state: ORMExecuteState) -> None:
     if not (state.is_update or state.is_delete):
         return
     mapper = state.bind_mapper
-    allowed = state.is_delete and state.session.info.get(_RETIRING)
+    allowed = state.is_delete and state.session.info.get(_REMOVAL)
     if mapper is not None and issubclass(mapper.class_, Audit) and not allowed:
         raise RuntimeError("The audit trail is append-only.")

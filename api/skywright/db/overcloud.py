@@ -1,4 +1,4 @@
-"""Clouds that this one makes and looks after."""
+"""The table of overclouds: clouds that this cloud deploys and manages."""
 
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ class Overcloud(Base):
     name: Mapped[str] = mapped_column(String(63), primary_key=True)
     state: Mapped[str] = mapped_column(String(16), default="planned")
     plan: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    # What the last look said, host by host: {host: report}.
+    # The last status: {host: report}.
     report: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     observed_at: Mapped[datetime | None]
     deployed_at: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Schedules, and what became of each of their times."""
+"""Tables of schedules and of their runs."""
 
 from datetime import datetime
 from typing import Any
@@ -10,23 +10,23 @@ from skywright.db.base import Base, new_uuid, utcnow
 
 
 class Schedule(Base):
-    """Something that is asked for again and again, with the rights that its owner has at each time."""
+    """A request that is repeated at certain times, with the roles that its owner has at that time."""
 
     __tablename__ = "schedule"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
     name: Mapped[str] = mapped_column(String(255))
     project_id: Mapped[str] = mapped_column(String(64), index=True)
     user_id: Mapped[str] = mapped_column(String(64))
-    # What the token that made it was limited by: so is each of its requests.
+    # The delegation of the token that created the schedule limits each of its requests, too.
     trust_id: Mapped[str | None] = mapped_column(String(64))
     application_credential_id: Mapped[str | None] = mapped_column(String(64))
     cron: Mapped[str] = mapped_column(String(255))
     timezone: Mapped[str] = mapped_column(String(64))
     kind: Mapped[str] = mapped_column(String(16))  # request, playbook
-    sealed: Mapped[str] = mapped_column(Text)  # what it asks for, encrypted: secrets may be in it
-    shown: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the same without secrets
+    sealed: Mapped[str] = mapped_column(Text)  # the request, encrypted, because it may hold secrets
+    shown: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the request without secrets
     paused: Mapped[bool] = mapped_column(default=False)
-    next_at: Mapped[datetime | None] = mapped_column(index=True)  # None: paused, or never again
+    next_at: Mapped[datetime | None] = mapped_column(index=True)  # None: paused, or there is no further time
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 

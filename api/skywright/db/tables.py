@@ -1,4 +1,4 @@
-"""The tables that do not belong to one service; `skywright.services.registry` knows the others."""
+"""Tables that do not belong to one service; `skywright.services.registry` lists those of services."""
 
 from skywright.db import changes, identity, jobs, operations, overcloud, revision, schedules, webhooks, write_lock
 

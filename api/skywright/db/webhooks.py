@@ -1,4 +1,4 @@
-"""Webhooks, and what is to be delivered to them."""
+"""Tables of webhooks and of their deliveries."""
 
 from datetime import datetime
 
@@ -9,7 +9,7 @@ from skywright.db.base import Base, new_uuid, utcnow
 
 
 class Webhook(Base):
-    """A URL that is told of jobs' ends: those of one project, or of all."""
+    """A URL that gets a notification when jobs end: those of one project, or all."""
 
     __tablename__ = "webhook"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
@@ -21,11 +21,11 @@ class Webhook(Base):
     playbooks: Mapped[list[str]] = mapped_column(default=list)  # empty: all
     sealed_secret: Mapped[str] = mapped_column(Text)
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
-    attempted_at: Mapped[datetime | None]  # whoever waits longest comes first
+    attempted_at: Mapped[datetime | None]  # the webhook whose last attempt is the oldest comes first
 
 
 class Delivery(Base):
-    """A job's end on its way to a webhook. States: pending, then delivered or failed."""
+    """The notification of one job's end to one webhook. States: pending, then delivered or failed."""
 
     __tablename__ = "webhook_delivery"
     __table_args__ = (
@@ -38,9 +38,9 @@ class Delivery(Base):
     body: Mapped[str] = mapped_column(Text)
     state: Mapped[str] = mapped_column(String(16), default="pending")
     attempts: Mapped[int] = mapped_column(default=0)
-    # When it is tried next; while it is being tried, when it is thought to be lost.
+    # The time of the next attempt; during an attempt, the time after which it counts as lost.
     next_at: Mapped[datetime] = mapped_column(default=utcnow)
-    status: Mapped[int | None]  # what the receiver answered last
+    status: Mapped[int | None]  # of the receiver's last response
     reason: Mapped[str | None] = mapped_column(String(255))  # why the last attempt failed
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     ended_at: Mapped[datetime | None]

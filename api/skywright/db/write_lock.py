@@ -1,4 +1,4 @@
-"""The row whose lock a writing transaction holds where the database does not let writers in one by one itself."""
+"""The row that write transactions lock in databases that allow concurrent writers."""
 
 from sqlalchemy import BigInteger, Connection, Integer, insert, select
 from sqlalchemy.orm import Mapped, mapped_column
@@ -7,7 +7,7 @@ from skywright.db.base import Base
 
 
 class WriteLock(Base):
-    """One row. `number` counts the writing transactions on MariaDB; SQLite has a lock of its own."""
+    """One row. `number` counts the write transactions on MariaDB; SQLite has its own lock."""
 
     __tablename__ = "write_lock"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
@@ -15,6 +15,6 @@ class WriteLock(Base):
 
 
 def make_lock_row(connection: Connection) -> None:
-    """Add the row if it is not there."""
+    """Insert the row if it does not exist."""
     if connection.scalar(select(WriteLock.id).where(WriteLock.id == 1)) is None:
         connection.execute(insert(WriteLock).values(id=1, number=0))

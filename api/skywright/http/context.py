@@ -12,8 +12,8 @@ from sqlalchemy.orm import Session
 from skywright.auth.credentials import Credentials
 from skywright.cloud import Cloud
 from skywright.core import Core
+from skywright.db.dry_run import DryRunDatabase
 from skywright.db.identity import Project, User
-from skywright.db.rehearsal import Rehearsal
 from skywright.errors import BadRequest, Forbidden, NotFound, Unauthorized
 from skywright.http import audit
 from skywright.http.policy import AUTHENTICATED, OnTarget
@@ -128,5 +128,5 @@ class Context:
 
     def refuse_plan(self, reason: str) -> None:
         """End the request, with *reason*, if it is only planned: for handlers that do more than change records."""
-        if isinstance(self.cloud.database, Rehearsal):
+        if isinstance(self.cloud.database, DryRunDatabase):
             self.cloud.database.refuse(reason)

@@ -1,4 +1,7 @@
-"""Requests outlive the database's absence: one that did nothing is done again; if that is not sure, it is looked up."""
+"""Retries of requests while the database is unavailable.
+
+A request whose transaction was rolled back is repeated. If a commit is uncertain, the audit trail shows its result.
+"""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -6,49 +9,49 @@ from datetime import timedelta
 
 from sqlalchemy import select
 
-from skywright.db import Database, Outage, utcnow
-from skywright.db.database import Pauses
+from skywright.db import Database, DatabaseUnavailable, utcnow
+from skywright.db.database import RetryTimer
+from skywright.db.dry_run import DryRunDatabase
 from skywright.db.operations import Audit
-from skywright.db.rehearsal import Rehearsal
 from skywright.http import audit
 
-# No clocks of two machines differ so much, and no request takes so long.
+# More than the longest request, and than any difference between the clocks of two machines.
 RECENT = timedelta(hours=1)
 
 
-def persevere(database: Database, attempt: Callable[[], None], *, repeatable: bool) -> None:
-    """Do *attempt*, again after an Outage as long as there is patience; an Outage if there is none.
+def retry(database: Database, attempt: Callable[[], None], *, repeatable: bool) -> None:
+    """Call *attempt*, again if the database becomes unavailable; raise DatabaseUnavailable after the time limit.
 
-    *repeatable*: it does nothing but one transaction of its own, so that it has done nothing if that one failed.
+    *repeatable*: all effects of *attempt* are in one transaction of its own, so that it may be repeated if that fails.
     """
-    pauses = Pauses()
+    timer = RetryTimer()
     while True:
         try:
             attempt()
             return
-        except Outage as outage:
-            if not repeatable or isinstance(database, Rehearsal):
+        except DatabaseUnavailable as error:
+            if not repeatable or isinstance(database, DryRunDatabase):
                 raise
-            if outage.uncertain and _took_place(database, outage, pauses):
+            if error.uncertain and _was_committed(database, error, timer):
                 return
-            if not pauses.wait():
+            if not timer.wait():
                 raise
 
 
-def _took_place(database: Database, outage: Outage, pauses: Pauses) -> bool:
-    """Whether the transaction of the request was committed: if so, its audit record was, too."""
+def _was_committed(database: Database, error: DatabaseUnavailable, timer: RetryTimer) -> bool:
+    """Return whether the request's transaction was committed, together with its audit record."""
     pending = audit.current()
     if pending is None:
-        raise outage
+        raise error
     query = select(Audit.sequence).where(Audit.at > utcnow() - RECENT, Audit.request_id == pending.request_id)
     found = None
-    with suppress(Outage), audit.recording(None), database.write(pauses.left) as session:
-        # Who has the writers' lock knows that the lost transaction is over, one way or the other.
+    with suppress(DatabaseUnavailable), audit.recording(None), database.write(timer.remaining) as session:
+        # With the write lock held, the uncertain transaction is committed or rolled back.
         found = session.scalars(query).all()
     if found is None:
-        raise outage
+        raise error
     if found:
         pending.recorded = pending.expected
-        for call in outage.calls.values():
-            call()
+        for callback in error.callbacks.values():
+            callback()
     return bool(found)

@@ -14,7 +14,7 @@ from skywright.http import audit
 from skywright.http.access import permitted
 from skywright.http.context import Context
 from skywright.http.policy import OnTarget, Rules, governed, rules_of
-from skywright.http.retry import persevere
+from skywright.http.retry import retry
 
 if TYPE_CHECKING:
     from skywright.cloud import Cloud
@@ -115,7 +115,7 @@ class Router(APIRouter):
                             pending.expected = response.status_code
                         made.append(response)
 
-                persevere(cloud_of(request).database, attempt, repeatable=writes or method in READS)
+                retry(cloud_of(request).database, attempt, repeatable=writes or method in READS)
                 return made[-1]
 
             endpoint.__signature__ = signature.replace(  # type: ignore[attr-defined]

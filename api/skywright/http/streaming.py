@@ -13,7 +13,7 @@ from starlette.requests import ClientDisconnect
 from skywright.errors import ApiError, Unavailable
 from skywright.http.body_limit import drain
 from skywright.http.context import Context
-from skywright.http.retry import persevere
+from skywright.http.retry import retry
 from skywright.http.router import cloud_of, request_context
 
 T = TypeVar("T")
@@ -86,5 +86,5 @@ async def read(request: Request, work: Callable[[Context], T], *, anonymous: boo
         with request_context(request, write=False, plannable=True, anonymous=anonymous) as context:
             found.append(work(context))
 
-    await run_in_threadpool(persevere, cloud_of(request).database, attempt, repeatable=True)
+    await run_in_threadpool(retry, cloud_of(request).database, attempt, repeatable=True)
     return found[-1]

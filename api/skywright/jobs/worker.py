@@ -14,7 +14,7 @@ from typing import Any
 from sqlalchemy import select
 
 from skywright.core import DELETE, Core
-from skywright.db import Outage, new_uuid, utcnow
+from skywright.db import DatabaseUnavailable, new_uuid, utcnow
 from skywright.db.jobs import Job
 from skywright.jobs.engine import recover
 from skywright.jobs.engine.claim import Claim, claim
@@ -91,7 +91,7 @@ class Worker:
         while not self._stopping.is_set():
             try:
                 pause = self._turn()
-            except Outage:
+            except DatabaseUnavailable:
                 log.warning("the database is away")
                 pause = AWAY_SECONDS
             except Exception:
@@ -173,7 +173,7 @@ class Worker:
         try:
             with self.core.database.write() as session:
                 return claim(session, self.core, self.name, run_id, self._selection)
-        except Outage as outage:
+        except DatabaseUnavailable as outage:
             if outage.uncertain:  # whatever it was: nothing of it has begun
                 self._persistence.release(run_id)
             raise
@@ -195,7 +195,7 @@ class Worker:
                 report.settle(results)
                 log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)
                 records.end(directory, claimed, results)
-        except Outage:
+        except DatabaseUnavailable:
             log.error("run %s ended, but the database is away: its jobs will run again", claimed.run_id)
         except Exception as error:
             log.exception("run %s failed", claimed.run_id)
@@ -254,7 +254,7 @@ class Worker:
         self._pool.shutdown(wait=True)
         self._leases.stop()
         self._launcher.close()
-        with suppress(Outage):
+        with suppress(DatabaseUnavailable):
             self._housekeeping.end()
         self.core.queue.close()
         log.info("worker %s has stopped", self.name)

@@ -19,7 +19,7 @@ def read_desired(session: Session, core: Core, scope: Scope) -> Desired:
     """The desired state of what is in *scope*."""
     # A null host keeps nothing: there is nothing to compare.
     rows = (row for row in session.scalars(select(Host)) if not row.is_null)
-    hosts = {row.name: row for row in rows if not row.of_overcloud}
+    hosts = {row.name: row for row in rows if not row.in_overcloud}
     desired = Desired()
     compared = _compared(session, scope, hosts, desired)
     reading = Reading(session, core, scope, hosts, compared, unfinished(session, core), desired)

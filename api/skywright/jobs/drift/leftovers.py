@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from sqlalchemy.orm import Session
 
-from skywright.db.host_facts import HostFacts, Unread
+from skywright.db.host_facts import ContentsUnknown, HostFacts
 from skywright.jobs.drift.model import Leftover, Records
 from skywright.jobs.engine.activity import Touched
 from skywright.jobs.kinds import ResourceKind
@@ -24,7 +24,7 @@ def leftovers(
     for host in sorted(facts):
         found: list[Leftover] = []
         for kind in kinds:
-            with suppress(Unread):
+            with suppress(ContentsUnknown):
                 found += kind.leftovers(records, host, facts[host], found)
         all_found += found
     return all_found

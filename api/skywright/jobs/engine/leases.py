@@ -15,7 +15,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import update
 
 from skywright.core import Core
-from skywright.db import Outage, utcnow
+from skywright.db import DatabaseUnavailable, utcnow
 from skywright.db.jobs import Job
 
 log = logging.getLogger(__name__)
@@ -76,9 +76,9 @@ class Leases:
         since = clock()
         mine_running = Job.run_id.in_(mine) & (Job.state == "running") & (Job.worker == self._worker)
         try:
-            with self._core.database.write(patience=1) as session:
+            with self._core.database.write(timeout=1) as session:
                 session.execute(update(Job).where(mine_running).values(lease_until=until(self._core)))
-        except Outage:
+        except DatabaseUnavailable:
             return  # the next time comes soon; if none helps, `watch` knows what to do
         with self._changed:
             for run_id in mine:

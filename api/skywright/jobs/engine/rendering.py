@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item, Kind, Work
 from skywright.db.jobs import Host, Job
-from skywright.db.mariadb import lost
+from skywright.db.mariadb import ended_transaction
 from skywright.jobs.runs.variables import reserved_key
 
 log = logging.getLogger(__name__)
@@ -96,7 +96,7 @@ def _render_kind(session: Session, core: Core, kind: Kind, jobs: Sequence[Job]) 
     try:
         return _render_together(session, core, kind, jobs)
     except Exception as error:
-        if lost(error):
+        if ended_transaction(error):
             raise
         log.exception("rendering %d jobs together failed: each alone", len(jobs))
     broken = {}
@@ -106,7 +106,7 @@ def _render_kind(session: Session, core: Core, kind: Kind, jobs: Sequence[Job]) 
                 kind.render(session, [job], core)
                 savepoint.rollback()
         except Exception as error:
-            if lost(error):
+            if ended_transaction(error):
                 raise
             log.exception("job %s cannot be rendered", job.id)
             broken[job.id] = f"The job cannot be prepared: {error}"

@@ -14,7 +14,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.core import Core, Outcome
-from skywright.db import Outage, utcnow
+from skywright.db import DatabaseUnavailable, utcnow
 from skywright.db.jobs import Job, Run
 from skywright.jobs.engine import events, host_state
 from skywright.jobs.engine.claim import Claim, jobs_of
@@ -60,7 +60,7 @@ class Report:
 
     def store(self) -> None:
         """Write down what happened so far; if the database is away, later."""
-        with suppress(Outage):
+        with suppress(DatabaseUnavailable):
             with self._core.database.write(STORE_PATIENCE) as session:
                 stored = self._add_events(session)
             self._stored = stored
@@ -83,7 +83,7 @@ class Report:
             done.remove(max(done))
         if not done:
             return
-        with suppress(Outage):
+        with suppress(DatabaseUnavailable):
             with self._core.database.write(STORE_PATIENCE) as session:
                 for job in jobs_of(session, {job_id: self._claimed.attempts[job_id] for job_id in done}):
                     results = [result for key in self._depends(job.id) for result in self._told[key]]
@@ -108,7 +108,7 @@ class Report:
 
     def give_back(self, reason: str) -> None:
         """The run came to nothing, for *reason*: its jobs run again."""
-        with suppress(Outage):  # then others will take them
+        with suppress(DatabaseUnavailable):  # then others will take them
             self._persistence.do(partial(self._give_back, reason))
 
     def _add_events(self, session: Session) -> int:

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from skywright.core import CREATE, DELETE, Core, Outcome
 from skywright.db.base import after_commit, utcnow
 from skywright.db.jobs import Job
-from skywright.db.mariadb import lost
+from skywright.db.mariadb import ended_transaction
 from skywright.jobs.engine.events import brief
 from skywright.jobs.webhooks import announce
 
@@ -34,7 +34,7 @@ def settle(session: Session, core: Core, job: Job, outcome: Outcome, state: str 
         with session.begin_nested():
             core.kind_of(job.playbook).settle(session, job, outcome, core)
     except Exception as error:
-        if lost(error):
+        if ended_transaction(error):
             raise  # the whole transaction is done again
         log.exception("job %s: its outcome cannot be applied", job.id)
         job.state, job.error = "error", f"{outcome.error or 'The run ended well'}; applying that failed: {error}"

@@ -14,8 +14,8 @@ from typing import Any
 from sqlalchemy import select
 
 from skywright.core import Core, playbook_file
+from skywright.db.dry_run import DryRunDatabase
 from skywright.db.jobs import Host, Job
-from skywright.db.rehearsal import Rehearsal
 from skywright.jobs.runs import records, rundir
 from skywright.jobs.runs.draft import draft
 from skywright.jobs.runs.runner import inventory
@@ -112,18 +112,18 @@ def command(replay: Replay, path: Path, *, check: bool) -> list[str]:
 
 def _now(core: Core, record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """The items that the run's jobs would have now, the hosts' variables, and the run's."""
-    rehearsal = Rehearsal(core.database)
+    dry_run = DryRunDatabase(core.database)
     try:
-        with rehearsal.write() as session:
+        with dry_run.write() as session:
             query = select(Job).where(Job.id.in_(record["jobs"]))
             jobs = session.scalars(query.order_by(Job.sequence)).all()
-            drafts = draft(session, core.with_database(rehearsal), jobs)
+            drafts = draft(session, core.with_database(dry_run), jobs)
             names = [host for host, _, _ in record["hosts"]]
             hosts = session.scalars(select(Host).where(Host.name.in_(names))).all()
             variables = {host.name: dict(host.variables) for host in hosts}
             variables |= {name: own for found in drafts for name, _, own in found.hosts}
     finally:
-        rehearsal.forget()
+        dry_run.roll_back()
     return (drafts[0].items, variables, drafts[0].variables) if drafts else ({}, variables, {})
 
 

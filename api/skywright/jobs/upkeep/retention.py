@@ -17,7 +17,7 @@ from skywright.core import Core
 from skywright.db.base import utcnow
 from skywright.db.identity import Project, RevokedToken
 from skywright.db.jobs import UNFINISHED, Event, Job, Run
-from skywright.db.operations import Audit, Heartbeat, Tally, retiring
+from skywright.db.operations import Audit, Heartbeat, Tally, allow_audit_removal
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.db.webhooks import Delivery, Webhook
 from skywright.jobs.runs import records
@@ -141,7 +141,7 @@ def _jobs(session: Session, before: datetime, now: datetime) -> int:
 
 
 def _audit(session: Session, before: datetime, most: int) -> int:
-    retiring(session)
+    allow_audit_removal(session)
     total = session.scalar(select(func.max(Audit.sequence))) or 0
     removed = _rows(session, _oldest(Audit.at < before))
     removed += _rows(session, _oldest(Audit.sequence <= total - most))

@@ -15,7 +15,7 @@ from fastapi import Request, Response, WebSocket, WebSocketDisconnect
 from fastapi.responses import FileResponse
 from starlette.concurrency import run_in_threadpool
 
-from skywright.db import Outage
+from skywright.db import DatabaseUnavailable
 from skywright.errors import ApiError, Conflict, NotFound, Unavailable
 from skywright.http import Router
 from skywright.http.router import json_response
@@ -53,7 +53,7 @@ async def connect(websocket: WebSocket) -> None:
         screen = await run_in_threadpool(admit, cloud, websocket.query_params.get("token", ""))
         async with _place(cloud.settings.consoles):
             await _show(websocket, screen)
-    except (ApiError, Outage) as error:
+    except (ApiError, DatabaseUnavailable) as error:
         refused = error if isinstance(error, ApiError) else Unavailable("The database does not answer.")
         log.info("console refused: %s", refused.message)
         await websocket.send_denial_response(json_response(render_error(refused), refused.status))

@@ -105,7 +105,7 @@ def _scope(context: Context, body: DriftRequest, rule: str) -> Scope:
             raise NotFound.of("Host", body.host)
         if host.is_null:
             raise BadRequest(f"Host {host.name} is a null host: it keeps nothing that could differ.")
-        if host.of_overcloud:
+        if host.in_overcloud:
             raise BadRequest(f"Host {host.name} is an overcloud's: what is there is recorded in that cloud.")
     return Scope(body.host, _project_id(context, body.project) if body.project is not None else None)
 

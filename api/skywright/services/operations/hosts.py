@@ -109,7 +109,7 @@ def drain_host(context: Context, name: str, body: DrainBody) -> dict[str, Any]:
 def delete_host(context: Context, name: str) -> None:
     """Forget a host; nothing on it changes. What it served is served elsewhere, jobs that waited for it end."""
     host = _host(context, name)
-    if host.of_overcloud:
+    if host.in_overcloud:
         raise Conflict(f"Host {name} is an overcloud's: take it out of that one's plan.")
     bound = _bound_to(context, name)
     if bound:
@@ -129,9 +129,9 @@ def _bound_to(context: Context, host: str) -> list[str]:
 
 def _apply(context: Context, host: Host, body: HostBody) -> None:
     if body.groups is not None:
-        if host.of_overcloud and OVERCLOUD not in body.groups:
+        if host.in_overcloud and OVERCLOUD not in body.groups:
             raise Conflict(f"Host {host.name} is an overcloud's: it cannot be this cloud's, too.")
-        if OVERCLOUD in body.groups and not host.of_overcloud:
+        if OVERCLOUD in body.groups and not host.in_overcloud:
             raise BadRequest(f"Hosts get into the group {OVERCLOUD} by an overcloud's plan.")
         host.groups = sorted(set(body.groups) - {"all", "ungrouped"})
     if body.variables is not None:

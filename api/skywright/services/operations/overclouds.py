@@ -173,7 +173,7 @@ def _registered(context: Context, plan: Plan) -> Overcloud:
     owners = dict.fromkeys(overcloud.plan["hosts"], plan.name)
     owners |= {host: row.name for row in context.db.scalars(others) for host in row.plan["hosts"]}
     known = {host.name: host for host in context.db.scalars(select(Host))}
-    for name in [name for name, host in known.items() if host.of_overcloud and name not in owners]:
+    for name in [name for name, host in known.items() if host.in_overcloud and name not in owners]:
         context.db.delete(known.pop(name))  # it was only ever planned
     clashes = list(_clashes(plan, known, owners))
     if clashes:
@@ -191,7 +191,7 @@ def _clashes(plan: Plan, known: dict[str, Host], owners: dict[str, str]) -> Iter
         there, elsewhere = known.get(name), addresses.get(wanted.address)
         if owners.get(name, plan.name) != plan.name:
             yield f"{name} is a host of overcloud {owners[name]}"
-        elif there is not None and not there.of_overcloud:
+        elif there is not None and not there.in_overcloud:
             yield f"there is another host {name} in this cloud already"
         elif there is not None and there.state == MAINTENANCE:
             yield f"host {name} is in maintenance"

@@ -15,8 +15,8 @@ from fastapi import Request, Response
 from pydantic import Field, JsonValue
 
 from skywright.cloud import Cloud
+from skywright.db.dry_run import DryRunDatabase
 from skywright.db.jobs import Job
-from skywright.db.rehearsal import Rehearsal
 from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
 from skywright.http.admission import Line
@@ -59,7 +59,7 @@ def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
     with request_context(request, write=False) as context:
         cloud, admin = context.cloud, context.is_admin
         scope = _scope(context, body)
-    answer, drafts, recorded = rehearse(cloud, scope, b"" if body.body is None else orjson.dumps(body.body))
+    answer, drafts, recorded = dry_run_request(cloud, scope, b"" if body.body is None else orjson.dumps(body.body))
     try:
         runs = [(found, cloud.planner.run(found) if found.hosts else None) for found in drafts]
     except LauncherError as error:
@@ -67,25 +67,25 @@ def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
     return plan_view(answer, runs, recorded=recorded, admin=admin)
 
 
-def rehearse(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) -> tuple[Answer, list[Draft], bool]:
+def dry_run_request(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) -> tuple[Answer, list[Draft], bool]:
     """The answer to a request, the runs that it would lead to, and whether it would change any record."""
-    rehearsal = Rehearsal(cloud.database)
-    rehearsed = cloud.with_database(rehearsal)
-    scope["state"]["cloud"] = rehearsed
+    dry_run = DryRunDatabase(cloud.database)
+    dry_run_cloud = cloud.with_database(dry_run)
+    scope["state"]["cloud"] = dry_run_cloud
     try:
         # A loop of its own: the request needs threads while this one holds the write lock for it.
         answer = asyncio.run(ask(cloud, scope, body))
-        if rehearsal.refused is not None:
-            raise rehearsal.refused
+        if dry_run.refused is not None:
+            raise dry_run.refused
         if not answer.ok:
             return answer, [], False
-        recorded, jobs, drafts = rehearsal.wrote, rehearsal.stored(Job), []
+        recorded, jobs, drafts = dry_run.wrote, dry_run.added(Job), []
         if jobs:
-            with rehearsal.write() as session:
-                drafts = draft(session, rehearsed, jobs)
+            with dry_run.write() as session:
+                drafts = draft(session, dry_run_cloud, jobs)
         return answer, drafts, recorded
     finally:
-        rehearsal.forget()
+        dry_run.roll_back()
 
 
 def _scope(context: Context, body: PlanRequest) -> dict[str, Any]:

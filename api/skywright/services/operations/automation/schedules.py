@@ -25,10 +25,10 @@ from sqlalchemy.orm import Session
 from skywright.auth.credentials import Credentials
 from skywright.auth.subject import Claims
 from skywright.cloud import Cloud
-from skywright.db import Outage, new_hex, utcnow
+from skywright.db import DatabaseUnavailable, new_hex, utcnow
+from skywright.db.dry_run import SingleTransactionDatabase
 from skywright.db.identity import Project, User
 from skywright.db.jobs import UNFINISHED, Job
-from skywright.db.rehearsal import Joint
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.http import audit
 from skywright.http.loopback import Answer, ask, scope_of
@@ -112,28 +112,28 @@ class Scheduler:
 
     def _time(self, schedule_id: str, now: datetime) -> None:
         """One time of a schedule, if it is not another's."""
-        joint = Joint(self._cloud.database)
+        transaction = SingleTransactionDatabase(self._cloud.database)
         try:
-            with joint.write() as session:
+            with transaction.write() as session:
                 order = begin(session, self._cloud, schedule_id, now)
             if order is None:
-                joint.keep()
+                transaction.commit()
                 return
-            cloud = self._cloud.with_database(joint)
+            cloud = self._cloud.with_database(transaction)
             answer = asyncio.run(ask(cloud, _scope(cloud, order, {"cloud": cloud}), _body(order)))
-            if joint.refused is None:
-                jobs = [job.id for job in joint.stored(Job)]
+            if transaction.refused is None:
+                jobs = [job.id for job in transaction.added(Job)]
                 session.add(_record(order, answer, jobs))
                 _conclude(session, order, answer, jobs, now)
-            joint.keep()
+            transaction.commit()
         except BaseException as error:
-            joint.forget()
-            if isinstance(error, Outage) or not isinstance(error, Exception):
+            transaction.roll_back()
+            if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
                 raise  # nothing took place: the time comes again
             log.exception("schedule %s: its time cannot be run", schedule_id)
             self._skip(schedule_id, now, f"It could not be run: {error}")
             return
-        if joint.refused is not None:
+        if transaction.refused is not None:
             self._pool.submit(self._ask_outside, order)
 
     def _ask_outside(self, order: Order) -> None:

@@ -63,5 +63,5 @@ def _hosts(session: Session, wanted: list[str]) -> list[str]:
     hosts = session.scalars(select(Host).order_by(Host.name)).all()
     if wanted:
         return [host.name for host in hosts if host.name in wanted or set(wanted) & set(host.groups)]
-    own = (host for host in hosts if not host.of_overcloud)
+    own = (host for host in hosts if not host.in_overcloud)
     return [host.name for host in own if not host.is_closed and not host.retry_at]

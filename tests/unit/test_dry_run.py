@@ -1,4 +1,4 @@
-"""A rehearsal's one transaction: shared by all that use it, and taken back."""
+"""The one transaction of a dry run: all of its writers share it, and it is rolled back."""
 
 import threading
 from collections.abc import Iterator
@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
-from skywright.db import Database, after_commit, rehearsal
+from skywright.db import Database, after_commit
+from skywright.db import dry_run as module
+from skywright.db.dry_run import DryRunDatabase
 from skywright.db.jobs import Host, Job
-from skywright.db.rehearsal import Rehearsal
 from skywright.errors import BadRequest
 
 
@@ -23,10 +24,10 @@ def database(tmp_path: Path) -> Database:
 
 
 @pytest.fixture
-def rehearsed(database: Database) -> Iterator[Rehearsal]:
-    rehearsed = Rehearsal(database)
-    yield rehearsed
-    rehearsed.forget()
+def dry_run(database: Database) -> Iterator[DryRunDatabase]:
+    dry_run = DryRunDatabase(database)
+    yield dry_run
+    dry_run.roll_back()
 
 
 def hosts(database: Database) -> list[str]:
@@ -34,55 +35,55 @@ def hosts(database: Database) -> list[str]:
         return list(session.scalars(select(Host.name).order_by(Host.name)))
 
 
-def test_what_one_writes_the_next_reads_and_nobody_else(database: Database, rehearsed: Rehearsal) -> None:
+def test_what_one_writes_the_next_reads_and_nobody_else(database: Database, dry_run: DryRunDatabase) -> None:
     told: list[str] = []
-    with rehearsed.write() as session:
+    with dry_run.write() as session:
         session.add(Host(name="new"))
         after_commit(session, "tell", lambda: told.append("told"))
-    with rehearsed.write() as session:
+    with dry_run.write() as session:
         assert session.get(Host, "new") is not None
-    assert hosts(rehearsed) == ["new", "there"]
+    assert hosts(dry_run) == ["new", "there"]
     assert hosts(database) == ["there"]
-    assert rehearsed.wrote
-    rehearsed.forget()
+    assert dry_run.wrote
+    dry_run.roll_back()
     assert hosts(database) == ["there"]
     assert told == []
 
 
-def test_a_failure_takes_back_only_its_own(rehearsed: Rehearsal) -> None:
-    with rehearsed.write() as session:
+def test_a_failure_takes_back_only_its_own(dry_run: DryRunDatabase) -> None:
+    with dry_run.write() as session:
         session.add(Job(playbook="server", action="kept"))
-    with pytest.raises(ValueError, match="failed"), rehearsed.write() as session:
+    with pytest.raises(ValueError, match="failed"), dry_run.write() as session:
         session.add(Job(playbook="server", action="lost"))
         session.flush()
         raise ValueError("failed")
-    assert [job.action for job in rehearsed.stored(Job)] == ["kept"]
-    assert rehearsed.stored(Host) == []
+    assert [job.action for job in dry_run.added(Job)] == ["kept"]
+    assert dry_run.added(Host) == []
 
 
-def test_reading_takes_no_lock_and_writing_gives_it_back(database: Database, rehearsed: Rehearsal) -> None:
+def test_reading_takes_no_lock_and_writing_gives_it_back(database: Database, dry_run: DryRunDatabase) -> None:
     def write(name: str) -> None:
         with database.write() as session:
             session.add(Host(name=name))
 
-    assert hosts(rehearsed) == ["there"] and not rehearsed.wrote
+    assert hosts(dry_run) == ["there"] and not dry_run.wrote
     write("first")
-    with rehearsed.write() as session:
-        session.add(Host(name="rehearsed"))
+    with dry_run.write() as session:
+        session.add(Host(name="dry_run"))
     waiting = threading.Thread(target=write, args=["second"])
     waiting.start()
     waiting.join(0.2)
     assert waiting.is_alive()
-    rehearsed.forget()
+    dry_run.roll_back()
     waiting.join(5)
     assert hosts(database) == ["first", "second", "there"]
 
 
 def test_a_request_that_waits_is_ended(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(rehearsal, "LIMIT_SECONDS", 0.05)
-    rehearsed = Rehearsal(database)
+    monkeypatch.setattr(module, "LIMIT_SECONDS", 0.05)
+    dry_run = DryRunDatabase(database)
     with pytest.raises(BadRequest, match="too long"):
         while True:
-            hosts(rehearsed)
-    assert rehearsed.refused is not None
-    rehearsed.forget()
+            hosts(dry_run)
+    assert dry_run.refused is not None
+    dry_run.roll_back()
