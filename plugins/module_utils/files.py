@@ -30,6 +30,7 @@ def write_text(path, text, mode=0o644):
 def write_file(path, content, mode=0o644):
     """Write a file so that readers see the old or the new one; its name stays hidden until it is whole."""
     directory, name = os.path.split(path)
+    _remove_temporaries(directory, name)
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
     try:
         with os.fdopen(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode), "wb") as file:
@@ -40,6 +41,14 @@ def write_file(path, content, mode=0o644):
         with suppress(FileNotFoundError):
             os.unlink(temporary)
         raise
+
+
+def _remove_temporaries(directory, name):
+    """Remove what processes that were killed while they wrote the file have left of it."""
+    for other in os.listdir(directory):
+        found = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.tmp", other)
+        if found and not os.path.exists(f"/proc/{found[1]}"):
+            remove(os.path.join(directory, other))
 
 
 def ids_in(directory, suffix=""):

@@ -12,7 +12,18 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 HERE = Path(__file__).parent
-COPIED = ("api", "plugins", "roles", "playbooks", ".collections", "ansible.cfg", "galaxy.yml", "meta")
+COPIED = (
+    "api",
+    "plugins",
+    "roles",
+    "playbooks",
+    ".collections",
+    "tests",
+    "ansible.cfg",
+    "galaxy.yml",
+    "meta",
+    "pyproject.toml",
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,11 +97,14 @@ def test_it_is_deleted(seen: dict[str, Any]) -> None:
     assert seen["deleting"] == 202 and seen["deleted"] == {}
 
 
-def test_the_import_rules_hold_with_it(project: Path) -> None:
+@pytest.mark.parametrize("tests", ["test_imports.py", "kinds", "resources"])
+def test_the_rules_for_imports_and_the_contracts_of_kinds_hold_with_it(project: Path, tests: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(project / "api")}
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", ROOT / "tests/unit/test_imports.py"]
-    result = subprocess.run(command, cwd=project, env=environment, check=False, capture_output=True, text=True)
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/unit/{tests}"]
+    only = [] if tests == "test_imports.py" else ["-k", "note"]
+    result = subprocess.run(command + only, cwd=project, env=environment, check=False, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-4000:]
+    assert "passed" in result.stdout
 
 
 def test_the_modules_options_are_documented_with_it(project: Path) -> None:

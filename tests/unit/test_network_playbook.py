@@ -60,20 +60,6 @@ def items(session: Session, *changes: PortChange) -> dict[str, dict[str, Any]]:
     return {host: found[0] for host, found in work.items.items()}
 
 
-@pytest.mark.parametrize("kind", ["vxlan", "flat"])
-def test_items_are_what_the_role_takes(session: Session, network: Network, kind: str) -> None:
-    network.type = kind
-    options = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
-    port = port_on(session, network, "host2")
-    arriving = network_items(session, [PortChange(port, "host2")]).items
-    leaving = network_items(session, [PortChange(port, "host2", present=False)]).items
-    removal = NetworkKind().render(session, [job(session, network, "delete", dhcp_host="host1")], CLOUD).items
-    for found in (*arriving.values(), *leaving.values(), *(kinds["networks"] for kinds in removal.values())):
-        result = ArgumentSpecValidator(options).validate({"network_networks": found})
-        assert not result.error_messages
-        assert not result.unsupported_parameters
-
-
 def test_the_first_port_brings_tap_tunnels_and_dhcp(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
     work = network_items(session, [PortChange(port, "host2")])

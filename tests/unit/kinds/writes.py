@@ -19,6 +19,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import 
 # is another.
 EVENTS = {"os.chmod", "os.link", "os.mkdir", "os.remove", "os.rename", "os.rmdir", "os.symlink", "os.truncate"}
 WRITING = os.O_WRONLY | os.O_RDWR | os.O_CREAT
+NO_PROCESS = 1 << 22  # more than any process has as its id
 CALLS = ((Runner, "write"), (Hypervisor, "define"), (Hypervisor, "_call"))
 
 
@@ -61,6 +62,7 @@ def killed_after(writes: int, root: Path) -> Iterator[None]:
         sys.addaudithook(_watch.audit)
         _watch.hooked = True
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "getpid", lambda: NO_PROCESS)
         for owner, name in CALLS:
             patch.setattr(owner, name, _announced(getattr(owner, name)))
         _watch.left, _watch.root = writes, f"{root}/"

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import each
-from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove, write_text
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
+from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import list_of, option, state
 
@@ -41,15 +41,21 @@ class NoteFile(Kind):
 
     def want(self, item, have):
         """Want the text."""
-        return {"text": item["text"]} if item["state"] == "present" else None
+        if item["state"] == "absent":
+            return None
+        if item["text"] is None:
+            raise ItemError("the note has no text")
+        return {"text": item["text"]}
 
     def apply(self, steps, done):
         """Write and remove."""
         return each({"create": self.write, "update": self.write, "delete": self.delete})(steps, done)
 
     def write(self, step):
-        """Write a note."""
-        write_text(self.path(step.id), step.want["text"])
+        """Write a note; one that was cut short differs from what is wanted."""
+        os.makedirs(self.settings["directory"], exist_ok=True)
+        with open(self.path(step.id), "w", encoding="utf-8") as file:
+            file.write(step.want["text"])
 
     def delete(self, step):
         """Remove a note."""
