@@ -47,18 +47,23 @@ commands:
   elements: list
 """
 
-import json
 import os
 import subprocess
 import tempfile
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import converge, each
+from ansible_collections.skywright.cloud.plugins.module_utils.local_facts import (
+    FACT_FILE,
+    VIRT_TYPE,
+    read_facts,
+    write_facts,
+)
 
 ARGUMENT_SPEC = {
     "virt_type": {"type": "str", "choices": ["auto", "kvm", "qemu"], "default": "auto"},
     "seconds": {"type": "int", "default": 5},
-    "fact": {"type": "path", "default": "/etc/ansible/facts.d/skywright.fact"},
+    "fact": {"type": "path", "default": FACT_FILE},
 }
 KVM = "/dev/kvm"
 # mov al, 0x10; out 0xf4, al; hlt -- QEMU's isa-debug-exit then ends with 2 * 0x10 + 1.
@@ -84,23 +89,6 @@ def boots(seconds):
         return done.returncode == ENDED
 
 
-def read_fact(path):
-    """All facts that the file keeps; others may keep theirs there too."""
-    if not os.path.exists(path):
-        return {}
-    with open(path, encoding="utf-8") as file:
-        return json.load(file)
-
-
-def write_fact(path, facts):
-    """Replace the file in one go."""
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    with open(path + ".new", "w", encoding="utf-8") as file:
-        json.dump(facts, file)
-    os.chmod(path + ".new", 0o644)
-    os.rename(path + ".new", path)
-
-
 def main():
     """Converge the fact."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
@@ -108,17 +96,17 @@ def main():
 
     def want(item, have):
         if params["virt_type"] != "auto":
-            return {"hypervisor_virt_type": params["virt_type"]}
+            return {VIRT_TYPE: params["virt_type"]}
         if have:
             return have
-        return {"hypervisor_virt_type": "kvm" if os.path.exists(KVM) and boots(params["seconds"]) else "qemu"}
+        return {VIRT_TYPE: "kvm" if os.path.exists(KVM) and boots(params["seconds"]) else "qemu"}
 
     def write(step):
-        write_fact(params["fact"], {**read_fact(params["fact"]), **step.want})
+        write_facts(params["fact"], {**read_facts(params["fact"]), **step.want})
 
     def read(items):
-        known = {k: v for k, v in read_fact(params["fact"]).items() if k == "hypervisor_virt_type"}
-        return {"virt_type": known} if known else {}
+        facts = read_facts(params["fact"])
+        return {"virt_type": {VIRT_TYPE: facts[VIRT_TYPE]}} if VIRT_TYPE in facts else {}
 
     converge(
         module,
@@ -126,7 +114,7 @@ def main():
         read=read,
         want=want,
         apply=each({"create": write, "update": write}),
-        status=lambda wanted: wanted["hypervisor_virt_type"],
+        status=lambda wanted: wanted[VIRT_TYPE],
     )
 
 

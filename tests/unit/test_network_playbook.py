@@ -20,7 +20,9 @@ from skywright.services.network.kinds.network import NetworkKind
 from skywright.services.network.kinds.network_items import PortChange, network_items, recorded_dhcp_port
 from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 
-SPEC = Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml"
+ROLE = yaml.safe_load((Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml").read_text())
+# The role's other options default to variables of the host.
+OPTIONS = {"network_networks": ROLE["argument_specs"]["main"]["options"]["network_networks"]}
 CLOUD = cast(Cloud, SimpleNamespace(queue=SimpleNamespace(notify=lambda: None)))
 
 
@@ -227,9 +229,8 @@ def test_turning_dhcp_off_removes_server_and_port(session: Session, network: Net
 
 def validated(work: Any) -> dict[str, dict[str, Any]]:
     """The one item of each host, if it is what the role takes."""
-    options = yaml.safe_load(SPEC.read_text())["argument_specs"]["main"]["options"]
     for kinds in work.items.values():
-        result = ArgumentSpecValidator(options).validate({"network_networks": kinds["networks"]})
+        result = ArgumentSpecValidator(OPTIONS).validate({"network_networks": kinds["networks"]})
         assert not result.error_messages and not result.unsupported_parameters
     return {host: kinds["networks"][0] for host, kinds in work.items.items()}
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
+from functools import cached_property
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
@@ -14,6 +15,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.files import remov
 from ansible_collections.skywright.cloud.plugins.module_utils.hypervisor import Gone, Hypervisor
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.server_disk import SERVERS
+from ansible_collections.skywright.cloud.plugins.module_utils.local_facts import FACT_FILE, VIRT_TYPE, read_facts
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
 
@@ -32,7 +34,11 @@ class LibvirtDomain(Kind):
             "The hypervisor; with V(test:///default) domains live only as long as the module runs.",
             default="qemu:///system",
         ),
-        "virt_type": option("How the hypervisor runs guests.", choices=["kvm", "qemu"], default="qemu"),
+        "virt_type": option(
+            "How the hypervisor runs guests; V(auto) takes the result of M(skywright.cloud.virt_probe) on the host.",
+            choices=["auto", "kvm", "qemu"],
+            default="auto",
+        ),
         "directory": option("Where the servers' directories are.", "path", default="/var/lib/skywright/servers"),
         "shutdown_seconds": option(
             "How long a guest may take to shut itself down before its domain is destroyed.", "int", default=20
@@ -47,9 +53,17 @@ class LibvirtDomain(Kind):
     def __init__(self, **options):
         super().__init__(**options)
         self.hypervisor = Hypervisor(self.settings["uri"])
-        self.virt_type = "test" if self.hypervisor.null else self.settings["virt_type"]
         self.directory = self.settings["directory"]
         self.shutdown_seconds = self.settings["shutdown_seconds"]
+
+    @cached_property
+    def virt_type(self):
+        """The type of the domains."""
+        if self.hypervisor.null:
+            return "test"
+        if self.settings["virt_type"] != "auto":
+            return self.settings["virt_type"]
+        return read_facts(FACT_FILE).get(VIRT_TYPE, "qemu")
 
     @property
     def commands(self):

@@ -5,20 +5,27 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import yaml
 
 ROOT = Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT / ".collections"))
 
-from ansible_collections.skywright.cloud.plugins.module_utils.kinds.libvirt_domain import LibvirtDomain  # noqa: E402
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import LISTS, SETTINGS  # noqa: E402
+
+
+def _of_the_host(variable: str) -> dict[str, Any]:
+    """The role option of a setting; its default is the variable of the host, as in the module."""
+    default = repr(SETTINGS[variable]["default"])
+    return {**SETTINGS[variable], "default": f"{{{{ {variable} | default({default}) }}}}"}
+
 
 ROLES = {
     "network": (
         "Tenant networks of one host, with their DHCP servers",
         [],
-        {"networks": LISTS["networks"], "physical_networks": SETTINGS["vswitch_physical_networks"]},
+        {"networks": LISTS["networks"], "physical_networks": _of_the_host("vswitch_physical_networks")},
     ),
     "image": ("Base images in one host's cache", [], {"images": LISTS["images"]}),
     "server": (
@@ -27,9 +34,9 @@ ROLES = {
         {
             "servers": LISTS["servers"],
             "images": LISTS["images"],
-            "libvirt_uri": LibvirtDomain.options["uri"],
-            "virt_type": LibvirtDomain.options["virt_type"],
-            "shutdown_seconds": LibvirtDomain.options["shutdown_seconds"],
+            "libvirt_uri": _of_the_host("hypervisor_libvirt_uri"),
+            "virt_type": _of_the_host("hypervisor_virt_type"),
+            "shutdown_seconds": _of_the_host("hypervisor_shutdown_seconds"),
         },
     ),
 }

@@ -1,5 +1,6 @@
 """libvirt_domain and host_info against libvirt's own test driver, which lives as long as its connection."""
 
+import json
 import re
 import struct
 import sys
@@ -7,6 +8,7 @@ import sys
 import libvirt
 import pytest
 from ansible_collections.skywright.cloud.plugins.module_utils import domain_xml, hypervisor
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds import libvirt_domain as kind_of_domains
 from ansible_collections.skywright.cloud.plugins.modules import host_info, libvirt_domain
 from kinds.hosts.libvirt_domain import PORT, Host, item
 
@@ -173,6 +175,24 @@ def test_definition_for_real_guests(virt_type, cpu):
     assert domain_xml.summary(text)["cpu"] == cpu
     for part in ('csum="off"', 'managed="no"', f'dev="{TAP}"', f"/servers/{SERVER}/console.log"):
         assert part in text
+
+
+@pytest.mark.parametrize(
+    ("given", "probed", "virt_type"),
+    [
+        (None, "kvm", "kvm"),
+        ("auto", "kvm", "kvm"),
+        ("auto", None, "qemu"),
+        ("qemu", "kvm", "qemu"),
+        ("kvm", "qemu", "kvm"),
+    ],
+)
+def test_the_type_of_guests_is_the_given_or_the_probed_one(monkeypatch, tmp_path, given, probed, virt_type):
+    facts = tmp_path / "skywright.fact"
+    if probed:
+        facts.write_text(json.dumps({"hypervisor_virt_type": probed}))
+    monkeypatch.setattr(kind_of_domains, "FACT_FILE", str(facts))
+    assert kind_of_domains.LibvirtDomain(virt_type=given).virt_type == virt_type
 
 
 def test_a_screen_is_on_a_socket_only(run_module, libvirtd):
