@@ -77,7 +77,8 @@ class HostRun:
             part.before = [other for other in self.parts if self._is_before(other, part)]
 
     def _chosen(self, kind, items, state):
-        return [item for item in items if item["state"] == state and make(kind, self.settings).concerns(item)]
+        concerns = make(kind, self.settings).concerns
+        return [item for item in items if item["state"] == state and concerns(item)]
 
     @staticmethod
     def _is_before(one, other):
