@@ -1,4 +1,4 @@
-"""When a database node with a slow disk is left alone, and when it is waited for again."""
+"""When the disk monitor desyncs a database node, and when it ends the desync."""
 
 import threading
 import time
@@ -22,11 +22,11 @@ def program() -> SimpleNamespace:
 
 @pytest.fixture
 def decide(program: SimpleNamespace) -> Callable[..., bool]:
-    judge: Callable[..., bool] = program.Judge().decide
-    return judge
+    decide: Callable[..., bool] = program.Policy().decide
+    return decide
 
 
-def test_a_slow_node_is_left_alone_until_its_disk_was_good_for_long(decide: Callable[..., bool]) -> None:
+def test_a_slow_node_is_desynced_until_its_disk_was_fast_for_long(decide: Callable[..., bool]) -> None:
     assert not decide(GOOD, [GOOD, GOOD], 0)
     assert decide(BAD, [GOOD, GOOD], 1)
     assert decide(GOOD, [GOOD, GOOD], 20)
@@ -35,19 +35,19 @@ def test_a_slow_node_is_left_alone_until_its_disk_was_good_for_long(decide: Call
     assert not decide(GOOD, [GOOD, GOOD], 60)
 
 
-def test_one_that_is_not_much_slower_than_others_stays(decide: Callable[..., bool]) -> None:
+def test_a_node_that_is_not_much_slower_than_the_others_stays_synced(decide: Callable[..., bool]) -> None:
     assert not decide(BAD, [GOOD, BAD / 2], 0)
     assert not decide(5 * GOOD, [GOOD / 2, GOOD / 2], 1)
 
 
-def test_one_whose_speed_nobody_can_replace_stays_or_returns(decide: Callable[..., bool]) -> None:
+def test_a_node_stays_synced_without_other_healthy_nodes(decide: Callable[..., bool]) -> None:
     assert not decide(BAD, [], 0)
     assert not decide(BAD, [GOOD, None], 1)
     assert decide(BAD, [GOOD, GOOD], 2)
     assert not decide(BAD, [None, GOOD], 3)
 
 
-def test_a_write_counts_while_it_is_not_done(program: SimpleNamespace, tmp_path: Path) -> None:
+def test_a_pending_write_counts(program: SimpleNamespace, tmp_path: Path) -> None:
     goes_on, syncs = threading.Event(), []
 
     def fdatasync(number: int) -> None:
@@ -55,7 +55,7 @@ def test_a_write_counts_while_it_is_not_done(program: SimpleNamespace, tmp_path:
         assert goes_on.wait(20)
 
     program.globals["os"] = SimpleNamespace(pwrite=lambda *_: 0, fdatasync=fdatasync)
-    program.globals["STUCK"], program.globals["PAUSE"] = 0.1, 0
+    program.globals["STUCK_SECONDS"], program.globals["PAUSE"] = 0.1, 0
     disk = program.Disk(tmp_path)
     assert disk.seconds() == 0
     disk.start()
