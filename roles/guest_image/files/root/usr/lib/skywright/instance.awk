@@ -1,7 +1,7 @@
-# Reads OpenStack's meta_data.json and prints the fields that the guest uses, one "name value" a line.
+# Reads OpenStack's meta_data.json and prints the fields that the guest uses, as lines of "name value".
 #
-# Values are whatever users wrote: they lose their control characters, so that no value becomes a second line.
-# With the quote as record separator, records are in turn what is between strings and what is inside of them.
+# Values are user input: control characters are removed, so that no value becomes a second line.
+# The record separator is the quote, so records alternate between text outside and inside of strings.
 
 BEGIN {
 	RS = "\""
@@ -10,27 +10,27 @@ BEGIN {
 	wanted["admin_pass"] = "password"
 }
 
-inside {
+in_string {
 	text = text $0
 	if (match($0, /\\+$/) && RLENGTH % 2) { # an escaped quote: the string goes on
 		text = text "\""
 		next
 	}
-	inside = 0
-	held = 1
+	in_string = 0
+	have_string = 1
 	next
 }
 
 {
-	if (held) {
+	if (have_string) {
 		if ($0 ~ /^[ \t\r\n]*:/)
 			key[depth] = text
 		else
 			string_value()
 	}
 	follow_brackets($0)
-	held = 0
-	inside = 1
+	have_string = 0
+	in_string = 1
 	text = ""
 }
 
@@ -52,7 +52,7 @@ function follow_brackets(between,   i, char) {
 	}
 }
 
-# A string without its escapes, in UTF-8.
+# Decodes the escapes of a JSON string into UTF-8.
 function plain(string,   result, char, code) {
 	while (match(string, /\\./)) {
 		result = result substr(string, 1, RSTART - 1)
@@ -61,7 +61,7 @@ function plain(string,   result, char, code) {
 		if (char == "u") {
 			code = hex(substr(string, 1, 4))
 			string = substr(string, 5)
-			if (code >= 55296 && code < 56320 && substr(string, 1, 2) == "\\u") { # two halves of one character
+			if (code >= 55296 && code < 56320 && substr(string, 1, 2) == "\\u") { # a surrogate pair
 				code = 65536 + (code - 55296) * 1024 + hex(substr(string, 3, 4)) - 56320
 				string = substr(string, 7)
 			}

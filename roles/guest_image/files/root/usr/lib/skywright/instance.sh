@@ -1,8 +1,8 @@
 # shellcheck shell=sh
-# What makes this guest the instance that its owner asked for. Sourced by the boot script.
+# Applies the instance data to the guest. The boot script sources this file.
 #
-# Everything that comes from outside is data: it is read by instance.awk, passed on in quoted variables, and never
-# evaluated. The one exception is the owner's own script, user_data.
+# Instance data is untrusted: instance.awk parses it, the scripts pass it on in quoted variables and never evaluate it.
+# The one exception is user_data, the owner's script.
 
 META_DATA=/run/instance/meta_data.json
 USER_DATA=/run/instance/user_data
@@ -29,8 +29,8 @@ from_metadata_service() {
 	timeout 10 wget -q -O "$USER_DATA" $METADATA_URL/user_data 2>/dev/null || rm -f "$USER_DATA"
 }
 
-# The host name follows the instance data at every boot. Keys, password and host key are made once for an instance, so
-# that its owner's later changes last; a disk that boots as another instance (a snapshot) starts over.
+# Sets the host name at every boot. Sets authorized keys, password and SSH host key once per instance, so that the owner's
+# later changes persist. A disk that boots as another instance, such as a snapshot, gets new ones.
 apply_instance_data() {
 	fields=/run/instance/fields
 	awk -f /usr/lib/skywright/instance.awk $META_DATA >$fields
@@ -43,17 +43,17 @@ apply_instance_data() {
 	fi
 }
 
-# Says that the instance is made: after what it consists of is on the disk, for a power cut may come at any time.
+# Records the instance. The caller syncs the instance's data first, because the power may fail at any time.
 keep_instance() {
 	[ -n "$uuid" ] && [ "$uuid" != "$(cat $STATE/instance)" ] && echo "$uuid" >$STATE/instance
 }
 
-# field NAME: the values of a field, one a line.
+# field NAME: prints the values of a field, one per line.
 field() {
 	sed -n "s/^$1 //p" "$fields"
 }
 
-# The first label, of the characters that a host name may have; nothing may be left of it.
+# Uses the first label, without characters that a host name cannot have. If nothing remains, the name is a default.
 set_hostname() {
 	name=$(printf '%s' "${1%%.*}" | tr -c 'A-Za-z0-9-' '-' | cut -c 1-63 | sed 's/^-*//; s/-*$//')
 	name=${name:-skywright}
@@ -73,7 +73,7 @@ set_keys() {
 	chown -R sky /home/sky/.ssh
 }
 
-# For the console, and for SSH: without one there is no password that fits.
+# The password is for the console and SSH. Without one, the accounts are locked for password logins.
 set_password() {
 	hash='!'
 	[ -n "$1" ] && hash=$(printf '%s' "$1" | mkpasswd -m sha512 -P 0)
