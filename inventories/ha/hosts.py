@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
-"""Hosts for a highly available cloud, made as the lab's are: three controllers, and computes that serve networks, too.
+"""The inventory of the lab for a highly available cloud: three controllers, and compute hosts that are network hosts, too.
 
-With SKYWRIGHT_HA_CONTROLLERS=1 SKYWRIGHT_HA_COMPUTES=0 it is one host that is everything.
+With SKYWRIGHT_HA_CONTROLLERS=1 SKYWRIGHT_HA_COMPUTES=0 it is one host with all roles.
 
 hosts.py --list   the inventory, for Ansible
-hosts.py --lab    the lab's own facts, for whoever has to find it
+hosts.py --lab    the facts of the lab
 hosts.py --plan   the plan of an overcloud of these hosts
 """
 
@@ -18,7 +18,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-sys.dont_write_bytecode = True  # what lies in an inventory's directory is read as inventory
+sys.dont_write_bytecode = True  # Ansible would read a __pycache__ in this directory as inventory
 LAB = SimpleNamespace(**runpy.run_path(str(Path(__file__).resolve().parents[1] / "lab" / "hosts.py")))
 
 
@@ -44,7 +44,7 @@ def main() -> None:
 
 
 def plan(facts: dict, groups: dict[str, list[str]], hosts: dict[str, dict]) -> dict:
-    """The plan of a cloud of the lab's hosts, as `skywright overcloud deploy` takes it."""
+    """Return the plan of an overcloud of the lab's hosts, for `skywright overcloud deploy`."""
     management = ipaddress.ip_interface(facts["management_address"])
     switched = {*groups["computes"], *groups["networks"]}
     return {
@@ -61,7 +61,7 @@ def plan(facts: dict, groups: dict[str, list[str]], hosts: dict[str, dict]) -> d
             for name, host in hosts.items()
             if name != "localhost"
         },
-        # What group_vars say to playbooks that are run by hand.
+        # The same variables as in group_vars, which only playbooks that are run by hand use.
         "variables": {
             "common_update_cache": False,
             "hypervisor_qemu_settings": {"cgroup_controllers": [], "security_driver": "none"},

@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The lab's hosts, and all its names and addresses; docs/architecture.md describes them.
+"""The inventory of the lab, with all its names and addresses; docs/architecture.md describes them.
 
 hosts.py --list   the inventory, for Ansible
-hosts.py --lab    the lab's own facts, for whoever has to find it
+hosts.py --lab    the facts of the lab
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ HOME = (CHECKOUT / "var" / "lab").resolve()
 
 
 def lab_id(files: Path) -> str:
-    """Two labs on one machine differ in this, and so in everything that is made for them."""
+    """Return the id that is in the names and addresses of everything that the lab creates."""
     wanted = os.environ.get("SKYWRIGHT_LAB_ID")
     if wanted is None:
         path = CHECKOUT if files == HOME else files
@@ -30,17 +30,17 @@ def lab_id(files: Path) -> str:
 
 
 def names(files: Path, kind: str, variable: str, default: int, allowed: range) -> list[str]:
-    """The hosts of a kind: as many as are asked for, and those that are there already (so none is forgotten)."""
+    """Return the names of the hosts of a kind: as many as *variable* requests, and all that exist already."""
     wanted = int(os.environ.get(variable, default))
-    there = [path.name.removeprefix(kind) for path in files.glob(f"hosts/{kind}*")]
+    existing = [path.name.removeprefix(kind) for path in files.glob(f"hosts/{kind}*")]
     if wanted not in allowed:
         raise SystemExit(f"{variable} must be between {allowed.start} and {allowed.stop - 1}")
-    count = max([wanted, *(int(number) for number in there if number.isdigit())])
+    count = max([wanted, *(int(number) for number in existing if number.isdigit())])
     return [f"{kind}{number + 1}" for number in range(count)]
 
 
 def lab(files: Path, hosts: dict[str, int]) -> dict:
-    """The facts of a lab of *hosts*: for each its number, which the end of its addresses is made of."""
+    """Return the facts of a lab with *hosts* {name: number}; the number determines the host's addresses."""
     name = lab_id(files)
     first, second = bytes.fromhex(name[2:])
     management = f"10.{64 + first % 64}.{second}"
@@ -74,8 +74,8 @@ def lab(files: Path, hosts: dict[str, int]) -> dict:
 
 
 def inventory(facts: dict, groups: dict[str, list[str]]) -> dict:
-    """The inventory of the lab with these *facts*, for Ansible."""
-    # A host that was killed takes its connections with it: notice within seconds.
+    """Return the inventory of the lab with these *facts*, for Ansible."""
+    # Detect within seconds that a host was killed, although its connections are not closed.
     ssh = f"-o UserKnownHostsFile='{facts['known_hosts']}' -o StrictHostKeyChecking=yes"
     ssh += " -o ServerAliveInterval=3 -o ServerAliveCountMax=3 -o ConnectTimeout=5"
     variables: dict[str, dict] = {"localhost": {"ansible_connection": "local", "lab_host_lab": facts}}

@@ -54,22 +54,22 @@ DEPLOY = """---
       when: stumble | default(false)
 """
 PREFLIGHT = """---
-- name: Judge all hosts together
+- name: Check all hosts
   hosts: all
   gather_facts: false
   any_errors_fatal: true
   tasks:
-    - name: Name every problem
+    - name: Report every problem
       ansible.builtin.fail:
         msg: "{{ {inventory_hostname: problem} }}"
       when: problem is defined
 """
 STATUS = """---
-- name: Look at all services
+- name: Read the status of all services
   hosts: all
   gather_facts: false
   tasks:
-    - name: Look at the host
+    - name: Read the status of the host
       ansible.builtin.debug:
         var: host
       vars:
@@ -202,7 +202,7 @@ def test_a_deployment_is_a_job_with_the_plans_inventory(api: Api, admin: Connect
     assert (cloud["state"], cloud["deployed_at"] is not None) == ("deployed", True)
     assert cloud["endpoints"]["identity"] == "https://10.0.0.9:5000"
     plays = [event["play"] for event in deployed["events"] if event["kind"] == "playbook_on_task_start"]
-    stages = ["Judge all hosts together", "Write what came", "Finish", "Tell which hosts came to the end"]
+    stages = ["Check all hosts", "Write what came", "Finish", "Report the hosts that completed the job"]
     assert list(dict.fromkeys(plays)) == stages
 
 
@@ -273,7 +273,7 @@ def test_what_hinders_a_plan_is_told_of_every_host(api: Api, admin: Connection, 
     body["hosts"]["two"]["variables"] = {"problem": "no NIC"}
     job = ended(api, admin, _ask(api, admin, "POST", "overclouds/ha/plan", {"plan": body}, 202))
     assert job["state"] == "failed"
-    assert "one: Name every problem: no disk; no memory" in job["error"]
+    assert "one: Report every problem: no disk; no memory" in job["error"]
     assert "two: Name every problem: no NIC" in job["error"]
     assert {row["error"] for row in job["results"]} == {"no disk; no memory", "no NIC"}
 

@@ -12,7 +12,7 @@ from skywright.cli.overcloud import overcloud_view
 from skywright.cli.overcloud.overcloud_board import Board
 from skywright.cli.overcloud.overcloud_view import show_changes, status
 
-CHECKS, STAGE = overcloud_view.PREFLIGHT[1], "Make the control plane"
+CHECKS, STAGE = overcloud_view.PREFLIGHT[1], "Deploy the control plane"
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from skywright.cli.overcloud.overcloud_board import TASK_START, failures
 from skywright.db.jobs import UNFINISHED
 
 LOOK_SECONDS = 120
-PREFLIGHT = ("Look at the hosts before anything changes", "Judge all hosts together")
+PREFLIGHT = ("Examine the hosts", "Check all hosts")  # plays of playbooks/overcloud_preflight.yml
 LABELS = {"galera": "database cluster", "rabbitmq": "broker cluster", "haproxy": "balanced servers", "api": "API"}
 COLORS = {"deployed": "green", "failed": "red"}
 
