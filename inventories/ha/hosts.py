@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The inventory of the lab for a highly available cloud: three controllers, and compute hosts that are network hosts, too.
+"""The inventory of a highly available lab: three controllers, and compute hosts that are network hosts, too.
 
 With SKYWRIGHT_HA_CONTROLLERS=1 SKYWRIGHT_HA_COMPUTES=0 it is one host with all roles.
 

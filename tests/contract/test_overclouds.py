@@ -274,7 +274,7 @@ def test_what_hinders_a_plan_is_told_of_every_host(api: Api, admin: Connection, 
     job = ended(api, admin, _ask(api, admin, "POST", "overclouds/ha/plan", {"plan": body}, 202))
     assert job["state"] == "failed"
     assert "one: Report every problem: no disk; no memory" in job["error"]
-    assert "two: Name every problem: no NIC" in job["error"]
+    assert "two: Report every problem: no NIC" in job["error"]
     assert {row["error"] for row in job["results"]} == {"no disk; no memory", "no NIC"}
 
 
