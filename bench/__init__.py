@@ -1,1 +1,1 @@
-"""Measurements of a running cloud, against the bare tools doing the same work. `python -m bench --help`."""
+"""Measurements of a running cloud, compared with the bare tools doing the same work. `python -m bench --help`."""

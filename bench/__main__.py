@@ -44,11 +44,11 @@ MEASURES: dict[str, Measure] = {
 
 def main(
     only: Annotated[str, typer.Option(help="Comma-separated: " + ", ".join(MEASURES))] = ",".join(MEASURES),
-    rounds: Annotated[int, typer.Option(min=1, help="How often servers are made and deleted, one at a time.")] = 10,
-    cloud: Annotated[str, typer.Option(help="An administrator's cloud in clouds.yaml.")] = "skywright",
-    output: Annotated[Path, typer.Option(help="The JSON file.")] = ROOT / "var" / "bench.json",
+    rounds: Annotated[int, typer.Option(min=1, help="Number of rounds of creating and deleting servers.")] = 10,
+    cloud: Annotated[str, typer.Option(help="A cloud in clouds.yaml, as administrator.")] = "skywright",
+    output: Annotated[Path, typer.Option(help="The JSON file of results.")] = ROOT / "var" / "bench.json",
 ) -> None:
-    """Measure a running cloud; a table on the screen and a JSON file are what remains."""
+    """Measure a running cloud; print a table and write a JSON file."""
     chosen = [name.strip() for name in only.split(",") if name.strip()]
     if unknown := set(chosen) - MEASURES.keys():
         raise typer.BadParameter(f"unknown: {', '.join(sorted(unknown))}", param_hint="--only")
@@ -77,7 +77,7 @@ def main(
 
 
 def _interrupt(_number: int, _frame: object) -> NoReturn:
-    """As ^C: what was made is deleted on the way out."""
+    """Handle SIGTERM like ^C, so that all created resources are deleted."""
     raise KeyboardInterrupt
 
 

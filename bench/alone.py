@@ -1,4 +1,4 @@
-"""An API process without a worker, with a database of its own beside the cloud's: what it accepts waits for ever."""
+"""An API process without a worker, with a database of its own: its jobs stay queued."""
 
 import secrets
 import shutil
@@ -28,7 +28,7 @@ ADMIN = {"name": "admin", "domain": {"name": "Default"}}
 
 
 class Alone:
-    """The process, `client` of its administrator, and `cloud`, its database from within."""
+    """The API process; `client` is its administrator's client, `cloud` gives access to its database."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
@@ -91,7 +91,7 @@ def _answers(url: str) -> bool:
 
 
 def serve(settings: Settings) -> None:
-    """Serve as `skywright serve` does, but for the worker."""
+    """Serve like `skywright serve`, without a worker."""
     configure()
     listener = socket.create_server(("127.0.0.1", settings.port), backlog=2048)
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

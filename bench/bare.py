@@ -1,4 +1,4 @@
-"""The other side of the comparison: servers made by bare.sh on the same hosts, network and image."""
+"""Servers made by bare.sh, without the API, on the same hosts and network and with the same image, for comparison."""
 
 import ipaddress
 import json
@@ -19,12 +19,12 @@ from bench.client import ApiError
 from bench.cloud import CIDR, FLAVOR, Cloud, at_once
 
 SCRIPT = Path(__file__).with_name("bare.sh")
-FIRST_ADDRESS = 3000  # in the subnet: the API hands out the lowest ones
+FIRST_ADDRESS = 3000  # index in the subnet; the API allocates from the lowest addresses
 
 
 @dataclass(frozen=True)
-class Pattern:
-    """A server that the API made on a host: what its like is made after."""
+class Template:
+    """A server that the API made on a host; servers of bare.sh are copies of it."""
 
     host: str
     server_id: str
@@ -40,8 +40,8 @@ class Bare:
     def __init__(self, cloud: Cloud) -> None:
         self._cloud = cloud
         self._exits = ExitStack()
-        self._patterns: dict[str, Pattern] = {}
-        self._there: set[Path] = set()
+        self._templates: dict[str, Template] = {}
+        self._existing: set[Path] = set()
         self._number = FIRST_ADDRESS
 
     def __enter__(self) -> "Bare":
@@ -51,11 +51,11 @@ class Bare:
             self._hosts = self._cloud.hosts()
             computes = sorted(name for name, host in self._hosts.items() if "computes" in host["groups"])
             self.computes = [name for name in computes if self._hosts[name]["info"].get("domains") is not None][:2]
-            # One server a host stays: it brings the network and the image there, for both sides.
+            # One server stays on each host, so that both ways of creating servers find the network and the image.
             servers = [self._cloud.create(host) for host in self.computes]
             self._cloud.active(servers)
             for host, server in zip(self.computes, servers, strict=True):
-                self._patterns[host] = self._read_pattern(host, server.id)
+                self._templates[host] = self._read_template(host, server.id)
             self._network_host = self._read_network_host()
         except BaseException:
             self._exits.close()
@@ -68,15 +68,15 @@ class Bare:
         self._exits.close()
 
     def create(self, hosts: Sequence[str]) -> tuple[float, list[Path]]:
-        """Make a server on each of *hosts* at once; the seconds, and what to delete them by."""
-        servers = [self._describe(self._patterns[host]) for host in hosts]
-        self._there.update(servers)
+        """Make a server on each of *hosts* at once. Return the seconds and the servers' directories, for `delete`."""
+        servers = [self._describe(self._templates[host]) for host in hosts]
+        self._existing.update(servers)
         return self._run("create", servers), servers
 
     def delete(self, servers: Sequence[Path]) -> float:
-        """Remove *servers* at once; the seconds."""
+        """Remove *servers* at once. Return the seconds."""
         seconds = self._run("delete", servers)
-        self._there.difference_update(servers)
+        self._existing.difference_update(servers)
         return seconds
 
     def _run(self, operation: str, servers: Sequence[Path]) -> float:
@@ -92,13 +92,13 @@ class Bare:
         return time.monotonic() - started
 
     def _remove_all(self) -> None:
-        for directory in self._there:
+        for directory in self._existing:
             subprocess.run([SCRIPT, "delete", directory], check=False, capture_output=True, stdin=subprocess.DEVNULL)
         for name in self._hosts:
             subprocess.run([*self._ssh(name), "-O", "exit", self._target(name)], check=False, capture_output=True)
 
     def _ssh(self, host: str) -> list[str]:
-        """The ssh command for *host*, with a connection that is shared and warm."""
+        """Return the ssh command for *host*, with a persistent shared connection."""
         variables = self._hosts[host]["variables"]
         shared = ["-o", "ControlMaster=auto", "-o", "ControlPersist=600", "-o", f"ControlPath={self._directory}/%h"]
         key = ["-i", variables["ansible_ssh_private_key_file"]] if "ansible_ssh_private_key_file" in variables else []
@@ -112,20 +112,20 @@ class Bare:
         argv = [*self._ssh(host), self._target(host), command]
         return subprocess.run(argv, check=True, capture_output=True, text=True, stdin=subprocess.DEVNULL).stdout
 
-    def _read_pattern(self, host: str, server_id: str) -> Pattern:
+    def _read_template(self, host: str, server_id: str) -> Template:
         port = self._cloud.client.call("network", "GET", f"/v2.0/ports?device_id={server_id}").json["ports"][0]
         xml = self._ask(host, f"virsh dumpxml --inactive instance-{server_id}")
         tag = self._ask(host, f"ovs-vsctl get Port tap{port['id'][:11]} tag").strip()
-        return Pattern(host, server_id, port["id"], port["mac_address"], xml, tag)
+        return Template(host, server_id, port["id"], port["mac_address"], xml, tag)
 
     def _read_network_host(self) -> str:
-        """The host that serves the network's DHCP."""
+        """Return the host that serves the network's DHCP."""
         query = f"/v2.0/ports?network_id={self._cloud.network}&device_owner=network:dhcp"
         port = self._cloud.client.call("network", "GET", query).json["ports"][0]
         return str(port["binding:host_id"])
 
-    def _describe(self, pattern: Pattern) -> Path:
-        """Write what bare.sh needs for one more server like *pattern*."""
+    def _describe(self, template: Template) -> Path:
+        """Write the files that bare.sh needs for one more copy of *template*."""
         self._number += 1
         server = {
             "ID": str(uuid.uuid4()),
@@ -137,44 +137,44 @@ class Bare:
         variables = {
             **server,
             "NETWORK": self._cloud.network,
-            "TAG": pattern.tag,
+            "TAG": template.tag,
             "IMAGE": f"/var/lib/skywright/images/{self._cloud.image}.qcow2",
             "DISK_GIB": str(FLAVOR["disk"]),
-            "COMPUTE_HOST": self._target(pattern.host),
+            "COMPUTE_HOST": self._target(template.host),
             "NETWORK_HOST": self._target(self._network_host),
-            "SSH": shlex.join(self._ssh(pattern.host)),
+            "SSH": shlex.join(self._ssh(template.host)),
         }
         directory = self._directory / server["ID"]
         directory.mkdir()
         (directory / "variables").write_text(shell_variables(variables))
-        (directory / "domain.xml").write_text(domain_like(pattern, server))
+        (directory / "domain.xml").write_text(domain_like(template, server))
         (directory / "meta_data.json").write_text(json.dumps(meta_data(server["ID"])))
         (directory / "network_data.json").write_text(json.dumps(network_data(server)))
         return directory
 
 
 def shell_variables(variables: dict[str, str]) -> str:
-    """Assignments for a shell."""
+    """Return *variables* as assignments of a shell."""
     return "".join(f"{name}={shlex.quote(value)}\n" for name, value in variables.items())
 
 
-def domain_like(pattern: Pattern, server: dict[str, str]) -> str:
-    """The definition of *pattern* with the names and addresses of *server*."""
-    xml = pattern.xml
+def domain_like(template: Template, server: dict[str, str]) -> str:
+    """Return the definition of *template* with the names and addresses of *server*."""
+    xml = template.xml
     for old, new in (
-        (pattern.server_id, server["ID"]),
-        (pattern.mac, server["MAC"]),
-        ("tap" + pattern.port_id[:11], server["TAP"]),
+        (template.server_id, server["ID"]),
+        (template.mac, server["MAC"]),
+        ("tap" + template.port_id[:11], server["TAP"]),
     ):
         if old not in xml:
-            raise ApiError(f"{old} is not in the definition of server {pattern.server_id}")
+            raise ApiError(f"{old} is not in the definition of server {template.server_id}")
         xml = xml.replace(old, new)
     ET.fromstring(xml)
     return xml
 
 
 def meta_data(server_id: str) -> dict[str, Any]:
-    """As much as the API tells a server about itself."""
+    """Return the same metadata as the API writes for a server."""
     return {
         "uuid": server_id,
         "name": "bare",
@@ -189,7 +189,7 @@ def meta_data(server_id: str) -> dict[str, Any]:
 
 
 def network_data(server: dict[str, str]) -> dict[str, Any]:
-    """The server's one interface."""
+    """Return the network data with the server's only interface."""
     link = {"id": server["TAP"], "type": "ovs", "mtu": 1450, "ethernet_mac_address": server["MAC"]}
     network = {"id": "network0", "type": "ipv4_dhcp", "link": server["TAP"], "network_id": server["PORT"]}
     return {"links": [link], "networks": [network], "services": []}

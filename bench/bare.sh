@@ -1,7 +1,6 @@
 #!/bin/bash
-# The best hand-written shell that makes or removes a server as the cloud does: one SSH round trip per host, the
-# compute host's and the network host's work in parallel, and in parallel within the host what does not depend on
-# each other. Usage: bare.sh create|delete DIRECTORY; the directory holds `variables` (shell), domain.xml,
+# A hand-written script, as fast as possible, that creates or deletes a server like the cloud: one SSH round trip per
+# host, the compute host and the network host in parallel, and independent steps of a host in parallel. Usage: bare.sh create|delete DIRECTORY; the directory holds `variables` (shell), domain.xml,
 # meta_data.json and network_data.json.
 set -eu
 operation=$1 directory=$2
@@ -58,7 +57,7 @@ systemctl reload "skywright-dhcp@$NETWORK.service"
 END
 }
 
-# $1: the host, then the parts of its work, which run in parallel.
+# $1: the host; the other arguments are the parts of its work, which run in parallel.
 remote() {
     local host=$1 part
     shift

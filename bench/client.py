@@ -1,4 +1,4 @@
-"""The smallest client of an OpenStack API: the two cores of the machine are for the cloud, not for who measures it."""
+"""A minimal client of the OpenStack APIs, which leaves the machine's processors to the measured cloud."""
 
 import http.client
 import json
@@ -15,12 +15,12 @@ TIMEOUT = 120
 
 
 class ApiError(Exception):
-    """An answer that was not expected."""
+    """An unexpected answer."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Status, headers, body and how long it took."""
+    """Status, headers and body of an answer, and the seconds until it was read."""
 
     status: int
     headers: http.client.HTTPMessage
@@ -33,7 +33,7 @@ class Answer:
 
 
 class Http:
-    """Kept connections, one for each thread and server."""
+    """Persistent connections, one per thread and server."""
 
     def __init__(self) -> None:
         self._local = threading.local()
@@ -45,7 +45,7 @@ class Http:
             connection.close()
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Any = None) -> Answer:
-        """One request; the time is from sending it to having read the answer."""
+        """Send one request; its time ends when the answer was read."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         payload = None if body is None else json.dumps(body).encode()
@@ -53,7 +53,7 @@ class Http:
         started = time.perf_counter()
         try:
             response = self._request(parts.netloc, method, path, payload, headers)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):  # it was idle for too long
+        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):  # it was idle
             self._connections.pop(parts.netloc).close()
             response = self._request(parts.netloc, method, path, payload, headers)
         data = response.read()
@@ -106,35 +106,35 @@ class Client:
 
     @classmethod
     def of_cloud(cls, file: Path, cloud: str) -> "Client":
-        """The user of *cloud* in its own project."""
+        """Return a client for *cloud*, in the project that clouds.yaml names."""
         auth = yaml.safe_load(file.read_text())["clouds"][cloud]["auth"]
         project = {"name": auth["project_name"], "domain": {"name": auth.get("project_domain_name", "Default")}}
         return cls(auth, project)
 
     def in_project(self, project_id: str) -> "Client":
-        """The same user in another project."""
+        """Return a client of the same user in another project."""
         return Client(self._auth, {"id": project_id})
 
     def issue(self) -> Answer:
-        """Ask for a token."""
+        """Request a token."""
         body = {"auth": {"identity": self._identity, "scope": {"project": self._project}}}
         return self._checked(self.http.send("POST", f"{self.auth_url}/auth/tokens", {}, body), "token", (201,))
 
     def validate(self) -> Answer:
-        """Have this client's token validated."""
+        """Validate this client's token."""
         headers = {"X-Auth-Token": self.token, "X-Subject-Token": self.token}
         return self._checked(self.http.send("GET", f"{self.auth_url}/auth/tokens", headers), "validate", (200,))
 
     def raw(self, service: str, method: str, path: str, body: Any = None) -> Answer:
-        """A request with any answer."""
+        """Send a request and accept any answer."""
         return self.http.send(method, self.url_of(service, path), {"X-Auth-Token": self.token}, body)
 
     def url_of(self, service: str, path: str) -> str:
-        """Where *path* of a service is."""
+        """Return the URL of *path* of a service."""
         return self._urls[service] + path
 
     def call(self, service: str, method: str, path: str, body: Any = None) -> Answer:
-        """A request that must succeed."""
+        """Send a request; ApiError if it does not succeed."""
         return self._checked(self.raw(service, method, path, body), f"{method} {service}{path}", range(200, 300))
 
     @staticmethod

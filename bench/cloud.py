@@ -1,4 +1,4 @@
-"""What the measures work with: a project of its own, network, flavor, servers. All of it is deleted at the end."""
+"""The resources of the measurements: a project, a network, a flavor and servers. All are deleted at the end."""
 
 import itertools
 import time
@@ -23,7 +23,7 @@ WAIT_SECONDS = 300
 
 @dataclass(frozen=True)
 class Accepted:
-    """A server that was asked for: when, and how long the answer took."""
+    """A requested server: the time of the request, and the seconds until the answer."""
 
     id: str
     at: float
@@ -31,7 +31,7 @@ class Accepted:
 
 
 class Cloud:
-    """A running cloud, measured from a project that nothing else uses."""
+    """A running cloud, with a project that only the measurements use."""
 
     def __init__(self, client: Client) -> None:
         self.admin = client
@@ -81,18 +81,18 @@ class Cloud:
 
     @staticmethod
     def _remove(client: Client, service: str, path: str) -> None:
-        """Delete something; what its servers have only just left may still be in use for a moment."""
+        """Delete a resource; repeat while it is in use, because its servers were deleted only just before."""
         limit = time.monotonic() + WAIT_SECONDS
         while client.raw(service, "DELETE", path).status == 409 and time.monotonic() < limit:
             time.sleep(0.5)
 
     def hosts(self) -> dict[str, dict[str, Any]]:
-        """The registered hosts."""
+        """Return the registered hosts by name."""
         return {host["name"]: host for host in self.admin.call("operations", "GET", "/hosts").json["hosts"]}
 
     @contextmanager
     def null_host(self) -> Iterator[str]:
-        """A host with libvirt's null driver, which is reached as host2 (or the last of the compute hosts) is."""
+        """Register a host with libvirt's null driver, on the machine of the last compute host."""
         computes = [
             host for host in self.hosts().values() if "computes" in host["groups"] and host["name"] != NULL_HOST
         ]
@@ -110,20 +110,20 @@ class Cloud:
             self._remove(self.admin, "operations", f"/hosts/{NULL_HOST}")
 
     def finished(self, job: str) -> dict[str, Any]:
-        """Wait for a job's end; the job with its events."""
+        """Wait for a job's end and return it with its events; ApiError if it did not succeed."""
         found: dict[str, Any] = {}
 
         def ended() -> bool:
             found.update(self.admin.call("operations", "GET", f"/jobs/{job}").json["job"])
             return found["state"] not in ("queued", "running")
 
-        wait(ended, f"job {job}")
+        wait(ended, f"job {job} has not ended")
         if found["state"] != "successful":
             raise ApiError(f"job {job} {found['state']}: {found['error']}")
         return found
 
     def create(self, host: str | None = None) -> Accepted:
-        """Ask for a server, on *host* if given."""
+        """Request a server, on *host* if given."""
         body = {
             "name": f"{self.tag}-{next(self._numbers)}",
             "imageRef": self.image,
@@ -137,36 +137,36 @@ class Cloud:
         return Accepted(answer.json["server"]["id"], at, answer.seconds)
 
     def create_many(self, count: int, host: str | None = None) -> list[Accepted]:
-        """Ask for *count* servers at once."""
+        """Request *count* servers at once."""
         return at_once([lambda: self.create(host)] * count)
 
     def active(self, servers: Iterable[Accepted]) -> float:
-        """Wait until all *servers* are ACTIVE; the seconds since the first was asked for."""
+        """Wait until all *servers* are ACTIVE. Return the seconds since the first request."""
         wanted = {server.id: server.at for server in servers}
         left = set(wanted)
 
         def all_active() -> bool:
-            for server in self._look(left):
+            for server in self._found(left):
                 if server["status"] == "ERROR":
                     raise ApiError(f"server {server['id']}: {server.get('fault', {}).get('message')}")
                 if server["status"] == "ACTIVE":
                     left.discard(server["id"])
             return not left
 
-        wait(all_active, "servers to become ACTIVE")
+        wait(all_active, "not all servers are ACTIVE")
         return time.monotonic() - min(wanted.values())
 
     def delete(self, servers: Sequence[str]) -> float:
-        """Delete *servers* at once and wait until they are gone; the seconds that took."""
+        """Delete *servers* at once and wait until they are gone. Return the seconds."""
         started = time.monotonic()
         at_once([lambda id_=id_: self.client.raw("compute", "DELETE", f"/servers/{id_}") for id_ in servers])
         left = set(servers)
 
         def all_gone() -> bool:
-            left.intersection_update(server["id"] for server in self._look(left))
+            left.intersection_update(server["id"] for server in self._found(left))
             return not left
 
-        wait(all_gone, "servers to be gone")
+        wait(all_gone, "not all servers are deleted")
         return time.monotonic() - started
 
     def delete_all(self) -> None:
@@ -174,8 +174,8 @@ class Cloud:
         while found := [server["id"] for server in self.client.call("compute", "GET", "/servers").json["servers"]]:
             self.delete(found)
 
-    def _look(self, ids: set[str]) -> list[dict[str, Any]]:
-        """The servers *ids*, as far as they are there: one by itself, many by the list."""
+    def _found(self, ids: set[str]) -> list[dict[str, Any]]:
+        """Return the servers *ids* that exist: a single one by its id, several from the list."""
         if len(ids) == 1:
             answer = self.client.raw("compute", "GET", f"/servers/{next(iter(ids))}")
             return [answer.json["server"]] if answer.status == 200 else []
@@ -184,15 +184,15 @@ class Cloud:
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
-    """Make all *calls*, up to fifty at a time."""
+    """Make all *calls*, up to fifty at a time, and return their results."""
     with ThreadPoolExecutor(min(len(calls), 50) or 1) as pool:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
 def wait(done: Callable[[], bool], what: str) -> None:
-    """Poll until *done*."""
+    """Poll until *done*; ApiError after WAIT_SECONDS."""
     limit = time.monotonic() + WAIT_SECONDS
     while not done():
         if time.monotonic() > limit:
-            raise ApiError(f"waited {WAIT_SECONDS} s in vain for {what}")
+            raise ApiError(f"timeout after {WAIT_SECONDS} s: {what}")
         time.sleep(POLL_SECONDS)

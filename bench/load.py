@@ -1,4 +1,4 @@
-"""Latency of one request after another, and throughput of several clients at once."""
+"""Latency of sequential requests, and throughput of several clients."""
 
 import threading
 import time
@@ -13,20 +13,20 @@ SECONDS = 5.0
 
 
 def latency_and_throughput(name: str, request: Callable[[], object], repeats: int = REPEATS) -> Iterator[Row]:
-    """Two rows about *request*."""
+    """Yield the rows for the latency and the throughput of *request*."""
     yield Row(f"{name}: latency", "s", latencies(request, repeats))
     yield Row(f"{name}: throughput of {CLIENTS} clients", "/s", [throughput(request)])
 
 
 def latencies(request: Callable[[], object], repeats: int = REPEATS) -> list[float]:
-    """The seconds of each of *repeats* requests, after a few that do not count."""
+    """Return the seconds of each of *repeats* requests, after a warm-up."""
     for _ in range(WARM_UP):
         request()
     return [_timed(request) for _ in range(repeats)]
 
 
 def throughput(request: Callable[[], object]) -> float:
-    """Requests per second, of as many clients as the API's cores could serve."""
+    """Return the requests per second of several clients."""
     counts: list[int] = []
     failures: list[Exception] = []
     end = time.monotonic() + SECONDS

@@ -16,7 +16,7 @@ MET = {None: "", True: "[green]met[/]", False: "[red]missed[/]"}
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """All rows, with their targets."""
+    """Return the table of all rows with their targets."""
     shown = Table("", "median", "min", "max", "unit", "n", "target", "")
     for column in shown.columns[1:4]:
         column.justify = "right"
@@ -28,7 +28,7 @@ def table(rows: Sequence[Row]) -> Table:
 
 
 def document(rows: Sequence[Row], **facts: Any) -> dict[str, Any]:
-    """What the JSON file holds."""
+    """Return the content of the JSON file."""
     pages = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     machine = {"cores": os.cpu_count(), "memory_gib": round(pages / 2**30, 1), "kernel": platform.release()}
     return {"machine": machine, **facts, "results": {row.name: row.as_dict() for row in rows}}

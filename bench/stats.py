@@ -1,4 +1,4 @@
-"""Rows of the result: values with their unit, what they boil down to, and the target they are held against."""
+"""Rows of the results: values with their unit, median and target."""
 
 import statistics
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Target:
-    """The median shall be at most *limit*, or at least with *least*."""
+    """A limit for the median: at most *limit*; with *least*, at least *limit*."""
 
     limit: float
     least: bool = False
@@ -40,11 +40,11 @@ class Row:
 
     @property
     def met(self) -> bool | None:
-        """Whether the target is met; None without one."""
+        """Whether the target is met; None without a target."""
         return None if self.target is None else self.target.met(self.median)
 
     def as_dict(self) -> dict[str, Any]:
-        """The row for JSON."""
+        """Return the row for JSON."""
         summary: dict[str, Any] = {
             "unit": self.unit,
             "n": len(self.values),
@@ -59,11 +59,11 @@ class Row:
 
 
 def ratios(above: Sequence[float], below: Sequence[float]) -> list[float]:
-    """Ratios of what was measured in the same round."""
+    """Return the ratios of the values of each round."""
     return [a / b for a, b in zip(above, below, strict=True)]
 
 
 def number(value: float) -> str:
-    """Three significant digits, without an exponent."""
+    """Format *value* with about three significant digits, without an exponent."""
     digits = 0 if value >= 100 else 1 if value >= 10 else 2 if value >= 1 else 4
     return f"{value:.{digits}f}"

@@ -1,4 +1,4 @@
-"""The parts of the bench that need no cloud."""
+"""The parts of the benchmark that need no cloud."""
 
 import json
 import os
@@ -15,7 +15,7 @@ from bench.stats import Row, Target, number, ratios
 from rich.console import Console
 
 UUID = "0a0b0c0d-0000-4000-8000-000000000004"
-PATTERN = bare.Pattern(
+TEMPLATE = bare.Template(
     host="host1",
     server_id=UUID,
     port_id="1a0b0c0d-0000-4000-8000-000000000002",
@@ -54,18 +54,18 @@ def test_a_row_for_json() -> None:
     }
 
 
-def test_nothing_measured_is_no_row() -> None:
+def test_a_row_without_values_is_refused() -> None:
     with pytest.raises(ValueError, match="nothing was measured"):
         Row("a", "s", [])
 
 
-def test_ratios_are_of_one_round_each() -> None:
+def test_ratios_compare_values_of_the_same_round() -> None:
     assert ratios([2.0, 9.0], [1.0, 3.0]) == [2.0, 3.0]
     with pytest.raises(ValueError, match="zip"):
         ratios([1.0], [])
 
 
-def test_numbers_are_short() -> None:
+def test_numbers_are_rounded() -> None:
     assert [number(value) for value in (1234.5, 12.34, 1.234, 0.01234)] == ["1234", "12.3", "1.23", "0.0123"]
 
 
@@ -83,7 +83,7 @@ def test_the_report_on_the_screen_and_on_disk(tmp_path: Path) -> None:
     assert written["results"]["create"]["median"] == 2.0
 
 
-def test_variables_mean_to_the_shell_what_they_are() -> None:
+def test_shell_variables_are_quoted() -> None:
     text = bare.shell_variables({"SSH": "ssh -o 'A b'", "ID": "$(touch x); 'y'"})
     shown = subprocess.run(
         ["bash", "-c", text + 'printf "%s|%s" "$SSH" "$ID"'], check=True, capture_output=True, text=True
@@ -91,19 +91,19 @@ def test_variables_mean_to_the_shell_what_they_are() -> None:
     assert shown.stdout == "ssh -o 'A b'|$(touch x); 'y'"
 
 
-def test_the_bare_domain_differs_in_its_names_only() -> None:
-    xml = bare.domain_like(PATTERN, SERVER)
+def test_the_bare_domain_differs_only_in_names_and_addresses() -> None:
+    xml = bare.domain_like(TEMPLATE, SERVER)
     assert xml == "<domain><uuid>new</uuid><mac address='fa:16:3e:ff:00:01'/><target dev='tapnew'/></domain>"
 
 
-def test_a_domain_of_another_server_is_no_pattern() -> None:
-    other = bare.Pattern(**{**vars(PATTERN), "mac": "fa:16:3e:00:00:99"})
+def test_a_template_of_another_server_is_refused() -> None:
+    other = bare.Template(**{**vars(TEMPLATE), "mac": "fa:16:3e:00:00:99"})
     with pytest.raises(ApiError, match="fa:16:3e:00:00:99 is not in the definition"):
         bare.domain_like(other, SERVER)
 
 
-def test_a_process_that_nobody_waits_for_counts() -> None:
-    """As runs do: it lives below the root, uses a processor and is gone before the end."""
+def test_processor_time_of_ended_processes_counts() -> None:
+    """Like a run: a descendant that uses the processor and ends before the measurement."""
     burn = "import time; end = time.process_time() + 1\nwhile time.process_time() < end: pass"
     ignore = "import signal, subprocess, sys, time; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
     code = f"{ignore}\nsubprocess.Popen([sys.executable, '-c', {burn!r}])\ntime.sleep(60)"
@@ -115,7 +115,7 @@ def test_a_process_that_nobody_waits_for_counts() -> None:
             root.kill()
 
 
-def test_who_asks_for_an_unknown_measure_is_told() -> None:
+def test_an_unknown_measure_is_refused() -> None:
     asked = subprocess.run(
         [sys.executable, "-m", "bench", "--only", "nonsense"],
         cwd=Path(__file__).parents[2],
