@@ -151,8 +151,14 @@ class Server:
 
     def _network_data(self):
         links = [
-            {"id": "tap" + port[:11], "type": "ovs", "ethernet_mac_address": cloud_mac(port), "mtu": network.mtu}
-            for network, port, _ in self.ports
+            {
+                "id": "tap" + port[:11],
+                "vif_id": port,
+                "type": "ovs",
+                "mtu": None,  # by DHCP
+                "ethernet_mac_address": cloud_mac(port),
+            }
+            for _network, port, _ in self.ports
         ]
         networks = [
             {"id": f"network{number}", "type": "ipv4_dhcp", "link": "tap" + port[:11], "network_id": network.id}

@@ -199,7 +199,8 @@ class Guest:
 
     def fetch(self, address: str) -> str:
         """The page that the guest at *address* serves, which is its host name; empty if it is not reached."""
-        return self.run(f"timeout 3 wget -q -O - http://{address}/ || true")
+        host = f"[{address}]" if ":" in address else address
+        return self.run(f"timeout 3 wget -q -O - http://{host}/ || true")
 
 
 class Made:
@@ -211,10 +212,10 @@ class Made:
         self.servers: dict[str, Any] = {}
         self._undo: list[Callable[[], Any]] = []
 
-    def network(self, cidr: str = "192.168.78.0/24", **attributes: Any) -> Any:
+    def network(self, cidr: str = "192.168.78.0/24", dhcp: bool = True, **attributes: Any) -> Any:
         network = self.cloud.network.create_network(**{"name": unique("net")} | attributes)
         self.later(lambda: self._delete_network(network.id))
-        self.cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr=cidr, enable_dhcp=True)
+        self.cloud.network.create_subnet(network_id=network.id, ip_version=4, cidr=cidr, enable_dhcp=dhcp)
         self.needles.add(network.id[:11])
         return network
 

@@ -14,6 +14,7 @@ import pytest
 
 IMAGE = Path(__file__).parents[2] / "var/images/guest.qcow2"
 BOOT_LIMIT = 90
+MAC = "fa:16:3e:00:00:01"
 HOSTILE = "web-1 $(reboot) \"><x> `poweroff`\n{{ lookup('pipe','id') }}"
 
 
@@ -24,17 +25,19 @@ class Guest:
         self.directory = directory
         self.console = directory / "console"
         self.ssh_port, self.http_port = free_port(), free_port()
+        self.address = "10.0.2.15"
         self.process: subprocess.Popen[bytes] | None = None
         subprocess.run(["ssh-keygen", "-q", "-t", "ecdsa", "-b", "384", "-N", "", "-f", directory / "key"], check=True)
         disk = ["-b", IMAGE, "-F", "qcow2", directory / "disk", "1G"]
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", *disk], check=True)
 
-    def write_config_drive(self, uuid: str, user_data: str) -> None:
+    def write_config_drive(self, uuid: str, user_data: str, network_data: object = None) -> None:
         latest = self.directory / "drive/openstack/latest"
         latest.mkdir(parents=True, exist_ok=True)
         keys = {HOSTILE: (self.directory / "key.pub").read_text()}
         meta_data = {"uuid": uuid, "name": HOSTILE, "hostname": HOSTILE, "public_keys": keys}
         (latest / "meta_data.json").write_text(json.dumps(meta_data))
+        (latest / "network_data.json").write_text(json.dumps(network_data or {}))
         (latest / "user_data").write_text(user_data)
         iso = ["-o", self.directory / "drive.iso", self.directory / "drive"]
         subprocess.run(["xorrisofs", "-quiet", "-V", "config-2", "-r", "-J", *iso], check=True)
@@ -42,13 +45,14 @@ class Guest:
     def boot(self) -> str:
         """Start it and return its line of readiness."""
         self.console.unlink(missing_ok=True)
-        forward = f"hostfwd=tcp:127.0.0.1:{self.ssh_port}-:22,hostfwd=tcp:127.0.0.1:{self.http_port}-:80"
+        ports = ((self.ssh_port, 22), (self.http_port, 80))
+        forward = ",".join(f"hostfwd=tcp:127.0.0.1:{port}-{self.address}:{inside}" for port, inside in ports)
         machine = f"""
             qemu-system-x86_64 -accel tcg -cpu max -m 128 -nodefaults -display none
             -serial file:{self.console} -qmp unix:{self.directory}/qmp,server=on,wait=off
             -drive if=virtio,format=qcow2,file={self.directory}/disk
             -drive if=virtio,format=raw,readonly=on,file={self.directory}/drive.iso
-            -netdev user,id=net,{forward} -device virtio-net-pci,netdev=net"""
+            -netdev user,id=net,{forward} -device virtio-net-pci,netdev=net,mac={MAC}"""
         self.process = subprocess.Popen(shlex.split(machine))
         return self.wait_for(r"skywright guest: ready .*")
 
@@ -127,3 +131,47 @@ def test_a_guest_is_the_instance_that_its_owner_asked_for(guest: Guest) -> None:
     assert guest.ssh("root", "cat /root/log") == "once\ntwice", "another instance"
     assert "# mine" not in guest.ssh("root", "cat /root/.ssh/authorized_keys")
     assert (guest.directory / "known").read_text() != host_key
+
+
+def test_a_guest_without_dhcp_takes_what_its_config_drive_says(guest: Guest) -> None:
+    """QEMU's network has a DHCP server, which the guest must not ask: it would give the guest 10.0.2.15."""
+    guest.address = "10.0.2.77"
+    entry = {"link": "tap", "network_id": "net"}
+    network_data = {
+        "links": [{"id": "tap", "type": "ovs", "mtu": 1400, "ethernet_mac_address": MAC}],
+        "networks": [
+            entry
+            | {
+                "id": "network0",
+                "type": "ipv4",
+                "ip_address": guest.address,
+                "netmask": "255.255.255.0",
+                "routes": [
+                    {"network": "0.0.0.0", "netmask": "0.0.0.0", "gateway": "10.0.2.2"},
+                    {"network": "198.51.100.0", "netmask": "255.255.255.0", "gateway": "10.0.2.9"},
+                ],
+                "services": [{"type": "dns", "address": "10.0.2.3"}],
+            },
+            entry
+            | {
+                "id": "network1",
+                "type": "ipv6",
+                "ip_address": "fd00:77::5",
+                "netmask": "ffff:ffff:ffff:ffff::",
+                "routes": [{"network": "::", "netmask": "::", "gateway": "fd00:77::1"}],
+                "services": [{"type": "dns", "address": "fd00:77::53"}],
+            },
+        ],
+        "services": [{"type": "dns", "address": "10.0.2.3"}, {"type": "dns", "address": "fd00:77::53"}],
+    }
+    guest.write_config_drive("static", "", network_data)
+    assert {"10.0.2.77", "fd00:77::5"} <= set(guest.boot().split()[4:])
+    addresses = guest.ssh("root", "ip -o address show dev eth0 scope global")
+    assert re.findall(r"inet (\S+)", addresses) == ["10.0.2.77/24"]
+    assert "inet6 fd00:77::5/64 " in addresses
+    routes = guest.ssh("root", "ip route; ip -6 route")
+    for route in ("default via 10.0.2.2", "198.51.100.0/24 via 10.0.2.9", "default via fd00:77::1"):
+        assert f"{route} dev eth0" in routes
+    assert guest.ssh("root", "cat /sys/class/net/eth0/mtu") == "1400"
+    assert guest.ssh("root", "cat /etc/resolv.conf").split() == ["nameserver", "10.0.2.3", "nameserver", "fd00:77::53"]
+    assert "udhcpc" not in guest.ssh("root", "ps")

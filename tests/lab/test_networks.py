@@ -137,3 +137,21 @@ def test_a_deleted_port_leaves_the_running_guest(guests: SimpleNamespace, made_f
     assert len(guest.run("ls -d /sys/class/net/eth*").split()) == 2
     shown = made_for_all.cloud.compute.get_server(guest.server.id)
     assert shown.status == "ACTIVE" and flat.name not in shown.addresses
+
+
+def test_guests_without_dhcp_take_the_addresses_of_their_config_drives(made: Made, lab: Lab) -> None:
+    """The first guest has DHCP on another network, through which the test reaches it."""
+    control, network = made.network(), made.network("10.80.0.0/24", dhcp=False)
+    made.cloud.network.create_subnet(network_id=network.id, ip_version=6, cidr="fd80::/64", enable_dhcp=False)
+    servers = [made.server([control, network], "host1"), made.server([network], "host2")]
+    client, server = made.active(*servers)
+    addresses = [entry["addr"] for entry in server.addresses[network.name]]
+    assert {entry["version"] for entry in server.addresses[network.name]} == {4, 6}
+    for one in (client, server):
+        made.booted(one)
+    for host in lab.hosts.values():
+        assert f"qdhcp-{network.id}" not in host.run("ip netns")
+    guest = Guest(lab, client, control)
+    for address in addresses:
+        eventually(lambda address=address: guest.fetch(address) == server.name, 10, f"{address} to answer")  # type: ignore[misc]
+    assert guest.run("cat /sys/class/net/eth1/mtu") == str(network.mtu)

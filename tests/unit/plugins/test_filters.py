@@ -112,8 +112,18 @@ def test_config_drive():
     assert first["config_drive"]["meta_data"]["public_keys"] == {"key-0": "ssh-ed25519 A"}
     assert first["config_drive"]["user_data"] is None
     assert base64.b64decode(second["config_drive"]["user_data"]) == b"#!/bin/sh\n"
-    link = second["config_drive"]["network_data"]["links"][0]
-    assert link["ethernet_mac_address"] == second["ports"][0]["mac"]
+    network_data = second["config_drive"]["network_data"]
+    port = second["ports"][0]
+    assert network_data["links"] == [
+        {
+            "id": "tap" + port["id"][:11],
+            "vif_id": port["id"],
+            "type": "ovs",
+            "mtu": None,
+            "ethernet_mac_address": port["mac"],
+        }
+    ]
+    assert [entry["type"] for entry in network_data["networks"]] == ["ipv4_dhcp"]
 
 
 @pytest.mark.parametrize(

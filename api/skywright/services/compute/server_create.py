@@ -24,7 +24,6 @@ from skywright.services.compute.server_networks import (
     Interface,
     attach,
     authorize_ports,
-    check_copies,
     check_port_quota,
     wanted_interfaces,
 )
@@ -112,8 +111,7 @@ def _order(context: Context, wanted: NewServer) -> Order:
     more = {"instances": count, "cores": count * flavor.vcpus, "ram": count * flavor.ram_mib}
     quotas.check_servers(context.db, context.project_id, allowed, more)
     zone, host = _placement(context, wanted)
-    interfaces = wanted_interfaces(context, wanted.networks)
-    check_copies(interfaces, count)
+    interfaces = wanted_interfaces(context, wanted.networks, count)
     authorize_ports(context, interfaces)
     check_port_quota(context, interfaces, count)
     # Unless the user does not want it there is one: without a metadata service a guest learns by it who it is.

@@ -24,8 +24,11 @@ class Interface:
     fixed_ip: str | None = None
 
 
-def wanted_interfaces(context: Context, wish: Sequence[NetworkWish] | str | None) -> list[Interface]:
-    """What the `networks` field of a new server means."""
+def wanted_interfaces(context: Context, wish: Sequence[NetworkWish] | str | None, count: int) -> list[Interface]:
+    """What the `networks` field of *count* new servers means.
+
+    Raises BadRequest and Conflict as Nova does.
+    """
     version = version_of(context)
     if version >= 37 and (wish is None or wish == []):
         raise BadRequest("Invalid input for field/attribute server. 'networks' is a required property")
@@ -35,7 +38,23 @@ def wanted_interfaces(context: Context, wish: Sequence[NetworkWish] | str | None
         return []
     if not wish or isinstance(wish, str):
         return _automatic(context, required=wish == "auto")
+    _check_ports(wish, count)
     return [_interface(context, item) for item in wish]
+
+
+def _check_ports(wish: Sequence[NetworkWish], count: int) -> None:
+    """Several servers cannot share a port or an address, nor can one server have a port twice."""
+    if count > 1 and any(item.fixed_ip for item in wish if item.port is None):
+        raise BadRequest("Failed to launch instances: max_count cannot be greater than 1 if an fixed_ip is specified.")
+    ports = [item.port for item in wish if item.port is not None]
+    if count > 1 and ports:
+        raise BadRequest(
+            "Failed to launch instances: Unable to launch multiple instances with a single configured port ID. "
+            "Please launch your instance one by one with different ports."
+        )
+    for index, port in enumerate(ports):
+        if port in ports[:index]:
+            raise BadRequest(f"Port ID '{port}' was specified twice: you cannot attach a port multiple times.")
 
 
 def _automatic(context: Context, *, required: bool) -> list[Interface]:
@@ -70,7 +89,10 @@ def _interface(context: Context, wish: NetworkWish) -> Interface:
 
 def _existing(context: Context, wish: NetworkWish) -> Interface:
     if wish.fixed_ip is not None:
-        raise BadRequest("Specified Fixed IP and port at the same time: the port has its addresses already.")
+        raise BadRequest(
+            f"Specified Fixed IP '{wish.fixed_ip}' cannot be used with port '{wish.port}': "
+            "the two cannot be specified together."
+        )
     port = context.db.get(Port, wish.port)
     if port is None or not (context.is_admin or port.project_id == context.project_id):
         raise BadRequest(f"Port {wish.port} could not be found.")
@@ -83,15 +105,6 @@ def _existing(context: Context, wish: NetworkWish) -> Interface:
 
 def _usable(context: Context, network: Network) -> bool:
     return context.is_admin or network.shared or network.project_id == context.project_id
-
-
-def check_copies(interfaces: Sequence[Interface], count: int) -> None:
-    """Several servers cannot share a port or an address, nor can one server have a port twice."""
-    if count > 1 and any(interface.port or interface.fixed_ip for interface in interfaces):
-        raise BadRequest("Unable to launch multiple instances with a single configured port ID or fixed IP.")
-    ports = [interface.port.id for interface in interfaces if interface.port]
-    if len(ports) != len(set(ports)):
-        raise Conflict(f"Port {ports[0]} is still in use.")
 
 
 def attach(context: Context, server: Server, interfaces: Sequence[Interface]) -> None:

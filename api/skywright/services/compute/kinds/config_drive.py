@@ -46,46 +46,75 @@ def meta_data(server: Server) -> dict[str, Any]:
 
 
 def network_data(ports: Sequence[Port], networks: Mapping[str, Network]) -> dict[str, Any]:
-    """network_data.json: a link for each port, a network for each of its addresses, the name servers."""
+    """network_data.json as nova/virt/netutils.py writes it: {links, networks, services}; {} without ports.
+
+    Nova has the first address of each IP version only; here all static addresses of a port are in it. As no DHCP serves
+    IPv6, its addresses are static. The MTU of a link with DHCP is null: DHCP gives the present one.
+    """
+    if not ports:
+        return {}
     links: list[dict[str, Any]] = []
     entries: list[dict[str, Any]] = []
-    servers: list[str] = []
+    services: list[dict[str, str]] = []
     for port in ports:
-        network = networks[port.network_id]
-        link = f"tap{port.id[:11]}"
+        addresses = _addresses(port)
+        if not addresses:
+            continue
+        network, link = networks[port.network_id], f"tap{port.id[:11]}"
+        dhcp = any(_has_dhcp(subnet) for subnet, _ip in addresses)
         links.append(
             {
                 "id": link,
                 "vif_id": port.id,
                 "type": "ovs",
-                "mtu": network.mtu,
+                "mtu": None if dhcp else network.mtu,
                 "ethernet_mac_address": port.mac_address,
             }
         )
-        session = object_session(port)
-        for address in port.addresses:
-            subnet = session.get(Subnet, address.subnet_id) if session else None
-            if subnet is None:
-                continue
-            entries.append(_network(len(entries), link, network, subnet, address.ip_address))
-            servers += [name for name in subnet.dns_nameservers if name not in servers]
-    services = [{"type": "dns", "address": server} for server in servers]
-    return {"links": links, "networks": entries, "services": services}
+        if dhcp:
+            entries.append({"type": "ipv4_dhcp", "link": link, "network_id": network.id})
+        entries += [
+            {**_static(subnet, ip), "link": link, "network_id": network.id}
+            for subnet, ip in addresses
+            if not _has_dhcp(subnet)
+        ]
+        services += [dns for subnet, _ip in addresses for dns in _dns(subnet)]
+    return {
+        "links": links,
+        "networks": [{"id": f"network{index}", **entry} for index, entry in enumerate(entries)],
+        "services": [dns for index, dns in enumerate(services) if dns not in services[:index]],
+    }
 
 
-def _network(index: int, link: str, network: Network, subnet: Subnet, ip: str) -> dict[str, Any]:
-    """One address: by DHCP where the subnet has it, else as it is."""
-    kind = f"ipv{subnet.ip_version}"
-    entry: dict[str, Any] = {"id": f"network{index}", "link": link, "network_id": network.id}
-    if subnet.enable_dhcp and subnet.ip_version == 4:
-        return entry | {"type": f"{kind}_dhcp"}
-    any_address = "0.0.0.0" if subnet.ip_version == 4 else "::"
+def _addresses(port: Port) -> list[tuple[Subnet, str]]:
+    """The port's subnets and addresses, those of IPv4 first."""
+    session = object_session(port)
+    found = (
+        [(session.get(Subnet, address.subnet_id), address.ip_address) for address in port.addresses] if session else []
+    )
+    return sorted(((subnet, ip) for subnet, ip in found if subnet), key=lambda pair: pair[0].ip_version)
+
+
+def _has_dhcp(subnet: Subnet) -> bool:
+    return subnet.enable_dhcp and subnet.ip_version == 4
+
+
+def _static(subnet: Subnet, ip: str) -> dict[str, Any]:
     routes = [_route(route["destination"], route["nexthop"]) for route in subnet.host_routes]
     if subnet.gateway_ip:
-        routes.append({"network": any_address, "netmask": any_address, "gateway": subnet.gateway_ip})
-    netmask = str(netaddr.IPNetwork(subnet.cidr).netmask)
-    dns = [{"type": "dns", "address": server} for server in subnet.dns_nameservers]
-    return entry | {"type": kind, "ip_address": ip, "netmask": netmask, "routes": routes, "services": dns}
+        any_address = "0.0.0.0" if subnet.ip_version == 4 else "::"
+        routes.insert(0, {"network": any_address, "netmask": any_address, "gateway": subnet.gateway_ip})
+    return {
+        "type": f"ipv{subnet.ip_version}",
+        "ip_address": ip,
+        "netmask": str(netaddr.IPNetwork(subnet.cidr).netmask),
+        "routes": routes,
+        "services": _dns(subnet),
+    }
+
+
+def _dns(subnet: Subnet) -> list[dict[str, str]]:
+    return [{"type": "dns", "address": server} for server in subnet.dns_nameservers]
 
 
 def _route(destination: str, gateway: str) -> dict[str, str]:

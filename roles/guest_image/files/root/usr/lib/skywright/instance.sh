@@ -1,7 +1,7 @@
 # shellcheck shell=sh
 # Applies the instance data to the guest. The boot script sources this file.
 #
-# Instance data is untrusted: instance.awk parses it, the scripts pass it on in quoted variables and never evaluate it.
+# Instance data is untrusted: json.awk parses it, the scripts pass it on in quoted variables and never evaluate it.
 # The one exception is user_data, the owner's script.
 
 META_DATA=/run/instance/meta_data.json
@@ -14,6 +14,7 @@ from_config_drive() {
 	mkdir -p /run/config
 	mount -t iso9660 -o ro "$drive" /run/config 2>/dev/null || mount -t vfat -o ro "$drive" /run/config || return
 	cp /run/config/openstack/latest/meta_data.json "$META_DATA"
+	cp /run/config/openstack/latest/network_data.json /run/instance 2>/dev/null
 	cp /run/config/openstack/latest/user_data "$USER_DATA" 2>/dev/null
 	umount /run/config
 	[ -s "$META_DATA" ]
@@ -33,13 +34,13 @@ from_metadata_service() {
 # later changes persist. A disk that boots as another instance, such as a snapshot, gets new ones.
 apply_instance_data() {
 	fields=/run/instance/fields
-	awk -f /usr/lib/skywright/instance.awk $META_DATA >$fields
+	awk -f /usr/lib/skywright/json.awk $META_DATA >$fields
 	set_hostname "$(field hostname)"
 	uuid=$(field uuid)
 	if [ "$uuid" != "$(cat $STATE/instance)" ]; then
 		rm -f $STATE/user-data-done /etc/dropbear/*
 		set_keys
-		set_password "$(field password)"
+		set_password "$(field admin_pass)"
 	fi
 }
 
@@ -48,9 +49,9 @@ keep_instance() {
 	[ -n "$uuid" ] && [ "$uuid" != "$(cat $STATE/instance)" ] && echo "$uuid" >$STATE/instance
 }
 
-# field NAME: prints the values of a field, one per line.
+# field PATH: prints the strings at a path, a regular expression, one per line.
 field() {
-	sed -n "s/^$1 //p" "$fields"
+	sed -n "s/^$1 \"//p" "$fields"
 }
 
 # Uses the first label, without characters that a host name cannot have. If nothing remains, the name is a default.
@@ -67,7 +68,7 @@ set_keys() {
 	for home in /root /home/sky; do
 		mkdir -p $home/.ssh
 		chmod 700 $home/.ssh
-		field key >$home/.ssh/authorized_keys
+		field 'public_keys\.[^. ]*' >$home/.ssh/authorized_keys
 		chmod 600 $home/.ssh/authorized_keys
 	done
 	chown -R sky /home/sky/.ssh

@@ -1,13 +1,13 @@
-# Reads OpenStack's meta_data.json and prints the fields that the guest uses, as lines of "name value".
+# Reads a JSON document and prints its strings and numbers as lines of "path value". A quote marks a string:
+#   networks.0.routes.1.gateway "10.0.0.1
+#   links.0.mtu 1500
 #
-# Values are user input: control characters are removed, so that no value becomes a second line.
+# Keys and values are user input. A key's special characters become "?", so that it cannot form another path. Control
+# characters are removed from strings, so that no string becomes a second line.
 # The record separator is the quote, so records alternate between text outside and inside of strings.
 
 BEGIN {
 	RS = "\""
-	wanted["uuid"] = "uuid"
-	wanted["hostname"] = "hostname"
-	wanted["admin_pass"] = "password"
 }
 
 in_string {
@@ -23,33 +23,41 @@ in_string {
 
 {
 	if (have_string) {
-		if ($0 ~ /^[ \t\r\n]*:/)
-			key[depth] = text
-		else
-			string_value()
+		text = plain(text)
+		if ($0 ~ /^[ \t\r\n]*:/) {
+			gsub(/[^A-Za-z0-9_-]/, "?", text)
+			step[depth] = text
+		} else
+			print_value("\"" text)
 	}
-	follow_brackets($0)
+	follow($0)
 	have_string = 0
 	in_string = 1
 	text = ""
 }
 
-function string_value() {
-	if (depth == 1 && key[1] in wanted)
-		print wanted[key[1]], plain(text)
-	else if (depth == 2 && key[1] == "public_keys")
-		print "key", plain(text)
+# Follows the brackets, commas and numbers between two strings.
+function follow(between,   token) {
+	while (match(between, /[][{},]|-?[0-9][0-9.eE+-]*/)) {
+		token = substr(between, RSTART, RLENGTH)
+		between = substr(between, RSTART + RLENGTH)
+		if (token == "[" || token == "{") {
+			is_list[++depth] = (token == "[")
+			step[depth] = is_list[depth] ? 0 : ""
+		} else if (token == "]" || token == "}")
+			depth--
+		else if (token != ",")
+			print_value(token)
+		else if (is_list[depth])
+			step[depth]++
+	}
 }
 
-function follow_brackets(between,   i, char) {
-	gsub(/[^][{}]/, "", between)
-	for (i = 1; i <= length(between); i++) {
-		char = substr(between, i, 1)
-		if (char == "{" || char == "[")
-			key[++depth] = ""
-		else
-			depth--
-	}
+function print_value(value,   path, i) {
+	for (i = 1; i <= depth; i++)
+		path = path (i > 1 ? "." : "") step[i]
+	if (depth > 0)
+		print path, value
 }
 
 # Decodes the escapes of a JSON string into UTF-8.
