@@ -10,7 +10,7 @@ from recorded_hosts import observed
 from skywright.cloud import Cloud
 from skywright.core import Outcome, Work
 from skywright.db import new_uuid
-from skywright.jobs.engine.claim import claim, jobs_of
+from skywright.jobs.engine.claim import claim, still_claimed
 from skywright.jobs.engine.settle import settle
 from skywright.services.image.tables import Image
 
@@ -30,7 +30,7 @@ def run_jobs(cloud: Cloud, *, error: str | None = None, unreachable: bool = Fals
             return works
         works.append(taken.work)
         with cloud.database.write() as session:
-            for job in jobs_of(session, taken.attempts):
+            for job in still_claimed(session, taken.attempts):
                 results = [{"host": host, "id": item, "output": output} for host, item in job.items]
                 settle(
                     session,

@@ -92,7 +92,7 @@ def test_a_canceled_create_leaves_an_error_that_can_be_deleted(api: Api, demo: C
     assert demo.session.post(f"{url}/cancel").status_code == 202
     end_canceled(api, claimed.run_id)
     job = demo.session.get(url).json()["job"]
-    assert (job["state"], job["waiting_for"]) == ("queued", "a worker, to take back what it made")
+    assert (job["state"], job["waiting_for"]) == ("queued", "a worker, to undo its changes")
     run_jobs(api.cloud)
     assert demo.session.get(url).json()["job"]["state"] == "canceled"
     server = demo.compute.get_server(server_id)

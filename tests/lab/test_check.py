@@ -17,7 +17,7 @@ from lab.support import ROOT, Lab
 from skywright.cli.cloud.checkout import Checkout
 from skywright.db import new_uuid
 from skywright.db.jobs import Host
-from skywright.jobs.engine.claim import Claim, claim, jobs_of
+from skywright.jobs.engine.claim import Claim, claim, still_claimed
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.settle import settle
 from skywright.jobs.engine.submit import enqueue
@@ -53,7 +53,7 @@ class Trial:
             results = self._run(taken, check=False) if taken.hosts else Results()
             left = self._predict(taken)
             with self.api.cloud.database.write() as session:
-                for job in jobs_of(session, taken.attempts):
+                for job in still_claimed(session, taken.attempts):
                     settle(session, self.api.cloud, job, results.outcome(taken.work.depends[job.id]))
                     assert job.state == "successful", job.error
             if self.comparing and taken.hosts:

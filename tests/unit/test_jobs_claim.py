@@ -14,10 +14,10 @@ from skywright.cloud import Cloud
 from skywright.core import CREATE, Outcome
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Host, Job, JobResource, Run
-from skywright.jobs.engine.claim import Claim, claim, jobs_of
-from skywright.jobs.engine.leases import Watch
+from skywright.jobs.engine.claim import Claim, claim, still_claimed
+from skywright.jobs.engine.leases import LeaseWatch
 from skywright.jobs.engine.recover import recover
-from skywright.jobs.engine.report import Persistence, Report
+from skywright.jobs.engine.report import PersistentWriter, Report
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.selection import ALONE_AFTER, BATCH, Selection, choose
 from skywright.jobs.engine.settle import MAX_ATTEMPTS, cancel, requeue, settle
@@ -40,12 +40,12 @@ def take(cloud: Cloud, worker: str = "w1") -> Claim | None:
 
 def end(cloud: Cloud, claimed: Claim) -> None:
     with cloud.database.write() as session:
-        for job in jobs_of(session, claimed.attempts):
+        for job in still_claimed(session, claimed.attempts):
             settle(session, cloud, job, Outcome(ok=True))
 
 
 def report(cloud: Cloud, claimed: Claim, results: Results) -> None:
-    Report(Persistence(cloud, lambda: False), claimed).settle(results)
+    Report(PersistentWriter(cloud, lambda: False), claimed).settle(results)
 
 
 def test_jobs_of_one_resource_run_in_order_and_say_what_they_wait_for(cloud: Cloud) -> None:
@@ -98,12 +98,12 @@ def test_the_next_run_on_its_hosts_ends_what_the_run_of_a_dead_worker_left(cloud
     job_id = jobs_fake.submit(cloud, "a")
     lost = take(cloud)
     assert lost and lost.unended == {}
-    recover(cloud, Watch(0))
+    recover(cloud, LeaseWatch(0))
     with cloud.database.write() as session:
         session.scalars(select(Job).where(Job.id == job_id)).one().not_before = None
     claimed = take(cloud, "w2")
     assert claimed and claimed.unended == {"here": [lost.run_id]}
-    report(cloud, claimed, Results.of_no_host())
+    report(cloud, claimed, Results.without_hosts())
     jobs_fake.submit(cloud, "b")
     claimed = take(cloud, "w2")
     assert claimed and claimed.unended == {}
@@ -113,8 +113,8 @@ def test_a_host_that_did_not_answer_to_the_end_may_still_execute_what_was_begun(
     jobs_fake.submit(cloud, "a")
     cut_off = take(cloud)
     assert cut_off
-    results = Results.of_no_host()
-    results.leave_out({"here": "Connection reset"})
+    results = Results.without_hosts()
+    results.add_unreachable({"here": "Connection reset"})
     report(cloud, cut_off, results)
     with cloud.database.read() as session:
         assert session.get_one(Host, "here").unended_runs == [cut_off.run_id]
@@ -142,7 +142,7 @@ def test_a_worker_that_lost_its_jobs_cannot_settle_them(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         job = session.scalars(select(Job).where(Job.id == job_id)).one()
         job.lease_until = utcnow() - timedelta(seconds=1)
-    assert recover(cloud, Watch(0)) == 1
+    assert recover(cloud, LeaseWatch(0)) == 1
     with cloud.database.write() as session:
         session.scalars(select(Job).where(Job.id == job_id)).one().not_before = None
     fast = take(cloud, "w2")
@@ -161,7 +161,7 @@ def test_attempts_are_bounded_and_spaced(cloud: Cloud, tmp_path: Path) -> None:
         with cloud.database.write() as session:
             job = session.scalars(select(Job).where(Job.id == job_id)).one()
             job.lease_until = utcnow() - timedelta(seconds=1)
-        recover(cloud, Watch(0))
+        recover(cloud, LeaseWatch(0))
         again = jobs_fake.job(cloud, job_id)
         assert (again.not_before is not None) == (attempt < MAX_ATTEMPTS)
         with cloud.database.write() as session:
@@ -179,8 +179,8 @@ def test_a_lease_that_ran_out_is_not_enough_while_a_process_of_the_run_lives(clo
         job = session.scalars(select(Job).where(Job.id == job_id)).one()
         job.lease_until = utcnow() - timedelta(seconds=1)
     with RunDirectory(cloud.settings.run_dir, claimed.run_id):
-        assert recover(cloud, Watch(0)) == 0
-    assert recover(cloud, Watch(0)) == 1
+        assert recover(cloud, LeaseWatch(0)) == 0
+    assert recover(cloud, LeaseWatch(0)) == 1
     with cloud.database.read() as session:
         assert session.get_one(Run, claimed.run_id).state == "error"
 
@@ -216,9 +216,9 @@ def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(
 
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr("skywright.jobs.engine.recover.requeue", killed)
-        recover(cloud, Watch(0))
+        recover(cloud, LeaseWatch(0))
     assert {path.name for path in directory.iterdir()} == {"lock", "record.json"}
-    assert recover(cloud, Watch(0)) == 1
+    assert recover(cloud, LeaseWatch(0)) == 1
     assert jobs_fake.job(cloud, job_id).state == "queued"
     assert [path.name for path in directory.iterdir()] == ["record.json"]
 
@@ -384,7 +384,7 @@ class TestCancel:
             requeue(session, cloud, job, "The run was killed")
         job = jobs_fake.job(cloud, job_id)
         assert job.state == "canceled"
-        assert (job.error or "").startswith("The job was canceled; what it made is not removed yet: The run was killed")
+        assert (job.error or "").startswith("The job was canceled; the changes are not undone yet: The run was killed")
 
     def test_one_that_never_began_ends_at_once(self, cloud: Cloud) -> None:
         job_id = ask(cloud, None, "a", cancel_requested_at=utcnow())

@@ -14,7 +14,7 @@ from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Host, Job, JobResource, Run
 from skywright.jobs.engine import host_state
-from skywright.jobs.engine.claim import Claim, claim, jobs_of
+from skywright.jobs.engine.claim import Claim, claim, still_claimed
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.settle import settle
 from skywright.jobs.upkeep import observe
@@ -23,7 +23,7 @@ from skywright.services.image.tables import Image
 from skywright.services.network.tables import Network, NetworkHost
 
 REFUSED = "Connection refused"
-STRANGER = "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @ Host key verification failed."
+HOST_KEY_CHANGED = "@ WARNING: REMOTE HOST IDENTIFICATION HAS CHANGED! @ Host key verification failed."
 
 
 @pytest.fixture
@@ -84,9 +84,9 @@ def end(cloud: Cloud, claimed: Claim, **unreachable: str) -> None:
     """As the worker does after a run."""
     results = results_of(claimed, **unreachable)
     with cloud.database.write() as session:
-        host_state.note(session, cloud, results, session.get_one(Run, claimed.run_id).started_at)
-        for job in jobs_of(session, claimed.attempts):
-            if not host_state.put_off(session, cloud, job, claimed.work, results):
+        host_state.record_reachability(session, cloud, results, session.get_one(Run, claimed.run_id).started_at)
+        for job in still_claimed(session, claimed.attempts):
+            if not host_state.postpone(session, cloud, job, claimed.work, results):
                 settle(session, cloud, job, results.outcome(claimed.work.depends[job.id]))
 
 
@@ -156,7 +156,7 @@ def probe(
         data = {"host": "a", "res": {"msg": down} if down else {"host": said}}
         results.add({"event": "runner_on_unreachable" if down else "runner_on_ok", "event_data": data})
         results.rc = 0
-        host_state.note(session, cloud, results, run.started_at)
+        host_state.record_reachability(session, cloud, results, run.started_at)
         settle(session, cloud, row, results.outcome({("a", "a")}))
 
 
@@ -259,7 +259,7 @@ def test_an_answer_from_before_the_failure_does_not_count(cloud: Cloud) -> None:
 
 
 def test_a_host_that_is_not_who_it_was_is_quarantined_at_once(cloud: Cloud) -> None:
-    probe(cloud, down=STRANGER)
+    probe(cloud, down=HOST_KEY_CHANGED)
     assert host(cloud, "a").condition == "quarantined"
 
 

@@ -51,7 +51,7 @@ def test_each_job_of_a_run_has_its_own_outcome(cloud: Cloud) -> None:
     good, bad, unsettled = jobs_fake.ended(cloud, *ids)
     assert (good.state, good.error) == ("successful", None)
     assert (bad.state, bad.error) == ("failed", "here: disk full")
-    assert (unsettled.state, unsettled.error) == ("error", "The run ended well; applying that failed: cannot apply")
+    assert (unsettled.state, unsettled.error) == ("error", "The run was successful; applying that failed: cannot apply")
 
 
 def test_a_job_waits_for_a_host_that_does_not_answer(cloud: Cloud) -> None:
@@ -228,7 +228,7 @@ def test_no_run_begins_over_what_cannot_be_ended(cloud: Cloud, monkeypatch: pyte
 def test_what_let_go_of_the_runs_lock_ends_with_it(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, new_uuid()) as directory:
         process = marked(directory.path.name)
-        directory.end_stragglers()
+        directory.kill_remaining()
         assert process.wait(5) == -signal.SIGKILL
 
 

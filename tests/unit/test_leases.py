@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skywright.cloud import Cloud
 from skywright.db import DatabaseUnavailable, utcnow
 from skywright.jobs.engine import leases
-from skywright.jobs.engine.leases import Leases, Watch
+from skywright.jobs.engine.leases import Leases, LeaseWatch
 
 SECONDS = 30.0
 
@@ -70,21 +70,21 @@ def test_a_lease_that_is_renewed_ends_nothing(cloud: Cloud, clock: list[float]) 
 
 
 def test_a_lease_is_over_when_it_was_seen_not_to_change_for_as_long_as_it_lasts() -> None:
-    watch, until = Watch(SECONDS), utcnow()
+    watch, until = LeaseWatch(SECONDS), utcnow()
     for now in range(0, 30, 5):
         assert watch.expired({"silent": until, "renewed": until + timedelta(seconds=now)}, now) == set()
     assert watch.expired({"silent": until, "renewed": until + timedelta(seconds=30), "new": until}, 30) == {"silent"}
 
 
 def test_no_clock_but_ones_own_tells_whether_a_lease_is_over() -> None:
-    watch, long_ago = Watch(SECONDS), utcnow() - timedelta(days=1)
+    watch, long_ago = LeaseWatch(SECONDS), utcnow() - timedelta(days=1)
     assert watch.expired({"run": long_ago}, 100) == set()
     assert watch.expired({"run": long_ago}, 110) == set()
 
 
 def test_whoever_could_not_look_begins_anew() -> None:
     """While the database is away nobody renews a lease: its return is not the end of all of them."""
-    watch, until = Watch(SECONDS), utcnow()
+    watch, until = LeaseWatch(SECONDS), utcnow()
     for now in range(0, 30, 5):
         watch.expired({"run": until}, now)
     assert watch.expired({"run": until}, 60) == set()

@@ -14,7 +14,7 @@ from skywright.cloud import Cloud
 from skywright.db import DatabaseUnavailable, new_uuid
 from skywright.db.jobs import Event, Job, Run
 from skywright.jobs.engine.claim import claim
-from skywright.jobs.engine.report import Persistence, Report
+from skywright.jobs.engine.report import PersistentWriter, Report
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.selection import Selection
 
@@ -36,7 +36,7 @@ def report(cloud: Cloud, job_id: str) -> Report:
     with cloud.database.write() as session:
         claimed = claim(session, cloud, "w", new_uuid(), Selection())
     assert claimed is not None
-    return Report(Persistence(cloud, lambda: False), claimed)
+    return Report(PersistentWriter(cloud, lambda: False), claimed)
 
 
 def lose_answers(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *, took_place: bool) -> None:
@@ -92,7 +92,7 @@ def test_a_claim_that_perhaps_took_place_is_undone(cloud: Cloud, job_id: str) ->
     run_id = new_uuid()
     with cloud.database.write() as session:
         assert claim(session, cloud, "w", run_id, Selection()) is not None
-    persistence = Persistence(cloud, lambda: False)
+    persistence = PersistentWriter(cloud, lambda: False)
     persistence.release(run_id)
     persistence.release(new_uuid())
     with cloud.database.read() as session:
@@ -116,21 +116,23 @@ def test_jobs_end_with_their_items_and_the_last_one_with_the_run(cloud: Cloud) -
     with cloud.database.write() as session:
         claimed = claim(session, cloud, "w", new_uuid(), Selection())
     assert claimed is not None and set(claimed.attempts) == {good, bad, last}
-    report = Report(Persistence(cloud, lambda: False), claimed)
+    report = Report(PersistentWriter(cloud, lambda: False), claimed)
 
-    def take_in(job_id: str, **more: Any) -> list[str]:
-        report.take_in([("here", {"id": job_id, "kind": "files", "changed": True, "final": True, **more})])
+    def add_early_results(job_id: str, **more: Any) -> list[str]:
+        report.add_early_results([("here", {"id": job_id, "kind": "files", "changed": True, "final": True, **more})])
         return [jobs_fake.job(cloud, each).state for each in (good, bad, last)]
 
-    assert take_in(good, final=False) == ["running", "running", "running"], "another kind has the item before it"
-    assert take_in(good) == ["successful", "running", "running"]
-    assert take_in(bad, error="no space left") == ["successful", "running", "running"]
-    assert take_in(last) == ["successful", "running", "successful"]
+    assert add_early_results(good, final=False) == ["running", "running", "running"], (
+        "another kind has the item before it"
+    )
+    assert add_early_results(good) == ["successful", "running", "running"]
+    assert add_early_results(bad, error="no space left") == ["successful", "running", "running"]
+    assert add_early_results(last) == ["successful", "running", "successful"]
     assert (cloud.settings.root / "settled").read_text().split() == [good, "True", last, "True"]
 
 
 def test_a_run_has_a_running_job_until_it_ends(cloud: Cloud, job_id: str, report: Report) -> None:
-    report.take_in([("here", {"id": job_id, "kind": "files", "changed": True, "final": True})])
+    report.add_early_results([("here", {"id": job_id, "kind": "files", "changed": True, "final": True})])
     assert jobs_fake.job(cloud, job_id).state == "running"
     report.settle(ended(job_id))
     assert jobs_fake.job(cloud, job_id).state == "successful"

@@ -11,7 +11,7 @@ from ansible_runner import RunnerConfig
 
 from recorded_hosts import answer
 from skywright.jobs.engine.results import Results
-from skywright.jobs.runs.runner import WarmRunner, inventory
+from skywright.jobs.runs.runner import LauncherRunner, inventory
 from skywright.jobs.runs.variables import dump, reserved_key
 
 
@@ -23,9 +23,9 @@ def failed(host: str = "h1", *, ignored: bool = False, **result: Any) -> dict[st
     return event("runner_on_failed", host, res=result, ignore_errors=ignored)
 
 
-def results(*events: dict[str, Any], rc: int | None = 0, starved: bool = False) -> Results:
+def results(*events: dict[str, Any], rc: int | None = 0, disk_full: bool = False) -> Results:
     found = Results()
-    found.starved = starved
+    found.disk_full = disk_full
     for one in events:
         found.add(one)
     found.rc = rc
@@ -42,7 +42,7 @@ STATS = {"event": "playbook_on_stats", "event_data": {}}
         (results(OK, STATS), None),
         (results(OK), None),
         (results(OK, STATS, rc=2), None),
-        (results(STATS), "h1 said nothing about a"),
+        (results(STATS), "h1 returned no result for a"),
         (results(OK, failed(msg="boom"), STATS, rc=2), "h1: Converge: boom"),
         (results(OK, failed(ignored=True, msg="boom"), STATS), None),
         (results(failed(ignored=True, results=[{"id": "a", "error": "full"}]), STATS), "h1: full"),
@@ -52,9 +52,9 @@ STATS = {"event": "playbook_on_stats", "event_data": {}}
         (results(OK, rc=1), "Ansible ended with 1: no output"),
         (results(OK, rc=None), "The run was killed"),
         (results(OK, rc=-9), "The run was killed"),
-        (results(OK, rc=250, starved=True), "The worker's disk was full"),
-        (results(OK, starved=True), None),
-        (results(OK, STATS, rc=2, starved=True), None),
+        (results(OK, rc=250, disk_full=True), "The worker's disk was full"),
+        (results(OK, disk_full=True), None),
+        (results(OK, STATS, rc=2, disk_full=True), None),
     ],
 )
 def test_how_an_item_fared(found: Results, error: str | None) -> None:
@@ -73,7 +73,7 @@ def test_a_job_on_two_hosts_fails_when_one_does() -> None:
     other = event("runner_on_ok", "h2", res={"results": [{"id": "a", "changed": False}]})
     assert results(OK, other, STATS).outcome({("h1", "a"), ("h2", "a")}).ok
     outcome = results(OK, STATS).outcome({("h1", "a"), ("h2", "a")})
-    assert outcome.error == "h2 said nothing about a"
+    assert outcome.error == "h2 returned no result for a"
     assert [result["host"] for result in outcome.results] == ["h1"]
 
 
@@ -82,7 +82,7 @@ def stats(**counts: int) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("found", "unsure"),
+    ("found", "has_lost_events"),
     [
         (results(stats(ok=1)), True),
         (results(rc=0), True),
@@ -96,13 +96,13 @@ def stats(**counts: int) -> dict[str, Any]:
         (results(rc=None), False),
     ],
 )
-def test_lost_events_are_no_failure(found: Results, unsure: bool) -> None:
-    assert found.unsure({("h1", "a")}) == unsure
+def test_lost_events_are_no_failure(found: Results, has_lost_events: bool) -> None:
+    assert found.has_lost_events({("h1", "a")}) == has_lost_events
 
 
 def test_events_whose_announcement_got_lost_are_taken_from_the_artifact(tmp_path: Path) -> None:
     found, sunk = Results(), list[dict[str, Any]]()
-    lost = WarmRunner(RunnerConfig(tmp_path), *[None] * 2, found, sunk.extend, timeout_seconds=1)  # type: ignore[arg-type]
+    lost = LauncherRunner(RunnerConfig(tmp_path), *[None] * 2, found, sunk.extend, timeout_seconds=1)  # type: ignore[arg-type]
     (tmp_path / "2-partial.json").write_text(json.dumps(STATS))
     (tmp_path / "1-partial.json").write_text(json.dumps(OK))
     os.utime(tmp_path / "1-partial.json", (1, 1))

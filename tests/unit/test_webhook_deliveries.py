@@ -67,7 +67,7 @@ def take(cloud: Cloud, now: datetime, most: int = 10, busy: tuple[str, ...] = ()
 
 def note(cloud: Cloud, attempt: Attempt, reason: str | None, now: datetime, status: int | None = None) -> None:
     with cloud.database.write() as session:
-        announce.note(session, attempt, status, reason, now)
+        announce.record_outcome(session, attempt, status, reason, now)
 
 
 def delivery(cloud: Cloud) -> Delivery:

@@ -1,7 +1,7 @@
-"""Kinds of resources that hosts carry: what they add to a kind of job, so that drift is visible and repairable.
+"""Kinds of resources on hosts: a kind of job with the methods that show and repair drift.
 
-The parts of the job engine ask the kinds and know none of them. `skywright.services.registry` lists the services that
-bring them; their order is the order in which resources are compared: what uses others comes first.
+The job engine calls these methods and contains no code for a particular kind. `skywright.services.registry` lists the
+services that add kinds. Resources are compared in the order of the kinds: a kind comes before the kinds that it uses.
 """
 
 from abc import ABC, abstractmethod
@@ -17,10 +17,10 @@ from skywright.db.jobs import Host, Job
 from skywright.jobs.drift.model import LOST, UNKNOWN, Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.activity import Key
 
-# ruff: noqa: B027 - a kind need not do what it has no use for
+# ruff: noqa: B027 - a kind overrides only the methods that it needs
 
 Result = dict[str, Any]
-# The actions of jobs that repair what drifted, and that remove from a host what no record knows.
+# The actions of jobs that repair drift, and that remove leftovers from a host.
 CONVERGE, TIDY = "converge", "tidy"
 
 
@@ -32,77 +32,77 @@ class ResourceKind(ABC):
     playbook = "items"
     read_only = False
     probing = False
-    shared = False  # whether every project is shown what differs of it: it may be what keeps its servers from running
-    replaceable = False  # whether one whose data is lost can be made anew, empty
+    shared = False  # whether all projects see its drift, because it may affect their servers
+    replaceable = False  # whether a resource whose data is lost can be recreated empty
 
     @abstractmethod
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
-        """The work of *jobs*; see `Kind`."""
+        """Return the work of *jobs*; see `Kind`."""
 
     @abstractmethod
     def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
         """Apply *outcome* to the job's resource; see `Kind`."""
 
-    # What hosts shall have, and how they differ.
+    # The desired state, and differences from it.
 
     @abstractmethod
     def read_desired(self, reading: Reading) -> None:
-        """Add to *reading* what the records say that hosts have of this kind, writing nothing."""
+        """Add the desired state of this kind to *reading*; write nothing."""
 
     @abstractmethod
     def describe(self, base: Finding, result: Result, desired: Desired, findings: Findings) -> Iterable[Finding]:
-        """*result*, of a module in check mode that would change an item, in words."""
+        """Yield findings for *result*, of a module in check mode that would change an item."""
 
     def describe_error(self, base: Finding, result: Result) -> tuple[str, str]:
-        """(state, text) of an item that cannot be converged."""
+        """Return (state, text) for an item that cannot be converged."""
         return LOST if result.get("status") == LOST else UNKNOWN, str(result["error"])
 
     def own(self, item: Item) -> Item:
-        """What of an item is this resource's own: neither another's, nor new each time it is rendered."""
+        """Return the fields of an item that belong to this resource and are not new at each rendering."""
         return item
 
     def parts(self, item: Item, ids: set[str]) -> list[Item]:
-        """What of an item belongs to the owner of the parts *ids*."""
+        """Return the parts of an item that have one of *ids*: those of another resource."""
         return []
 
     # Repair.
 
     def converge_arguments(self, key: Key, hosts: list[str], *, anew: bool) -> dict[str, Any]:
-        """The arguments of the job that repairs the resource on *hosts*; *anew*: with an empty one for lost data."""
+        """Return the arguments of the job that repairs the resource on *hosts*. *anew*: recreate lost data as empty."""
         return {"hosts": hosts}
 
     def accept(self, session: Session, identifier: str) -> None:
-        """Let the record follow what the resource's user did on the host: see `Findings.accepted`."""
+        """Update the record to a state that the user made on the host; see `Findings.accepted`."""
 
-    # What is on hosts and in no record.
+    # Objects on hosts without a record.
 
     @abstractmethod
     def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
-        """What of *facts* is in no record; *found* is what other kinds found on the host."""
+        """Yield the leftovers in *facts*; *found* are the leftovers that other kinds found on the host."""
 
     def tidy(self, one: Leftover) -> tuple[str, dict[str, Any]]:
-        """(action, arguments) of the job that removes a leftover."""
+        """Return (action, arguments) of the job that removes a leftover."""
         return TIDY, {"host": one.host}
 
-    # What becomes of hosts.
+    # Changes of hosts.
 
     def observe(self, session: Session, facts: Mapping[str, HostFacts], since: datetime) -> None:
-        """Let records follow the *facts* of hosts, of a run that began at *since*; what jobs did since counts more."""
+        """Update records from the *facts* of hosts, of a run that began at *since*. Later jobs take precedence."""
 
     def host_booted(self, session: Session, host: Host, core: Core) -> None:
-        """Have brought back what a host lost when it booted."""
+        """Queue jobs that restore what *host* lost when it booted."""
 
     def host_returned(self, session: Session, host: Host, core: Core) -> None:
-        """Have told *host*, which may be worked on again, what it missed."""
+        """Queue the updates that *host* missed while jobs did not use it."""
 
-    def bound_to(self, session: Session, host: str) -> list[str]:
-        """What would be lost with *host*, by name."""
+    def resources_bound_to(self, session: Session, host: str) -> list[str]:
+        """Return the names of the resources that would be lost with *host*."""
         return []
 
     def host_removed(self, session: Session, host: str, core: Core) -> None:
-        """Forget what the records say of *host*, which was removed."""
+        """Delete what the records have about *host*, which was removed."""
 
 
 def resource_kinds(core: Core) -> dict[str, ResourceKind]:
-    """The kinds of resources that hosts carry, by name, in their order."""
+    """Return the kinds of resources on hosts, by name, in their order."""
     return {name: kind for name, kind in core.kinds.items() if isinstance(kind, ResourceKind)}

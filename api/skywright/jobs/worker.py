@@ -1,4 +1,4 @@
-"""The worker: claims jobs, runs them, settles them. It keeps nothing: whatever it knows is in the database."""
+"""The worker: claims jobs, runs them and settles them. All its state is in the database."""
 
 import logging
 import os
@@ -18,9 +18,9 @@ from skywright.db import DatabaseUnavailable, new_uuid, utcnow
 from skywright.db.jobs import Job
 from skywright.jobs.engine import recover
 from skywright.jobs.engine.claim import Claim, claim
-from skywright.jobs.engine.leases import Leases, Watch, clock
+from skywright.jobs.engine.leases import Leases, LeaseWatch, clock
 from skywright.jobs.engine.rendering import RunHost
-from skywright.jobs.engine.report import Persistence, Report
+from skywright.jobs.engine.report import PersistentWriter, Report
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.selection import BATCH, Selection
 from skywright.jobs.runs import processes, records, runner
@@ -33,25 +33,25 @@ from skywright.log import log_context
 
 log = logging.getLogger(__name__)
 
-# A run keeps a core busy while it starts, then it waits for hosts: so few may be young, and more may run.
-YOUNG_SECONDS = 3.0
-YOUNG_RUNS = 2
+# A run needs a CPU while it starts; after that it waits for hosts. So few may start at a time, but more may run.
+START_SECONDS = 3.0
+STARTING_RUNS = 2
 RUNS = 8
-# Jobs come in bursts: one run for all of them is worth waiting for the next a moment, and a little longer when
-# another run has only just begun.
+# Jobs come in bursts. It pays to wait a moment for the next job to make one run for all of them, and a little longer if
+# another run has just begun.
 BURST_SECONDS = 0.05
 BURST_LIMIT = 0.5
 GATHER_SECONDS = 0.3
 STOP_SECONDS = 10.0
-# Where Ansible keeps the sockets of its connections, as ansible.cfg says.
+# The directory of Ansible's connection sockets, as in ansible.cfg.
 SOCKETS = "var/ansible/cp"
-AWAY_SECONDS = 0.5
+UNAVAILABLE_SECONDS = 0.5
 EARLIER = "processes of an earlier run"
 
 
 @dataclass
 class Active:
-    """A run of this worker's."""
+    """A run of this worker."""
 
     claim: Claim
     run: runner.Run
@@ -73,65 +73,67 @@ class Worker:
         self._next_sweep = 0.0
         self._selection = Selection()
         self._leases = Leases(core, self.name)
-        self._others = Watch(core.settings.lease_seconds, core.settings.workers_sweep_seconds)
-        self._persistence = Persistence(core, self._stopping.is_set)
+        self._foreign_leases = LeaseWatch(core.settings.lease_seconds, core.settings.workers_sweep_seconds)
+        self._writer = PersistentWriter(core, self._stopping.is_set)
         self._housekeeping = Housekeeping(core, self.name)
 
     def stop(self) -> None:
-        """Take no more jobs; `run` returns when the runs have ended."""
+        """Claim no more jobs; `run` returns when the runs have ended."""
         self._stopping.set()
         self.core.queue.wake()
 
     def run(self) -> None:
         """Work until `stop`."""
         self._launcher.start()
-        self.core.queue.wait(0)  # from now on we are told
+        self.core.queue.wait(0)  # notifications arrive from now on
         self._leases.start()
         log.info("worker %s is ready", self.name)
         while not self._stopping.is_set():
             try:
-                pause = self._turn()
+                pause = self._cycle()
             except DatabaseUnavailable:
-                log.warning("the database is away")
-                pause = AWAY_SECONDS
+                log.warning("the database is unavailable")
+                pause = UNAVAILABLE_SECONDS
             except Exception:
-                log.exception("the worker's turn failed; the next one comes")
+                log.exception("a cycle of the worker failed; it continues")
                 pause = self.core.settings.workers_sweep_seconds
             self.core.queue.wait(pause)
         self._finish()
 
-    def _turn(self) -> float:
-        """Do what is to be done now; how long to wait for more."""
+    def _cycle(self) -> float:
+        """Do all that is due; return how many seconds to wait before the next cycle."""
         sweep = self.core.settings.workers_sweep_seconds
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + sweep
-            recover.recover(self.core, self._others)
+            recover.recover(self.core, self._foreign_leases)
             observe.submit_if_due(self.core)
-            self._housekeeping.turn(len(self._active))
+            self._housekeeping.run_due(len(self._active))
         self._cancel_requested()
-        while (pause := self._until_room()) == 0 and self._start_next():
+        while (pause := self._seconds_until_capacity()) == 0 and self._start_next():
             pass
         return min(pause, sweep) or sweep
 
-    def _until_room(self) -> float:
-        """How long no run may start: there are enough, or jobs that arrive now are still gathered for the next."""
+    def _seconds_until_capacity(self) -> float:
+        """Return for how many seconds no run may start: there are enough runs, or further jobs are awaited for the next
+        one.
+        """
         with self._changed:
             started = sorted(run.started for run in self._active.values())
         if len(started) >= RUNS:
-            return self.core.settings.workers_sweep_seconds  # the end of any will tell us
+            return self.core.settings.workers_sweep_seconds  # the end of any run wakes the worker
         free_at = started[-1] + GATHER_SECONDS if started else 0.0
-        if len(started) >= YOUNG_RUNS:
-            free_at = max(free_at, started[-YOUNG_RUNS] + YOUNG_SECONDS)
+        if len(started) >= STARTING_RUNS:
+            free_at = max(free_at, started[-STARTING_RUNS] + START_SECONDS)
         return max(0.0, free_at - time.monotonic())
 
     def _gather_burst(self) -> None:
-        """Wait as long as jobs keep coming; a job that comes alone to an idle worker is not kept waiting."""
+        """Wait as long as jobs keep coming. A single job for an idle worker does not wait."""
         limit = time.monotonic() + BURST_LIMIT
         while self.core.queue.wait(BURST_SECONDS) and time.monotonic() < limit:
             pass
 
     def _start_next(self) -> bool:
-        """Claim the next jobs and start their run; False when nothing may run."""
+        """Claim the next jobs and start their run; return False if no job can run."""
         with self.core.database.read() as session:
             waiting = session.scalars(select(Job.sequence).where(Job.state == "queued").limit(2)).all()
         if not waiting:
@@ -139,8 +141,8 @@ class Worker:
         if len(waiting) > 1 or self._active:
             self._gather_burst()
         run_id = new_uuid()
-        with ExitStack() as until_taken:
-            directory = until_taken.enter_context(self._make_directory(run_id))
+        with ExitStack() as stack:
+            directory = stack.enter_context(self._make_directory(run_id))
             since = clock()
             claimed = self._claim(run_id)
             if claimed is None or not claimed.hosts:
@@ -156,16 +158,16 @@ class Worker:
             self._leases.hold(run_id, since, run.cancel)
             self.core.queue.notify_followers()
             self._pool.submit(self._execute, active, directory)
-            until_taken.pop_all()  # the directory is the run's now
+            stack.pop_all()  # the run closes the directory from now on
         return True
 
     def _make_directory(self, run_id: str) -> RunDirectory:
         try:
             return RunDirectory(self.core.settings.run_dir, run_id)
-        except OSError as error:  # a full disk: whoever waits shall know
+        except OSError as error:  # a full disk: say so in the waiting jobs
             with self.core.database.write() as session:
-                silent = (Job.state == "queued") & Job.waiting_for.is_(None)
-                for job in session.scalars(select(Job).where(silent).limit(BATCH)):
+                unexplained = (Job.state == "queued") & Job.waiting_for.is_(None)
+                for job in session.scalars(select(Job).where(unexplained).limit(BATCH)):
                     job.waiting_for, job.waiting_since = f"a worker that can begin a run: {error.strerror}", utcnow()
             raise
 
@@ -174,14 +176,14 @@ class Worker:
             with self.core.database.write() as session:
                 return claim(session, self.core, self.name, run_id, self._selection)
         except DatabaseUnavailable as outage:
-            if outage.uncertain:  # whatever it was: nothing of it has begun
-                self._persistence.release(run_id)
+            if outage.uncertain:  # the claim may be committed, but nothing of its run has begun
+                self._writer.release(run_id)
             raise
 
     def _execute(self, active: Active, directory: RunDirectory) -> None:
-        """Run and settle; in a thread of the pool."""
+        """Run the playbook and settle the jobs, in a thread of the pool."""
         claimed = active.claim
-        report = Report(self._persistence, claimed)
+        report = Report(self._writer, claimed)
 
         def sink(batch: list[runner.RunEvent]) -> None:
             report.add(batch)
@@ -191,29 +193,29 @@ class Worker:
         try:
             with directory, log_context(run=claimed.run_id):
                 records.begin(self.core, directory, claimed)
-                results = self._play(active, report, sink)
+                results = self._run_playbook(active, report, sink)
                 report.settle(results)
                 log.info("run %s %s: %s", claimed.run_id, claimed.playbook, results.state)
                 records.end(directory, claimed, results)
         except DatabaseUnavailable:
-            log.error("run %s ended, but the database is away: its jobs will run again", claimed.run_id)
+            log.error("run %s ended, but the database is unavailable: its jobs will run again", claimed.run_id)
         except Exception as error:
             log.exception("run %s failed", claimed.run_id)
-            report.give_back(f"The run failed: {error}")
+            report.requeue_jobs(f"The run failed: {error}")
         finally:
             self._leases.drop(claimed.run_id)
             with self._changed:
                 del self._active[claimed.run_id]
             self.core.queue.wake()
 
-    def _play(self, active: Active, report: Report, sink: runner.Sink) -> Results:
-        """Run the playbook where nothing of an earlier run is left; end its processes if it was cut short."""
+    def _run_playbook(self, active: Active, report: Report, sink: runner.Sink) -> Results:
+        """Run the playbook on hosts without processes of earlier runs. If it ended early, end its processes."""
         claimed = active.claim
         left = self._end_processes(claimed.hosts, claimed.unended)
         hosts = [host for host in claimed.hosts if host[0] not in left]
-        results = self._execute_on(hosts, active, report, sink) if hosts else Results.of_no_host()
-        results.leave_out({host: f"{EARLIER} could not be ended: {reason}" for host, reason in left.items()})
-        if results.cut_short:
+        results = self._execute_on(hosts, active, report, sink) if hosts else Results.without_hosts()
+        results.add_unreachable({host: f"{EARLIER} could not be ended: {reason}" for host, reason in left.items()})
+        if results.ended_early:
             results.unended = self._end_processes(hosts, {name: [claimed.run_id] for name, _, _ in hosts})
         return results
 
@@ -222,11 +224,11 @@ class Worker:
         items = {name: claimed.work.items.get(name, {}) for name, _, _ in hosts}
         variables: dict[str, Any] = {"skywright_items": items}
         variables |= claimed.work.variables | claimed.work.confidential
-        with ExitStack() as meanwhile:
+        with ExitStack() as stack:
             if len(claimed.attempts) > 1:
                 variables["skywright_progress"] = pipe_of(claimed.run_id)
                 sockets = self._project / SOCKETS
-                meanwhile.enter_context(Progress(claimed.run_id, hosts, sockets, report.take_in))
+                stack.enter_context(Progress(claimed.run_id, hosts, sockets, report.add_early_results))
             return active.run.execute(runner.inventory(hosts), variables, sink)
 
     def _end_processes(self, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]) -> dict[str, str]:
@@ -244,7 +246,7 @@ class Worker:
                 mine[run_id or ""].run.cancel()
 
     def _finish(self) -> None:
-        """Let the runs end within bounds; then end them and give their jobs to the next worker."""
+        """Wait a limited time for the runs; then end them and return their jobs to the queue."""
         deadline = time.monotonic() + STOP_SECONDS
         while self._active and time.monotonic() < deadline:
             self.core.queue.wait(0.2)

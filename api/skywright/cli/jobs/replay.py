@@ -23,7 +23,7 @@ def run(name: str, console: Console, *, check: bool, prepare: bool, anyway: bool
     cloud = Core(load(), registry.kinds())
     try:
         found = replay.prepare(cloud, name)
-    except replay.Unreplayable as error:
+    except replay.ReplayError as error:
         raise StepFailed(str(error), "See `skywright jobs list`; the worker's machine keeps the records.") from error
     for difference in found.differences:
         console.print(f"[yellow]since then:[/] {escape(difference)}", soft_wrap=True, highlight=False)

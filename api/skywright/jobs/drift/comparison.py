@@ -1,7 +1,7 @@
-"""Drift: how hosts differ from the records, found out by two runs over all of them that change nothing.
+"""Drift: the differences between hosts and the records, found by two dry runs over all hosts.
 
-The records are read, then the hosts, then the records again. Only what did not move meanwhile is told: no job was at
-work on it, and the records say the same as before.
+The records are read before and after the runs. A difference counts only if nothing changed in between: no job worked on
+the resource, and the records are the same.
 """
 
 from collections.abc import Iterable
@@ -35,17 +35,17 @@ from skywright.jobs.kinds import ResourceKind, resource_kinds
 from skywright.jobs.runs.draft import Draft
 from skywright.jobs.runs.planner import Planner
 
-LIMIT_SECONDS = 900.0  # a thousand servers take some ten seconds
-MOVED = "it changed while the hosts were looked at"
+LIMIT_SECONDS = 900.0  # 1000 servers take about ten seconds
+CHANGED = "it changed during the comparison"
 
 
-class LookFailed(Exception):
-    """Ansible came to no end."""
+class ComparisonFailed(Exception):
+    """The dry run failed as a whole."""
 
 
 @dataclass(frozen=True)
 class Look:
-    """What the records said at a moment, and what hosts said after it."""
+    """The records at one moment, and the state of the hosts after it."""
 
     scope: Scope
     since: Moment
@@ -56,7 +56,7 @@ class Look:
 
 @dataclass
 class Drift:
-    """How hosts differ."""
+    """The differences between the hosts and the records."""
 
     scope: Scope
     wanted: Desired
@@ -69,7 +69,7 @@ class Drift:
 
     @property
     def state(self) -> str:
-        """`drift`; `incomplete`, if none was found but not all was looked at; or `clean`."""
+        """`drift`; `incomplete`, if no drift was found but something was not checked; or `clean`."""
         states = {finding.state for finding in self.found}
         if self.leftovers or states & {DRIFTED, LOST}:
             return "drift"
@@ -77,7 +77,7 @@ class Drift:
 
 
 def look(core: Core, planner: Planner, scope: Scope) -> Look:
-    """Ask the hosts in *scope*, by dry runs of *planner*."""
+    """Compare the hosts in *scope* with the records, by dry runs of *planner*."""
     with core.database.read() as session:
         since, wanted = activity.now(session), read_desired(session, core, scope)
     listing = {name: {"contents": list[Item]()} for name, _, _ in wanted.hosts}
@@ -99,48 +99,50 @@ def _run(planner: Planner, playbook: str, items: dict[str, dict[str, list[Item]]
         return Results()
     results = planner.run(Draft(playbook, [], items, hosts), LIMIT_SECONDS)
     if results.broken:
-        raise LookFailed(results.broken)
+        raise ComparisonFailed(results.broken)
     return results
 
 
 def _facts(listed: Results, names: Iterable[str]) -> dict[str, HostFacts]:
-    """What the hosts that answered said of themselves."""
+    """Return the facts of the hosts that answered."""
     found = {name: listed.outcome([(name, name)]).results for name in names}
     return {name: HostFacts.of_result(results[0]) for name, results in found.items() if results}
 
 
 def _unread(facts: HostFacts) -> str | None:
-    """Why it is not known what a host has, if it is not."""
+    """Return why the contents of the host are not known, or None if they are."""
     missing = facts.domains is None or facts.contents is None or None in facts.contents.values()
-    return "; ".join(facts.errors or ["it did not say what it has"]) if missing else None
+    return "; ".join(facts.errors or ["it did not report its contents"]) if missing else None
 
 
 def compare(session: Session, core: Core, seen: Look) -> Drift:
-    """What of *seen* is still true of the records of *session*."""
+    """Return the differences in *seen* that are still valid for the records in *session*."""
     kinds = resource_kinds(core)
     again, moved = read_desired(session, core, seen.scope), activity.touched(session, core, seen.since)
     drift = Drift(seen.scope, seen.wanted, resources={**seen.wanted.resources, **again.resources})
     drift.not_checked = {**seen.wanted.closed, **seen.findings.silent}
     drift.left_out = dict(seen.wanted.left_out)
-    comparison = _Comparison(kinds, moved, seen.wanted, seen.wanted.index(), again.index())
+    comparison = _RecordComparison(kinds, moved, seen.wanted, seen.wanted.index(), again.index())
     for finding in seen.findings.found:
         if not _in_scope(kinds, drift, finding):
             continue
-        if comparison.has_moved(finding):
-            drift.left_out.setdefault(finding.key, MOVED)
+        if comparison.has_changed(finding):
+            drift.left_out.setdefault(finding.key, CHANGED)
         else:
             drift.found.append(finding)
     drift.accepted = seen.findings.accepted - moved.resources
     if seen.scope.project_id is None:
-        twins = _twins(session, seen.facts)
+        twins = _duplicates(session, seen.facts)
         drift.not_checked |= {name: f"it is the same machine as {other}" for name, other in twins.items()}
         facts = {name: facts for name, facts in seen.facts.items() if name not in twins}
         drift.leftovers = leftovers(kinds.values(), session, facts, moved)
     return drift
 
 
-def _twins(session: Session, facts: dict[str, HostFacts]) -> dict[str, str]:
-    """Hosts of which another one, by its boot, is the same machine: what is one's would be taken for a leftover."""
+def _duplicates(session: Session, facts: dict[str, HostFacts]) -> dict[str, str]:
+    """Return {host: other host} for hosts that are the same machine, by their boot ids. What belongs to one of them
+    would look like a leftover of the other.
+    """
     real = [host for host in session.scalars(select(Host).order_by(Host.name)) if not host.is_null]
     boots = {host.name: host.facts.boot for host in real}
     boots |= {name: said.boot for name, said in facts.items()}
@@ -153,15 +155,15 @@ def _twins(session: Session, facts: dict[str, HostFacts]) -> dict[str, str]:
 
 
 def _in_scope(kinds: dict[str, ResourceKind], drift: Drift, finding: Finding) -> bool:
-    """Whether what differs is in scope: a project's server may be in another's network."""
+    """Return whether the finding is in scope: a project's servers may need a network of another project."""
     wanted = drift.scope.project_id
     owner = drift.resources[finding.key].project_id
     return wanted is None or owner == wanted or kinds[finding.key[0]].shared
 
 
 @dataclass(frozen=True)
-class _Comparison:
-    """The records before and after the hosts were asked."""
+class _RecordComparison:
+    """The records before and after the dry runs."""
 
     kinds: dict[str, ResourceKind]
     moved: Touched
@@ -169,8 +171,8 @@ class _Comparison:
     before: Index
     after: Index
 
-    def has_moved(self, finding: Finding) -> bool:
-        """Whether a job worked on what differs, or the records say another thing of it than before."""
+    def has_changed(self, finding: Finding) -> bool:
+        """Return whether a job worked on the resource, or its record is not the same as before."""
         key, carrier = finding.key, finding.carrier
         if key in self.moved.resources or key[1] in self.moved.items or carrier in self.moved.resources:
             return True

@@ -1,7 +1,8 @@
-"""The desired state: what the records say that hosts have, of all resources at once. Reading it writes nothing.
+"""The desired state: what hosts should have according to the records, for all resources at once. Reading it writes
+nothing.
 
-Left out are resources with an unfinished job, which makes them what they shall be, and those of which the records do
-not say what they shall be, such as servers in ERROR.
+Not included are resources with an unfinished job, which will converge them, and resources whose desired state is not
+known, such as servers in ERROR.
 """
 
 from sqlalchemy import select
@@ -11,13 +12,13 @@ from skywright.core import Core
 from skywright.db.jobs import Host
 from skywright.jobs.drift.model import Desired, Reading, Scope
 from skywright.jobs.engine.activity import unfinished
-from skywright.jobs.engine.host_state import closed
+from skywright.jobs.engine.host_state import current_holds
 from skywright.jobs.kinds import resource_kinds
 
 
 def read_desired(session: Session, core: Core, scope: Scope) -> Desired:
-    """The desired state of what is in *scope*."""
-    # A null host keeps nothing: there is nothing to compare.
+    """Return the desired state of the resources in *scope*."""
+    # A null host stores nothing, so there is nothing to compare.
     rows = (row for row in session.scalars(select(Host)) if not row.is_null)
     hosts = {row.name: row for row in rows if not row.in_overcloud}
     desired = Desired()
@@ -29,9 +30,9 @@ def read_desired(session: Session, core: Core, scope: Scope) -> Desired:
 
 
 def _compared(session: Session, scope: Scope, hosts: dict[str, Host], desired: Desired) -> dict[str, Host]:
-    """The hosts in *scope* that can be asked."""
+    """Return the hosts in *scope* that can be compared."""
     wanted = {name: host for name, host in hosts.items() if scope.host in (None, name)}
-    holds = closed(session)
+    holds = current_holds(session)
     desired.closed = {name: holds[name].reason for name in sorted(wanted.keys() & holds.keys())}
     compared = {name: host for name, host in sorted(wanted.items()) if name not in holds}
     desired.hosts = [(name, list(host.groups), dict(host.variables)) for name, host in compared.items()]

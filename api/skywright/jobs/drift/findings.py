@@ -1,6 +1,7 @@
-"""What differs: the results of modules in check mode, in words, resource by resource.
+"""Findings: the results of modules in check mode as texts, one resource after another.
 
-An item may carry parts of other resources, as a network's does of servers: these are told of their owners.
+An item may include parts of other resources, such as the ports of servers in a network's item. Differences of such a
+part are reported for the resource that owns it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,14 +16,14 @@ from skywright.jobs.kinds import ResourceKind
 def findings(
     kinds: Iterable[ResourceKind], desired: Desired, results: Results, facts: Mapping[str, HostFacts]
 ) -> Findings:
-    """What check mode said of the items of *desired*, on hosts with *facts*."""
+    """Return the findings in the *results* of a dry run of the items in *desired*, on hosts with *facts*."""
     found = Findings(facts)
     by_item_kind: Mapping[str, ResourceKind] = {kind.item_kind: kind for kind in kinds}
     for host, item_kind, item in desired.entries():
         kind = by_item_kind[item_kind]
         outcome = results.outcome([(host, item["id"])])
         if not outcome.results:
-            found.silent.setdefault(host, outcome.error or "it said nothing")
+            found.silent.setdefault(host, outcome.error or "it returned no result")
         for result in outcome.results:
             base = Finding((kind.name, item["id"]), host, result["module"], "", action=result.get("action"))
             if result.get("error"):
@@ -31,6 +32,6 @@ def findings(
             elif result.get("changed"):
                 found.found += kind.describe(base, result, desired, found)
     lost = {finding.key for finding in found.found if finding.state == LOST}
-    # That nothing else can be done without what is lost needs no words.
+    # A difference that only follows from the lost resource is not reported.
     found.found = [finding for finding in found.found if finding.key not in lost or finding.state != UNKNOWN]
     return found

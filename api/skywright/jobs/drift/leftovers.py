@@ -1,7 +1,7 @@
-"""Leftovers: what carries the cloud's marks on a host and is in no record.
+"""Leftovers: objects on hosts that have the cloud's marks but no record.
 
-Only what has an id of the kind that the API gives: things that `playbooks/cloud.yml` declares carry the same marks,
-but ids made from their names.
+Only objects whose id is a random UUID, as the API assigns them: objects that `playbooks/cloud.yml` declares have the
+same marks, but ids that are derived from their names.
 """
 
 from collections.abc import Iterable, Mapping
@@ -18,7 +18,7 @@ from skywright.jobs.kinds import ResourceKind
 def leftovers(
     kinds: Iterable[ResourceKind], session: Session, facts: Mapping[str, HostFacts], moved: Touched
 ) -> list[Leftover]:
-    """What hosts have and no record knows."""
+    """Return the objects on hosts that have no record."""
     records = Records(session, moved)
     all_found: list[Leftover] = []
     for host in sorted(facts):

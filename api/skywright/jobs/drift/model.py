@@ -1,4 +1,4 @@
-"""What a comparison of hosts with the records is made of: the desired state, findings, leftovers."""
+"""Data of a comparison of hosts with the records: the desired state, findings, leftovers."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -15,12 +15,12 @@ from skywright.jobs.engine.activity import Key, Touched
 DRIFTED, LOST, UNKNOWN = "drifted", "lost", "unknown"
 
 Index = dict[tuple[str, str, str], Item]
-RANDOM = 4  # the version of the UUIDs that the API gives
+RANDOM = 4  # the version of the UUIDs that the API assigns
 
 
 @dataclass(frozen=True)
 class Scope:
-    """What is compared: everything, or one host, or one project's resources."""
+    """What is compared: everything, one host, or the resources of one project."""
 
     host: str | None = None
     project_id: str | None = None
@@ -36,7 +36,7 @@ class Resource:
 
 @dataclass(frozen=True)
 class Use:
-    """*owner* needs the resource *id* of another kind on *host*; one that is not *active* needs it later."""
+    """The resource *owner* needs the resource *id* of another kind on *host*. Not *active*: it needs it later."""
 
     owner: Key
     kind: str
@@ -47,9 +47,10 @@ class Use:
 
 @dataclass
 class Desired:
-    """What hosts shall have. `closed`: hosts that cannot be compared; `left_out`: resources that are not compared.
+    """The desired state of hosts.
 
-    `owners`: the resources that parts of other resources' items belong to, by what the item calls the part.
+    `closed`: {host: reason} of hosts that cannot be compared; `left_out`: {resource: reason} of resources that are not
+    compared; `owners`: {part: resource}, the owners of parts of other resources' items.
     """
 
     hosts: list[tuple[str, list[str], dict[str, Any]]] = field(default_factory=list)
@@ -63,22 +64,22 @@ class Desired:
         self.items.setdefault(host, {}).setdefault(item_kind, []).append(item)
 
     def entries(self) -> Iterator[tuple[str, str, Item]]:
-        """All items, as (host, item kind, item)."""
+        """Yield all items, as (host, item kind, item)."""
         for host, kinds in self.items.items():
             for item_kind, items in kinds.items():
                 for item in items:
                     yield host, item_kind, item
 
     def index(self) -> Index:
-        """All items, by host, item kind and id."""
+        """Return all items, by host, item kind and id."""
         return {(host, item_kind, item["id"]): item for host, item_kind, item in self.entries()}
 
 
 @dataclass
 class Reading:
-    """The records while the desired state is read from them, one kind of resource after another.
+    """The state while the desired state is read from the records, one kind of resource after another.
 
-    `hosts` are all that can be compared, `compared` those of them in scope that answer; `busy` are the resources with
+    `hosts` are all hosts that can be compared, `compared` the ones in scope that answer; `busy` are the resources with
     an unfinished job.
     """
 
@@ -92,7 +93,7 @@ class Reading:
     uses: list[Use] = field(default_factory=list)
 
     def includes(self, key: Key, name: str | None, project_id: str | None, reason: str | None = None) -> bool:
-        """Record a resource; False if it is left out, for *reason* or because a job works on it."""
+        """Record a resource. Return False if it is not compared, because of *reason* or because a job works on it."""
         self.desired.resources[key] = Resource(name or "", project_id)
         job = self.busy.get(key)
         if job is not None:
@@ -102,14 +103,16 @@ class Reading:
         return reason is None
 
     def used(self, kind: str) -> list[Use]:
-        """What the kinds that were read before need of *kind*."""
+        """Return the uses of resources of *kind* by the kinds that were read before."""
         return [use for use in self.uses if use.kind == kind]
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One difference of a resource on a host. `carrier`: the resource whose item the difference was found in, if it
-    is another one: a network's item carries the ports of servers.
+    """One difference of a resource on a host.
+
+    `carrier`: the resource whose item has the difference, if it is another one: a network's item includes the ports of
+    servers.
     """
 
     key: Key
@@ -124,8 +127,10 @@ class Finding:
 
 @dataclass
 class Findings:
-    """All differences. `facts`: what each host said of itself; `silent`: hosts that said nothing, with the
-    reason; `accepted`: resources whose users did themselves what differs, as a guest that shut itself down.
+    """All differences.
+
+    `facts`: the facts of each host; `silent`: {host: reason} of hosts that returned no result; `accepted`: resources
+    whose users made the difference themselves, for example by a shutdown in the guest.
     """
 
     facts: Mapping[str, HostFacts]
@@ -136,15 +141,16 @@ class Findings:
 
 @dataclass
 class Leftover:
-    """What carries the cloud's marks on a host and is in no record: a resource of *kind*, or parts of one that belongs
-    there. `parts`: the ids of those, by what they are; `locks`: resources that no other job may work on meanwhile.
+    """An object on a host that has the cloud's marks but no record: a resource of *kind*, or parts of such a resource.
+
+    `parts`: {part type: ids}; `locks`: resources that other jobs must not change during the removal.
     """
 
     host: str
     kind: str
     id: str
     texts: list[str] = field(default_factory=list)
-    data: bool = False  # whether it may hold what users stored
+    data: bool = False  # whether it may hold users' data
     parts: dict[str, set[str]] = field(default_factory=dict)
     locks: set[Key] = field(default_factory=set)
 
@@ -155,19 +161,19 @@ class Leftover:
 
 @dataclass(frozen=True)
 class Records:
-    """The records that a host's contents are held against, and what jobs worked on since the hosts were asked."""
+    """The records to compare a host's contents with, and the activity of jobs since the dry runs began."""
 
     session: Session
     moved: Touched
 
     def settled(self, kind: str, identifier: str) -> bool:
-        """Whether the id is one that the API gives, and no job worked on it."""
+        """Return whether the id was assigned by the API and no job worked on it."""
         moving = (kind, identifier) in self.moved.resources or identifier in self.moved.items
         return is_random(identifier) and not moving
 
 
 def is_random(identifier: str) -> bool:
-    """Whether an id is of the kind that the API gives."""
+    """Return whether the id is a random UUID, as the API assigns them."""
     try:
         return UUID(identifier).version == RANDOM
     except ValueError:

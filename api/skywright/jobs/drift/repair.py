@@ -1,6 +1,6 @@
-"""Converging: the jobs that repair what drifted, one a resource, so that each resource's history tells of it.
+"""Repair: jobs that converge drifted resources, one for each resource, so that the history of the resource shows it.
 
-They are rendered from the records when they run: nothing is ever repaired to an older state.
+They are rendered from the current records when they run: an older state is never restored.
 """
 
 from skywright.db.jobs import Job
@@ -12,9 +12,9 @@ from skywright.jobs.kinds import CONVERGE, resource_kinds
 
 
 def repair(request: Request, drift: Drift, *, recreate_disks: bool, tidy: bool) -> list[Job]:
-    """Queue what makes hosts as the records say; in the transaction in which *drift* was compared.
+    """Queue the jobs that converge the hosts, in the transaction that made *drift*.
 
-    A resource whose data is lost is left alone, unless it may be made anew, empty of what its user stored.
+    A resource whose data is lost is skipped, unless it may be recreated without its users' data.
     """
     kinds = resource_kinds(request.core)
     lost = {finding.key for finding in drift.found if finding.state == LOST}
@@ -30,7 +30,7 @@ def repair(request: Request, drift: Drift, *, recreate_disks: bool, tidy: bool) 
         arguments = kinds[key[0]].converge_arguments(key, sorted(names), anew=key in lost)
         jobs.append(submit(request, key[0], CONVERGE, [key], arguments))
     if tidy:
-        # What is used by others goes last, as the kinds are ordered.
+        # In the order of the kinds: resources that others use are removed last.
         order = list(kinds)
         jobs += [_tidy(request, one) for one in sorted(drift.leftovers, key=lambda one: order.index(one.kind))]
     return jobs

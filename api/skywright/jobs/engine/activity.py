@@ -1,4 +1,4 @@
-"""What jobs are at work on, now and since a moment: there, what hosts showed says nothing about what they have."""
+"""What jobs work on, now or since a moment. The state of these resources on hosts proves nothing."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ Key = tuple[str, str]  # a resource's type and id
 
 @dataclass(frozen=True)
 class Moment:
-    """A point in the history of jobs: the clocks of several machines alone would not tell it."""
+    """A point in the history of jobs. Clocks are not enough, because those of several machines may differ."""
 
     at: datetime
     last: int
@@ -24,14 +24,14 @@ class Moment:
 
 @dataclass(frozen=True)
 class Touched:
-    """What jobs worked on: resources, and items that decided about jobs, on whichever host."""
+    """What jobs worked on: resources, and the items that decided the jobs, on all hosts."""
 
     resources: frozenset[Key]
     items: frozenset[str]
 
 
 def unfinished(session: Session, core: Core) -> dict[Key, Job]:
-    """The resources that have an unfinished job, with the first of these."""
+    """Return the resources that have an unfinished job, with the first of these jobs."""
     query = (
         select(JobResource, Job)
         .join(Job, Job.sequence == JobResource.job_sequence)
@@ -42,13 +42,13 @@ def unfinished(session: Session, core: Core) -> dict[Key, Job]:
 
 
 def now(session: Session) -> Moment:
-    """The moment of *session*'s transaction."""
+    """Return the moment of *session*'s transaction."""
     last = session.scalar(select(func.max(Job.sequence))) or 0
     return Moment(utcnow(), last, frozenset(session.scalars(select(Job.sequence).where(Job.state.in_(UNFINISHED)))))
 
 
 def touched(session: Session, core: Core, since: Moment) -> Touched:
-    """What any job worked on that was unfinished at some time since then."""
+    """Return what jobs worked on that were unfinished at some time since that moment."""
     query = select(Job).where(
         Job.playbook.not_in(core.read_only_kinds),
         or_(

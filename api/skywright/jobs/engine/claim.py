@@ -1,6 +1,7 @@
-"""Claiming: which queued jobs run next, decided in one write transaction.
+"""Claiming: selects the queued jobs that run next, in one write transaction.
 
-Jobs of one playbook that may run are taken together: their run costs little more than one job's. See `selection`.
+Jobs of one playbook that can run are claimed together, because their common run costs little more than the run of one
+job. See `selection`.
 """
 
 from collections.abc import Sequence
@@ -15,8 +16,8 @@ from skywright.core import Core, Outcome, Work
 from skywright.db.base import utcnow
 from skywright.db.jobs import Job, Run
 from skywright.jobs.engine import host_state
-from skywright.jobs.engine.host_state import give_back, render_open
-from skywright.jobs.engine.leases import until
+from skywright.jobs.engine.host_state import render_available, unclaim
+from skywright.jobs.engine.leases import lease_end
 from skywright.jobs.engine.rendering import RunHost, inventory_of, render
 from skywright.jobs.engine.selection import Selection, choose
 from skywright.jobs.engine.settle import cancel, settle
@@ -24,18 +25,18 @@ from skywright.jobs.engine.settle import cancel, settle
 
 @dataclass(frozen=True)
 class Claim:
-    """Jobs that are this worker's now, and the run that they need; no hosts: nothing is left to run."""
+    """Jobs that this worker has claimed, and the run that they need. Without hosts, no run is needed."""
 
     run_id: str
     playbook: str
-    attempts: dict[str, int]  # by job id: what proves later that the job is still ours
+    attempts: dict[str, int]  # by job id; proves later that the job is still claimed by this worker
     work: Work
     hosts: list[RunHost]
     unended: dict[str, list[str]]  # {host: earlier runs that may still have processes there}
 
 
 def claim(session: Session, core: Core, worker: str, run_id: str, selection: Selection | None = None) -> Claim | None:
-    """Take the next jobs; None when there are none that may run."""
+    """Claim the next jobs. Return None if no job can run."""
     _settle_canceled(session, core)
     session.flush()
     jobs = choose(session, core, selection or Selection())
@@ -50,10 +51,10 @@ def claim(session: Session, core: Core, worker: str, run_id: str, selection: Sel
     for job in jobs:
         job.state, job.worker, job.run_id = "running", worker, run_id
         job.attempts += 1
-        job.lease_until, job.started_at = until(core), job.started_at or now
+        job.lease_until, job.started_at = lease_end(core), job.started_at or now
         job.waiting_for = job.waiting_since = job.not_before = None
     session.flush()
-    jobs, work = render_open(session, core, jobs, partial(render, session, core))
+    jobs, work = render_available(session, core, jobs, partial(render, session, core))
     jobs = _postpone(jobs, work)
     attempts = _settle_unrunnable(session, core, jobs, work)
     hosts = inventory_of(session, work) if attempts else []
@@ -62,7 +63,7 @@ def claim(session: Session, core: Core, worker: str, run_id: str, selection: Sel
         session.delete(run)
     elif not hosts:
         run.state, run.finished_at = "successful", now
-    return Claim(run_id, playbook, attempts, work, hosts, host_state.unended(session, run.hosts))
+    return Claim(run_id, playbook, attempts, work, hosts, host_state.unended_runs(session, run.hosts))
 
 
 def _settle_canceled(session: Session, core: Core) -> None:
@@ -77,16 +78,16 @@ def _last_steps(playbook: str) -> Any:
 
 
 def _postpone(jobs: Sequence[Job], work: Work) -> list[Job]:
-    """Give back the jobs that cannot share the run; the others."""
+    """Return the jobs that cannot share the run to the queue; return the others."""
     for job in jobs:
         if job.id in work.postponed:
-            give_back(job)
+            unclaim(job)
             job.waiting_for = work.postponed[job.id]
     return [job for job in jobs if job.id not in work.postponed]
 
 
 def _settle_unrunnable(session: Session, core: Core, jobs: Sequence[Job], work: Work) -> dict[str, int]:
-    """End the jobs that need no run or cannot have one; the attempts of the others."""
+    """End the jobs that need no run or cannot have one; return the attempts of the others, by job id."""
     attempts = {}
     for job in jobs:
         job.items = sorted(map(list, work.depends.get(job.id, ())))
@@ -100,7 +101,7 @@ def _settle_unrunnable(session: Session, core: Core, jobs: Sequence[Job], work: 
     return attempts
 
 
-def jobs_of(session: Session, attempts: dict[str, int]) -> list[Job]:
-    """Those of the claimed jobs that are still ours: nobody took them over since."""
+def still_claimed(session: Session, attempts: dict[str, int]) -> list[Job]:
+    """Return the claimed jobs that were not claimed by another worker since."""
     found = session.scalars(select(Job).where(Job.id.in_(attempts), Job.state == "running"))
     return [job for job in found if job.attempts == attempts[job.id]]

@@ -1,4 +1,4 @@
-"""A run's events in the database: small, in order, written in batches."""
+"""The events of a run in the database: short, in order, written in batches."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from skywright.jobs.engine.results import item_results
 TASK_START = "playbook_on_task_start"
 FAILURES = frozenset({"runner_on_failed", "runner_on_unreachable"})
 KEPT = FAILURES | {TASK_START, "playbook_on_stats", "runner_on_ok", "error", "warning"}
-# Of an item's result: what is told to the user. Logs, commands, diffs and whatever else a module says stay out.
+# The keys of an item's result that users see. Logs, commands, diffs and other keys of a module are not shown.
 ITEM_KEYS = ("id", "changed", "action", "status", "error")
 TEXT_LIMIT = 1000
 ITEMS_LIMIT = 200
@@ -40,11 +40,11 @@ def store(session: Session, run_id: str, events: list[dict[str, Any]]) -> None:
     if failed:
         run.failures = dict(Counter(run.failures or {}) + failed)
     for job in session.scalars(select(Job).where(Job.run_id == run_id, Job.state == "running")):
-        touch(job)  # its progress
+        touch(job)  # its progress changed
 
 
 def brief(items: list[dict[str, Any]], *keys: str) -> list[dict[str, Any]]:
-    """Of each of *items*' results, what may be told: `ITEM_KEYS`, and *keys*."""
+    """Return the results in *items*, each reduced to `ITEM_KEYS` and *keys*."""
     return [{key: _short(item[key]) for key in (*keys, *ITEM_KEYS) if key in item} for item in items[:ITEMS_LIMIT]]
 
 
@@ -92,7 +92,7 @@ def _short(value: Any) -> Any:
 
 
 def _moment(created: str | None) -> datetime:
-    """The event's own time, which ansible-runner tells in UTC."""
+    """Return the event's own time. ansible-runner sends it in UTC."""
     if not created:
         return utcnow()
     return datetime.fromisoformat(created).replace(tzinfo=None)

@@ -1,8 +1,8 @@
-"""Leases: how long a run is certainly its worker's, and when another worker may take its jobs.
+"""Leases: how long a run certainly belongs to its worker, and when another worker may take its jobs.
 
-A worker says every few seconds that its runs live. One that cannot say it ends them before the lease is over: so
-whoever finds that a lease was not renewed for as long as it lasts knows that no such run acts on hosts any more.
-Both measure with their own clocks how much time has passed, and never compare what two clocks say.
+A worker renews the leases of its runs every few seconds. If it cannot, it ends the runs before their leases expire. So
+a worker that sees no renewal for the whole duration of a lease can be sure that the run acts on no host any more. Both
+measure durations with their own clocks and never compare clocks of two machines.
 """
 
 import logging
@@ -20,15 +20,15 @@ from skywright.db.jobs import Job
 
 log = logging.getLogger(__name__)
 
-# Of a lease: how often it is renewed, and when its run is ended so that nothing of it is left when it is over.
+# As parts of a lease: the interval of renewals, and when a run is ended so that nothing is left of it at the expiry.
 RENEWALS = 6
 USABLE = 0.75
 LOOK_SECONDS = 0.25
 
 
 @dataclass
-class Held:
-    """A run: when its lease was last renewed, by `clock`, and how to end it."""
+class HeldLease:
+    """A run with a lease: the time of the last renewal, by `clock`, and a function that ends the run."""
 
     since: float
     end: Callable[[], None]
@@ -36,12 +36,12 @@ class Held:
 
 
 class Leases:
-    """The leases of *worker*'s runs, renewed and watched by threads of their own: nothing else can delay them."""
+    """The leases of *worker*'s runs. Own threads renew and watch them, so that nothing else can delay them."""
 
     def __init__(self, core: Core, worker: str) -> None:
         self._core, self._worker = core, worker
         self._seconds = core.settings.lease_seconds
-        self._held: dict[str, Held] = {}
+        self._held: dict[str, HeldLease] = {}
         self._changed = threading.Lock()
         self._stopping = threading.Event()
         self._threads = [
@@ -58,17 +58,17 @@ class Leases:
         self._stopping.set()
 
     def hold(self, run_id: str, since: float, end: Callable[[], None]) -> None:
-        """A run was claimed not before *since*; *end* ends it."""
+        """Hold the lease of a run that was claimed at *since* or later; *end* ends the run."""
         with self._changed:
-            self._held[run_id] = Held(since, end)
+            self._held[run_id] = HeldLease(since, end)
 
     def drop(self, run_id: str) -> None:
-        """A run is over."""
+        """Forget a run that has ended."""
         with self._changed:
             self._held.pop(run_id, None)
 
     def renew(self) -> None:
-        """Say in the database that the runs live."""
+        """Renew the leases in the database."""
         with self._changed:
             mine = [run_id for run_id, held in self._held.items() if not held.ended]
         if not mine:
@@ -77,16 +77,16 @@ class Leases:
         mine_running = Job.run_id.in_(mine) & (Job.state == "running") & (Job.worker == self._worker)
         try:
             with self._core.database.write(timeout=1) as session:
-                session.execute(update(Job).where(mine_running).values(lease_until=until(self._core)))
+                session.execute(update(Job).where(mine_running).values(lease_until=lease_end(self._core)))
         except DatabaseUnavailable:
-            return  # the next time comes soon; if none helps, `watch` knows what to do
+            return  # the next attempt comes soon; `watch` ends the runs if all attempts fail
         with self._changed:
             for run_id in mine:
                 if run_id in self._held:
                     self._held[run_id].since = since
 
     def watch(self) -> None:
-        """End the runs whose leases will soon be over."""
+        """End the runs whose leases expire soon."""
         limit = clock() - USABLE * self._seconds
         with self._changed:
             late = {key: held for key, held in self._held.items() if held.since < limit and not held.ended}
@@ -101,13 +101,13 @@ class Leases:
             try:
                 work()
             except Exception:
-                log.exception("leases could not be looked after")
+                log.exception("the renewal or the check of leases failed")
 
 
-class Watch:
-    """The leases of runs that are not this machine's: which of them were not renewed for as long as they last.
+class LeaseWatch:
+    """Detects which leases of other machines' runs were not renewed for their whole duration.
 
-    It is asked every *sweep* seconds.
+    `expired` is to be called every *sweep* seconds.
     """
 
     def __init__(self, seconds: float, sweep: float = 0.0) -> None:
@@ -117,10 +117,12 @@ class Watch:
         self._looked = 0.0
 
     def expired(self, leases: Mapping[str, datetime | None], now: float | None = None) -> set[str]:
-        """Which of *leases* {run id: until when}, as they are in the database at the moment *now*, are over."""
+        """Return the ids of the runs whose leases have expired. *leases*: {run id: end}, as in the database at the
+        moment *now*.
+        """
         now = clock() if now is None else now
         if now - self._looked > self._gap:
-            self._seen.clear()  # who did not look does not know: perhaps nobody could renew anything meanwhile
+            self._seen.clear()  # after a longer pause start again: maybe no worker could renew its lease
         self._looked = now
         for run_id, lease_until in leases.items():
             if run_id not in self._seen or self._seen[run_id][0] != lease_until:
@@ -130,10 +132,10 @@ class Watch:
 
 
 def clock() -> float:
-    """Seconds that nobody sets, and that go on while the machine sleeps."""
+    """Return seconds of a clock that cannot be set and that does not stop while the machine sleeps."""
     return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
-def until(core: Core) -> datetime:
-    """What a lease that is renewed now says; it tells people and, by changing, other workers."""
+def lease_end(core: Core) -> datetime:
+    """Return the end of a lease that is renewed now. People read it; other workers only notice that it changes."""
     return utcnow() + timedelta(seconds=core.settings.lease_seconds)

@@ -1,6 +1,7 @@
-"""Rendering: what the jobs of one run have to do on hosts, from the records as they are now.
+"""Rendering: the items of one run, from the current records.
 
-Each kind of job renders its own. Items of several jobs for one thing on one host, such as a network, become one item.
+Each kind of job renders its own items. Items of several jobs with the same id, kind and host, such as a network, are
+merged.
 """
 
 import logging
@@ -21,11 +22,11 @@ RunHost = tuple[str, list[str], dict[str, Any]]  # name, groups, variables
 
 
 class ConflictingItems(Exception):
-    """Two jobs want the opposite of one thing on a host: one of them has to wait for the next run."""
+    """Two jobs need opposite states of one item: one of them has to wait for the next run."""
 
 
 def render(session: Session, core: Core, jobs: Sequence[Job]) -> Work:
-    """The work of *jobs*, which share a playbook; one that cannot be rendered must not keep the others from running."""
+    """Return the work of *jobs* of one playbook. A job that cannot be rendered does not prevent the others."""
     by_kind: dict[str, list[Job]] = {}
     for job in jobs:
         by_kind.setdefault(job.playbook, []).append(job)
@@ -38,13 +39,13 @@ def render(session: Session, core: Core, jobs: Sequence[Job]) -> Work:
             try:
                 total = merged(total, work)
             except ConflictingItems as conflict:
-                savepoint.rollback()  # what was decided for these jobs is decided anew
+                savepoint.rollback()  # the decisions of these jobs are made again
                 total.postponed |= {job.id: str(conflict) for job in group}
     return total
 
 
 def merged(one: Work, other: Work) -> Work:
-    """Both works as one; a ConflictingItems if that cannot be."""
+    """Return both works as one; raise ConflictingItems if that is not possible."""
     total = Work(
         items={host: {kind: list(items) for kind, items in kinds.items()} for host, kinds in one.items.items()},
         postponed=dict(one.postponed),
@@ -70,9 +71,9 @@ def _merged_items(one: list[Item], other: list[Item], where: str) -> list[Item]:
 
 
 def _merged(one: Item, other: Item, where: str) -> Item:
-    """Two items of one thing: lists of both; entries with the same id are merged in turn."""
+    """Merge two items with the same id: their lists are joined, and entries with the same id are merged."""
     if one.get("state") != other.get("state"):
-        raise ConflictingItems(f"another job of {where}, which wants the opposite")
+        raise ConflictingItems(f"another job of {where}, which needs the opposite state")
     result = dict(one)
     for name, value in other.items():
         have = one.get(name)
@@ -82,7 +83,7 @@ def _merged(one: Item, other: Item, where: str) -> Item:
             result[name] = _merged(have, value, where)
         elif isinstance(have, list) and isinstance(value, list):
             result[name] = _merged_lists(have, value, where)
-        # Else both say the same, or what is new each time, as a URL's signature.
+        # Else the values are equal, or new at each rendering, such as the signature of a URL.
     return result
 
 
@@ -98,7 +99,7 @@ def _render_kind(session: Session, core: Core, kind: Kind, jobs: Sequence[Job]) 
     except Exception as error:
         if ended_transaction(error):
             raise
-        log.exception("rendering %d jobs together failed: each alone", len(jobs))
+        log.exception("rendering %d jobs together failed; each is rendered alone", len(jobs))
     broken = {}
     for job in jobs:
         try:
@@ -125,7 +126,7 @@ def _render_together(session: Session, core: Core, kind: Kind, jobs: Sequence[Jo
 
 
 def _refuse_reserved_keys(work: Work) -> None:
-    """One user's item must not make Ansible refuse those of all others."""
+    """Refuse jobs whose items have a key that Ansible refuses: it would refuse the items of all jobs."""
     for host, kinds in work.items.items():
         for item_kind, items in kinds.items():
             bad = {item["id"]: key for item in items if (key := reserved_key(item))}
@@ -150,7 +151,7 @@ def _hosts_of(session: Session, work: Work) -> Sequence[Host]:
 
 
 def inventory_of(session: Session, work: Work) -> list[RunHost]:
-    """The run's hosts with their groups and variables."""
+    """Return the hosts of the run, with their groups and variables."""
     found = []
     for host in _hosts_of(session, work):
         groups, variables = work.inventory.get(host.name, (host.groups, {}))

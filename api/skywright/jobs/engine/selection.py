@@ -1,11 +1,11 @@
-"""Whose turn it is: which of the queued jobs run next.
+"""Selection: which of the queued jobs run next.
 
-Jobs of one resource run in the order of their submission, whatever their priority: a job lifts those that it waits
-for. Of the jobs that may run, the ones with the highest priority decide; among equals, playbooks take turns for runs
-and projects take turns for the places in a run. So one project's thousand jobs cost another's one job no more than the
-run that is on its way.
+Jobs of one resource run in the order of their submission, whatever their priority: a job inherits the priority of the
+jobs that wait for it. The jobs with the highest priority that can run decide which playbook runs. Among equal ones,
+playbooks take turns for runs, and projects take turns for the places in a run. So a project with a thousand jobs delays
+the job of another project by not more than the current run.
 
-All unfinished jobs are looked at, for any of them may keep others waiting: a few columns of each, 10 ms a thousand.
+All unfinished jobs are read, because each may block others: a few columns of each, 10 ms for 1000 jobs.
 """
 
 from collections import defaultdict
@@ -21,11 +21,11 @@ from skywright.db.base import utcnow
 from skywright.db.jobs import UNFINISHED, Job, JobResource
 
 BATCH = 50
-# The priority of canceled jobs that take back what they made: somebody waits for that.
+# The priority of canceled jobs that undo their changes: a user waits for that.
 URGENT = 1000
-# A job that was tried so often runs in a run of its own: it may be what ended the runs that it shared.
+# After so many attempts a job runs alone: it may be the reason why the runs that it shared ended.
 ALONE_AFTER = 2
-# Of the tables, not of their classes: rows of thousands of jobs, without the mapper's share of the time.
+# Columns of the tables, not of the classes: the ORM's mapping would take most of the time for thousands of rows.
 _job, _resource = inspect(Job).local_table.c, inspect(JobResource).local_table.c
 COLUMNS = (
     _job.sequence,
@@ -41,7 +41,7 @@ COLUMNS = (
     _job.waiting_for,
     (_job.attempts - _job.put_off).label("tried"),
 )
-TOLD_AT_ONCE = 200
+UPDATES_PER_CALL = 200
 
 Key = tuple[str, str]
 Keys = Mapping[int, Sequence[Key]]
@@ -49,7 +49,7 @@ Changes = dict[str, Any]
 
 
 class Selection:
-    """Who went last, in one worker's memory: another worker's turns are as fair."""
+    """Which playbooks and projects came last. Each worker has its own selection."""
 
     def __init__(self) -> None:
         self._count = 0
@@ -73,12 +73,12 @@ class Ready(NamedTuple):
     alone: bool
 
     @property
-    def playbook_turn(self) -> str:
+    def playbook_key(self) -> str:
         return f"playbook {self.playbook}"
 
 
 def choose(session: Session, core: Core, selection: Selection) -> list[Job]:
-    """The jobs that run next, of one playbook; the waiting ones are told what for."""
+    """Return the jobs that run next, of one playbook. Record in the others what they wait for."""
     unfinished = _job.state.in_(UNFINISHED)
     rows = session.execute(select(*COLUMNS).where(unfinished).order_by(_job.sequence)).all()
     keys: dict[int, list[Key]] = defaultdict(list)
@@ -86,8 +86,8 @@ def choose(session: Session, core: Core, selection: Selection) -> list[Job]:
     mine = _resource.job_sequence == _job.sequence
     for sequence, kind, key in session.execute(resources.where(mine, unfinished)):
         keys[sequence].append((kind, key))
-    ready, told = sort_out(core, rows, keys, utcnow())
-    _tell(session, told)
+    ready, changes = find_ready(core, rows, keys, utcnow())
+    _store_changes(session, changes)
     if not ready:
         return []
     sequences = [job.sequence for job in batch(ready, selection)]
@@ -96,10 +96,10 @@ def choose(session: Session, core: Core, selection: Selection) -> list[Job]:
 
 
 def batch(ready: Sequence[Ready], selection: Selection) -> list[Ready]:
-    """Those of the jobs that may run that share the next run."""
+    """Return the jobs that share the next run."""
     highest = max(job.priority for job in ready)
     deciding = [job for job in ready if job.priority == highest]
-    playbook = min(deciding, key=lambda job: (selection.last(job.playbook_turn), job.sequence)).playbook
+    playbook = min(deciding, key=lambda job: (selection.last(job.playbook_key), job.sequence)).playbook
     places: dict[str | None, int] = defaultdict(int)
     order = []
     for job in sorted((job for job in ready if job.playbook == playbook), key=lambda job: -job.priority):
@@ -109,36 +109,36 @@ def batch(ready: Sequence[Ready], selection: Selection) -> list[Ready]:
     candidates = [entry[-1] for entry in sorted(order)]
     first = candidates[0]
     chosen = [first] if first.alone else [job for job in candidates if not job.alone][:BATCH]
-    selection.taken([first.playbook_turn, *(job.project_id for job in chosen)])
+    selection.taken([first.playbook_key, *(job.project_id for job in chosen)])
     return chosen
 
 
-def sort_out(core: Core, rows: Sequence[Any], keys: Keys, now: datetime) -> tuple[list[Ready], dict[int, Changes]]:
-    """The queued jobs that neither an earlier job nor the time keeps from running, and what changes for the others."""
+def find_ready(core: Core, rows: Sequence[Any], keys: Keys, now: datetime) -> tuple[list[Ready], dict[int, Changes]]:
+    """Return the queued jobs that can run now, and {sequence: changes} of the jobs that have to wait."""
     queued = [row for row in rows if row.state == "queued"]
-    lifted = _lifted(queued, keys)
+    lifted = _inherited_priorities(queued, keys)
     before = {key: row for row in rows if row.state == "running" for key in keys.get(row.sequence, ())}
     ready: list[Ready] = []
-    told: dict[int, Changes] = defaultdict(dict)
+    changes: dict[int, Changes] = defaultdict(dict)
     for row in queued:
         mine = keys.get(row.sequence, ())
         blocker = next((before[key] for key in mine if key in before), None)
         before.update(dict.fromkeys(mine, row))
         priority, forced = lifted.get(row.sequence, (row.priority, row.forced))
         if forced and not row.forced:
-            told[row.sequence]["forced"] = True
+            changes[row.sequence]["forced"] = True
         if blocker is not None:
             reason = f"job {blocker.id} ({blocker.playbook} {blocker.action})"
             if row.waiting_for != reason:
-                told[row.sequence] |= {"waiting_for": reason, "waiting_since": now}
+                changes[row.sequence] |= {"waiting_for": reason, "waiting_since": now}
         elif row.not_before is None or row.not_before <= now or (forced and row.held_by is not None):
             playbook = core.playbook_of(row.playbook)
             ready.append(Ready(row.sequence, playbook, row.project_id, priority, row.tried >= ALONE_AFTER))
-    return ready, told
+    return ready, changes
 
 
-def _lifted(queued: Sequence[Any], keys: Keys) -> dict[int, tuple[int, bool]]:
-    """{sequence: (priority, forced)} of each job with those of the jobs that wait for it."""
+def _inherited_priorities(queued: Sequence[Any], keys: Keys) -> dict[int, tuple[int, bool]]:
+    """Return {sequence: (priority, forced)} of each job, including those of the jobs that wait for it."""
     if not any(row.priority or row.forced for row in queued):
         return {}
     lifts: dict[Key, tuple[int, bool]] = {}
@@ -153,9 +153,9 @@ def _lifted(queued: Sequence[Any], keys: Keys) -> dict[int, tuple[int, bool]]:
     return found
 
 
-def _tell(session: Session, told: Mapping[int, Changes]) -> None:
-    """Write down what changes for waiting jobs; of very many, the last ones learn it next time."""
-    sequences = sorted(told)[:TOLD_AT_ONCE]
+def _store_changes(session: Session, changes: Mapping[int, Changes]) -> None:
+    """Store the changes of waiting jobs. If there are very many, the next call stores the rest."""
+    sequences = sorted(changes)[:UPDATES_PER_CALL]
     for job in session.scalars(select(Job).options(lazyload(Job.resources)).where(Job.sequence.in_(sequences))):
-        for name, value in told[job.sequence].items():
+        for name, value in changes[job.sequence].items():
             setattr(job, name, value)

@@ -1,4 +1,4 @@
-"""Ending jobs: the job's state and its resources' status change in one transaction, once per attempt."""
+"""Settling: the state of a job and the status of its resources change in one transaction, once per attempt."""
 
 import logging
 from dataclasses import replace
@@ -21,9 +21,9 @@ CANCELED = "The job was canceled"
 
 
 def settle(session: Session, core: Core, job: Job, outcome: Outcome, state: str | None = None) -> None:
-    """End *job* with *outcome*; *state* when it is neither successful nor failed."""
+    """End *job* with *outcome*. *state* is set if the job is neither successful nor failed."""
     if job.undoing:
-        left = "" if outcome.ok else f"; what it made is not removed yet: {outcome.error}"
+        left = "" if outcome.ok else f"; the changes are not undone yet: {outcome.error}"
         outcome, state = replace(outcome, error=CANCELED + left, canceled=True), "canceled"
     job.state = state or ("successful" if outcome.ok else "failed")
     job.error = outcome.error
@@ -35,9 +35,9 @@ def settle(session: Session, core: Core, job: Job, outcome: Outcome, state: str 
             core.kind_of(job.playbook).settle(session, job, outcome, core)
     except Exception as error:
         if ended_transaction(error):
-            raise  # the whole transaction is done again
+            raise  # the whole transaction is repeated
         log.exception("job %s: its outcome cannot be applied", job.id)
-        job.state, job.error = "error", f"{outcome.error or 'The run ended well'}; applying that failed: {error}"
+        job.state, job.error = "error", f"{outcome.error or 'The run was successful'}; applying that failed: {error}"
     announce.announce(session, job)
     log.info(
         "job %s %s %s: %s",
@@ -50,7 +50,7 @@ def settle(session: Session, core: Core, job: Job, outcome: Outcome, state: str 
 
 
 def requeue(session: Session, core: Core, job: Job, reason: str, *, counted: bool = True) -> None:
-    """Let *job* run again, or give up with *reason* after too many attempts; *counted*: the attempt was its own."""
+    """Queue *job* again, or end it with *reason* after too many attempts. *counted*: whether this attempt counts."""
     if job.cancel_requested_at is not None and not job.undoing:
         cancel(session, core, job)
         return
@@ -62,16 +62,16 @@ def requeue(session: Session, core: Core, job: Job, reason: str, *, counted: boo
     log.warning("job %s is queued again: %s", job.id, reason, extra=fields)
     back_to_queue(job)
     if counted:
-        # What a run that was killed left on its hosts may still be ending.
+        # Processes of a killed run may need some time to end on its hosts.
         job.not_before = utcnow() + BACK_OFF * job.attempts
         job.waiting_for = f"another attempt: {reason}"
 
 
 def cancel(session: Session, core: Core, job: Job, left: str = "") -> None:
-    """End *job*, whose run is over, for someone wants that; one that made something first takes that back.
+    """End *job*, which was canceled and whose run has ended. A job that made something first undoes it.
 
-    It does so in its own place of the queue: nothing else happens to its resources before. *left* says what of the run
-    could not be ended.
+    It does so at its own place in the queue, before any other job of its resources. *left* says which processes of the
+    run could not be ended.
     """
     if job.action == DELETE and job.attempts > 0:
         job.cancel_requested_at = None
@@ -84,11 +84,11 @@ def cancel(session: Session, core: Core, job: Job, left: str = "") -> None:
     job.undoing = True
     back_to_queue(job)
     job.not_before = job.held_by = None
-    job.waiting_for = "a worker, to take back what it made"
+    job.waiting_for = "a worker, to undo its changes"
     after_commit(session, "notify workers", core.queue.notify)
 
 
 def back_to_queue(job: Job) -> None:
-    """Take *job* from its worker."""
+    """Return *job* from its worker to the queue."""
     job.state, job.worker, job.lease_until, job.run_id = "queued", None, None, None
     job.waiting_since, job.waiting_for = utcnow(), None

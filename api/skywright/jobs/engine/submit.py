@@ -1,4 +1,4 @@
-"""Queueing jobs: in the transaction that changes the resource, so that neither exists without the other."""
+"""Submitting jobs, in the transaction that changes the resource, so that both are committed together."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -14,11 +14,11 @@ from skywright.db.jobs import Job, JobResource
 from skywright.queue.local import Queue
 
 RETRY = Backoff(timedelta(seconds=30), timedelta(hours=1))
-QUEUED = "queued_jobs"  # in a session's info: the jobs that its transaction queues, for the audit trail
+QUEUED = "queued_jobs"  # key in a session's info: the jobs that its transaction queues, for the audit trail
 
 
 class Request(Protocol):
-    """A user's request: its transaction, and who makes it."""
+    """A user's request: its transaction, and its credentials."""
 
     @property
     def db(self) -> Session: ...
@@ -52,7 +52,7 @@ def enqueue(  # noqa: PLR0917 - as submit(), with what a context would bring
     resources: Iterable[tuple[str, str]],
     arguments: dict[str, Any] | None = None,
 ) -> Job:
-    """Queue a job that nobody asked for: a periodic one."""
+    """Queue a job that no user requested, such as a periodic one."""
     job = Job(
         playbook=playbook,
         action=action,
@@ -73,7 +73,9 @@ def enqueue_retry(  # noqa: PLR0917 - as enqueue()
     resources: Iterable[tuple[str, str]],
     arguments: dict[str, Any],
 ) -> Job:
-    """Queue another try of what no user can ask for again, each twice as late; `attempt` in *arguments* counts them."""
+    """Queue another attempt of a job that users cannot repeat, with growing pauses; `attempt` in *arguments* counts
+    them.
+    """
     earlier = int(arguments.get("attempt", 0))
     job = enqueue(session, queue, playbook, action, resources, arguments | {"attempt": earlier + 1})
     job.not_before = utcnow() + RETRY.pause(earlier)

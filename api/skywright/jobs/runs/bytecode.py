@@ -1,7 +1,7 @@
-"""Modules that hosts need not compile: what Ansible packs for them goes out with its bytecode beside the source.
+"""Bytecode in the modules that Ansible packs for hosts, so that hosts need not compile them.
 
-Starting a module costs a host 0.22 s of its processor, 0.15 s of that for compiling the same 430 kB of Ansible again
-and again. Python takes bytecode out of a zip file only if it was made by the same version, and else the source.
+The start of a module takes 0.22 s of CPU time on a host, of which 0.15 s are for compiling the same 430 kB of Ansible's
+code. Python uses bytecode in a zip file only if the same version made it, and else the source.
 """
 
 import importlib
@@ -11,7 +11,7 @@ import types
 import zipfile
 from typing import Any
 
-UNCHECKED = (0b01).to_bytes(4, "little")  # the source beside it is what it was made of: PEP 552
+UNCHECKED = (0b01).to_bytes(4, "little")  # the source need not be checked: PEP 552
 
 
 class ZipFile(zipfile.ZipFile):
@@ -33,7 +33,7 @@ def bytecode(name: str, source: bytes | str) -> bytes:
 
 
 def install() -> None:
-    """Have Ansible in this process pack modules that way."""
+    """Make Ansible in this process pack modules with bytecode."""
     module_common = importlib.import_module("ansible.executor.module_common")
     packing = types.ModuleType(zipfile.__name__)
     vars(packing).update(vars(zipfile) | {"ZipFile": ZipFile})

@@ -1,4 +1,4 @@
-"""How a host is reached: the variables that say so to Ansible, and ssh's arguments."""
+"""Connections to hosts: Ansible's connection variables, and arguments of ssh."""
 
 import shlex
 from collections.abc import Mapping, Sequence
@@ -7,17 +7,17 @@ from typing import Any
 
 from skywright.settings import Settings
 
-# A host that dies takes its connections with it: notice within seconds.
+# Detect within seconds that a host died: its connections are not closed then.
 SSH = "-o StrictHostKeyChecking=yes -o ServerAliveInterval=3 -o ServerAliveCountMax=3 -o ConnectTimeout=5"
 
 
 def known_hosts(settings: Settings) -> Path:
-    """The recorded keys of hosts."""
+    """Return the file with the recorded host keys."""
     return settings.root / "known_hosts"
 
 
 def connection(address: str, port: int, user: str, key: Path, known: Path) -> dict[str, Any]:
-    """The variables of a host that shows the key recorded in *known* and lets *user* in with *key*."""
+    """Return the connection variables of a host: *known* has its host key, and *key* is the private key for *user*."""
     return {
         "ansible_host": address,
         "ansible_port": port,
@@ -28,7 +28,7 @@ def connection(address: str, port: int, user: str, key: Path, known: Path) -> di
 
 
 def ssh_command(name: str, variables: Mapping[str, Any], command: Sequence[str]) -> list[str]:
-    """The ssh that runs *command* on the host *name*, whose *variables* are Ansible's."""
+    """Return the ssh command that runs *command* on the host *name* with Ansible's *variables*."""
     argv = ["ssh", "-o", "BatchMode=yes", "-o", "LogLevel=ERROR"]
     options = {"-p": "ansible_port", "-l": "ansible_user", "-i": "ansible_ssh_private_key_file"}
     for option, variable in options.items():

@@ -1,4 +1,4 @@
-"""What jobs would have done on hosts: rendered as for a run, but without claiming them."""
+"""Drafts: the runs that jobs would have. The jobs are rendered, but not claimed."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -8,14 +8,14 @@ from sqlalchemy.orm import Session
 
 from skywright.core import Core, Item
 from skywright.db.jobs import Job
-from skywright.jobs.engine.host_state import closed, hold_of, leave_out
+from skywright.jobs.engine.host_state import current_holds, drop_unneeded_hosts, find_hold
 from skywright.jobs.engine.rendering import inventory_of, render
 
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job that will never be. *refused*: why it could not run; *waiting_for*: what it would have to wait for first;
-    *depends*: which items would decide it.
+    """A job of a draft. *refused*: why it could not run; *waiting_for*: what it would have to wait for; *depends*: the
+    items that would decide it.
     """
 
     playbook: str
@@ -28,17 +28,17 @@ class PlannedJob:
 
 @dataclass(frozen=True)
 class Draft:
-    """The run that some jobs of one playbook would have. It outlives their transaction."""
+    """The run that some jobs of one playbook would have. It is still valid after their transaction."""
 
     playbook: str
     jobs: list[PlannedJob]
     items: dict[str, dict[str, list[Item]]]
     hosts: list[tuple[str, list[str], dict[str, Any]]]
-    variables: dict[str, Any] = field(default_factory=dict)  # beside the items
+    variables: dict[str, Any] = field(default_factory=dict)  # in addition to the items
 
 
 def draft(session: Session, core: Core, jobs: Sequence[Job]) -> list[Draft]:
-    """The runs of *jobs*, one a playbook. Rendering may write: the transaction must be one that is taken back."""
+    """Return the runs of *jobs*, one for each playbook. Rendering may write, so the transaction must be rolled back."""
     by_playbook: dict[str, list[Job]] = {}
     for job in jobs:
         by_playbook.setdefault(core.playbook_of(job.playbook), []).append(job)
@@ -46,10 +46,10 @@ def draft(session: Session, core: Core, jobs: Sequence[Job]) -> list[Draft]:
 
 
 def _draft(session: Session, core: Core, playbook: str, jobs: list[Job]) -> Draft:
-    holds = closed(session)
+    holds = current_holds(session)
     work = render(session, core, jobs)
-    holding = {job.id: hold.reason for job in jobs if (hold := hold_of(core, job, work, holds))}
-    leave_out(work, holds)
+    holding = {job.id: hold.reason for job in jobs if (hold := find_hold(core, job, work, holds))}
+    drop_unneeded_hosts(work, holds)
     planned = [
         PlannedJob(
             job.playbook,

@@ -1,14 +1,15 @@
-"""The warm process: it has imported Ansible once and forks an `ansible-playbook` for each run.
+"""The launcher: a process that has imported Ansible and forks an `ansible-playbook` for each run.
 
-Starting Ansible costs 0.6 s, forking this process a few milliseconds. The worker owns it through a socket that is its
-standard input. A request there is one message {argv, cwd, env} with three descriptors: a connection for the exit code,
-the output, and the lock that tells that a process of the run still lives.
+The start of Ansible takes 0.6 s, a fork of this process a few milliseconds. The worker sends requests through a socket
+that is the launcher's standard input. A request is one message {argv, cwd, env} with three descriptors: a connection
+for the exit code, the output, and the lock of the run directory.
 
     worker ──control──> launcher ──fork──> guardian ──fork──> ansible-playbook ──> its own forks, ssh
        └──────────connection──────────────────┘
 
-A guardian ends everything below it when its connection closes (the run was canceled, the worker died) or when the
-launcher dies. It adopts what loses its parent, so nothing escapes by starting a session of its own.
+A guardian kills all processes below it when its connection closes (the run was canceled, the worker died) or when the
+launcher dies. It is a subreaper: it adopts processes whose parent died, so that a process with its own session is
+killed, too.
 """
 
 import contextlib
@@ -32,12 +33,12 @@ from typing import Any, NoReturn
 from skywright.jobs.runs import bytecode, rundir
 from skywright.log import configure
 
-log = logging.getLogger("skywright.jobs.runs.launcher")  # as __main__, too
+log = logging.getLogger("skywright.jobs.runs.launcher")  # not __name__, which may be __main__
 
 MESSAGE_BYTES = 1 << 18
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
-# What a run imports only when it gets there; one that a later Ansible lacks is not worth an error.
+# Modules that a run imports late. It is no error if a later version of Ansible does not have one.
 LAZY = (
     "ansible.cli.playbook",
     "ansible.executor.module_common",
@@ -52,7 +53,7 @@ LAZY = (
     "ansible_collections.ansible.builtin",
     "ansible_collections.skywright.cloud",
 )
-# Ansible loads all plugins of these kinds in every run and parses their documentation for their options.
+# Ansible loads all plugins of these types in every run and parses their documentation for their options.
 ALL_PLUGINS = ("become", "callback", "connection", "shell")
 PLUGINS = {
     "action": ("normal", "skywright.cloud.host_items"),
@@ -64,13 +65,13 @@ DISPLAY = "ansible.plugins.callback.awx_display"
 
 
 def main() -> None:
-    """Serve the control socket on standard input until its other end closes."""
+    """Serve the control socket on standard input until the worker closes it."""
     configure()
     control = socket.socket(fileno=os.dup(0))
     _replace(os.open(os.devnull, os.O_RDWR), 0)
     warm_up()
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # guardians are not waited for
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's ^C is for the worker, which then ends us
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nothing waits for guardians
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a ^C in a terminal is for the worker, which then ends the launcher
     parent = os.getpid()
     modules = Modules()
     while True:
@@ -87,7 +88,9 @@ def main() -> None:
 
 
 def warm_up() -> None:
-    """Import all that a run needs, and keep the garbage collector from touching (and so copying) it after a fork."""
+    """Import all that a run needs, and freeze the garbage collector, so that it does not touch (and copy) memory after
+    a fork.
+    """
     loaders = importlib.import_module("ansible.plugins.loader")
     loaders.init_plugin_loader()
     warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
@@ -103,7 +106,7 @@ def warm_up() -> None:
         for name in names:
             try:
                 getattr(loaders, f"{kind}_loader").get(name, class_only=True)
-            except Exception as error:  # a run that needs it says so
+            except Exception as error:  # a run that needs it reports the error
                 log.info("%s is not preloaded: %s", name, error)
     bytecode.install()
     gc.collect()
@@ -111,7 +114,7 @@ def warm_up() -> None:
 
 
 class Modules:
-    """Ansible keeps each module that it packed in a directory that all our runs share: forget them when one changes."""
+    """Ansible's cache of packed modules, a directory that all runs share. It is emptied when a module changes."""
 
     def __init__(self) -> None:
         constants = importlib.import_module("ansible.constants")
@@ -119,7 +122,7 @@ class Modules:
         self._newest = 0
 
     def check(self, project: Path) -> None:
-        """Empty the cache if anything under the project's plugins is newer than at the last run."""
+        """Empty the cache if a file in the project's plugins is newer than at the last run."""
         newest = max((path.stat().st_mtime_ns for path in (project / "plugins").glob("module*/*.py")), default=0)
         if newest != self._newest:
             shutil.rmtree(self._cache, ignore_errors=True)
@@ -162,12 +165,12 @@ def _terminated(_number: int, _frame: FrameType | None) -> None:
 
 
 def _play(request: dict[str, Any], output: int) -> NoReturn:
-    """Be `ansible-playbook`; never return to the code of the process that we were forked from."""
+    """Become `ansible-playbook`. Never returns to the code of the process that was forked."""
     code = 250
     try:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
-        # Should the guardian itself be killed.
+        # In case the guardian itself is killed.
         process_control(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
         _replace(output, 1, 2)
@@ -175,7 +178,7 @@ def _play(request: dict[str, Any], output: int) -> NoReturn:
         os.environ.clear()
         os.environ.update(request["env"])
         sys.argv = request["argv"]
-        if DISPLAY in sys.modules:  # ansible-runner's; a new one, for its lock must not be shared by runs
+        if DISPLAY in sys.modules:  # ansible-runner's display; a new one, because runs must not share its lock
             vars(sys.modules[DISPLAY])["event_context"] = sys.modules[DISPLAY].EventContext()
         importlib.import_module("ansible.cli.playbook").main(request["argv"])
         code = 0
@@ -191,24 +194,24 @@ def _play(request: dict[str, Any], output: int) -> NoReturn:
 
 
 def end_descendants() -> None:
-    """Kill this process's descendants, wait until they are dead; SSH's shared connections belong to other runs too."""
+    """Kill this process's descendants and wait until they are dead, except for SSH connections, which runs share."""
     while victims := [pid for pid in children() if not rundir.is_shared_connection(pid)]:
         for pid in victims:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        for pid in victims:  # theirs become ours now
+        for pid in victims:  # their children become children of this process
             with contextlib.suppress(ChildProcessError):
                 os.waitpid(pid, 0)
 
 
 def children() -> Iterator[int]:
-    """The processes whose parent is this one."""
+    """Return the ids of this process's children."""
     text = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text()
     return map(int, text.split())
 
 
 def process_control(option: int, value: int) -> None:
-    """prctl(2)."""
+    """Call prctl(2)."""
     if ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0):
         raise OSError(ctypes.get_errno(), "prctl")
 

@@ -1,4 +1,4 @@
-"""The worker's end of the launcher: start it, ask it for processes, start another one when it is gone."""
+"""The client of the launcher: starts it, requests processes, and starts another launcher if it died."""
 
 import contextlib
 import json
@@ -17,25 +17,25 @@ class LauncherError(Exception):
 
 
 class Process:
-    """An `ansible-playbook` that a launcher forked; its guardian answers on *connection*."""
+    """An `ansible-playbook` that a launcher forked. Its guardian sends the exit code through *connection*."""
 
     def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
 
     def fileno(self) -> int:
-        """Readable as soon as the process has ended."""
+        """Return a descriptor that is readable when the process has ended."""
         return self._connection.fileno()
 
     def end(self) -> None:
-        """Kill the process and all below it; `wait` returns when none is left."""
-        with contextlib.suppress(OSError):  # it has ended already
+        """Kill the process and all processes below it. `wait` returns when none is left."""
+        with contextlib.suppress(OSError):  # it has ended
             self._connection.shutdown(socket.SHUT_WR)
 
     def wait(self) -> int | None:
-        """The exit code; None if it was ended or lost."""
+        """Return the exit code; None if the process was killed or lost."""
         with self._connection as connection:
             answer = connection.recv(16)
-            while connection.recv(16):  # until the guardian is gone too
+            while connection.recv(16):  # until the guardian has ended, too
                 pass
         return int(answer) if answer else None
 
@@ -50,12 +50,12 @@ class Launcher:
         self._control: socket.socket | None = None
 
     def start(self) -> None:
-        """Start the launcher if it does not run; it warms up by itself."""
+        """Start the launcher if it does not run. It imports Ansible in the background."""
         with self._lock:
             self._running()
 
     def launch(self, argv: list[str], cwd: Path, env: dict[str, str], output: int, lock: int) -> Process:
-        """Start *argv* with its output to *output*; *lock* stays open as long as a process of it lives."""
+        """Start *argv* with its output to *output*. *lock* stays open as long as a process of the run exists."""
         ours, theirs = socket.socketpair()
         message = json.dumps({"argv": argv, "cwd": str(cwd), "env": env}).encode()
         with theirs:
@@ -71,7 +71,7 @@ class Launcher:
         raise LauncherError("Ansible cannot be started; the worker's log says why")
 
     def close(self) -> None:
-        """End the launcher, and with it every process that it started."""
+        """End the launcher and all processes that it started."""
         with self._lock:
             control, process = self._control, self._process
             self._control = self._process = None

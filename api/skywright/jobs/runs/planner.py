@@ -1,4 +1,4 @@
-"""Dry runs of drafts: Ansible in check mode, with differences, by the same runner as jobs. Nothing is stored."""
+"""Dry runs of drafts: Ansible in check mode with diffs, by the same runner as jobs. Nothing is stored."""
 
 import time
 
@@ -11,11 +11,11 @@ from skywright.jobs.runs.rundir import RunDirectory
 from skywright.settings import Settings
 
 LIMIT_SECONDS = 120.0
-LEFT_SECONDS = 600.0  # a plan's directory as old as that was left by a process that died
+LEFT_SECONDS = 600.0  # an older directory of a plan is from a process that died
 
 
 class Planner:
-    """Runs drafts; its warm process starts with the first one and ends with this process."""
+    """Runs drafts. Its launcher starts with the first draft and ends with this process."""
 
     def __init__(self, settings: Settings) -> None:
         self._project = settings.project_dir.resolve()
@@ -23,7 +23,7 @@ class Planner:
         self._launcher = Launcher(runner.environment(self._project), self._project)
 
     def run(self, draft: Draft, timeout_seconds: float = LIMIT_SECONDS) -> Results:
-        """What Ansible says that it would change; a LauncherError if it cannot be asked."""
+        """Return the results of a dry run. Raises LauncherError if Ansible cannot be started."""
         self._clean_up()
         names = [name for name, _, _ in draft.hosts]
         items = {"skywright_items": {name: draft.items.get(name, {}) for name in names}}
@@ -39,19 +39,19 @@ class Planner:
                 )
                 return run.execute(runner.inventory(draft.hosts), items, _ignore)
         except OSError as error:  # a full disk
-            raise LauncherError(f"Nothing can be run here: {error.strerror}") from error
+            raise LauncherError(f"Ansible cannot be run: {error.strerror}") from error
 
     def close(self) -> None:
-        """End the warm process."""
+        """End the launcher."""
         self._launcher.close()
 
     def _clean_up(self) -> None:
-        """Remove the directories of plans whose process was killed: they hold what users typed."""
+        """Remove the directories of plans whose process was killed: they hold data of users."""
         for path in self._directory.glob("*"):
             old = path.lstat().st_mtime < time.time() - LEFT_SECONDS
-            if old and rundir.abandoned(self._directory, path.name):
+            if old and rundir.is_abandoned(self._directory, path.name):
                 rundir.remove(self._directory, path.name)
 
 
 def _ignore(_events: list[runner.RunEvent]) -> None:
-    """A plan's events are told to nobody; its results are."""
+    """Drop the events of a plan; only its results are used."""

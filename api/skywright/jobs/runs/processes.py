@@ -1,6 +1,6 @@
-"""Ending what runs left on hosts: the processes of a run that was ended before its time, or that lost a host.
+"""Ends the processes that runs left on hosts: runs that were ended early, or that lost the connection to a host.
 
-Every process of a run carries the run's id in its environment (`runner.MARK`, see plugins/module_utils/processes.py).
+Every process of a run has the run's id in its environment (`runner.MARK`, see plugins/module_utils/processes.py).
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,9 +19,9 @@ LIMIT_SECONDS = 60.0
 def end(
     launcher: Launcher, project: Path, runs: Path, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
-    """End the processes of runs that are over, *wanted* {host: run ids}; {host: why that could not be done}.
+    """End the processes of runs that have ended, *wanted* {host: run ids}; return {host: reason} of failures.
 
-    *hosts* says how the hosts are reached; *runs* is where run directories are made.
+    *hosts* have the connection variables; *runs* is the directory of run directories.
     """
     mine = [host for host in hosts if wanted.get(host[0])]
     if not mine:
@@ -38,4 +38,4 @@ def end(
 
 
 def _ignore(_events: list[RunEvent]) -> None:
-    """They are of no job."""
+    """Drop the events: they belong to no job."""

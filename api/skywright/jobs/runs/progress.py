@@ -1,8 +1,8 @@
-"""How the items of a run fare while it goes on: jobs that are done need not wait for the others of their run.
+"""Results of items while a run goes on, so that its finished jobs need not wait for its other jobs.
 
-Ansible tells a module's results when the module has ended. So `host_items` also writes each result into a pipe on its
-host as soon as it is final, and an ssh of the worker's reads that. Whatever is lost on this way comes with the module's
-results at the end.
+Ansible reports a module's results when the module has ended. Therefore `host_items` also writes each final result to a
+pipe on its host, and an ssh process of the worker reads it. Results that are lost on this way come at the end of the
+module.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from skywright.jobs.runs.rundir import MARK
 log = logging.getLogger(__name__)
 
 DIRECTORY = "/run/skywright"
-# The pipe ends with its writer; should none ever come, the reader ends by itself.
+# `cat` ends with the writer of the pipe; if no writer comes, it ends at its timeout.
 READ = "mkdir -p -m 0700 {directory} && mkfifo -m 0600 {pipe} && timeout {seconds} cat {pipe}; rm -f {pipe}"
 LIMIT_SECONDS = 7200
 LINE_LIMIT = 1 << 20
@@ -36,12 +36,12 @@ Told = Callable[[list[tuple[str, dict[str, Any]]]], None]
 
 
 def pipe_of(run_id: str) -> str:
-    """The pipe of a run on each of its hosts."""
+    """Return the path of a run's pipe on each of its hosts."""
     return f"{DIRECTORY}/progress-{run_id}"
 
 
 class Progress:
-    """Reads the pipes of *hosts* until the run is over; *told* gets [(host, result)], many at once."""
+    """Reads the pipes of *hosts* until the run ends; calls *told* with lists of (host, result)."""
 
     def __init__(self, run_id: str, hosts: Iterable[RunHost], sockets: Path, told: Told) -> None:
         self._told = told
@@ -91,17 +91,17 @@ class Progress:
                     found += [(key.data, result) for line in lines if (result := _parsed(line))]
                 if found:
                     self._tell(found)
-                    self._stopping.wait(LOOK_SECONDS)  # what ends together is told together
+                    self._stopping.wait(LOOK_SECONDS)  # report results together that come together
 
     def _tell(self, found: list[tuple[str, dict[str, Any]]]) -> None:
         try:
             self._told(found)
-        except Exception:  # the run's end tells it again
-            log.exception("progress of a run is not taken in")
+        except Exception:  # the results come again at the end of the run
+            log.exception("the progress of a run cannot be stored")
 
 
 def _parsed(line: bytes) -> dict[str, Any] | None:
-    """The result in *line*; None for what no module of ours writes."""
+    """Return the result in *line*; None if it is not one."""
     try:
         result = orjson.loads(line)
     except orjson.JSONDecodeError:
@@ -110,9 +110,9 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
 
 
 def _shared(command: list[str], variables: Mapping[str, Any], sockets: Path) -> list[str]:
-    """*command* through the connection that Ansible has to the host already, if it has one."""
+    """Return *command* with options to use Ansible's open connection to the host, if there is one."""
     parts = (variables.get("ansible_host"), variables.get("ansible_port"), variables.get("ansible_user"))
-    # The name of the socket is as Ansible's ssh plugin makes it.
+    # The name of the socket, as Ansible's ssh plugin makes it.
     name = hashlib.sha1("-".join(map(str, parts)).encode(), usedforsecurity=False).hexdigest()[:10]
     options = ("ControlMaster=no", f"ControlPath={sockets / name}", f"SendEnv={MARK}")
     return [command[0], *(word for option in options for word in ("-o", option)), *command[1:]]

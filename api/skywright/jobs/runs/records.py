@@ -1,7 +1,7 @@
-"""What is kept of a run: enough to see what was sent to which host, and to send it again, but no secret.
+"""The record of a run: what was sent to which host, complete enough for a replay, but without secrets.
 
-In place of a secret stands a reference with a keyed digest: replaying takes the secret from the database again, and
-the digest tells whether it is still the same.
+A reference with a keyed digest replaces each secret. A replay reads the secret from the database again, and the digest
+shows whether it is still the same.
 """
 
 import functools
@@ -31,14 +31,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 REFERENCE = "$secret"
-# Fields that hold what users say to their servers, and URLs that allow to read an image.
+# Fields with data of users for their servers, and URLs that allow to read an image.
 SECRET_FIELDS = frozenset({"config_drive", "url"})
 CODE = ("playbooks", "roles", "plugins")
 LEFT_SECONDS = 3600.0
 
 
 def conceal(value: Any, key: bytes, name: str = "") -> Any:
-    """*value* with references in place of its secrets."""
+    """Return *value* with references in place of its secrets."""
     if value is not None and (name in SECRET_FIELDS or is_secret(name)):
         content = value.partition("?")[0] if name == "url" and isinstance(value, str) else value
         return _reference(content, key)
@@ -50,13 +50,13 @@ def conceal(value: Any, key: bytes, name: str = "") -> Any:
 
 
 def _reference(value: Any, key: bytes) -> dict[str, str]:
-    """What stands in place of a secret."""
+    """Return the reference that replaces a secret."""
     data = orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     return {REFERENCE: hmac.new(key, data, hashlib.sha256).hexdigest()}
 
 
 def begin(core: Core, directory: rundir.RunDirectory, claimed: "Claim") -> None:
-    """Write down what the run is about to do."""
+    """Write the record at the beginning of the run."""
     key = digest_key(core)
     names = [name for name, _, _ in claimed.hosts]
     record: dict[str, Any] = {
@@ -75,7 +75,7 @@ def begin(core: Core, directory: rundir.RunDirectory, claimed: "Claim") -> None:
 
 
 def end(directory: rundir.RunDirectory, claimed: "Claim", results: "Results") -> None:
-    """Add how the run ended."""
+    """Add the outcome of the run."""
     record = _load(directory.path)
     if record is None:
         return
@@ -89,27 +89,27 @@ def end(directory: rundir.RunDirectory, claimed: "Claim", results: "Results") ->
 
 
 def load(core: Core, run_id: str) -> dict[str, Any] | None:
-    """The record of a run; None if there is none here."""
+    """Return the record of a run; None if it is not on this machine."""
     return _load(core.settings.run_dir / run_id)
 
 
 def clean_up(runs: Path, known: Set[str]) -> None:
-    """Remove the directories of runs that are not *known*, and what a dead worker left of others."""
+    """Remove the directories of runs that are not *known*, and files of other runs that a dead worker left."""
     for path in runs.glob("*"):
         try:
             if path.lstat().st_mtime > time.time() - LEFT_SECONDS:
                 continue
             leftovers = (path / "lock").exists()
-            if path.name not in known and (not leftovers or rundir.abandoned(runs, path.name)):
+            if path.name not in known and (not leftovers or rundir.is_abandoned(runs, path.name)):
                 rundir.remove(runs, path.name, record=True)
-            elif leftovers and rundir.abandoned(runs, path.name):
+            elif leftovers and rundir.is_abandoned(runs, path.name):
                 rundir.remove(runs, path.name)
         except OSError as error:
             log.warning("%s cannot be removed: %s", path, error)
 
 
 def version(project: Path) -> dict[str, str | None]:
-    """Which playbooks ran: the collection's version, the commit, and a digest of the code as it is."""
+    """Return the version of the playbooks: of the collection, the commit, and a digest of the files."""
     files = sorted(path for part in CODE for path in (project / part).rglob("*") if path.suffix in _SUFFIXES)
     newest = max((path.stat().st_mtime_ns for path in files), default=0)
     return _version(project, len(files), newest)
@@ -153,7 +153,7 @@ def _load(path: Path) -> dict[str, Any] | None:
 
 
 def _write(directory: rundir.RunDirectory, record: dict[str, Any]) -> None:
-    """A run is worth more than its record: a full disk must not end it."""
+    """Write the record. A failure, such as a full disk, does not end the run."""
     try:
         fresh = directory.write(f".{rundir.RECORD}", orjson.dumps(record, option=orjson.OPT_INDENT_2).decode())
         os.replace(fresh, directory.path / rundir.RECORD)  # noqa: PTH105
@@ -162,5 +162,5 @@ def _write(directory: rundir.RunDirectory, record: dict[str, Any]) -> None:
 
 
 def digest_key(core: Core) -> bytes:
-    """What digests of secrets are keyed with: without it nobody can try which secret has one."""
+    """Return the key of the secrets' digests, without which nobody can guess a secret by its digest."""
     return secret_key(core.settings.key_dir / "records.key")

@@ -1,7 +1,7 @@
-"""A run once more, from its record: what was sent then, with the secrets that the database has now.
+"""Replay: a run is executed again from its record, with the secrets that the database has now.
 
-What the run's jobs would send today is rendered in a transaction that is taken back. It gives the secrets, and the
-differences between then and now, which an operator has to know of before he sends old wishes to hosts.
+What the run's jobs would send today is rendered in a transaction that is rolled back. This gives the secrets, and the
+differences between then and now, which an operator must know before he sends an old state to hosts.
 """
 
 import os
@@ -25,36 +25,36 @@ DIRECTORY = "replay"
 MISSING = object()
 
 
-class Unreplayable(Exception):
-    """The run cannot be replayed, for this reason."""
+class ReplayError(Exception):
+    """The run cannot be replayed; the message says why."""
 
 
 @dataclass(frozen=True)
 class Replay:
-    """What would be run."""
+    """A run to be executed again."""
 
     run_id: str
     playbook: str
     inventory: dict[str, Any]
     variables: dict[str, Any]
     differences: list[str]  # between what was sent then and what the same jobs would send now
-    missing: list[str]  # secrets that nobody knows any more
-    check: bool  # whether it only said what it would change
+    missing: list[str]  # secrets that are not in the database any more
+    check: bool  # whether the run used check mode
 
 
 def prepare(core: Core, name: str) -> Replay:
-    """The run *name*, or the last run of the job *name*; both may be given by how their ids begin."""
+    """Return the replay of the run *name*, or of the last run of the job *name*; *name* may be a prefix of the id."""
     run_id = find(core, name)
     record = records.load(core, run_id)
     if record is None:
-        raise Unreplayable(f"Run {run_id} has no record here")
+        raise ReplayError(f"Run {run_id} has no record on this machine")
     items, variables, extra = _now(core, record)
     key = records.digest_key(core)
     differences = [
         *_versions(core, record),
         *_differences(record["items"], records.conceal(items, key)),
         *(
-            f"{host}: its variables are others"
+            f"{host}: its variables have changed"
             for host, _, old in record["hosts"]
             if records.conceal(variables.get(host), key) != old
         ),
@@ -67,25 +67,25 @@ def prepare(core: Core, name: str) -> Replay:
     wanted = _reveal(_by_id(record["items"]), _by_id(items), "", missing)
     sent = _reveal(record.get("variables", {}), extra, "variable", missing)
     sent["skywright_items"] = _listed(wanted)
-    # A run of before has the name of its jobs' kind.
+    # Runs of older versions have the name of their jobs' kind.
     playbook = core.playbook_of(record["playbook"]) if record["playbook"] in core.kinds else record["playbook"]
     return Replay(run_id, playbook, inventory(hosts), sent, differences, missing, record.get("check", False))
 
 
 def find(core: Core, name: str) -> str:
-    """The id of the run."""
+    """Return the id of the run."""
     with core.database.read() as session:
         of_jobs = select(Job.run_id).where(Job.id.startswith(name, autoescape=True), Job.run_id.is_not(None))
         jobs = set(session.scalars(of_jobs))
     runs = {path.parent.name for path in core.settings.run_dir.glob(f"*/{rundir.RECORD}")}
     found = {run for run in runs if run.startswith(name)} | (jobs & runs)
     if len(found) != 1:
-        raise Unreplayable(f"{len(found) or 'No'} recorded runs are called {name}")
+        raise ReplayError(f"{len(found) or 'No'} recorded runs are called {name}")
     return str(found.pop())
 
 
 def write(core: Core, replay: Replay) -> Path:
-    """Write inventory and variables, with their secrets, for the owner's eyes only; to be removed after use."""
+    """Write the inventory and the variables, including secrets, readable for the owner only. Remove them after use."""
     path = core.settings.run_dir / replay.run_id / DIRECTORY
     shutil.rmtree(path, ignore_errors=True)
     path.mkdir(mode=0o700)
@@ -97,7 +97,7 @@ def write(core: Core, replay: Replay) -> Path:
 
 
 def command(replay: Replay, path: Path, *, check: bool) -> list[str]:
-    """What runs it, in the project's directory."""
+    """Return the command that executes it, in the project's directory."""
     mode = ["--check", "--diff"] if check or replay.check else []
     return [
         "ansible-playbook",
@@ -111,7 +111,7 @@ def command(replay: Replay, path: Path, *, check: bool) -> list[str]:
 
 
 def _now(core: Core, record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
-    """The items that the run's jobs would have now, the hosts' variables, and the run's."""
+    """Return the current items of the run's jobs, the variables of the hosts, and the variables of the run."""
     dry_run = DryRunDatabase(core.database)
     try:
         with dry_run.write() as session:
@@ -130,7 +130,7 @@ def _now(core: Core, record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, 
 def _versions(core: Core, record: dict[str, Any]) -> Iterator[str]:
     then, now = record["version"], records.version(core.settings.project_dir)
     if then["sha256"] != now["sha256"]:
-        yield f"the playbooks are others: {_commit(then)} then, {_commit(now)} now"
+        yield f"the playbooks have changed: {_commit(then)} then, {_commit(now)} now"
 
 
 def _commit(version: Mapping[str, Any]) -> str:
@@ -138,7 +138,7 @@ def _commit(version: Mapping[str, Any]) -> str:
 
 
 def _by_id(items: Mapping[str, Any]) -> dict[str, dict[str, dict[str, Any]]]:
-    """{host: {kind: {id: item}}}: an item is found by its id, whatever its place."""
+    """Return {host: {kind: {id: item}}}."""
     return {
         host: {kind: {item["id"]: item for item in listed} for kind, listed in kinds.items()}
         for host, kinds in items.items()
@@ -150,19 +150,19 @@ def _listed(items: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _differences(then: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
-    """In words, field by field; *then* and *now* without secrets."""
+    """Yield the differences as texts, one for each field; *then* and *now* have no secrets."""
     old, new = _flat(then), _flat(now)
     for where in sorted(old.keys() | new.keys()):
         before, after = old.get(where), new.get(where)
         if before is None:
-            yield f"{where}: wanted only now"
+            yield f"{where}: sent only now"
         elif after is None:
-            yield f"{where}: not wanted any more"
+            yield f"{where}: not sent any more"
         else:
             fields = [name for name in before.keys() | after.keys() if before.get(name) != after.get(name)]
             for field in sorted(fields):
                 values = "" if _secret(before.get(field)) else f": {before.get(field)!r}, now {after.get(field)!r}"
-                yield f"{where}: another {field}{values}"
+                yield f"{where}: {field} has changed{values}"
 
 
 def _flat(items: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -179,7 +179,7 @@ def _secret(value: Any) -> bool:
 
 
 def _reveal(recorded: Any, current: Any, where: str, missing: list[str]) -> Any:
-    """*recorded* with the secrets of *current* at the same place."""
+    """Return *recorded* with the secrets that *current* has at the same places."""
     if _secret(recorded):
         if current is MISSING or current is None:
             missing.append(where.strip())

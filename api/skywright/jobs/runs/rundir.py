@@ -1,8 +1,8 @@
-"""Run directories: private, short-lived, and locked as long as any process of the run lives.
+"""Run directories: private, temporary, and locked as long as any process of the run exists.
 
-Every process of the run that could still change a host keeps the lock's file open. Whoever gets the lock alone has the
-proof that the run is over, whatever became of its worker. What a task started on this machine and let go of does not
-keep it open; like all processes of a run, on hosts too, it has the run's id in its environment.
+Every process of the run that can still change a host keeps the lock's file open. A process that gets the exclusive lock
+knows that the run has ended, even if its worker died. Background processes that a task started on this machine do not
+keep the file open, but like all processes of a run, on hosts too, they have the run's id in their environment.
 """
 
 import contextlib
@@ -18,15 +18,15 @@ from types import TracebackType
 
 # The variable with the run's id; ssh sends it to hosts (ansible.cfg), where plugins/module_utils/processes.py finds it.
 MARK = "LC_SKYWRIGHT_RUN"
-RECORD = "record.json"  # all that stays of a run
+RECORD = "record.json"  # the only file that stays after the run
 END_SECONDS = 5.0
-ROOM = 32 << 20  # without so many free bytes no run begins
+ROOM = 32 << 20  # free bytes that a run needs to begin
 
 
 class RunDirectory:
-    """`<runs>/<run id>`, made 0700 and locked; at the end only its record, if it has one, stays.
+    """`<runs>/<run id>`, made with mode 0700 and locked; at the end only its record, if it has one, stays.
 
-    An OSError if there is no room for it.
+    Raises OSError if the disk is full.
     """
 
     def __init__(self, runs: Path, run_id: str) -> None:
@@ -46,26 +46,26 @@ class RunDirectory:
         self.close()
 
     def close(self) -> None:
-        """Empty the directory and let go of it."""
+        """Remove the files and release the lock."""
         remove(self.path.parent, self.path.name)
         os.close(self._lock)
 
     def share(self) -> int:
-        """A descriptor that holds the lock, for the processes of the run."""
+        """Return a descriptor that holds the lock, for the processes of the run."""
         lock = _open_lock(self.path)
         fcntl.flock(lock, fcntl.LOCK_SH)
         return lock
 
-    def end_stragglers(self) -> None:
-        """Return when no other process of the run lives: kill those that lost whoever should have ended them.
+    def kill_remaining(self) -> None:
+        """Kill the remaining processes of the run, and return when none is left.
 
-        The lock is ours alone from then on: giving it up, if only to share it, would look as if the worker had died.
+        The lock is exclusive from then on: releasing it, even to share it, would look as if the worker had died.
         """
-        while not _alone(self._lock):
-            fcntl.flock(self._lock, fcntl.LOCK_SH)  # the attempt lost it
+        while not _lock_exclusively(self._lock):
+            fcntl.flock(self._lock, fcntl.LOCK_SH)  # the failed attempt released it
             _kill(_holders(self.path / "lock"))
             time.sleep(0.01)
-        end_marked(self.path.name)
+        kill_marked(self.path.name)
 
     def write(self, name: str, text: str) -> Path:
         """Write the private file *name*."""
@@ -77,30 +77,30 @@ class RunDirectory:
 
 
 def is_full(path: Path) -> bool:
-    """Whether the disk that *path* is on has no room for what a run writes."""
+    """Return whether the disk of *path* has too little space for a run."""
     disk = os.statvfs(path)
     return disk.f_bavail * disk.f_frsize < ROOM
 
 
-def abandoned(runs: Path, run_id: str) -> bool:
-    """Whether the run has a directory here and no process of it lives any more, its worker included."""
+def is_abandoned(runs: Path, run_id: str) -> bool:
+    """Return whether the run has a directory on this machine, but no process, not even its worker's."""
     try:
         lock = _open_lock(runs / run_id)
     except FileNotFoundError:
         return False
     try:
-        return _alone(lock)
+        return _lock_exclusively(lock)
     finally:
         os.close(lock)
 
 
 def alive(runs: Path, run_id: str) -> bool:
-    """Whether some process of the run lives on this machine."""
-    return (runs / run_id).exists() and not abandoned(runs, run_id)
+    """Return whether a process of the run exists on this machine."""
+    return (runs / run_id).exists() and not is_abandoned(runs, run_id)
 
 
-def end_marked(run_id: str) -> None:
-    """Kill what still lives on this machine of a run that is over, but for SSH's connections, which runs share."""
+def kill_marked(run_id: str) -> None:
+    """Kill the processes of an ended run on this machine, except for SSH connections, which runs share."""
     limit = time.monotonic() + END_SECONDS
     while (pids := list(_marked(run_id))) and time.monotonic() < limit:
         _kill(pids)
@@ -108,14 +108,14 @@ def end_marked(run_id: str) -> None:
 
 
 def is_shared_connection(pid: int) -> bool:
-    """Whether the process is ssh's connection to a host, which the runs of a worker share."""
+    """Return whether the process is an ssh connection to a host that the runs of a worker share."""
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0 ").endswith(b"[mux]")
     return False
 
 
 def remove(runs: Path, run_id: str, *, record: bool = False) -> None:
-    """Remove what a run that is over left; its *record* only if told so."""
+    """Remove the files of an ended run; its record only if *record*."""
     path = runs / run_id
     empty(runs, run_id)
     if record or not (path / RECORD).exists():
@@ -125,7 +125,7 @@ def remove(runs: Path, run_id: str, *, record: bool = False) -> None:
 
 
 def empty(runs: Path, run_id: str) -> None:
-    """Remove a run's files but its record and its lock: by the lock, whoever is interrupted here is found out."""
+    """Remove a run's files, except for its record and its lock, by which an interrupted call is detected."""
     with contextlib.suppress(FileNotFoundError):
         for left in (runs / run_id).iterdir():
             if left.is_dir() and not left.is_symlink():
@@ -138,7 +138,7 @@ def _open_lock(path: Path) -> int:
     return os.open(path / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
-def _alone(lock: int) -> bool:
+def _lock_exclusively(lock: int) -> bool:
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -147,7 +147,7 @@ def _alone(lock: int) -> bool:
 
 
 def _holders(path: Path) -> Iterator[int]:
-    """The processes that have *path* open, but for this one."""
+    """Yield the processes that have *path* open, except for this one."""
     for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
         with contextlib.suppress(OSError):
             pid = int(descriptor.parts[2])
@@ -156,7 +156,7 @@ def _holders(path: Path) -> Iterator[int]:
 
 
 def _marked(run_id: str) -> Iterator[int]:
-    """The processes of this machine, but not of containers on it, that have the run's id in their environment."""
+    """Yield the processes of this machine, without those in containers, that have the run's id in their environment."""
     variable, namespace = f"{MARK}={run_id}".encode(), Path("/proc/self/ns/pid").readlink()
     for path in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""One run: ansible-runner with a warm process. The only module that knows ansible_runner."""
+"""One run: ansible-runner with a process of the launcher. The only module that uses ansible_runner."""
 
 import codecs
 import io
@@ -31,7 +31,7 @@ FLUSH_SECONDS = 0.5
 
 
 def environment(project: Path) -> dict[str, str]:
-    """The environment of the launcher and of its runs: Ansible reads most settings when it is imported."""
+    """Return the environment of the launcher and of its runs: Ansible reads most settings when it is imported."""
     foreign = ("ANSIBLE_", "SKYWRIGHT_", "OS_", MARK)
     kept = {name: value for name, value in os.environ.items() if not name.startswith(foreign)}
     return {
@@ -45,14 +45,16 @@ def environment(project: Path) -> dict[str, str]:
         "ANSIBLE_RETRY_FILES_ENABLED": "False",
         "ANSIBLE_FORKS": "20",
         "ANSIBLE_NOCOLOR": "1",
-        "MAX_EVENT_RES": str(64 << 20),  # ansible-runner drops larger results; a host's console logs come in one
+        "MAX_EVENT_RES": str(
+            64 << 20
+        ),  # ansible-runner drops larger results; one result has all console logs of a host
     }
 
 
 class Run:
-    """One execution of a playbook; `cancel` may be called from another thread.
+    """One execution of a playbook. `cancel` may be called by another thread.
 
-    With *check* it changes nothing: Ansible says, with differences, what it would do.
+    With *check*, Ansible runs in check mode with diffs.
     """
 
     def __init__(
@@ -70,16 +72,16 @@ class Run:
         self._timeout_seconds = timeout_seconds
         self._playbook = playbook_file(playbook)
         self._canceled = threading.Event()
-        self._runner: WarmRunner | None = None
+        self._runner: LauncherRunner | None = None
 
     def cancel(self) -> None:
-        """End the run and everything below it."""
+        """End the run and all its processes."""
         self._canceled.set()
         if self._runner is not None:
             self._runner.end()
 
     def execute(self, inventory: dict[str, Any], variables: dict[str, Any], sink: Sink) -> Results:
-        """Run, giving events to *sink* in batches; what came of it."""
+        """Run the playbook, pass events to *sink* in batches, and return the results."""
         hosts = self._directory.write("inventory/hosts.yml", dump(inventory))
         self._directory.write("env/extravars", dump(variables))
         config = RunnerConfig(
@@ -94,7 +96,7 @@ class Run:
             quiet=True,
         )
         config.prepare()
-        # RunnerConfig starts from our own environment: its secrets are not for runs.
+        # RunnerConfig copies the environment of this process, whose secrets are not for runs.
         wanted = environment(self._project)
         config.env = {
             **wanted,
@@ -102,7 +104,7 @@ class Run:
             MARK: self._directory.path.name,
         }
         results = Results()
-        self._runner = WarmRunner(
+        self._runner = LauncherRunner(
             config, self._launcher, self._directory, results, sink, timeout_seconds=self._timeout_seconds
         )
         if self._canceled.is_set():
@@ -110,14 +112,14 @@ class Run:
         self._runner.run()
         results.canceled = self._canceled.is_set()
         results.timed_out = self._runner.timed_out
-        results.rc, results.starved = self._runner.rc, is_full(self._directory.path)
+        results.rc, results.disk_full = self._runner.rc, is_full(self._directory.path)
         return results
 
 
-class WarmRunner(Runner):  # type: ignore[misc]
-    """ansible-runner, reading a pipe of a process that the launcher forked in place of a terminal of its own child.
+class LauncherRunner(Runner):  # type: ignore[misc]
+    """An ansible-runner that reads a pipe from a process of the launcher, not a terminal of its own child process.
 
-    That saves starting Ansible, and the terminal's polling and its fixed delays at the end.
+    This saves the start of Ansible, and the polling and the fixed delays of the terminal.
     """
 
     def __init__(
@@ -162,14 +164,14 @@ class WarmRunner(Runner):  # type: ignore[misc]
             self._pump(output)
         self.rc = self._process.wait()
         if self.rc is None:
-            self._directory.end_stragglers()
+            self._directory.kill_remaining()
         self._fill_gaps(events)
         self._flush()
         self.status = "successful" if self.rc == 0 else "failed"
         return self.status, self.rc
 
     def _pump(self, output: io.FileIO) -> None:
-        """Read the output until the process has ended, however long something else keeps the pipe open."""
+        """Read the output until the process has ended, even if another process keeps the pipe open."""
         os.set_blocking(output.fileno(), False)
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
         text = OutputEventFilter(None, self.event_callback, suppress_ansible_output=True)
@@ -191,15 +193,15 @@ class WarmRunner(Runner):  # type: ignore[misc]
     def _keep(self, event: RunEvent) -> bool:
         self._results.add(event)
         self._batch.append(event)
-        return False  # no file
+        return False  # do not write a file
 
     def _fill_gaps(self, events: Path) -> None:
-        """Take in events whose announcement got lost in the output: their data lie in the run's directory still."""
+        """Add events that are missing in the output: their data are still in the run's directory."""
         for path in sorted(events.glob("*-partial.json"), key=lambda path: path.stat().st_mtime_ns):
             try:
                 event = json.loads(path.read_text())
             except (OSError, ValueError):
-                continue  # half-written: its process was killed
+                continue  # incomplete: its process was killed
             self._keep({**event, "counter": None})
 
     def _flush(self) -> None:
@@ -210,7 +212,7 @@ class WarmRunner(Runner):  # type: ignore[misc]
 
 
 def inventory(hosts: Iterable[tuple[str, list[str], dict[str, Any]]]) -> dict[str, Any]:
-    """An inventory of *hosts* [(name, groups, variables)]."""
+    """Return an inventory of *hosts* [(name, groups, variables)]."""
     names: dict[str, Any] = {}
     groups: dict[str, Any] = {}
     for name, memberships, variables in hosts:

@@ -1,8 +1,8 @@
-"""Variables for Ansible as YAML in which no string can be a template: what a user typed is data, for ever.
+"""Variables for Ansible, as YAML in which no string is a template: data of users stay data.
 
-The document as a whole carries the tag `!unsafe`, which holds for all strings in it, keys too. Tagging each string does
-not do: Ansible then guesses the string's type anew, and a server called "yes" becomes true. Nor do JSON's
-`{"__ansible_unsafe": ...}` or extra variables given as a dictionary: a key of a user's own can break out of both.
+The document as a whole has the tag `!unsafe`, which applies to all its strings and keys. If each string had the tag,
+Ansible would guess the types of the strings again, and a server with the name "yes" would become true. JSON's
+`{"__ansible_unsafe": ...}` and extra variables as a dictionary are not safe either: a user's key can break out of both.
 """
 
 from typing import Any
@@ -10,13 +10,13 @@ from typing import Any
 import yaml
 
 _Base: Any = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
-# Ansible's own mark in what it sends to modules: such a key makes it refuse the arguments of all items together.
+# A mark that Ansible uses in what it sends to modules. With such a key, it refuses the arguments of all items.
 RESERVED = "__ansible_"
 
 
 class _Dumper(_Base):  # type: ignore[misc]
     def ignore_aliases(self, data: Any) -> bool:
-        return True  # a value that appears twice is written twice
+        return True  # no aliases for values that appear twice
 
 
 def _quoted(dumper: Any, text: str) -> Any:
@@ -27,13 +27,13 @@ _Dumper.add_representer(str, _quoted)
 
 
 def dump(data: dict[str, Any]) -> str:
-    """*data* as YAML, untrusted in all its depth."""
+    """Return *data* as YAML that is untrusted at all levels."""
     text: str = yaml.dump(data, Dumper=_Dumper, width=1 << 20, sort_keys=False)
     return f"--- !unsafe\n{text}"
 
 
 def reserved_key(data: Any) -> str | None:
-    """A key somewhere in *data* that Ansible keeps for itself."""
+    """Return a key in *data* that is reserved for Ansible, or None."""
     if isinstance(data, dict):
         own = next((key for key in data if isinstance(key, str) and key.startswith(RESERVED)), None)
         return own or reserved_key(list(data.values()))

@@ -1,4 +1,4 @@
-"""What a worker does beside its runs: say that it lives, tell webhooks, and forget what need not be kept."""
+"""Periodic tasks of a worker beside its runs: heartbeat, webhooks and retention."""
 
 import logging
 import time
@@ -15,7 +15,7 @@ BEAT_SECONDS = 15.0
 
 
 class Housekeeping:
-    """The chores of the worker *name*."""
+    """The periodic tasks of the worker *name*."""
 
     def __init__(self, core: Core, name: str) -> None:
         self._core, self._name = core, name
@@ -23,29 +23,29 @@ class Housekeeping:
         self._next_beat = 0.0
         self._next_retention = time.monotonic() + core.settings.retention_seconds
 
-    def turn(self, runs: int) -> None:
-        """Do what is due; *runs* are active."""
+    def run_due(self, runs: int) -> None:
+        """Do the tasks that are due. *runs*: number of active runs."""
         self._deliveries.start()
         now = time.monotonic()
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
-            self._beat(runs)
+            self._write_heartbeat(runs)
         if now >= self._next_retention:
             removed = retention.sweep(self._core)
-            if removed:  # there may be more: go on at the next turn
+            if removed:  # there may be more: continue at the next call
                 log.info("retention: %d rows removed", removed)
             else:
                 self._next_retention = now + self._core.settings.retention_seconds
 
     def end(self) -> None:
-        """The worker stops: nobody need miss it."""
+        """Remove the heartbeat of the worker, which stops."""
         self._deliveries.stop()
         with self._core.database.write() as session:
             row = session.get(Heartbeat, self._name)
             if row is not None:
                 session.delete(row)
 
-    def _beat(self, runs: int) -> None:
+    def _write_heartbeat(self, runs: int) -> None:
         with self._core.database.write() as session:
             row = session.get(Heartbeat, self._name)
             if row is None:

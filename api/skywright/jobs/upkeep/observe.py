@@ -1,6 +1,6 @@
-"""Looking at the hosts now and then: one job for all of them, in one run.
+"""Periodic observation: one job that observes all hosts, in one run.
 
-Hosts that did not answer are looked at again when their time has come; see `skywright.jobs.engine.host_state`.
+Unreachable hosts are observed again when their pause is over; see `skywright.jobs.engine.host_state`.
 """
 
 from datetime import timedelta
@@ -18,7 +18,7 @@ PROBE = "probe"
 
 
 def submit_if_due(core: Core) -> bool:
-    """Queue a look at all hosts if the last one is old enough, or at those whose turn it is to be tried again."""
+    """Queue an observation of all hosts if one is due, or else of the unreachable hosts whose pause is over."""
     period = timedelta(seconds=core.settings.observe_seconds)
     if not period:
         return False
@@ -35,7 +35,7 @@ def submit_if_due(core: Core) -> bool:
 
 
 def _due(session: Session, period: timedelta) -> list[str] | None:
-    """The hosts to look at now, none of them for all; None if it is not time."""
+    """Return the hosts to observe now, an empty list for all; None if no observation is due."""
     if session.scalar(select(Host.name).limit(1)) is None:
         return None
     if session.scalar(select(Job.id).where(Job.playbook == "host", Job.state.in_(UNFINISHED)).limit(1)):

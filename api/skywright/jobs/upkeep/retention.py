@@ -1,7 +1,7 @@
-"""Forgetting in time, by age and by number: runs, events, jobs, what was told and scheduled, audit records, tokens.
+"""Retention: removes old or too many rows of runs, events, jobs, deliveries, schedules' runs, audit records and tokens.
 
-A worker does it in small batches between its other work, so that no transaction is long. What removed rows had counted
-is kept as tallies in the same transaction.
+A worker removes them in small batches between its other work, so that no transaction is long. The counts of removed
+rows are kept as tallies in the same transaction.
 """
 
 from collections import Counter
@@ -26,12 +26,12 @@ from skywright.jobs.webhooks.announce import PENDING
 BATCH = 200
 EVENT_BATCH = 5000
 SILENT = timedelta(hours=1)
-# Nobody asked for the observer's jobs: their traces are kept only as long as they may tell something.
+# The observation's jobs are not from users: their records are only useful for a short time.
 OBSERVED = timedelta(minutes=30)
-# Refused requests without a valid token come from anybody: they may not push out what users did.
+# Anybody can send requests without a valid token: their records must not displace the records of users.
 ANONYMOUS_SHARE = 10
 
-# The metrics that removed rows live on in, and how their labels look.
+# The tallies that continue metrics of removed rows, and the format of their labels.
 ENDED = "jobs_ended"  # "<playbook> <state>"
 RUN_SECONDS = "run_seconds"  # "<playbook> <column of run_times()>"
 EVENTS = "events"
@@ -40,11 +40,11 @@ RUN_BUCKETS = (0.5, 1, 2, 5, 10, 30, 60, 300, 1800)
 
 
 def sweep(core: Core, now: datetime | None = None) -> int:
-    """Remove one batch of each kind of rows whose time is over; how many rows that were."""
+    """Remove one batch of expired rows of each kind; return the number of rows."""
     settings, now = core.settings, now or utcnow()
     runs_before = now - timedelta(days=settings.keep_runs_days)
     audit_before = now - timedelta(days=settings.keep_audit_days)
-    with core.database.read() as session:  # counting takes a while: nobody shall wait for that
+    with core.database.read() as session:  # counting takes time, which must not delay writers
         events_before = now - timedelta(days=settings.keep_events_days)
         silent = _runs_without_events(session, events_before, settings.keep_events)
     steps: tuple[Callable[[Session], int], ...] = (
@@ -67,14 +67,14 @@ def sweep(core: Core, now: datetime | None = None) -> int:
 
 
 def run_times(runs: Sequence[str] | None = None) -> Any:
-    """For each playbook: seconds, number of runs, and number of runs within each bucket's limit."""
+    """Return for each playbook: seconds, number of runs, and number of runs within each bucket's limit."""
     below = [func.sum(case((Run.seconds <= limit, 1), else_=0)) for limit in RUN_BUCKETS]
     ended = select(Run.playbook, func.sum(Run.seconds), func.count(), *below).where(Run.seconds.is_not(None))
     return (ended if runs is None else ended.where(Run.id.in_(runs))).group_by(Run.playbook)
 
 
 def _runs(session: Session, before: datetime, most: int, now: datetime) -> int:
-    """Runs that are old, or too many; and the observer's, soon. Their events and records go with them."""
+    """Remove runs that are old or too many, and soon those of the observation, with their events and records."""
     observed = select(Job.run_id).where(_observed(now), Job.run_id.is_not(None))
     beyond = session.scalar(select(Run.started_at).order_by(Run.started_at.desc()).offset(most).limit(1))
     limit = max(before, beyond) if beyond else before
@@ -107,7 +107,9 @@ def _events(session: Session, runs: Sequence[str]) -> int:
 
 
 def _runs_without_events(session: Session, before: datetime, most: int) -> list[str]:
-    """Runs that are kept for their results only: old ones, and while there are too many events the oldest."""
+    """Return runs whose events are removed, but not their results: old ones and, if there are too many events, the
+    oldest.
+    """
     excess = (session.scalar(select(func.count()).select_from(Event)) or 0) - most
     oldest = select(Run.id, Run.started_at, Run.events).where(
         Run.state != "running", exists().where(Event.run_id == Run.id)
@@ -128,7 +130,7 @@ def _observed(now: datetime) -> ColumnElement[bool]:
 
 
 def _jobs(session: Session, before: datetime, now: datetime) -> int:
-    """Jobs are part of the trail, and stay as long; but for the observer's."""
+    """Remove old jobs. They are kept as long as audit records, except for those of the observation."""
     ended = Job.state.not_in(UNFINISHED)
     old = or_(and_(ended, Job.created_at < before), _observed(now))
     query = select(Job).where(old).order_by(Job.sequence).limit(BATCH)
@@ -153,14 +155,14 @@ def _audit(session: Session, before: datetime, most: int) -> int:
 
 
 def _deliveries(session: Session, before: datetime) -> int:
-    """What webhooks were told, and those of projects that are gone."""
+    """Remove old deliveries of webhooks, and those of removed projects."""
     removed = _rows(session, delete(Delivery).where(Delivery.state != PENDING, Delivery.created_at < before))
     orphans = Webhook.project_id.is_not(None) & Webhook.project_id.not_in(select(Project.id))
     return removed + _rows(session, delete(Webhook).where(orphans))
 
 
 def _schedule_runs(session: Session, before: datetime, most: int) -> int:
-    """What became of schedules' times, and those of projects that are gone."""
+    """Remove old runs of schedules, and those of removed projects."""
     newest = session.scalar(select(func.max(ScheduleRun.id))) or 0
     old = or_(ScheduleRun.started_at < before, ScheduleRun.id <= newest - most)
     removed = _rows(session, delete(ScheduleRun).where(old, ScheduleRun.state != "running"))
@@ -168,7 +170,7 @@ def _schedule_runs(session: Session, before: datetime, most: int) -> int:
 
 
 def _oldest(*conditions: Any) -> Any:
-    # MariaDB wants the limited subquery in a table of its own.
+    # MariaDB requires a derived table around a subquery with a limit.
     chosen = select(Audit.sequence).where(*conditions).order_by(Audit.sequence).limit(BATCH).subquery()
     return delete(Audit).where(Audit.sequence.in_(select(chosen.c.sequence)))
 

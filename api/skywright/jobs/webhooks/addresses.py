@@ -1,4 +1,4 @@
-"""Where users may have the cloud send something: to no address that they could not reach themselves."""
+"""The addresses that the cloud may send users' data to: none that users could not reach themselves."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -7,11 +7,11 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 PORTS = {"http": 80, "https": 443}
 GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
-SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # an address of version 4 is in it
+SIX_TO_FOUR = ipaddress.IPv6Network("2002::/16")  # contains an IPv4 address
 
 
 def permitted(address: str, networks: Sequence[Network] = ()) -> bool:
-    """Whether users may have something sent to *address*: a public one, or one of an operator's *networks*."""
+    """Return whether *address* is allowed: a public one, or one of the operator's *networks*."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped is not None:
         ip = ip.ipv4_mapped

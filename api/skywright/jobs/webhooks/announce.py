@@ -1,7 +1,8 @@
-"""Telling webhooks of jobs' ends: what is owed to whom, since when, and how it is signed.
+"""Deliveries of jobs' ends to webhooks: when each is due, and its signature.
 
-A delivery is written in the transaction that ends its job. Whoever sends it takes it for a while (`take`); if nothing
-is heard of that attempt, it is due again: each end is told at least once, and receivers know repetitions by their id.
+A delivery is inserted in the transaction that ends its job. A worker takes it for a limited time (`take`). If no
+outcome of that attempt is recorded, the delivery is due again: each end is delivered at least once, and receivers
+recognize repetitions by the id.
 """
 
 import base64
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from skywright.auth.keyring import Keyring
 
 PENDING, DELIVERED, FAILED = "pending", "delivered", "failed"
-# An attempt that nothing is heard of after so long was lost.
+# After this time without a recorded outcome, an attempt counts as lost.
 LEASE = timedelta(minutes=2)
 RETRY = Backoff(timedelta(seconds=10), timedelta(hours=1))
 GIVE_UP = timedelta(hours=24)
@@ -41,7 +42,7 @@ SECRET_SIZES = range(24, 65)
 
 @dataclass(frozen=True)
 class Attempt:
-    """A delivery that is being tried for the *number*-th time."""
+    """One attempt of a delivery; *number* counts them."""
 
     delivery_id: str
     webhook_id: str
@@ -52,16 +53,16 @@ class Attempt:
 
 
 def announce(session: Session, job: Job) -> None:
-    """Owe the end of *job* to all webhooks that want to know of it."""
+    """Insert deliveries of the end of *job* for all webhooks that select it."""
     mine = or_(Webhook.project_id.is_(None), Webhook.project_id == job.project_id)
     for webhook in session.scalars(select(Webhook).where(mine)):
-        if _wants(webhook, job):
+        if _selects(webhook, job):
             delivery_id = new_uuid()
             session.add(Delivery(id=delivery_id, webhook_id=webhook.id, job_id=job.id, body=_body(job)))
 
 
 def take(session: Session, keys: "Keyring", most: int, busy: Collection[str], now: datetime) -> list[Attempt]:
-    """At most *most* deliveries that are due: one a webhook, none of the *busy* ones, who waits longest first."""
+    """Take at most *most* due deliveries, one for each webhook that is not *busy*; the longest wait comes first."""
     due = select(Delivery.webhook_id).where(Delivery.state == PENDING, Delivery.next_at <= now)
     waiting = select(Webhook).where(Webhook.id.in_(due), Webhook.id.not_in(busy))
     webhooks = session.scalars(waiting.order_by(func.coalesce(Webhook.attempted_at, EPOCH)).limit(most)).all()
@@ -74,12 +75,14 @@ def _take(session: Session, keys: "Keyring", webhook: Webhook, now: datetime) ->
     delivery.attempts += 1
     delivery.next_at = now + LEASE
     webhook.attempted_at = now
-    secret = keys.open(webhook.sealed_secret) or b""  # with another's keys it is signed wrongly, and refused there
+    secret = keys.open(webhook.sealed_secret) or b""  # sealed with another key: the receiver will refuse the signature
     return Attempt(delivery.id, webhook.id, delivery.attempts, webhook.url, delivery.body, secret)
 
 
-def note(session: Session, attempt: Attempt, status: int | None, reason: str | None, now: datetime) -> None:
-    """What came of *attempt*: without a *reason* it was delivered. Another attempt that began since decides itself."""
+def record_outcome(session: Session, attempt: Attempt, status: int | None, reason: str | None, now: datetime) -> None:
+    """Record the outcome of *attempt*: without a *reason* it was delivered. If another attempt has begun since, its own
+    outcome counts.
+    """
     delivery = session.get(Delivery, attempt.delivery_id)
     if delivery is None or delivery.state != PENDING or delivery.attempts != attempt.number:
         return
@@ -93,7 +96,7 @@ def note(session: Session, attempt: Attempt, status: int | None, reason: str | N
 
 
 def headers(attempt: Attempt, now: datetime) -> dict[str, str]:
-    """Id, time and signature, as the Standard Webhooks specification has them."""
+    """Return the headers of the Standard Webhooks specification: id, timestamp and signature."""
     timestamp = str(int((now - EPOCH).total_seconds()))
     return {
         "Content-Type": "application/json",
@@ -105,18 +108,18 @@ def headers(attempt: Attempt, now: datetime) -> dict[str, str]:
 
 
 def signature(secret: bytes, delivery_id: str, timestamp: str, body: str) -> str:
-    """HMAC-SHA256 of `id.timestamp.body`, in Base64."""
+    """Return the HMAC-SHA256 of `id.timestamp.body`, in Base64."""
     signed = f"{delivery_id}.{timestamp}.{body}".encode()
     return base64.b64encode(hmac.new(secret, signed, hashlib.sha256).digest()).decode()
 
 
 def new_secret() -> str:
-    """A secret as users are shown it."""
+    """Return a new secret in the format that users see."""
     return PREFIX + base64.b64encode(secrets.token_bytes(SECRET_BYTES)).decode()
 
 
 def secret_bytes(text: str) -> bytes | None:
-    """The key that the secret *text* stands for; None if it is not one."""
+    """Return the key in the secret *text*; None if it is not valid."""
     if not text.startswith(PREFIX) or not text.isascii():
         return None
     try:
@@ -126,8 +129,10 @@ def secret_bytes(text: str) -> bytes | None:
     return key if len(key) in SECRET_SIZES else None
 
 
-def _wants(webhook: Webhook, job: Job) -> bool:
-    """Jobs that nobody asked for, as looking at the hosts, are told of only to who names their playbook."""
+def _selects(webhook: Webhook, job: Job) -> bool:
+    """Return whether the webhook selects the job. Jobs that no user requested, such as observations, must be selected
+    by playbook.
+    """
     named = job.playbook in webhook.playbooks if webhook.playbooks else job.user_id is not None
     return named and job.state in webhook.states
 

@@ -1,4 +1,4 @@
-"""The thread of a worker that sends what webhooks are owed. Jobs never wait for it."""
+"""The thread of a worker that sends due deliveries to webhooks. Jobs never wait for it."""
 
 import asyncio
 import contextlib
@@ -22,25 +22,27 @@ STOP_SECONDS = 2.0
 
 
 class Deliveries:
-    """Sends to several receivers at once, to each one at a time: a slow one only keeps itself waiting."""
+    """Sends to several receivers in parallel, but one delivery at a time to each, so that a slow receiver delays only
+    itself.
+    """
 
     def __init__(self, core: Core) -> None:
         self._core = core
         self._networks = core.settings.webhook_network_list
         self._thread: threading.Thread | None = None
         self._stopping = threading.Event()
-        # Name servers may be slow, too: looking names up must not keep the database's answers waiting.
+        # Name servers may be slow, too: name resolution must not delay the recording of outcomes.
         self._records = ThreadPoolExecutor(1, thread_name_prefix="webhooks")
         self._resolver = ThreadPoolExecutor(AT_ONCE, thread_name_prefix="resolver")
 
     def start(self) -> None:
-        """Begin, unless that has happened."""
+        """Start the thread, if it does not run."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="webhooks", daemon=True)
             self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing more; what is under way and comes to no end now is tried again by another worker."""
+        """Start no further delivery. Another worker repeats the attempts that do not end now."""
         self._stopping.set()
         if self._thread is not None:
             self._thread.join(STOP_SECONDS)
@@ -53,7 +55,7 @@ class Deliveries:
                 if self._due():
                     asyncio.run(self._deliver())
             except Exception:
-                log.exception("webhooks cannot be told at the moment")
+                log.exception("webhooks cannot be notified at the moment")
 
     def _due(self) -> bool:
         due = select(Delivery.id).where(Delivery.state == announce.PENDING, Delivery.next_at <= utcnow())
@@ -61,7 +63,7 @@ class Deliveries:
             return session.scalar(due.limit(1)) is not None
 
     async def _deliver(self) -> None:
-        """Send until nothing is due and nothing under way."""
+        """Send until no delivery is due and none is in progress."""
         loop = asyncio.get_running_loop()
         sending: dict[str, asyncio.Task[None]] = {}
         while not self._stopping.is_set():
@@ -90,13 +92,13 @@ class Deliveries:
             status, reason = None, f"It could not be sent: {type(error).__name__}"
         fields = (attempt.delivery_id, attempt.webhook_id, attempt.number, reason or status)
         log.log(logging.WARNING if reason else logging.INFO, "delivery %s to webhook %s, attempt %d: %s", *fields)
-        # Else its time comes again: twice is better than never.
+        # Otherwise it is due again later: two deliveries are better than none.
         with contextlib.suppress(RuntimeError):
             await asyncio.get_running_loop().run_in_executor(self._records, self._note, attempt, status, reason)
 
     def _note(self, attempt: Attempt, status: int | None, reason: str | None) -> None:
         try:
             with self._core.database.write() as session:
-                announce.note(session, attempt, status, reason, utcnow())
+                announce.record_outcome(session, attempt, status, reason, utcnow())
         except Exception:
-            log.exception("delivery %s: what came of it is not recorded", attempt.delivery_id)
+            log.exception("delivery %s: its outcome is not recorded", attempt.delivery_id)

@@ -1,7 +1,7 @@
-"""Sending to where users say: to no address that they could not reach themselves, and never for long.
+"""HTTP to receivers that users chose: to no address that they could not reach themselves, and with a time limit.
 
-A name is resolved, its address checked, and that very address is connected to: another answer of the name server
-changes nothing. Redirects are not followed, and of the answer only the status is read.
+The name is resolved once, its address is checked, and the connection uses this address, so that a second answer of the
+name server has no effect. Redirects are not followed, and only the status of the response is read.
 """
 
 import asyncio
@@ -19,13 +19,13 @@ LIMIT_SECONDS = 10.0
 
 
 class Refused(Exception):
-    """It may not be sent there, or cannot."""
+    """The address is not allowed, or cannot be found."""
 
 
 async def send(
     url: str, headers: Mapping[str, str], body: str, networks: Sequence[Network], resolver: Executor
 ) -> tuple[int | None, str | None]:
-    """POST *body*; the status, and why that is no success."""
+    """POST *body*; return the status, and the reason if it was not successful."""
     try:
         async with asyncio.timeout(LIMIT_SECONDS):
             status = await _post(httpx.URL(url), headers, body, networks, resolver)
@@ -43,7 +43,7 @@ async def _post(
 ) -> int:
     address = await _address(url, networks, resolver)
     named = {**headers, "Host": url.netloc.decode("ascii")}
-    # Nothing of the environment, such as proxies; a certificate is the name's, not the address's.
+    # No settings of the environment, such as proxies. The certificate is verified for the name, not for the address.
     async with httpx.AsyncClient(verify=_trust(), trust_env=False, timeout=LIMIT_SECONDS) as client:
         request = client.build_request("POST", url.copy_with(host=address), headers=named, content=body.encode())
         request.extensions["sni_hostname"] = url.raw_host.decode("ascii")
@@ -70,5 +70,5 @@ async def _address(url: httpx.URL, networks: Sequence[Network], resolver: Execut
 
 @cache
 def _trust() -> ssl.SSLContext:
-    """The machine's certificates, to which an operator may have added his own."""
+    """Return the machine's CA certificates, including those that an operator added."""
     return ssl.create_default_context()

@@ -15,7 +15,7 @@ from skywright.http.admission import Line
 from skywright.http.bodies import Strict
 from skywright.http.policy import governed
 from skywright.http.router import json_response, request_context
-from skywright.jobs.drift.comparison import Look, LookFailed, compare, look
+from skywright.jobs.drift.comparison import ComparisonFailed, Look, compare, look
 from skywright.jobs.drift.model import Scope
 from skywright.jobs.drift.repair import repair
 from skywright.jobs.kinds import resource_kinds
@@ -88,7 +88,7 @@ def _item_kinds(cloud: Cloud) -> list[str]:
 def _look(cloud: Cloud, scope: Scope) -> Look:
     try:
         return look(cloud, cloud.planner, scope)
-    except (LauncherError, LookFailed) as error:
+    except (LauncherError, ComparisonFailed) as error:
         raise ApiError(str(error), status=503) from error
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from skywright.jobs.drift.comparison import MOVED, Drift
+from skywright.jobs.drift.comparison import CHANGED, Drift
 from skywright.jobs.drift.model import DRIFTED, LOST, UNKNOWN, Finding, Leftover
 from skywright.jobs.engine.activity import Key
 from skywright.redact import without_secrets
@@ -61,4 +61,4 @@ def _leftover(one: Leftover) -> dict[str, Any]:
 
 def _plain(reason: str) -> str:
     """A job may be another project's."""
-    return reason if reason == MOVED or reason.startswith("it is in") else reason.partition(" (job ")[0]
+    return reason if reason == CHANGED or reason.startswith("it is in") else reason.partition(" (job ")[0]

@@ -124,7 +124,7 @@ def delete_host(context: Context, name: str) -> None:
 def _bound_to(context: Context, host: str) -> list[str]:
     """What would be lost with *host*."""
     kinds = resource_kinds(context.cloud).values()
-    return [name for kind in kinds for name in kind.bound_to(context.db, host)]
+    return [name for kind in kinds for name in kind.resources_bound_to(context.db, host)]
 
 
 def _apply(context: Context, host: Host, body: HostBody) -> None:

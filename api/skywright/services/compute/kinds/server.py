@@ -69,7 +69,7 @@ class ServerKind(ResourceKind):
         for server_id in session.scalars(lost):
             enqueue(session, core.queue, "server", "restore", [("server", server_id)])
 
-    def bound_to(self, session: Session, host: str) -> list[str]:
+    def resources_bound_to(self, session: Session, host: str) -> list[str]:
         query = select(Server.name, Server.id).where(Server.host == host, Server.deleted_at.is_(None))
         return [f"server {row.name} ({row.id})" for row in session.execute(query.order_by(Server.name))]
 
