@@ -127,7 +127,7 @@ class Core:
         return [kind.name for kind in self.kinds.values() if kind.read_only]
 
     def with_database(self, database: Database) -> Self:
-        """Return a copy that uses another database: that of a rehearsal."""
+        """Return a copy that uses another database: that of a dry run."""
         other = copy(self)
         other.database = database
         return other

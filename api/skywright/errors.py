@@ -7,7 +7,7 @@ from http import HTTPStatus
 
 
 def lacking(things: str) -> str:
-    """The answer to a request that needs *things*, which OpenStack has and this cloud does not."""
+    """Return the message for a request that needs *things*, which OpenStack has and this cloud does not."""
     return f"This cloud has no {things} yet."
 
 
@@ -19,7 +19,7 @@ class ApiError(Exception):
     def __init__(self, message: str = "", *, status: int | None = None, kind: str | None = None) -> None:
         self.status = status or self.status
         self.title = HTTPStatus(self.status).phrase
-        # It may repeat what a request said, and JSON cannot have half of a surrogate pair.
+        # The message may contain text of the request, and JSON cannot contain half of a surrogate pair.
         self.message = (message or self.title).encode(errors="replace").decode()
         self.kind = kind or type(self).__name__
         super().__init__(self.message)

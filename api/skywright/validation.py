@@ -1,6 +1,6 @@
-"""What is wrong with a document, in JSON Schema's words: those of pydantic speak of Python, and name its own types.
+"""Errors in documents, with the messages of JSON Schema: pydantic's own messages name Python types.
 
-Outside of `http`, for workers read documents too and must not load the web stack.
+This module is not in `http`, because workers validate documents, too, and must not load the web framework.
 """
 
 import reprlib
@@ -13,8 +13,8 @@ from pydantic import ValidationError
 from skywright.redact import HIDDEN, is_secret
 
 Path = tuple[str | int, ...]
-ANY_OF = "any_of"  # the kind of what fits none of several types
-NAMED = frozenset({"missing", "extra_forbidden"})  # kinds that are about a property of the value
+ANY_OF = "any_of"  # the kind of an error if a value fits none of several types
+NAMED = frozenset({"missing", "extra_forbidden"})  # kinds of errors about a property of the value
 TEXT, INTEGER, BOOLEAN = ("string_type",), ("int_type", "int_parsing", "int_from_float"), ("bool_type", "bool_parsing")
 NUMBER = ("float_type", "float_parsing", "finite_number")
 ARRAY = ("list_type",)
@@ -22,7 +22,7 @@ OBJECT = ("dict_type", "model_type", "model_attributes_type", "mapping_type")
 
 
 def words(text: str, kinds: Iterable[str]) -> dict[str, str]:
-    """The same *text* for several kinds of mistakes."""
+    """Return {kind: *text*} for several kinds of errors."""
     return dict.fromkeys(kinds, text)
 
 
@@ -58,14 +58,14 @@ UNKNOWN = "{value} is not valid"
 
 
 class _Short(reprlib.Repr):
-    """Values as Python writes them, cut to a few entries of each container, without secrets."""
+    """Values in Python's notation, with at most a few entries of each container, and without secrets."""
 
     def __init__(self) -> None:
         super().__init__()
         self.maxlevel, self.maxdict, self.maxlist, self.maxstring = 4, 8, 8, 100
 
     def repr_dict(self, x: dict[Any, Any], level: int) -> str:
-        """Secrets are known by their names."""
+        """Hide the values of keys that name secrets."""
         shown = {key: HIDDEN if value is not None and is_secret(str(key)) else value for key, value in x.items()}
         return super().repr_dict(shown, level)
 
@@ -75,9 +75,9 @@ _SHORT = _Short()
 
 @dataclass(frozen=True)
 class Mistake:
-    """A thing that is wrong with the *value* that *path* leads to. *kind* is pydantic's, with its *details*.
+    """An error in a document: *path* leads to the wrong *value*. *kind* is pydantic's, with its *details*.
 
-    *part* is where the document is from: `body`, `query` or `path`.
+    *part* is the part of the request: `body`, `query` or `path`.
     """
 
     part: str
@@ -88,17 +88,17 @@ class Mistake:
 
     @property
     def name(self) -> str:
-        """The property that is missing or too much, in quotes."""
+        """The missing or unexpected property, in quotes."""
         return str(self.details.get("name", ""))
 
     @property
     def shown(self) -> str:
-        """The value as an answer may repeat it: short, and hidden if it is a secret."""
+        """The value for messages: shortened, and hidden if it is a secret."""
         secret = any(is_secret(str(step)) for step in self.path)
         return _SHORT.repr(HIDDEN if secret and self.value is not None else self.value)
 
     def message(self, words: Mapping[str, str] = JSON_SCHEMA, value: str | None = None) -> str:
-        """What is wrong, in *words*; *value* may say something in place of the value."""
+        """Return the message from *words*; *value* replaces the value in it."""
         if isinstance(self.value, bytes) and not self.path:
             return "The request body must be JSON, and its Content-Type application/json."
         if self.kind == "missing" and not self.name:
@@ -111,7 +111,7 @@ Explanation = Callable[[Mistake], str]
 
 
 def mistakes(errors: Sequence[Mapping[str, Any]], parts: Mapping[str, Any], *, at_most: int = 5) -> list[Mistake]:
-    """The first mistakes behind pydantic's *errors*, whose places begin with a name of *parts*: {"body": {...}}."""
+    """Return the first of pydantic's *errors*, whose locations begin with a name in *parts*: {"body": {...}}."""
     found: dict[tuple[str, Path], list[Mistake]] = {}
     for error in errors:
         mistake, choice = _located(error, parts)
@@ -120,7 +120,7 @@ def mistakes(errors: Sequence[Mapping[str, Any]], parts: Mapping[str, Any], *, a
 
 
 def mistakes_in(error: ValidationError, document: Any, *at: str, at_most: int = 5) -> list[Mistake]:
-    """The first mistakes in a *document* that pydantic refused, which is *at* this place in the request's body."""
+    """Return the first mistakes in a *document* that pydantic refused; *at* is its place in the request's body."""
     errors = [{**item, "loc": ("body", *at, *item["loc"])} for item in error.errors()]
     for name in reversed(at):
         document = {name: document}
@@ -128,9 +128,9 @@ def mistakes_in(error: ValidationError, document: Any, *at: str, at_most: int = 
 
 
 def _located(error: Mapping[str, Any], parts: Mapping[str, Any]) -> tuple[Mistake, Path]:
-    """The mistake, and where there was a choice of types (else where it is).
+    """Return the mistake, and the path where a choice of types begins (without a choice: the path of the mistake).
 
-    Among the steps to a value pydantic names the types that it tried; they are not in the document.
+    The locations of pydantic include the types that it tried, which are not in the document.
     """
     part, *steps = error["loc"]
     kind, details = error["type"], {key: str(value) for key, value in (error.get("ctx") or {}).items()}
@@ -161,7 +161,7 @@ def _has(value: Any, step: str | int) -> bool:
 
 
 def _chosen(group: list[Mistake], choice: Path) -> list[Mistake]:
-    """Of what is wrong with the types of one choice, that about the type that fitted best."""
+    """Return the mistakes of the type that fits best, of those of one choice."""
     depth = max(len(mistake.path) for mistake in group)
     deepest = [mistake for mistake in group if len(mistake.path) == depth]
     if depth == len(choice) and len(deepest) > 1 and not any(mistake.kind in NAMED for mistake in deepest):

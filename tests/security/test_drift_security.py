@@ -14,7 +14,7 @@ from contract.conftest import Api
 from contract.drift_helpers import FakeHosts
 from skywright.jobs.runs.variables import reserved_key
 from skywright.services.compute.tables import Server
-from skywright.services.operations.drift import LINE
+from skywright.services.operations.drift import ADMISSION
 
 HOSTILE = ["", "../x", "x" * 256, "\x00", "'; DROP TABLE host; --", "{{ lookup('pipe', 'id') }}", "-rf", "\n"]
 
@@ -101,12 +101,12 @@ def test_only_so_many_may_wait(api: Api, admin: Connection, hosts: FakeHosts, se
         assert go_on.wait(20)
 
     hosts.meanwhile = slow
-    with ThreadPoolExecutor(LINE.waiting + 4) as pool:
+    with ThreadPoolExecutor(ADMISSION.waiting + 4) as pool:
         first = pool.submit(ask, admin, api)
         assert asked.wait(20)
-        others = [pool.submit(ask, admin, api) for _ in range(LINE.waiting + 3)]
+        others = [pool.submit(ask, admin, api) for _ in range(ADMISSION.waiting + 3)]
         done, _ = wait(others, timeout=20, return_when=FIRST_COMPLETED)
         go_on.set()
         codes = [one.result().status_code for one in (first, *others)]
     assert {one.result().status_code for one in done} == {503}
-    assert codes.count(200) >= LINE.waiting + 1 and codes.count(503) >= 1
+    assert codes.count(200) >= ADMISSION.waiting + 1 and codes.count(503) >= 1

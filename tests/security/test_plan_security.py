@@ -12,7 +12,7 @@ from openstack.connection import Connection
 
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import PASSWORD, Api
-from skywright.http.admission import Line
+from skywright.http.admission import AdmissionLimit
 from skywright.services import bootstrap
 
 NULL = {
@@ -151,6 +151,7 @@ def test_paths_stay_in_their_service(api: Api, admin: Connection, path: str) -> 
 
 
 def test_too_many_plans_are_refused_at_once(api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(import_module("skywright.services.operations.plan"), "LINE", Line(0, 0, "Too many."))
+    limit = AdmissionLimit(0, 0, "Too many.")
+    monkeypatch.setattr(import_module("skywright.services.operations.plan"), "ADMISSION", limit)
     answer = ask(demo, api, "/v2.1/servers", {})
     assert answer.status_code == 503 and "Retry-After" in answer.headers

@@ -1,4 +1,4 @@
-"""Which roles a user holds where."""
+"""The roles that a user has on a target."""
 
 from typing import Any
 
@@ -18,9 +18,9 @@ def effective_roles(
     domain_id: str | None = None,
     system: bool = False,
 ) -> list[str]:
-    """The ids of the roles of *user_id* on one scope, by name: direct, by groups, inherited and implied ones.
+    """Return {name: id} of the roles of *user_id* on one scope: direct, through groups, inherited and implied ones.
 
-    *project* is (id, domain id, parent id). Without any scope there are none.
+    *project* is (id, domain id, parent id). Without a scope the result is empty.
     """
     if project:
         identifier, domain, parent = project
@@ -45,7 +45,7 @@ def held_by(user_id: str | BindParameter[str]) -> ColumnElement[bool]:
 
 
 def ancestors(session: Session, domain_id: str, parent_id: str | None) -> list[str]:
-    """The ids of the projects above one, from its parent upwards; the domain is not one of them."""
+    """Return the ids of the projects above a project, from its parent upwards, without the domain."""
     above: list[str] = []
     while parent_id and parent_id != domain_id:
         above.append(parent_id)
@@ -53,8 +53,10 @@ def ancestors(session: Session, domain_id: str, parent_id: str | None) -> list[s
     return above
 
 
-def _held_on_scope() -> Executable:
-    """The roles of a user on one target, and those that it inherits. Made once: making costs more than running it."""
+def _roles_query() -> Executable:
+    """The query for the roles of a user on one target, and inherited ones. It is built once: building takes longer than
+    running it.
+    """
     target_type, target_id = RoleAssignment.target_type, RoleAssignment.target_id
     own = and_(target_type == bindparam("kind"), target_id == bindparam("target"), RoleAssignment.inherited.is_(False))
     above = or_(
@@ -65,4 +67,4 @@ def _held_on_scope() -> Executable:
     return select(RoleAssignment.role_id).where(held_by(bindparam("user")), where)
 
 
-_HELD = _held_on_scope()
+_HELD = _roles_query()

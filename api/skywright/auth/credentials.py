@@ -1,4 +1,4 @@
-"""What a request is worth: the user, the scope and the roles of a valid token."""
+"""The credentials of a request: the user, the scope and the roles of a valid token."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Credentials:
-    """What a valid token says. Scope: `project_id`, `domain_id` or `system`; none of them: unscoped."""
+    """The contents of a valid token. Scope: `project_id`, `domain_id` or `system`; none of them: unscoped."""
 
     user_id: str
     user_name: str
@@ -25,11 +25,11 @@ class Credentials:
     application_credential_id: str | None = None
     # (service type, method, path pattern) that an application credential is limited to; None: no such limit.
     access_rules: tuple[tuple[str, str, str], ...] | None = None
-    # Whether the token may make further credentials and trusts: those of restricted application credentials may not.
+    # Whether the token may create credentials and trusts. Restricted application credentials may not.
     unrestricted: bool = True
 
     def for_policy(self) -> dict[str, Any]:
-        """oslo.policy's credentials, named as oslo.context and Keystone (`token.domain.id`) name them."""
+        """Return the credentials for oslo.policy, with the names of oslo.context and Keystone (`token.domain.id`)."""
         project_domain = {"domain": {"id": self.project_domain_id}}
         return {
             "user_id": self.user_id,

@@ -1,4 +1,4 @@
-"""What of identity changes rarely and is asked for all the time: roles, their implications, the catalog."""
+"""The part of identity that rarely changes and that every request needs: roles, implied roles and the catalog."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,20 +12,22 @@ from skywright.db.identity import Endpoint, ImpliedRole, Role, Service
 
 @dataclass(frozen=True)
 class Directory:
-    """Roles, implications and catalog as one transaction saw them."""
+    """Roles, implied roles and the catalog, as read in one transaction."""
 
     role_names: dict[str, str]
     role_domains: dict[str, str]
-    implied: dict[str, frozenset[str]]  # all that a role implies, in any number of steps
+    implied: dict[str, frozenset[str]]  # all roles that a role implies, directly or indirectly
     services: tuple[dict[str, Any], ...]  # the catalog with its placeholders
 
     def with_implied(self, role_ids: Iterable[str]) -> list[str]:
-        """*role_ids* with what they imply, each once, by name; a domain's own role counts only for what it implies."""
+        """Return *role_ids* with their implied roles, by name. Domain roles are left out, but not the roles that they
+        imply.
+        """
         held = {role for given in role_ids for role in (given, *self.implied.get(given, ()))}
         return sorted((role for role in held if not self.role_domains.get(role, "-")), key=self.role_names.__getitem__)
 
     def catalog(self, project_id: str | None) -> list[dict[str, Any]]:
-        """The `catalog` of a token of *project_id*; endpoints that need a project are left out without one."""
+        """Return the `catalog` of a token of *project_id*; without one, endpoints with a project id are left out."""
         return [
             {
                 **service,
@@ -40,7 +42,7 @@ class Directory:
 
 
 def read_directory(session: Session) -> Directory:
-    """The directory as *session* sees it."""
+    """Read the directory in *session*."""
     roles = session.execute(select(Role.id, Role.name, Role.domain_id)).all()
     steps: dict[str, set[str]] = {}
     for prior, implied in session.execute(select(ImpliedRole.prior_id, ImpliedRole.implied_id)):

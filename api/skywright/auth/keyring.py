@@ -1,4 +1,4 @@
-"""Keys on disk, and what is encrypted with them."""
+"""Keys on disk, and encryption with them."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 
 
 class Keyring:
-    """Seals with the newest key of *directory* and opens with any; a key is made when there is none."""
+    """Encrypts with the newest key in *directory* and decrypts with all keys. Makes a key if there is none."""
 
     def __init__(self, directory: Path) -> None:
         directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -17,11 +17,11 @@ class Keyring:
         self._fernet = MultiFernet(keys)
 
     def seal(self, data: bytes) -> str:
-        """*data*, encrypted and signed, as text that fits in a header."""
+        """Return *data* encrypted and signed, as text that fits in a header."""
         return self._fernet.encrypt(data).decode().rstrip("=")
 
     def open(self, text: str) -> bytes | None:
-        """What was sealed as *text*; None if it was not sealed with a key of ours."""
+        """Return the data in *text*; None if it was not encrypted with a key of this keyring."""
         try:
             return self._fernet.decrypt((text + "=" * (-len(text) % 4)).encode())
         except (InvalidToken, UnicodeEncodeError):
@@ -29,7 +29,7 @@ class Keyring:
 
 
 def _write_key(directory: Path) -> None:
-    """Make the first key, whole or not at all; of several processes that start at once the first one's stays."""
+    """Make the first key atomically. If several processes start at once, they all use the key of the first one."""
     draft = directory / f".{os.getpid()}"
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(descriptor, "wb") as file:

@@ -1,4 +1,4 @@
-"""Passwords: bcrypt at rest, and a memory of those that were right a moment ago."""
+"""Passwords: bcrypt hashes, and a short-lived cache of successful checks."""
 
 import hashlib
 import hmac
@@ -25,10 +25,11 @@ def hash_password(password: str) -> str:
 
 
 def check_password(password: str, stored: str | None) -> bool:
-    """Whether *password* is the one behind *stored*; without a stored hash it takes as long and is False.
+    """Return whether *stored* is the hash of *password*. Without a stored hash it takes the same time and returns
+    False.
 
-    A right pair is remembered as a keyed digest in memory, so that a client that asks for many tokens pays
-    for bcrypt once. A changed password has another stored hash and is therefore not remembered.
+    Successful checks are cached in memory by a keyed digest, so that a client that requests many tokens pays for bcrypt
+    once. A changed password has another hash and is not in the cache.
     """
     given = password.encode()
     key = hmac.digest(_secret, (stored or "").encode() + b"\0" + given, hashlib.sha256)

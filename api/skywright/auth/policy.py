@@ -1,8 +1,8 @@
 """Authorization by oslo.policy: OpenStack's rules, checks and default roles (admin > manager > member > reader).
 
 A service declares its rules as data: `{"os_compute_api:servers:create": "rule:project_member_or_admin", ...}`. An
-operator overrides them in `<state_dir>/policy.yaml`, as with any OpenStack service; what only one service shall read,
-for some of the rules that others refer to mean something else in each, is in `<state_dir>/policy.d/<service type>/`.
+operator overrides them in `<state_dir>/policy.yaml`, as with any OpenStack service. Rules for one service only, such as
+base rules whose meaning differs between services, go to `<state_dir>/policy.d/<service type>/`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ REMEMBERED = 20_000
 
 
 class Policy:
-    """The rules of one service, *service* is its type."""
+    """The rules of one service; *service* is its type."""
 
     def __init__(self, service: str, rules: Mapping[str, str], root: Path) -> None:
         self._file, self._directory = root / "policy.yaml", root / "policy.d" / service
@@ -30,7 +30,7 @@ class Policy:
         opts.set_defaults(conf, policy_file=str(self._file))
         conf.set_override("policy_dirs", [str(self._directory)], group="oslo_policy")
         self._enforcer = policy.Enforcer(conf)
-        # Most rules in policy.yaml are other services', and refer to what only those have.
+        # Most rules in policy.yaml belong to other services, and use rules that only those have.
         self._enforcer.skip_undefined_check = True
         for name, check in rules.items():
             self._enforcer.register_default(policy.RuleDefault(name, check))
@@ -46,13 +46,14 @@ class Policy:
             return {name: rule.check_str for name, rule in self._enforcer.file_rules.items()}
 
     def allows(self, rule: str, target: Mapping[str, Any], credentials: Mapping[str, Any]) -> bool:
-        """Whether *credentials* pass *rule* on *target*; an unknown rule is a KeyError, a programming mistake.
+        """Return whether *credentials* pass *rule* on *target*. Raises KeyError for an unknown rule, which is a bug.
 
-        Decisions are remembered until the rules change: oslo.policy takes a while for each check of a rule.
+        Decisions are cached until the rules change, because each check of oslo.policy takes long.
         """
         if rule not in self._enforcer.registered_rules:
             raise KeyError(rule)
-        # What a target lacks must not equal what the credentials lack (a token without a project has project_id None).
+        # A missing attribute of the target must not equal a missing one of the credentials (project_id None without a
+        # project).
         present = {name: value for name, value in target.items() if value is not None}
         key = orjson.dumps((rule, present, credentials), default=str)
         with self._lock:
@@ -64,14 +65,14 @@ class Policy:
             return self._decided[key]
 
     def _load(self) -> None:
-        """Load the files again if they changed; oslo.policy's own look at them takes much longer."""
+        """Load the files again if they have changed. oslo.policy's own check takes much longer."""
         found = self._changes()
         if found != self._loaded:
             self._enforcer.load_rules(force_reload=True)
             self._loaded, self._decided = found, {}
 
     def _changes(self) -> Sequence[int]:
-        """When the files were changed last."""
+        """Return the modification times of the files."""
         times = []
         with suppress(OSError):
             times.append(self._file.stat().st_mtime_ns)
@@ -93,5 +94,5 @@ class Policies:
         return self._services[service]
 
     def owning(self, rule: str) -> Policy:
-        """The rules of the service whose operation *rule* is about; KeyError for an unknown one."""
+        """Return the policy of the service that has *rule*; KeyError if there is none."""
         return self._owners[rule]

@@ -1,4 +1,4 @@
-"""Signed URLs: how hosts fetch image data without a token."""
+"""Signed URLs: hosts download image data with them, without a token."""
 
 import hashlib
 import hmac
@@ -7,23 +7,23 @@ import secrets
 import time
 from pathlib import Path
 
-# A run may wait for hosts and download large images; the URL must outlive that, not much more.
+# A run may wait for hosts and download large images; the URL must be valid that long.
 LIFETIME_SECONDS = 3600
 
 
 class Signatures:
-    """Signs and checks with the key in *directory*, which is made when there is none."""
+    """Signs URLs and verifies signatures with the key in *directory*, which is made if there is none."""
 
     def __init__(self, directory: Path) -> None:
         self._key = secret_key(directory / "urls.key")
 
     def sign(self, path: str, *, method: str = "GET", lifetime: int = LIFETIME_SECONDS) -> str:
-        """*path* with a query that allows *method* on it until it expires."""
+        """Return *path* with a query that allows *method* on it until it expires."""
         expires = int(time.time()) + lifetime
         return f"{path}?expires={expires}&signature={self._signature(method, path, expires)}"
 
     def valid(self, path: str, expires: str, signature: str, *, method: str = "GET") -> bool:
-        """Whether *signature* is ours for *method* on *path* and *expires*, which has not passed."""
+        """Return whether *signature* is valid for *method*, *path* and *expires*, and not expired."""
         if not (expires.isascii() and expires.isdigit() and len(expires) <= 12 and signature.isascii()):
             return False
         expected = self._signature(method, path, int(expires))
@@ -34,12 +34,14 @@ class Signatures:
 
 
 def image_data_path(image_id: str) -> str:
-    """The path below the public URL from which hosts fetch an image: what is signed, however the request came in."""
+    """Return the path below the public URL from which hosts download an image. It is signed, whatever URL the request
+    used.
+    """
     return f"/image/v2/images/{image_id}/file"
 
 
 def secret_key(path: Path) -> bytes:
-    """The key in *path*; the first process to come makes it, complete or not at all."""
+    """Return the key in *path*. The first process makes it, atomically."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         fresh = path.with_name(f".{path.name}.{secrets.token_hex(8)}")

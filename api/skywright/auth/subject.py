@@ -1,4 +1,4 @@
-"""Who a token stands for and what it is worth now."""
+"""The subject of a token, and its current rights."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -17,10 +17,10 @@ from skywright.db.identity import AccessRule, ApplicationCredential, Domain, Pro
 
 @dataclass(frozen=True)
 class Claims:
-    """What a token carries: who, where, since when; what that allows is read from the database at each use."""
+    """The contents of a token: user, scope and time of issue. Its rights are read from the database at each use."""
 
     user_id: str
-    audit_ids: tuple[str, ...]  # its own, and the one of the token that it was made from
+    audit_ids: tuple[str, ...]  # its own id, and the id of the token that it was made from
     issued_at: datetime
     expires_at: datetime
     methods: tuple[str, ...]
@@ -37,29 +37,31 @@ class Claims:
 
 @dataclass(frozen=True)
 class Subject:
-    """Claims that hold: the credentials of a request, and the names that a token's description needs."""
+    """Valid claims: the credentials of a request, and the names that a token's description contains."""
 
     claims: Claims
     credentials: Credentials
     domain_names: Mapping[str, str]
     project_name: str | None
     roles: Sequence[tuple[str, str]]  # (id, name)
-    delegation: Mapping[str, Any] = field(default_factory=dict)  # what the description says of a trust
+    delegation: Mapping[str, Any] = field(default_factory=dict)  # the fields of the token's description about a trust
 
 
 @dataclass(frozen=True)
 class Delegated:
-    """What a trust or an application credential takes away from the roles of the user whose roles are used."""
+    """The limits that a trust or an application credential sets on the roles of the user who delegated them."""
 
     role_ids: frozenset[str]
-    owner_id: str  # whose roles are used
+    owner_id: str  # the user whose roles are used
     description: Mapping[str, Any] = field(default_factory=dict)
     access_rules: tuple[tuple[str, str, str], ...] | None = None
     unrestricted: bool = False
 
 
 def subject_of(session: Session, directory: Directory, claims: Claims) -> Subject | None:
-    """The subject of *claims*; None if they expired, were revoked, or their user, scope or roles are gone."""
+    """Return the subject of *claims*; None if they expired, were revoked, or their user, scope or roles do not exist
+    any more.
+    """
     if claims.expires_at <= utcnow():
         return None
     row = (
@@ -75,7 +77,7 @@ def subject_of(session: Session, directory: Directory, claims: Claims) -> Subjec
         )
         .first()
     )
-    if row is None or not _stands(row, claims):
+    if row is None or not _is_valid(row, claims):
         return None
     delegated = None
     if claims.trust_id or claims.application_credential_id:
@@ -114,8 +116,8 @@ def subject_of(session: Session, directory: Directory, claims: Claims) -> Subjec
     )
 
 
-def _standing() -> Executable:
-    """User, project and domains of a token in one row, and whether it was revoked."""
+def _subject_query() -> Executable:
+    """The query for the user, project and domains of a token, in one row, and whether the token was revoked."""
     home, scope = aliased(Domain), aliased(Domain)
     return (
         select(
@@ -145,11 +147,11 @@ def _standing() -> Executable:
     )
 
 
-_STANDING = _standing()
+_STANDING = _subject_query()
 
 
-def _stands(row: Row[Any], claims: Claims) -> bool:
-    """Whether everything that *claims* name is there, enabled, and was not disabled since they were issued."""
+def _is_valid(row: Row[Any], claims: Claims) -> bool:
+    """Return whether everything in *claims* exists, is enabled, and was not disabled since they were issued."""
     parts = [(row.user_enabled, row.user_since), (row.home_enabled, row.home_since)]
     if claims.project_id:
         parts.append((row.project_enabled, row.project_since))
@@ -177,7 +179,7 @@ def _roles(
 
 
 def _trust(session: Session, claims: Claims) -> Delegated | None:
-    """What the trust of *claims* allows, while it and both of its users are in force."""
+    """Return the limits of the trust of *claims*, if the trust and both users are valid."""
     trust = session.get(Trust, claims.trust_id)
     if trust is None or (trust.expires_at and trust.expires_at <= utcnow()) or trust.project_id != claims.project_id:
         return None
@@ -197,7 +199,7 @@ def _trust(session: Session, claims: Claims) -> Delegated | None:
 
 
 def _application_credential(session: Session, claims: Claims) -> Delegated | None:
-    """What the application credential of *claims* allows."""
+    """Return the limits of the application credential of *claims*."""
     row = session.get(ApplicationCredential, claims.application_credential_id)
     if row is None or (row.expires_at and row.expires_at <= utcnow()):
         return None

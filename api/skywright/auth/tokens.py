@@ -1,7 +1,7 @@
-"""Fernet tokens: a token carries who and where; what that allows is read from the database at each use.
+"""Fernet tokens: a token contains a user and a scope; its rights are read from the database at each use.
 
-What was read is remembered for as long as identity's revision (see `revision`) stays the same, so that most requests
-pay one small query for it, and a change by any process is seen by all of them in their next transaction.
+They are cached as long as identity's revision (see `revision`) is the same. So most requests need one small query, and
+all processes see a change in their next transaction.
 """
 
 import json
@@ -25,7 +25,9 @@ LONGEST = 2048
 
 
 class Tokens:
-    """Issues and validates tokens with the keys in *directory* (newest first; made when there are none)."""
+    """Issues and validates tokens with the keys in *directory*: the newest issues, all validate. Makes a key if there
+    is none.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._keys = Keyring(directory)
@@ -34,15 +36,15 @@ class Tokens:
         self._subjects: OrderedDict[str, tuple[int, Subject]] = OrderedDict()
 
     def directory(self, session: Session) -> Directory:
-        """Roles, their implications and the catalog as *session* sees them."""
+        """Return the roles, implied roles and catalog in *session*'s view."""
         return self._directory_at(session, revision.current(session))
 
     def subject(self, session: Session, claims: Claims) -> Subject | None:
-        """What *claims* are worth now; None if nothing."""
+        """Return the subject of *claims*; None if they are not valid now."""
         return subject_of(session, self.directory(session), claims)
 
     def issue(self, claims: Claims) -> str:
-        """The token of *claims*."""
+        """Return a token with *claims*."""
         scope = [claims.project_id, claims.domain_id, int(claims.system)]
         times = [claims.issued_at.replace(tzinfo=UTC).timestamp(), claims.expires_at.replace(tzinfo=UTC).timestamp()]
         delegation = [claims.trust_id, claims.application_credential_id]
@@ -50,16 +52,18 @@ class Tokens:
         return self._keys.seal(json.dumps(content, separators=(",", ":")).encode())
 
     def inspect(self, session: Session, token: str | None) -> Subject | None:
-        """The subject of *token*; None if it is forged, expired, revoked or what it names is disabled or gone."""
+        """Return the subject of *token*; None if the token is forged, expired or revoked, or names something disabled
+        or deleted.
+        """
         if not token or len(token) > LONGEST:
             return None
         number = revision.current(session)
-        known = self._recall(token, number)
+        known = self._cached_subject(token, number)
         if known is not None:
             return known if known.claims.expires_at > utcnow() else None
         claims = self._claims(token)
         subject = subject_of(session, self._directory_at(session, number), claims) if claims else None
-        if subject is not None and number is not None and not _ends_by_itself(subject):
+        if subject is not None and number is not None and not _may_expire(subject):
             with self._lock:
                 self._subjects[token] = (number, subject)
                 if len(self._subjects) > REMEMBERED:
@@ -71,7 +75,7 @@ class Tokens:
         subject = self.inspect(session, token)
         return subject.credentials if subject else None
 
-    def _recall(self, token: str, number: int | None) -> Subject | None:
+    def _cached_subject(self, token: str, number: int | None) -> Subject | None:
         with self._lock:
             at, subject = self._subjects.get(token, (None, None))
             if subject is not None and at != number:
@@ -108,12 +112,12 @@ class Tokens:
         )
 
 
-def _ends_by_itself(subject: Subject) -> bool:
-    """Trusts and application credentials may expire, which is no change of a row: they are read each time."""
+def _may_expire(subject: Subject) -> bool:
+    """Return whether the subject may expire without a change of a row, as with trusts and application credentials."""
     return bool(subject.claims.trust_id or subject.claims.application_credential_id)
 
 
 def revoke(session: Session, credentials: Credentials) -> None:
-    """Make the token of *credentials* invalid for ever; forget revocations of tokens that expired."""
+    """Revoke the token of *credentials*, and delete revocations of expired tokens."""
     session.execute(delete(RevokedToken).where(RevokedToken.expires_at < utcnow()))
     session.merge(RevokedToken(audit_id=credentials.audit_id, expires_at=credentials.expires_at))

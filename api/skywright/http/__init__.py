@@ -1,4 +1,4 @@
-"""What every service's routes share: context, policy, errors, routing."""
+"""What the routes of all services share: context, policy, errors, routing."""
 
 from skywright.errors import ApiError, BadRequest, Conflict, Forbidden, NotFound, TooLarge, Unauthorized
 from skywright.http.context import Context

@@ -1,4 +1,4 @@
-"""Access rules: the requests that a token of a limited application credential may make."""
+"""Access rules: the requests that a token of an application credential may make."""
 
 import functools
 import re
@@ -10,7 +10,7 @@ _WILDCARD = re.compile(r"(\*\*|\*|\{[^/{}]*\})")
 
 
 def permitted(request: Request, rules: Iterable[tuple[str, str, str]] | None) -> bool:
-    """Whether one of *rules* allows *request*; without a list of rules everything is."""
+    """Return whether one of *rules* allows *request*; True if *rules* is None."""
     if rules is None:
         return True
     service = request.app.state.service.type
@@ -23,7 +23,9 @@ def permitted(request: Request, rules: Iterable[tuple[str, str, str]] | None) ->
 
 @functools.lru_cache(maxsize=1024)
 def pattern(template: str) -> re.Pattern[str]:
-    """`/v2.1/servers/*/ips`: `*` and `{name}` stand for one part of a path, `**` for any number of parts."""
+    """Return the regular expression of a path pattern: `*` and `{name}` match one part of a path, `**` any number of
+    parts.
+    """
     parts = _WILDCARD.split(template)
     return re.compile("".join(_expression(part) for part in parts))
 

@@ -1,4 +1,4 @@
-"""One line of log a request."""
+"""The access log: one line for each request."""
 
 import logging
 import time
@@ -12,7 +12,9 @@ Application = Callable[..., Awaitable[None]]
 
 
 class AccessLog:
-    """Wraps the application; health checks are left out, and query strings, which may carry signatures."""
+    """Logs the requests of an ASGI application, except health checks. Query strings are left out: they may have
+    signatures.
+    """
 
     def __init__(self, application: Application) -> None:
         self._application = application

@@ -1,4 +1,4 @@
-"""Requests that cost as much as a run of Ansible: few at once, few that wait, and the rest refused at once."""
+"""Admission control for requests that cost as much as a run of Ansible: a few run, a few wait, others are refused."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,31 +15,31 @@ T = TypeVar("T")
 
 
 @dataclass
-class _Standing:
+class _Load:
     limiter: anyio.CapacityLimiter
-    # The limiter's own count is behind: it knows who came at the same moment only after all of them were let in.
-    length: int = 0
+    # The limiter counts a request only after it began; of requests that arrive together, all would be admitted.
+    count: int = 0
 
 
 @dataclass
-class Line:
-    """At most *running* requests of an application run in threads of their own, and *waiting* wait for that.
+class AdmissionLimit:
+    """At most *running* requests of an application run at a time, in their own threads, and at most *waiting* wait.
 
-    Threads of their own, since requests that wait for Ansible must not take those of all others.
+    They have their own threads, so that requests that wait for Ansible do not block other requests.
     """
 
     running: int
     waiting: int
     refusal: str
-    _standing: WeakKeyDictionary[FastAPI, _Standing] = field(default_factory=WeakKeyDictionary)
+    _loads: WeakKeyDictionary[FastAPI, _Load] = field(default_factory=WeakKeyDictionary)
 
     async def run(self, request: Request, function: Callable[..., T], *args: Any) -> T:
-        """The function's result; `Unavailable` if too many wait."""
-        line = self._standing.setdefault(request.app, _Standing(anyio.CapacityLimiter(self.running)))
-        if line.length >= self.running + self.waiting:
+        """Return the result of *function*; raise `Unavailable` if too many requests wait."""
+        load = self._loads.setdefault(request.app, _Load(anyio.CapacityLimiter(self.running)))
+        if load.count >= self.running + self.waiting:
             raise Unavailable(self.refusal)
-        line.length += 1
+        load.count += 1
         try:
-            return await anyio.to_thread.run_sync(function, *args, limiter=line.limiter)
+            return await anyio.to_thread.run_sync(function, *args, limiter=load.limiter)
         finally:
-            line.length -= 1
+            load.count -= 1

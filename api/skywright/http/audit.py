@@ -1,7 +1,7 @@
-"""The audit trail: one record for each request that changes something, or was refused to.
+"""The audit trail: one record for each request that changed something or was refused.
 
-A change and its record are one transaction: whatever a request commits first takes the record along. A request that
-committed nothing (it was refused, failed, or only issued a token) is recorded afterwards, as well as possible.
+A change and its record are in one transaction: the first commit of a request also inserts the record. A request that
+committed nothing (it was refused, failed, or only issued a token) is recorded afterwards, if possible.
 """
 
 import json
@@ -33,14 +33,14 @@ log = logging.getLogger(__name__)
 READS = frozenset({"GET", "HEAD", "OPTIONS"})
 BODY_LIMIT = 8192
 PATH_LIMIT = 1024
-# What is recorded afterwards: so much may wait, and so often it is written.
+# Limits of the records that are written afterwards: how many may wait, and the interval.
 WAITING_LIMIT = 200
 PAUSE_SECONDS = 0.5
 
 
 @dataclass
-class Pending:
-    """A request on its way; its parts are filled in as they become known."""
+class PendingRecord:
+    """The audit record of a request in progress. Its fields are set as they become known."""
 
     request_id: str
     service: str
@@ -50,17 +50,17 @@ class Pending:
     token: "Credentials | None" = None
     bodies: list[Any] = field(default_factory=list)
     expected: int = 200
-    recorded: int | None = None  # the status that is in the record
+    recorded: int | None = None  # the status in the stored record
 
     def read(self, values: Mapping[str, Any]) -> None:
-        """Remember the request's body, which is among a handler's *values*."""
+        """Take the request's body from the handler's *values*."""
         self.bodies = [value for value in values.values() if isinstance(value, BaseModel | dict)]
 
     def record(self, status: int, jobs: list[str]) -> Audit:
         return Audit(**self.columns(status, jobs))
 
     def columns(self, status: int, jobs: list[str]) -> dict[str, Any]:
-        """What the record says, column by column."""
+        """Return the columns of the record."""
         token = self.token
         return {
             "at": utcnow(),
@@ -79,7 +79,7 @@ class Pending:
         }
 
     def _body(self) -> Any:
-        """The body's fields that hold no secrets; of a large one only the size."""
+        """Return the body's fields without secrets; for a large body only its size."""
         content: dict[str, Any] = {}
         for body in self.bodies:
             if isinstance(body, BaseModel):
@@ -90,28 +90,28 @@ class Pending:
         shown = selected(content)
         try:
             size = len(orjson.dumps(shown, option=orjson.OPT_NON_STR_KEYS))
-        except TypeError:  # numbers beyond 64 bits: whoever reads the record could not be sent them either
+        except TypeError:  # numbers beyond 64 bits, which the API cannot return either
             return {"omitted_bytes": len(json.dumps(shown))}
         return shown if size <= BODY_LIMIT else {"omitted_bytes": size}
 
 
 _INSERT = insert(Audit)
 _RECORDED = "audit_recorded"
-_current: ContextVar[Pending | None] = ContextVar("skywright_audit", default=None)
+_current: ContextVar[PendingRecord | None] = ContextVar("skywright_audit", default=None)
 
 
-def pending_record(scope: MutableMapping[str, Any], request_id: str, service: str) -> Pending | None:
-    """The record-to-be of a request; None if it only reads, or is a plan's and will be taken back."""
+def pending_record(scope: MutableMapping[str, Any], request_id: str, service: str) -> PendingRecord | None:
+    """Return the audit record of a new request; None if it only reads, or is a plan, which is rolled back."""
     if scope["method"] in READS or "cloud" in scope["state"]:
         return None
     address = (scope.get("client") or (None,))[0]
-    path = scope["path"].removeprefix(scope.get("root_path", ""))  # the same on the service's own port
-    return Pending(request_id, service, scope["method"], path, address)
+    path = scope["path"].removeprefix(scope.get("root_path", ""))  # also right on the service's own port
+    return PendingRecord(request_id, service, scope["method"], path, address)
 
 
 @contextmanager
-def recording(pending: Pending | None) -> Iterator[None]:
-    """Within, this task's transactions belong to *pending*, and those of the threads that it waits for."""
+def recording(pending: PendingRecord | None) -> Iterator[None]:
+    """Within the block, the transactions of this task and of the threads that it waits for belong to *pending*."""
     token = _current.set(pending)
     try:
         yield
@@ -119,32 +119,34 @@ def recording(pending: Pending | None) -> Iterator[None]:
         _current.reset(token)
 
 
-def current() -> Pending | None:
-    """The request that this code works for, if it is one that is recorded."""
+def current() -> PendingRecord | None:
+    """Return the record of the current request, if the request is recorded."""
     return _current.get()
 
 
 @event.listens_for(Session, "before_commit")
-def _commits(session: Session) -> None:
+def _before_commit(session: Session) -> None:
     pending = _current.get()
     if pending is None or pending.recorded is not None or session.in_nested_transaction():
         return
     session.flush()
     jobs = [job.id for job in session.info.get(QUEUED, ())]
-    # One statement: the session's own way of adding a row costs every request several times as much.
+    # One statement: adding a row to the session takes several times as long.
     session.connection().execute(_INSERT, pending.columns(pending.expected, jobs))
     session.info[_RECORDED] = pending
 
 
 @event.listens_for(Session, "after_commit")
-def _committed(session: Session) -> None:
-    pending: Pending | None = session.info.pop(_RECORDED, None)
+def _after_commit(session: Session) -> None:
+    pending: PendingRecord | None = session.info.pop(_RECORDED, None)
     if pending is not None:
         pending.recorded = pending.expected
 
 
 class AuditWriter:
-    """Records requests that committed nothing. Its thread writes many at once: refused requests cost little."""
+    """Records requests that committed nothing. A thread writes many records at once, so that refused requests cost
+    little.
+    """
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -153,7 +155,7 @@ class AuditWriter:
         self._thread: threading.Thread | None = None
         self.dropped = 0
 
-    def add(self, pending: Pending, status: int) -> None:
+    def add(self, pending: PendingRecord, status: int) -> None:
         """Record *pending*, answered with *status*, soon."""
         try:
             self._waiting.put_nowait(pending.record(status, []))
@@ -165,7 +167,7 @@ class AuditWriter:
                 self._thread.start()
 
     def flush(self) -> None:
-        """Return when all that waits is written."""
+        """Wait until all waiting records are written."""
         self._waiting.join()
 
     def _write(self) -> None:
@@ -182,5 +184,5 @@ class AuditWriter:
             for _ in records:
                 self._waiting.task_done()
             if self.dropped:
-                log.warning("%d requests are missing in the audit trail: they were refused too fast", self.dropped)
+                log.warning("%d requests are missing in the audit trail: too many requests were refused", self.dropped)
                 self.dropped = 0

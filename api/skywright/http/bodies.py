@@ -13,24 +13,24 @@ Value = TypeVar("Value")
 
 
 class Strict(BaseModel):
-    """A body in which fields that we do not know are mistakes."""
+    """A body without unknown fields: they are errors."""
 
     model_config = ConfigDict(extra="forbid")
 
     def given(self, *names: str) -> dict[str, Any]:
-        """The fields that the request brought, of those *names*."""
+        """Return the fields of *names* that the request contains."""
         return {name: getattr(self, name) for name in names if name in self.model_fields_set}
 
 
 class _NotNull:
-    """Makes an optional type one that null does not fit."""
+    """Removes null from the values of an optional type."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         schema = handler(source)
         return schema["schema"] if schema["type"] == "nullable" else schema
 
 
-# A field that may be left out, which is None then, but not be null.
+# An optional field: None if it is missing, but null is not allowed.
 Omittable = Annotated[Value | None, _NotNull()]
 
 
@@ -38,12 +38,12 @@ def _emptied(value: Any) -> Any:
     return [] if value is None else value
 
 
-# A list for which null is the empty one.
+# A list for which null means an empty list.
 EmptyIfNull = Annotated[Value, BeforeValidator(_emptied)]
 
 
 def plain(text: str) -> str:
-    """*text* if it can be stored and sent: whole characters, none of them NUL."""
+    """Return *text* if it can be stored and sent: no halves of surrogate pairs, no NUL."""
     try:
         text.encode()
     except UnicodeEncodeError:
@@ -54,12 +54,12 @@ def plain(text: str) -> str:
 
 
 def misfit(kind: str) -> PydanticCustomError:
-    """The error of a text that is not of the format *kind*: `'x' is not a 'uuid'`."""
+    """Return the error for a text that does not have the format *kind*: `'x' is not a 'uuid'`."""
     return PydanticCustomError("format", "not of the format", {"format": kind})
 
 
 def only_empty(reason: str) -> AfterValidator:
-    """Only false or empty values fit: others would have no effect, for *reason*."""
+    """Return a validator that allows only false and empty values: others would have no effect, because of *reason*."""
 
     def check(value: Any) -> Any:
         if value:
@@ -70,9 +70,9 @@ def only_empty(reason: str) -> AfterValidator:
 
 
 def checked(validate: Callable[[Any], Value], value: object, explain: Explanation, *at: str) -> Value:
-    """What *validate*, a method of a model, makes of *value*, which is *at* this place in the body.
+    """Return the result of *validate*, a method of a model, for *value*; *at* is the place of the value in the body.
 
-    BadRequest says what is wrong with it in the service's words, *explain*.
+    Raises BadRequest with the service's message, from *explain*.
     """
     try:
         return validate(value)

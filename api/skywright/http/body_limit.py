@@ -1,4 +1,4 @@
-"""Requests are bounded: a body beyond the limit is refused with 413, however its length is announced."""
+"""The limit of request bodies: larger ones are refused with 413, with and without a Content-Length."""
 
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
@@ -13,10 +13,10 @@ DRAIN_SECONDS = 5.0
 
 
 def limit_body(scope: MutableMapping[str, Any], receive: Receive, limit: int) -> Receive:
-    """*receive*, raising an HTTPException once the body of *scope*'s request is known to be beyond *limit* bytes."""
+    """Return a *receive* that raises HTTPException when the body of *scope*'s request exceeds *limit* bytes."""
     headers = dict(scope["headers"])
     announced = headers.get(b"content-length", b"")
-    waits = b"expect" in headers  # such a client sends nothing before it is told to
+    waits = b"expect" in headers  # such a client sends the body only after a 100 response
     received = 0
 
     async def bounded() -> Message:
@@ -33,7 +33,7 @@ def limit_body(scope: MutableMapping[str, Any], receive: Receive, limit: int) ->
 
 
 async def drain(receive: Receive) -> None:
-    """Read what a refused client still sends, for a moment: one that cannot send does not read the answer."""
+    """Read for a moment what a refused client still sends: otherwise it may not read the response."""
     more = True
     with anyio.move_on_after(DRAIN_SECONDS):
         while more:

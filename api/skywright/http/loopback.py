@@ -1,4 +1,4 @@
-"""Requests to the API from within this process: they go its whole way, validation and policy included."""
+"""Requests to the API from within its process, with the same validation and policy as other requests."""
 
 from collections.abc import Mapping, MutableMapping
 from dataclasses import dataclass, field
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class Answer:
-    """What a service said."""
+    """The response of a service."""
 
     status: int = 500
     content: bytes = b""
@@ -25,7 +25,7 @@ class Answer:
 def scope_of(
     origin: Mapping[str, Any], method: str, path: str, headers: Mapping[str, str], state: dict[str, Any]
 ) -> dict[str, Any]:
-    """The request as a server would hand it over; *origin* has its `client`, `server` and `scheme`."""
+    """Return the ASGI scope of a request, as a server would make it; *origin* has `client`, `server` and `scheme`."""
     path, _, query = path.partition("?")
     return {
         "type": "http",
@@ -44,8 +44,8 @@ def scope_of(
     }
 
 
-async def ask(cloud: "Cloud", scope: MutableMapping[str, Any], body: bytes) -> Answer:
-    """The API's answer to the request *scope*."""
+async def send_request(cloud: "Cloud", scope: MutableMapping[str, Any], body: bytes) -> Answer:
+    """Return the API's response to the request *scope*."""
     assert cloud.gateway is not None
     answer = Answer()
 
@@ -61,7 +61,7 @@ async def ask(cloud: "Cloud", scope: MutableMapping[str, Any], body: bytes) -> A
     try:
         await cloud.gateway(scope, receive, send)
     except Exception:
-        if not answer.content:  # a crash was logged and answered
+        if not answer.content:  # the service failed without a response; it logged the error
             raise
     answer.request_id = scope["state"]["request_id"]
     return answer

@@ -1,4 +1,4 @@
-"""Microversions: which one a request asks for, and saying so in every answer.
+"""Microversions: reading a request's version, and headers with it in every response.
 
 A version is the number after the dot: 1 ... the service's maximum.
 https://specs.openstack.org/openstack/api-sig/guidelines/microversion_specification.html
@@ -20,29 +20,29 @@ VERSION = re.compile(r"([1-9]\d{0,3})\.(0|[1-9]\d{0,5})", re.ASCII)
 
 
 def version_of(context: Context) -> int:
-    """The microversion of the request."""
+    """Return the microversion of the request."""
     number: int = context.request.state.microversion
     return number
 
 
 def since(context: Context, version: int) -> None:
-    """NotFound before *version*, as for routes that do not exist there."""
+    """Raise NotFound before *version*, as for routes that do not exist."""
     if version_of(context) < version:
         raise NotFound("The resource could not be found.")
 
 
 def until(context: Context, version: int) -> None:
-    """NotFound after *version*."""
+    """Raise NotFound after *version*."""
     if version_of(context) > version:
         raise NotFound("The resource could not be found.")
 
 
 @dataclass(frozen=True)
 class Microversions:
-    """A service's microversions; as a middleware, called with the application that it wraps.
+    """The microversions of a service, and the middleware that handles them.
 
-    `service` is the word in OpenStack-API-Version, `header` the service's own older header. `route` may change the
-    path (below the service's prefix) and fix the version of the oldest endpoints.
+    `service` is the name in OpenStack-API-Version, `header` the service's older header. `route` may change the path
+    (below the service's prefix) and set the version of the oldest endpoints.
     """
 
     service: str
@@ -82,7 +82,7 @@ class Microversions:
         await app(scope, receive, tagged)
 
     def requested(self, headers: dict[bytes, bytes]) -> int:
-        """The version in OpenStack-API-Version, else in the service's own header, else the minimum."""
+        """Return the version in OpenStack-API-Version, else in the service's own header, else the minimum."""
         wanted = None
         for part in headers.get(b"openstack-api-version", b"").decode("latin-1").split(","):
             service, _, value = part.strip().partition(" ")
@@ -107,7 +107,7 @@ class Microversions:
         return minor
 
     def text(self, version: int) -> str:
-        """A version as it is written: `2.96`."""
+        """Return a version as text: `2.96`."""
         return f"{self.major}.{version}"
 
     def _headers(self, version: int) -> list[tuple[bytes, bytes]]:

@@ -1,5 +1,5 @@
-"""Pages of lists. A page begins after the row that the client names, the marker: the sort keys tell where that is, so
-that rows that come or go between two pages make no other row appear twice or not at all.
+"""Pages of lists. A page begins after the marker, a row that the client names. Its position is given by the sort keys,
+so that rows that are added or removed between two pages do not repeat or hide other rows.
 """
 
 from collections.abc import Sequence
@@ -12,21 +12,21 @@ from starlette.requests import Request
 
 Clause = ColumnElement[bool]
 Item = TypeVar("Item")
-# [(column, ascending)]; no two rows have the same values.
+# [(column, ascending)]; no two rows have equal values in all columns.
 Order = Sequence[tuple[Any, bool]]
 
 
 class MarkerNotFound(LookupError):
-    """The marker is none of the listed rows."""
+    """The marker is not a row of the list."""
 
 
 def page(
     session: Session, query: Select[Any], order: Order, *, marker: Select[Any] | None, limit: int | None
 ) -> tuple[list[Any], bool]:
-    """At most *limit* rows of *query* after the one that *marker* selects, and whether more follow.
+    """Return at most *limit* rows of *query* after the row that *marker* selects, and whether more follow.
 
-    MarkerNotFound if *marker* selects no row. It need not be a row of *query*: one that fits the list's filters no more
-    is still a place to go on from.
+    Raises MarkerNotFound if *marker* selects no row. The row need not match *query*: a row that does not match the
+    filters any more is still a valid position.
     """
     return cut(session.scalars(statement(session, query, order, marker=marker, limit=limit)).all(), limit)
 
@@ -34,7 +34,7 @@ def page(
 def statement(
     session: Session, query: Select[Any], order: Order, *, marker: Select[Any] | None, limit: int | None
 ) -> Select[Any]:
-    """The query of a `page`, with one row more than its limit if there is one: `cut` takes it away again."""
+    """Return the query of a `page`, with one row more than the limit, if there is one: `cut` removes it."""
     if marker is not None:
         query = query.where(_after(session, order, marker))
     query = query.order_by(*_sorted(order))
@@ -42,14 +42,14 @@ def statement(
 
 
 def cut(rows: Sequence[Item], limit: int | None) -> tuple[list[Item], bool]:
-    """The *rows* of a page, and whether more follow. A page of no rows has no marker: nothing can follow it."""
+    """Return the *rows* of a page, and whether more follow. After an empty page nothing follows: it has no marker."""
     return list(rows if limit is None else rows[:limit]), limit is not None and len(rows) > limit > 0
 
 
 def window(
     items: Sequence[Item], ids: Sequence[str], *, marker: str | None, limit: int | None
 ) -> tuple[list[Item], bool]:
-    """A page of a list that is in memory; *ids* are the markers of its *items*."""
+    """Return a page of a list in memory; *ids* are the markers of its *items*."""
     if marker is not None:
         if marker not in ids:
             raise MarkerNotFound
@@ -58,7 +58,7 @@ def window(
 
 
 def next_url(request: Request, marker: str) -> str:
-    """The URL of the page after the one that *request* asks for, whose last row is *marker*."""
+    """Return the URL of the next page after *request*'s page, whose last row is *marker*."""
     kept = [(name, value) for name, value in request.query_params.multi_items() if name != "marker"]
     return str(request.url.replace(query=urlencode([*kept, ("marker", marker)])))
 
@@ -68,7 +68,7 @@ def _sorted(order: Order) -> list[Any]:
 
 
 def _after(session: Session, order: Order, marker: Select[Any]) -> Clause:
-    """The rows behind the marker's. NULL is less than every value, as both databases sort it."""
+    """Return the clause for the rows after the marker's. NULL is less than every value, as both databases sort it."""
     backwards = _sorted([(column, not ascending) for column, ascending in order])
     place = session.execute(marker.with_only_columns(*(column for column, _ in order)).order_by(*backwards)).first()
     if place is None:

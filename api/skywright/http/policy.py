@@ -1,4 +1,4 @@
-"""Which policy rules a route has."""
+"""The policy rules of routes."""
 
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
@@ -7,25 +7,25 @@ from fastapi import Request
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Rules = str | Sequence[str] | None
-# In a rule's place: a valid token is enough.
+# Instead of a rule: every valid token is enough.
 AUTHENTICATED = ""
 
 
 class OnTarget(tuple[str, ...]):
-    """Rules that a route's handler enforces, for they depend on what the request is about: one of *alternatives*."""
+    """Rules that the handler of a route enforces, because they depend on the target: one of *alternatives*."""
 
     alternatives: Sequence[str]
 
 
 def on_target(*rules: str, also: Sequence[str] = ()) -> OnTarget:
-    """The rules of a route whose handler enforces one of *rules*, and those of *also* where they matter."""
+    """Return the rules of a route whose handler enforces one of *rules*, and those of *also* in some cases."""
     found = OnTarget((*rules, *also))
     found.alternatives = rules
     return found
 
 
-def governed(policy: Rules) -> Callable[[Endpoint], Endpoint]:
-    """Name an endpoint's rules: the first is enforced before its handler runs, the handler enforces the others.
+def with_rules(policy: Rules) -> Callable[[Endpoint], Endpoint]:
+    """Set the rules of an endpoint. The first is enforced before its handler runs, the handler enforces the others.
 
     None: the endpoint needs no token.
     """
@@ -38,6 +38,6 @@ def governed(policy: Rules) -> Callable[[Endpoint], Endpoint]:
 
 
 def rules_of(request: Request) -> Sequence[str] | None:
-    """The rules of the route of *request*; None if it needs no token. AttributeError for a route that says neither."""
+    """Return the rules of the route of *request*; None if it needs no token. Raises AttributeError if none are set."""
     rules: Sequence[str] | None = request.scope["route"].endpoint.rules
     return rules

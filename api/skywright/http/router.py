@@ -1,4 +1,4 @@
-"""Routes: policy, transaction and JSON around handlers that are plain functions of a Context."""
+"""Routes: policy, transactions and JSON for handlers that are plain functions of a Context."""
 
 import functools
 import inspect
@@ -13,7 +13,7 @@ from skywright.errors import Unauthorized
 from skywright.http import audit
 from skywright.http.access import permitted
 from skywright.http.context import Context
-from skywright.http.policy import OnTarget, Rules, governed, rules_of
+from skywright.http.policy import OnTarget, Rules, rules_of, with_rules
 from skywright.http.retry import retry
 
 if TYPE_CHECKING:
@@ -24,18 +24,18 @@ READS = frozenset({"GET", "HEAD"})
 
 
 def json_response(body: Any, status: int = 200) -> Response:
-    """*body* as JSON; None is an empty body."""
+    """Return a response with *body* as JSON; None is an empty body."""
     if body is None:
         return Response(status_code=status)
     try:
         content = orjson.dumps(body)
-    except TypeError:  # keys that are no strings: allowing for them makes long lists half as slow again
+    except TypeError:  # keys that are not strings; supporting them in the first call would make long lists 50 % slower
         content = orjson.dumps(body, option=orjson.OPT_NON_STR_KEYS)
     return Response(content, status, media_type="application/json")
 
 
 def cloud_of(request: Request) -> "Cloud":
-    """The cloud that *request* is about: its application's, or the one that it brings along as a plan's request."""
+    """Return the cloud of *request*: its application's, or the one that a planned request contains."""
     cloud: Cloud = getattr(request.state, "cloud", None) or request.app.state.cloud
     return cloud
 
@@ -44,7 +44,7 @@ def cloud_of(request: Request) -> "Cloud":
 def request_context(
     request: Request, *, write: bool, plannable: bool = False, anonymous: bool = False
 ) -> Iterator[Context]:
-    """The context of *request* in one transaction, after the rule of its route was enforced (*anonymous*: not so).
+    """Open the context of *request* in one transaction, after its route's rule was enforced (not if *anonymous*).
 
     A request that does more than its transaction is not *plannable*.
     """
@@ -70,11 +70,12 @@ def request_context(
 
 
 class Router(APIRouter):
-    """An APIRouter whose handlers take a Context first and return what becomes the JSON body.
+    """An APIRouter whose handlers take a Context first and return the data of the JSON body.
 
-    `@router.operation("POST", "/flavors", policy="os_compute_api:os-flavor-manage:create")`: *policy* names the rule,
-    or several (see `governed`, `on_target`); None means that no token is needed; *status* is the success code.
-    A handler may return a Response to say more.
+    `@router.operation("POST", "/flavors", policy="os_compute_api:os-flavor-manage:create")`: *policy* is the rule, or
+    several rules (see `with_rules`, `on_target`); None means that no token is needed; *status* is the success code. A
+    handler may return a Response instead.
+
     Handlers are synchronous and run in a thread; a transaction spans the handler, read-only for GET and HEAD.
     """
 
@@ -90,7 +91,9 @@ class Router(APIRouter):
         status: int = 200,
         write: bool | Callable[[Mapping[str, Any]], bool] | None = None,
     ) -> Callable[[Handler], Handler]:
-        """*write* says otherwise than the method whether the transaction writes; it may be asked with the values."""
+        """Register a handler. *write*: whether it needs a write transaction, or a function of its values that says so;
+        by default the method decides.
+        """
         default = method not in READS if write is None else write
 
         def register(handler: Handler) -> Handler:
@@ -124,7 +127,7 @@ class Router(APIRouter):
             )
             self.add_api_route(
                 path,
-                governed(policy)(endpoint),
+                with_rules(policy)(endpoint),
                 methods=[method],
                 status_code=status,
                 name=handler.__name__,

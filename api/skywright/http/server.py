@@ -1,7 +1,7 @@
-"""The HTTP server of the API: uvicorn, and what becomes of its connections between requests and when it stops.
+"""The HTTP server of the API: uvicorn, with keep-alive connections and a graceful stop.
 
-Connections are kept alive, so that clients that poll need not make new ones. RFC 9112 (9.3, 9.6): a server may
-close an idle connection at any time, and announces the last response of a connection with `Connection: close`.
+Connections are kept alive, so that polling clients need not open new ones. RFC 9112 (9.3, 9.6): a server may close an
+idle connection at any time, and announces the last response of a connection with `Connection: close`.
 """
 
 import asyncio
@@ -11,29 +11,28 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-# As nginx. Clients poll more often (`openstack server create --wait` every 2 to 5 s), and HAProxy keeps its clients'
-# connections as long (roles/haproxy).
+# The same as nginx. Clients poll more often (`openstack server create --wait` every 2 to 5 s), and HAProxy keeps its
+# clients' connections as long (roles/haproxy).
 KEEP_ALIVE_SECONDS = 75
-# When the server stops: how long requests may last still, and how long an idle connection is kept for a request that
-# is on its way.
+# At a stop: how long requests may continue, and how long idle connections are kept for requests that are on their way.
 DRAIN_SECONDS = 10
 LINGER_SECONDS = 0.5
 WEBSOCKET_BYTES = 1 << 20
 
 
 class Connection(HttpToolsProtocol):
-    """A connection that, once the server stops, answers one more request before it closes."""
+    """A connection that answers one more request after the stop of the server began, and then closes."""
 
     _last_request = False
 
     def shutdown(self) -> None:
-        """The server stops. The client learns it from the next response, or from the end of the connection."""
+        """Begin the stop. The client notices it by the next response or by the end of the connection."""
         self._last_request = True
         if self.cycle is not None and not self.cycle.response_complete:
             self.cycle.keep_alive = False
             return
         self._unset_keepalive_if_required()
-        # A timer runs after what the client has sent was read, and reading cancels it.
+        # Data that has arrived is read before a timer runs, and reading it cancels the timer.
         self.timeout_keep_alive_task = self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
 
     def on_headers_complete(self) -> None:
@@ -43,9 +42,9 @@ class Connection(HttpToolsProtocol):
 
 
 class Server(uvicorn.Server):
-    """A server of the ASGI *application*.
+    """The server of an ASGI *application*.
 
-    Each request finds an `asyncio.Event` in `scope["state"]["stopping"]`. Streams without an end of their own end then.
+    Each request has an `asyncio.Event` in `scope["state"]["stopping"]`. Endless streams end when it is set.
     """
 
     def __init__(self, application: Any) -> None:
@@ -58,7 +57,7 @@ class Server(uvicorn.Server):
                 access_log=False,
                 timeout_keep_alive=KEEP_ALIVE_SECONDS,
                 timeout_graceful_shutdown=DRAIN_SECONDS,
-                # Consoles, the only WebSockets: what a screen sends is compressed, what a browser sends is small.
+                # WebSockets are only consoles: screen data is already compressed, and input is small.
                 ws_per_message_deflate=False,
                 ws_max_size=WEBSOCKET_BYTES,
             )
@@ -71,5 +70,5 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._stopping.set()
-        await asyncio.sleep(0)  # connections that wait to be accepted would be reset
+        await asyncio.sleep(0)  # accept waiting connections, which would be reset otherwise
         await super().shutdown(sockets)

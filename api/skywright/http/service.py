@@ -1,4 +1,4 @@
-"""One OpenStack service: a FastAPI application with that service's own error format."""
+"""An OpenStack service: a FastAPI application with the error format of that service."""
 
 import logging
 import re
@@ -27,12 +27,12 @@ Refusal = Callable[[Sequence[str]], str]
 
 
 def policy_refusal(rules: Sequence[str]) -> str:
-    """Nova's words for a request that one of *rules* does not allow."""
+    """Return Nova's message for a request that one of *rules* does not allow."""
     return f"Policy doesn't allow {rules[0]} to be performed."
 
 
 def explain_mistake(mistake: Mistake) -> str:
-    """Keystone's words for what is wrong with a request."""
+    """Return Keystone's message for an invalid request."""
     if not mistake.path:
         return mistake.message()
     return f"Invalid input for field '{'/'.join(map(str, mistake.path))}': {mistake.message()}"
@@ -40,32 +40,32 @@ def explain_mistake(mistake: Mistake) -> str:
 
 @dataclass(frozen=True)
 class Service:
-    """A service: where it is mounted, its routes, its policy rules, how its errors look.
+    """A service: its prefix, routes, policy rules and error format.
 
-    `endpoint` is the path after `prefix` in the catalog (`/v2.1`); `headers` may add headers to every answer.
+    `endpoint` is the path after `prefix` in the catalog (`/v2.1`); `headers` may add headers to every response.
     """
 
     name: str  # as in the catalog: nova
     type: str  # compute
     prefix: str  # /compute
-    port: int | None  # its own beside the API's: the one that OpenStack's service has by custom
+    port: int | None  # its classic port in OpenStack
     endpoint: str
     routers: Sequence[Router]
     policies: Mapping[str, str]
     render_error: ErrorRenderer
     refusal: Refusal = policy_refusal
     explain: Explanation = explain_mistake
-    admin: str = "context_is_admin"  # the rule that says who is an administrator
+    admin: str = "context_is_admin"  # the rule that defines administrators
     middleware: Sequence[Any] = field(default_factory=tuple)
-    background: Callable[[Cloud], AbstractAsyncContextManager[None]] | None = None  # what it does beside its requests
-    streamed: re.Pattern[str] | None = None  # paths whose bodies are streamed to disk and have a limit of their own
-    bootstrap: Callable[[Session], None] | None = None  # stores what a new cloud has of it; idempotent
-    # Paths of OpenStack's API that this cloud does not have, and what they are about: {"/v2.0/routers": "routers"}.
-    # `*` is any text; what follows a path belongs to it.
+    background: Callable[[Cloud], AbstractAsyncContextManager[None]] | None = None  # background tasks
+    streamed: re.Pattern[str] | None = None  # paths whose bodies are streamed to disk and have their own limit
+    bootstrap: Callable[[Session], None] | None = None  # inserts the service's rows of a new cloud; idempotent
+    # Paths of OpenStack's API that this cloud does not have, and what they are for: {"/v2.0/routers": "routers"}. `*`
+    # is any text; longer paths are included.
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def operations(self) -> Iterator[tuple[str, Sequence[str] | None]]:
-        """(`GET /v2.1/servers`, its policy rules) of each route; None for one that needs no token."""
+        """Return {`GET /v2.1/servers`: policy rules} of all routes; None for a route that needs no token."""
         for router in self.routers:
             for route in router.routes:
                 if isinstance(route, APIRoute):
@@ -73,7 +73,7 @@ class Service:
                     yield from ((f"{method} {route.path}", rules) for method in sorted(route.methods or ()))
 
     def application(self, cloud: Cloud) -> FastAPI:
-        """The ASGI application of the service."""
+        """Return the ASGI application of the service."""
         app = FastAPI(title=self.name, openapi_url="/openapi.json", docs_url=None, redoc_url=None)
         app.state.cloud = cloud
         app.state.service = self
@@ -97,7 +97,7 @@ class Service:
 
         @app.exception_handler(RequestValidationError)
         async def invalid(request: Request, error: RequestValidationError) -> Response:
-            # Bodies are read before handlers run, but a request without a token is refused for that first.
+            # FastAPI reads bodies before the handler runs, but a request without a token must get 401 first.
             if getattr(request.scope["route"].endpoint, "rules", None) is not None:
                 try:
                     await run_in_threadpool(_authenticate, cloud, request)
@@ -112,13 +112,13 @@ class Service:
             if error.status_code == 404:
                 return answer(NotFound(missing or "The resource could not be found."))
             if missing and error.status_code == 405:
-                # Clients would take 404 for deleted.
+                # Not 404, which clients understand as "deleted".
                 return answer(BadRequest(missing))
             return answer(ApiError(str(error.detail), status=error.status_code))
 
         @app.exception_handler(ClientDisconnect)
         async def disconnected(_request: Request, _error: ClientDisconnect) -> Response:
-            return Response(status_code=400)  # nobody reads it
+            return Response(status_code=400)  # the client has disconnected
 
         @app.exception_handler(Exception)
         async def crash(request: Request, error: Exception) -> Response:
@@ -128,7 +128,7 @@ class Service:
         return app
 
     def _missing(self, path: str) -> str:
-        """`This cloud has no routers yet.` if *path* is one of those that are absent."""
+        """Return `This cloud has no routers yet.` if *path* is one of the absent paths."""
         for pattern, things in self.absent.items():
             if fnmatchcase(f"{path}/", f"{pattern}/*"):
                 return lacking(things)

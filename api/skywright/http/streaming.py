@@ -1,4 +1,4 @@
-"""Bodies of any size, to and from clients, with bounded memory."""
+"""Request and response bodies of any size, with bounded memory."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -21,21 +21,21 @@ BLOCK = 1 << 20
 
 
 class FileContent(FileResponse):
-    """A file, or the ranges of it that are asked for, in larger pieces than Starlette's: each costs a thread switch."""
+    """A file, or ranges of it, in larger blocks than Starlette's, because each block costs a thread switch."""
 
     chunk_size = 256 * 1024
 
 
 @asynccontextmanager
 async def receiving(request: Request) -> AsyncIterator[AsyncIterator[bytes]]:
-    """The body of *request* as it comes. ClientDisconnect if it breaks off; Service answers that."""
+    """Return the body of *request* as a stream. Raises ClientDisconnect if it is incomplete; Service handles that."""
     body = _Body(request)
     try:
         yield body.chunks()
     except ApiError as error:
         await body.drain()
         if isinstance(error, Unavailable):
-            # Clients answer 503 by sending again what is left of their file: nothing, which would be stored then.
+            # Clients repeat a request after 503 with the rest of their file, which is empty and would be stored.
             raise ApiError(error.message, status=500) from error
         raise
 
@@ -55,13 +55,13 @@ class _Body:
             yield message.get("body", b"")
 
     async def drain(self) -> None:
-        # Who expects 100 Continue waits for the answer before it sends.
+        # A client that expects 100 Continue waits for the response before it sends.
         if not self._ended and "expect" not in self._request.headers:
             await drain(self._request.receive)
 
 
 async def copy(source: AsyncIterator[bytes], write: Callable[[bytes], None]) -> None:
-    """Write *source* in blocks, in threads: one for each small chunk would cost more than the writing."""
+    """Write *source* in blocks, in threads: a thread switch for each small chunk would cost more than writing it."""
     block = bytearray()
     async for chunk in source:
         block += chunk
@@ -72,14 +72,16 @@ async def copy(source: AsyncIterator[bytes], write: Callable[[bytes], None]) -> 
 
 
 async def blocks(path: Path) -> AsyncIterator[bytes]:
-    """The content of a file."""
+    """Yield the content of a file in blocks."""
     with path.open("rb") as file:
         while block := await run_in_threadpool(file.read, BLOCK):
             yield block
 
 
 async def read(request: Request, work: Callable[[Context], T], *, anonymous: bool = False) -> T:
-    """What *work* makes of the context of *request*, in a thread and a reading transaction; see `request_context`."""
+    """Return the result of *work* for the context of *request*, in a thread and a read transaction; see
+    `request_context`.
+    """
     found: list[T] = []
 
     def attempt() -> None:

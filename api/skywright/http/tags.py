@@ -1,4 +1,4 @@
-"""Filters of lists by tags, which have the same names and meanings in every service.
+"""Tag filters of lists, the same in every service.
 
 https://specs.openstack.org/openstack/api-sig/guidelines/tags.html
 """
@@ -14,18 +14,20 @@ FILTERS = frozenset({"tags", "tags-any", "not-tags", "not-tags-any"})
 
 
 def clause(name: str, tags: Sequence[str], holds: Callable[[str], Clause]) -> Clause:
-    """The filter *name*, one of FILTERS, for *tags*; *holds* says which rows have a tag."""
+    """Return the clause of the filter *name*, one of FILTERS, for *tags*; *holds* returns the clause for rows with a
+    tag.
+    """
     held = [holds(tag) for tag in tags]
     found = and_(*held) if name in ("tags", "not-tags") else or_(*held)
     return ~found if name.startswith("not-") else found
 
 
 def among(column: Any) -> Callable[[str], Clause]:
-    """Rows that have a tag in *column*, a list stored as JSON; no tag holds a comma."""
+    """Return the clause for rows with a tag in *column*, a list stored as JSON. Tags contain no comma."""
     text = type_coerce(column, Text)
 
     def holds(tag: str) -> Clause:
-        # In the list `["a", "b"]` a tag's opening quote stands behind `[` or a space, one within a tag behind `\`.
+        # In the list `["a", "b"]`, the opening quote of a tag follows `[` or a space; a quote within a tag follows `\`.
         quoted = json.dumps(tag)
         return or_(func.instr(text, f"[{quoted}") > 0, func.instr(text, f", {quoted}") > 0)
 

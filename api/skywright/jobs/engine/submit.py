@@ -25,7 +25,7 @@ class Request(Protocol):
     @property
     def core(self) -> Core: ...
     @property
-    def who(self) -> Credentials: ...
+    def caller(self) -> Credentials: ...
     @property
     def request_id(self) -> str: ...
 
@@ -39,7 +39,7 @@ def submit(
 ) -> Job:
     """Queue a job of the kind *playbook* that does *action* to *resources* [(type, id)]."""
     job = enqueue(request.db, request.core.queue, playbook, action, resources, arguments)
-    job.project_id, job.user_id = request.who.project_id, request.who.user_id
+    job.project_id, job.user_id = request.caller.project_id, request.caller.user_id
     job.request_id = request.request_id
     return job
 

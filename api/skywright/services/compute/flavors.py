@@ -135,7 +135,7 @@ def delete_flavor(context: Context, flavor_id: str) -> Response:
 
 def accessible(context: Context) -> ColumnElement[bool]:
     """The flavors that the caller's project may use: public ones and those it was given."""
-    given = select(FlavorAccess.flavor_id).where(FlavorAccess.project_id == (context.who.project_id or ""))
+    given = select(FlavorAccess.flavor_id).where(FlavorAccess.project_id == (context.caller.project_id or ""))
     return or_(Flavor.is_public, Flavor.id.in_(given))
 
 

@@ -59,7 +59,7 @@ def _server(context: Context, server_id: str) -> Server:
     if version_of(context) < 21:
         return find_server(context, server_id)
     row = context.db.get(Server, server_id)
-    if row is None or not (context.is_admin or row.project_id == context.who.project_id):
+    if row is None or not (context.is_admin or row.project_id == context.caller.project_id):
         raise NotFound.of("Instance", server_id)
     context.enforce(context.rules[0], {"project_id": row.project_id, "user_id": row.user_id})
     return row

@@ -104,7 +104,7 @@ def _check(wanted: NewKeypair, version: int) -> None:
 
 def _store(session: Session, context: Context, row: Keypair) -> None:
     query = select(func.count()).where(Keypair.user_id == row.user_id)
-    limit = quotas.limits(session, context.who.project_id)["key_pairs"]
+    limit = quotas.limits(session, context.caller.project_id)["key_pairs"]
     if 0 <= limit <= (session.scalar(query) or 0):
         raise Forbidden("Quota exceeded, too many key pairs.")
     if find_keypair(session, row.user_id, row.name):
@@ -128,7 +128,7 @@ def _find(context: Context, name: str) -> Keypair:
 def _user(context: Context, wanted: str | None = None) -> str:
     """Whose key pairs the request is about; since 2.10 it may name another user, if the policy allows that."""
     wanted = wanted or context.request.query_params.get("user_id")
-    user = wanted if wanted and version_of(context) >= 10 else context.who.user_id
+    user = wanted if wanted and version_of(context) >= 10 else context.caller.user_id
     context.enforce(context.rules[0], {"user_id": user})
     return user
 

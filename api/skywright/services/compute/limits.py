@@ -15,7 +15,7 @@ def show_limits(context: Context) -> dict[str, Any]:
     version = version_of(context)
     parameters = context.request.query_params
     project = parameters.get("tenant_id") or context.project_id
-    if project != context.who.project_id:
+    if project != context.caller.project_id:
         context.enforce(OTHER_PROJECT)
     allowed, used = quotas.limits(context.db, project), quotas.usage(context.db, project)
     absolute = {

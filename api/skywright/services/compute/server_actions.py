@@ -130,7 +130,7 @@ def _reboot(context: Context, server_id: str, argument: Any) -> None:
 def _lock(context: Context, server_id: str, argument: Any) -> None:
     reason = bodies.lock_argument(argument).locked_reason if version_of(context) >= 73 else None
     server = find_server(context, server_id, "os_compute_api:os-lock-server:lock")
-    server.locked_by = "admin" if context.is_admin and server.project_id != context.who.project_id else "owner"
+    server.locked_by = "admin" if context.is_admin and server.project_id != context.caller.project_id else "owner"
     server.locked_reason = reason
 
 

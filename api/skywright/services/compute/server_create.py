@@ -212,7 +212,7 @@ def _columns(context: Context, order: Order, flavor: Mapping[str, Any]) -> dict[
     size = image.virtual_size or image.size or 0
     return {
         "project_id": context.project_id,
-        "user_id": context.who.user_id,
+        "user_id": context.caller.user_id,
         "description": wanted.description if "description" in wanted.model_fields_set else _old(context, wanted),
         "flavor": flavor,
         "vcpus": flavor["vcpus"],

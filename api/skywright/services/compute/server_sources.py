@@ -72,7 +72,7 @@ def usable_keypair(context: Context, name: str | None) -> Keypair | None:
     """The caller's key pair *name*."""
     if name is None:
         return None
-    keypair = find_keypair(context.db, context.who.user_id, name)
+    keypair = find_keypair(context.db, context.caller.user_id, name)
     if keypair is None:
         raise BadRequest("Invalid key_name provided.")
     return keypair

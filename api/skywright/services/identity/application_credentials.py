@@ -94,7 +94,7 @@ def list_application_credentials(context: Context, user_id: str) -> dict[str, An
     write=False,
 )
 def create_application_credential(context: Context, user_id: str, body: CreateApplicationCredential) -> dict[str, Any]:
-    wanted, who = body.application_credential, context.who
+    wanted, who = body.application_credential, context.caller
     _user(context, user_id)
     _allowed(context)
     if who.project_id is None:
@@ -177,13 +177,13 @@ def _user(context: Context, user_id: str) -> None:
 
 def _allowed(context: Context) -> None:
     """What a program was given must not multiply by itself."""
-    if context.who.trust_id or not context.who.unrestricted:
+    if context.caller.trust_id or not context.caller.unrestricted:
         raise Forbidden("Using this method with a restricted application credential or a trust is not allowed.")
 
 
 def _roles(context: Context, wanted: list[RoleReference] | None) -> list[str]:
     """The wanted roles, all of the token's without any; a token has no more to give than it holds itself."""
-    who = context.who
+    who = context.caller
     assert who.project_id
     chosen = chosen_roles(context, who.user_id, who.project_id, wanted or None)
     names = context.cloud.tokens.directory(context.db).role_names

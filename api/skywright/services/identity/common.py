@@ -113,11 +113,11 @@ def caller_domain(context: Context, given: str | None) -> str:
     """The domain that something new is made in: the given one, else that of the caller's scope."""
     if given:
         return given
-    if context.who.domain_id:
-        return context.who.domain_id
-    if context.who.project_domain_id:
-        return context.who.project_domain_id
-    if context.who.system:
+    if context.caller.domain_id:
+        return context.caller.domain_id
+    if context.caller.project_domain_id:
+        return context.caller.project_domain_id
+    if context.caller.system:
         raise BadRequest("You have tried to create a resource using a system token; say in which domain_id.")
     raise BadRequest("Say in which domain_id.")
 

@@ -88,8 +88,8 @@ def list_credentials(context: Context) -> dict[str, Any]:
     query = select(Credential)
     if not context.allows("identity:list_credentials", target()):
         # Who may not see all sees his own.
-        context.enforce("identity:list_credentials", target(credential={"user_id": context.who.user_id}))
-        query = query.where(Credential.user_id == context.who.user_id)
+        context.enforce("identity:list_credentials", target(credential={"user_id": context.caller.user_id}))
+        query = query.where(Credential.user_id == context.caller.user_id)
     filters = {"user_id": Credential.user_id, "type": Credential.type}
     return page(context, "credentials", query, view, order=(Credential.id,), filters=filters)
 
@@ -99,7 +99,7 @@ def create_credential(context: Context, body: CreateCredential) -> dict[str, Any
     wanted = body.credential
     row = Credential(
         id=_identifier(wanted.type, wanted.blob),
-        user_id=wanted.user_id or context.who.user_id,
+        user_id=wanted.user_id or context.caller.user_id,
         project_id=wanted.project_id,
         type=wanted.type,
         sealed=context.cloud.secrets.seal(wanted.blob.encode()),
@@ -216,7 +216,7 @@ def _check(context: Context, row: Credential, *, own_project: bool = False) -> N
     context.enforce(context.rules[0], target(row))
     if row.type == "ec2" and not row.project_id:
         raise BadRequest("An EC2 credential needs a project_id.")
-    if row.project_id and not (own_project or context.is_admin or row.project_id == context.who.project_id):
+    if row.project_id and not (own_project or context.is_admin or row.project_id == context.caller.project_id):
         raise Forbidden("A credential is made for the project of the token.")
     exists(context.db.get(User, row.user_id), "user", row.user_id)
     if row.project_id:
@@ -225,7 +225,7 @@ def _check(context: Context, row: Credential, *, own_project: bool = False) -> N
 
 def _not_delegated(context: Context) -> None:
     """What somebody was lent must not be turned into something lasting."""
-    if context.who.trust_id or not context.who.unrestricted:
+    if context.caller.trust_id or not context.caller.unrestricted:
         raise Forbidden("A token of a trust or of a restricted application credential cannot make credentials.")
 
 

@@ -76,8 +76,8 @@ def list_domains(context: Context) -> dict[str, Any]:
     query = select(Domain)
     if not context.allows("identity:list_domains", target()):
         # Who may not see all sees the one of his token.
-        context.enforce("identity:list_domains", target(domain={"id": context.who.domain_id}))
-        query = query.where(Domain.id == context.who.domain_id)
+        context.enforce("identity:list_domains", target(domain={"id": context.caller.domain_id}))
+        query = query.where(Domain.id == context.caller.domain_id)
     return page(context, "domains", query, view, order=(Domain.name_key, Domain.id), filters=FILTERS)
 
 

@@ -66,8 +66,8 @@ def view(context: Context, row: Group) -> dict[str, Any]:
 def list_groups(context: Context) -> dict[str, Any]:
     query = select(Group)
     if not context.allows("identity:list_groups", target()):
-        context.enforce("identity:list_groups", target(group={"domain_id": context.who.domain_id}))
-        query = query.where(Group.domain_id == context.who.domain_id)
+        context.enforce("identity:list_groups", target(group={"domain_id": context.caller.domain_id}))
+        query = query.where(Group.domain_id == context.caller.domain_id)
     filters = {"name": Group.name, "domain_id": Group.domain_id, "id": Group.id}
     return page(context, "groups", query, view, order=(Group.name_key, Group.id), filters=filters)
 

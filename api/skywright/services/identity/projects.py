@@ -98,8 +98,8 @@ def list_projects(context: Context) -> dict[str, Any]:
     kind: type[Project] | type[Domain] = Domain if truth(parameters.get("is_domain", "0")) else Project
     query = select(kind)
     if not context.allows("identity:list_projects", target()):
-        context.enforce("identity:list_projects", target(domain_id=context.who.domain_id))
-        query = query.where((Project.domain_id if kind is Project else Domain.id) == context.who.domain_id)
+        context.enforce("identity:list_projects", target(domain_id=context.caller.domain_id))
+        query = query.where((Project.domain_id if kind is Project else Domain.id) == context.caller.domain_id)
     for name in tags.FILTERS & set(parameters):
         query = query.where(tags.clause(name, parameters[name].split(","), tags.among(kind.tags)))
     filters = FILTERS if kind is Project else FILTERS_OF_DOMAINS

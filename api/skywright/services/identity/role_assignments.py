@@ -56,7 +56,7 @@ def list_role_assignments(context: Context) -> dict[str, Any]:
     rule = context.rules[_flag(context, "include_subtree")]
     if not context.allows(rule, target()):
         # A reader or manager of a domain sees what is held on the domain and on its projects.
-        domain = context.who.domain_id
+        domain = context.caller.domain_id
         context.enforce(rule, target(domain_id=domain))
         own = set(session.scalars(select(Project.id).where(Project.domain_id == domain)))
         found = [item for item in found if item.target == domain or item.target in own]

@@ -22,7 +22,7 @@ router = Router()
 def create_token(context: Context, body: AuthRequest, nocatalog: str | None = None) -> Response:
     context.refuse_plan("tokens are issued at once.")
     subject = authenticate(context, body.auth)
-    context.acts_as(subject.credentials)
+    context.set_audit_credentials(subject.credentials)
     if subject.claims.trust_id:
         _use_up(context, subject.claims.trust_id)
     token = context.cloud.tokens.issue(subject.claims)

@@ -90,7 +90,7 @@ def list_trusts(context: Context) -> dict[str, Any]:
 def create_trust(context: Context, body: CreateTrust) -> dict[str, Any]:
     wanted = body.trust
     context.enforce("identity:create_trust", target(trust={"trustor_user_id": wanted.trustor_user_id}))
-    if context.who.trust_id or not context.who.unrestricted:
+    if context.caller.trust_id or not context.caller.unrestricted:
         raise Forbidden("A token of a trust or of a restricted application credential cannot make trusts.")
     if wanted.project_id is None or not wanted.roles:
         raise Forbidden("At least one role should be specified, on a project.")
@@ -118,7 +118,7 @@ def show_trust(context: Context, trust_id: str) -> dict[str, Any]:
 
 @router.operation("DELETE", "/v3/OS-TRUST/trusts/{trust_id}", policy=on_target("identity:delete_trust"), status=204)
 def delete_trust(context: Context, trust_id: str) -> None:
-    if context.who.trust_id:
+    if context.caller.trust_id:
         raise Forbidden("A token of a trust cannot delete trusts.")
     context.db.delete(_fetch(context, trust_id))
 

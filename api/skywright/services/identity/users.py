@@ -106,8 +106,8 @@ def list_users(context: Context) -> dict[str, Any]:
     query = select(User)
     if not context.allows("identity:list_users", target()):
         # A reader or manager of a domain sees that domain's users and no others.
-        context.enforce("identity:list_users", target(domain_id=context.who.domain_id))
-        query = query.where(User.domain_id == context.who.domain_id)
+        context.enforce("identity:list_users", target(domain_id=context.caller.domain_id))
+        query = query.where(User.domain_id == context.caller.domain_id)
     filters = {**FILTERS, "default_project_id": User.default_project_id}
     return page(context, "users", query, view, order=(User.name_key, User.id), filters=filters)
 

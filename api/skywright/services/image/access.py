@@ -54,7 +54,7 @@ def allowed(context: "Context", row: Image) -> bool:
 
 def image_target(context: "Context", row: Image) -> dict[str, Any]:
     """What policy rules may ask of an image; `member_id` is the caller's project if the image is shared with it."""
-    project = context.who.project_id
+    project = context.caller.project_id
     member = project if row.visibility == "shared" and row.project_id != project else None
     return {
         "project_id": row.project_id,
@@ -67,7 +67,7 @@ def image_target(context: "Context", row: Image) -> dict[str, Any]:
 def _may_see(context: "Context", row: Image) -> bool:
     if context.is_admin or row.visibility in ("public", "community"):
         return True
-    project = context.who.project_id
+    project = context.caller.project_id
     if project is None:
         return False
     if row.project_id == project:

@@ -6,7 +6,7 @@ from fastapi import Request, Response
 
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.http import Context, Forbidden, NotFound, Router
-from skywright.http.policy import governed, on_target
+from skywright.http.policy import on_target, with_rules
 from skywright.http.streaming import FileContent, read
 from skywright.services.image.access import permitted_image
 from skywright.services.image.replicas import Replicas
@@ -17,7 +17,7 @@ router = Router()
 
 
 @router.get("/v2/images/{image_id}/file")
-@governed(on_target("download_image"))
+@with_rules(on_target("download_image"))
 async def download_data(request: Request, image_id: str) -> Response:
     settings = request.app.state.cloud.settings
     signed = "signature" in request.query_params

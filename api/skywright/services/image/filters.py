@@ -63,7 +63,7 @@ def conditions(context: Context, query: list[tuple[str, str]]) -> list[ColumnEle
 def _visibility(context: Context, value: str | None) -> ColumnElement[bool]:
     """Community images are listed for those who ask for them, and for their owner."""
     if value is None:
-        return or_(Image.visibility != "community", Image.project_id == context.who.project_id)
+        return or_(Image.visibility != "community", Image.project_id == context.caller.project_id)
     if value not in VISIBILITIES:
         raise BadRequest(f"Invalid visibility value: {value}")
     return Image.id.is_not(None) if value == "all" else Image.visibility == value

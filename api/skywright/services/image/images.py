@@ -60,7 +60,7 @@ def _refuse_empty_id(context: Context) -> None:
 def create_image(context: Context, body: JsonObject) -> Response:
     attributes.check_names(body)
     schemas.check_image(body)
-    row = Image(project_id=context.who.project_id, status="queued", visibility="shared", properties={})
+    row = Image(project_id=context.caller.project_id, status="queued", visibility="shared", properties={})
     if "id" in body:
         row.id = body.pop("id")
     for name, value in body.items():

@@ -70,8 +70,8 @@ def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
     context.db.add(
         ImageTask(
             image_id=row.id,
-            project_id=context.who.project_id,
-            user_id=context.who.user_id,
+            project_id=context.caller.project_id,
+            user_id=context.caller.user_id,
             request_id=context.request_id,
             request={"method": {"name": method["name"]}},
             status="success",
@@ -84,7 +84,7 @@ def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
 def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
     row = visible_image(context, image_id)
     tasks: list[ImageTask] = []
-    if context.is_admin or row.project_id == context.who.project_id:
+    if context.is_admin or row.project_id == context.caller.project_id:
         query = select(ImageTask).where(ImageTask.image_id == row.id).order_by(ImageTask.created_at)
         tasks = list(context.db.scalars(query))
     return {"tasks": [views.task(task) for task in tasks]}

@@ -20,7 +20,7 @@ MEMBER_LIMIT = 128
 def list_members(context: Context, image_id: str) -> dict[str, Any]:
     row = _shared(permitted_image(context, image_id))
     query = select(ImageMember).where(ImageMember.image_id == row.id).order_by(ImageMember.created_at)
-    if not (context.is_admin or row.project_id == context.who.project_id):
+    if not (context.is_admin or row.project_id == context.caller.project_id):
         query = query.where(ImageMember.member_id == context.project_id)
     return {"members": [views.member(item) for item in context.db.scalars(query)], "schema": "/v2/schemas/members"}
 
@@ -46,7 +46,7 @@ def create_member(context: Context, image_id: str, body: JsonObject) -> dict[str
 @router.operation("GET", "/v2/images/{image_id}/members/{member_id}", policy=on_target("get_member"))
 def show_member(context: Context, image_id: str, member_id: str) -> dict[str, Any]:
     row = visible_image(context, image_id)
-    own = context.is_admin or context.who.project_id in (row.project_id, member_id)
+    own = context.is_admin or context.caller.project_id in (row.project_id, member_id)
     if not context.allows("get_member", image_target(context, row)) or not own:
         raise _missing(image_id, member_id)
     return views.member(_member(context, row, member_id))

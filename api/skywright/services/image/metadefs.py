@@ -40,7 +40,7 @@ def list_resource_types(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2/metadefs/namespaces", policy=("get_metadef_namespaces", READ))
 def list_namespaces(context: Context) -> dict[str, Any]:
-    own = MetadefNamespace.project_id == context.who.project_id
+    own = MetadefNamespace.project_id == context.caller.project_id
     visible = true() if context.is_admin else or_(MetadefNamespace.visibility == "public", own)
     query = scope = select(MetadefNamespace).where(visible)
     asked = context.request.query_params
@@ -65,7 +65,7 @@ def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
     for kind in (RESOURCE_TYPES, *KINDS.values()):
         if body.get(kind.plural):
             context.enforce(kind.rule("add"))
-    return _details(context, add_namespace(context.db, body, _owner(context, body, context.who.project_id)))
+    return _details(context, add_namespace(context.db, body, _owner(context, body, context.caller.project_id)))
 
 
 @router.operation("GET", "/v2/metadefs/namespaces/{namespace}", policy=on_target("get_metadef_namespace"))
@@ -110,7 +110,7 @@ def permitted_namespace(context: Context, namespace: str, *rules: str) -> Metade
     Forbidden unless *rules* (default: the route's) allow the request on it.
     """
     row = context.db.get(MetadefNamespace, namespace)
-    seen = row and (context.is_admin or row.visibility == "public" or row.project_id == context.who.project_id)
+    seen = row and (context.is_admin or row.visibility == "public" or row.project_id == context.caller.project_id)
     if row is None or not seen or not _allowed(context, row):
         raise NotFound(f"The metadata definition namespace={namespace} was not found.")
     for rule in rules or context.rules[:1]:

@@ -10,7 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from skywright.cloud import Cloud
 from skywright.db import utcnow
 from skywright.http import ApiError, BadRequest, Conflict, Router, TooLarge
-from skywright.http.policy import governed, on_target
+from skywright.http.policy import on_target, with_rules
 from skywright.http.router import request_context
 from skywright.http.streaming import copy, receiving
 from skywright.services.image.access import permitted_image
@@ -22,14 +22,14 @@ router = Router()
 
 
 @router.put("/v2/images/{image_id}/file", status_code=204)
-@governed(on_target("upload_image"))
+@with_rules(on_target("upload_image"))
 async def upload_data(request: Request, image_id: str) -> Response:
     """The image's data: the image becomes active."""
     return await _receive(request, image_id, "saving")
 
 
 @router.put("/v2/images/{image_id}/stage", status_code=204)
-@governed(on_target("modify_image"))
+@with_rules(on_target("modify_image"))
 async def stage_data(request: Request, image_id: str) -> Response:
     """Data that waits for its import."""
     return await _receive(request, image_id, "uploading")

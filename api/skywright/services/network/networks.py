@@ -56,7 +56,7 @@ class Networks(Resource[Network]):
     )
 
     def visible(self, context: Context) -> Clause:
-        return or_(Network.project_id == context.who.project_id, Network.shared)
+        return or_(Network.project_id == context.caller.project_id, Network.shared)
 
     def target(self, context: Context, row: Network) -> dict[str, Any]:
         return owned(row.project_id) | {"shared": row.shared, "router:external": False}

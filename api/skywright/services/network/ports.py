@@ -99,7 +99,7 @@ class Ports(Resource[Port]):
     )
 
     def visible(self, context: Context) -> Clause:
-        mine = context.who.project_id
+        mine = context.caller.project_id
         return or_(Port.project_id == mine, Port.network_id.in_(select(Network.id).where(Network.project_id == mine)))
 
     def views(self, context: Context, rows: Sequence[Port]) -> list[dict[str, Any]]:

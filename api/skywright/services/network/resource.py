@@ -147,10 +147,10 @@ def chosen(views: list[dict[str, Any]], params: Mapping[str, Sequence[str]]) -> 
 
 def owner(context: Context, item: schemas.Owned) -> str:
     """The project that a new resource is for."""
-    wanted = item.project_id or context.who.project_id
+    wanted = item.project_id or context.caller.project_id
     if wanted is None:
         raise BadRequest("The request must be scoped to a project, or name one as project_id.")
-    if wanted != context.who.project_id and not context.is_admin:
+    if wanted != context.caller.project_id and not context.is_admin:
         text = "Specifying 'project_id' or 'tenant_id' other than the authenticated project requires admin privileges"
         raise BadRequest(text)
     context.check_project(wanted)

@@ -42,7 +42,7 @@ class SubnetPools(Resource[SubnetPool]):
         return owned(row.project_id) | {"shared": row.shared}
 
     def visible(self, context: Context) -> Clause:
-        return or_(SubnetPool.project_id == context.who.project_id, SubnetPool.shared)
+        return or_(SubnetPool.project_id == context.caller.project_id, SubnetPool.shared)
 
     def views(self, context: Context, rows: Sequence[SubnetPool]) -> list[dict[str, Any]]:
         return [_view(row) for row in rows]

@@ -52,7 +52,7 @@ class Subnets(Resource[Subnet]):
         return owned(row.project_id) | on_network(context.db.get_one(Network, row.network_id))
 
     def visible(self, context: Context) -> Clause:
-        mine = context.who.project_id
+        mine = context.caller.project_id
         usable = select(Network.id).where(or_(Network.shared, Network.project_id == mine))
         return or_(Subnet.project_id == mine, Subnet.network_id.in_(usable))
 

@@ -11,9 +11,9 @@ from skywright.db.identity import Project
 from skywright.db.jobs import Host
 from skywright.errors import ApiError, BadRequest, Forbidden, NotFound
 from skywright.http import Context, Router
-from skywright.http.admission import Line
+from skywright.http.admission import AdmissionLimit
 from skywright.http.bodies import Strict
-from skywright.http.policy import governed
+from skywright.http.policy import with_rules
 from skywright.http.router import json_response, request_context
 from skywright.jobs.drift.comparison import ComparisonFailed, Look, compare, look
 from skywright.jobs.drift.model import Scope
@@ -26,7 +26,7 @@ from skywright.services.operations.views import job_views
 router = Router()
 
 # Looking at all hosts costs as much as a run over all of them: one at a time, and few that wait for it.
-LINE = Line(1, 8, "Too many wait for the hosts to be looked at: try again in a while.")
+ADMISSION = AdmissionLimit(1, 8, "Too many comparisons are waiting. Try again later.")
 Text = Annotated[str, Field(max_length=255)]
 
 
@@ -47,15 +47,15 @@ class ConvergeRequest(DriftRequest):
 
 
 @router.post("/drift", response_model=None)
-@governed(("operations:drift", "operations:drift_all"))
+@with_rules(("operations:drift", "operations:drift_all"))
 async def show_drift(request: Request, body: DriftRequest) -> Response:
-    return json_response(await LINE.run(request, _drift, request, body))
+    return json_response(await ADMISSION.run(request, _drift, request, body))
 
 
 @router.post("/converge", status_code=202, response_model=None)
-@governed(("operations:converge", "operations:converge_all"))
+@with_rules(("operations:converge", "operations:converge_all"))
 async def converge(request: Request, body: ConvergeRequest) -> Response:
-    return json_response(await LINE.run(request, _converge, request, body), 202)
+    return json_response(await ADMISSION.run(request, _converge, request, body), 202)
 
 
 def _drift(request: Request, body: DriftRequest) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from skywright.db.changes import latest
 from skywright.db.jobs import UNFINISHED, Job
 from skywright.errors import ApiError
 from skywright.http import NotFound, Router
-from skywright.http.policy import governed
+from skywright.http.policy import with_rules
 from skywright.http.router import request_context
 from skywright.services.operations.feed import Change, Feed, Scope, read, unfinished
 from skywright.services.operations.jobs import visible_job
@@ -97,19 +97,19 @@ class Follower:
 
 
 @router.get("/jobs/{job_id}/follow", response_model=None)
-@governed(("operations:jobs:list", "operations:jobs:list_all"))
+@with_rules(("operations:jobs:list", "operations:jobs:list_all"))
 async def follow_job(request: Request, job_id: str) -> StreamingResponse:
     return await _follow(request, job_id=job_id)
 
 
 @router.get("/resources/{kind}/{key}/follow", response_model=None)
-@governed(("operations:jobs:list", "operations:jobs:list_all"))
+@with_rules(("operations:jobs:list", "operations:jobs:list_all"))
 async def follow_resource(request: Request, kind: str, key: str) -> StreamingResponse:
     return await _follow(request, resource=(kind, key))
 
 
 @router.get("/follow", response_model=None)
-@governed(("operations:jobs:list", "operations:jobs:list_all"))
+@with_rules(("operations:jobs:list", "operations:jobs:list_all"))
 async def follow_project(request: Request, project_id: str | None = None) -> StreamingResponse:
     """The caller's project; administrators may follow any other, and all if they name none."""
     return await _follow(request, project_id=project_id)

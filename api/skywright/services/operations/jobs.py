@@ -101,7 +101,7 @@ def update_job(context: Context, job_id: str, body: JobChangeBody) -> dict[str, 
 def visible_job(context: Context, job_id: str) -> Job:
     """The job if it is the caller's project's or the caller an administrator; else NotFound."""
     job = context.db.scalar(select(Job).where(Job.id == job_id))
-    if job is None or not (context.is_admin or (job.project_id and job.project_id == context.who.project_id)):
+    if job is None or not (context.is_admin or (job.project_id and job.project_id == context.caller.project_id)):
         raise NotFound.of("Job", job_id)
     return job
 

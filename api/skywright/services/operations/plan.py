@@ -19,10 +19,10 @@ from skywright.db.dry_run import DryRunDatabase
 from skywright.db.jobs import Job
 from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
-from skywright.http.admission import Line
+from skywright.http.admission import AdmissionLimit
 from skywright.http.bodies import Strict
-from skywright.http.loopback import Answer, ask, scope_of
-from skywright.http.policy import governed
+from skywright.http.loopback import Answer, scope_of, send_request
+from skywright.http.policy import with_rules
 from skywright.http.router import json_response, request_context
 from skywright.jobs.runs.draft import Draft, draft
 from skywright.jobs.runs.launcher_client import LauncherError
@@ -30,7 +30,7 @@ from skywright.services.operations.plan_views import plan_view
 
 router = Router()
 
-LINE = Line(2, 16, "Too many plans are being made: try again in a while.")
+ADMISSION = AdmissionLimit(2, 16, "Too many plans are waiting. Try again later.")
 # Beside the body, what a request means may depend on these.
 HEADERS = ("content-type", "openstack-api-version", "x-openstack-nova-api-version")
 URL_PATH = re.compile(r"/[!-~]*")
@@ -50,9 +50,9 @@ class PlanRequest(Strict):
 
 
 @router.post("/plan", response_model=None)
-@governed("operations:plan")
+@with_rules("operations:plan")
 async def plan(request: Request, body: PlanRequest) -> Response:
-    return json_response(await LINE.run(request, _plan, request, body))
+    return json_response(await ADMISSION.run(request, _plan, request, body))
 
 
 def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def dry_run_request(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) 
     scope["state"]["cloud"] = dry_run_cloud
     try:
         # A loop of its own: the request needs threads while this one holds the write lock for it.
-        answer = asyncio.run(ask(cloud, scope, body))
+        answer = asyncio.run(send_request(cloud, scope, body))
         if dry_run.refused is not None:
             raise dry_run.refused
         if not answer.ok:

@@ -84,7 +84,7 @@ def list_schedules(context: Context) -> dict[str, Any]:
 
 @router.operation("POST", "/schedules", policy=("operations:schedules:create", "operations:playbooks:run"), status=201)
 def create_schedule(context: Context, body: ScheduleBody) -> dict[str, Any]:
-    wanted, who = body.schedule, context.who
+    wanted, who = body.schedule, context.caller
     count = select(func.count()).select_from(Schedule).where(Schedule.project_id == context.project_id)
     if (context.db.scalar(count) or 0) >= MOST:
         raise Forbidden(f"Quota exceeded: a project has at most {MOST} schedules.")
@@ -220,7 +220,7 @@ def _jobs(session: Session, runs: Sequence[ScheduleRun]) -> dict[str, Job]:
 
 def _mine(context: Context, row: Schedule) -> bool:
     """Whether the caller may see what the owner was answered: others of the project may have lesser rights."""
-    return context.is_admin or row.user_id == context.who.user_id
+    return context.is_admin or row.user_id == context.caller.user_id
 
 
 def _run(run: ScheduleRun, known: dict[str, Job], *, mine: bool) -> dict[str, Any]:

@@ -69,7 +69,7 @@ def create_webhook(context: Context, body: WebhookBody) -> dict[str, Any]:
         raise Forbidden(f"Quota exceeded: a project has at most {MOST} webhooks.")
     row = Webhook(
         project_id=project_id,
-        user_id=context.who.user_id,
+        user_id=context.caller.user_id,
         description=wanted.description,
         url=wanted.url,
         states=sorted(set(wanted.states)),
@@ -108,7 +108,7 @@ def delete_webhook(context: Context, webhook_id: str) -> None:
 
 def _visible(context: Context, webhook_id: str) -> Webhook:
     row = context.db.get(Webhook, webhook_id)
-    if row is None or not (context.is_admin or (row.project_id and row.project_id == context.who.project_id)):
+    if row is None or not (context.is_admin or (row.project_id and row.project_id == context.caller.project_id)):
         raise NotFound.of("Webhook", webhook_id)
     return row
 

@@ -31,7 +31,7 @@ from skywright.db.identity import Project, User
 from skywright.db.jobs import UNFINISHED, Job
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.http import audit
-from skywright.http.loopback import Answer, ask, scope_of
+from skywright.http.loopback import Answer, scope_of, send_request
 from skywright.redact import without_secrets
 from skywright.services.operations.automation.timetable import BadTime, next_time
 
@@ -120,7 +120,7 @@ class Scheduler:
                 transaction.commit()
                 return
             cloud = self._cloud.with_database(transaction)
-            answer = asyncio.run(ask(cloud, _scope(cloud, order, {"cloud": cloud}), _body(order)))
+            answer = asyncio.run(send_request(cloud, _scope(cloud, order, {"cloud": cloud}), _body(order)))
             if transaction.refused is None:
                 jobs = [job.id for job in transaction.added(Job)]
                 session.add(_record(order, answer, jobs))
@@ -139,7 +139,7 @@ class Scheduler:
     def _ask_outside(self, order: Order) -> None:
         """Make the request as any client's, since it is more than a transaction."""
         try:
-            asked = ask(self._cloud, _scope(self._cloud, order, {}), _body(order))
+            asked = send_request(self._cloud, _scope(self._cloud, order, {}), _body(order))
             answer = asyncio.run_coroutine_threadsafe(asked, self._loop).result(LONGEST.total_seconds())
             with self._cloud.database.write() as session:
                 mine = select(Job.id).where(Job.request_id == answer.request_id).order_by(Job.sequence)
@@ -255,7 +255,8 @@ def _record(order: Order, answer: Answer, jobs: list[str]) -> Any:
     request = order.request
     path = urlsplit(request["path"]).path.rstrip("/") or "/"
     address = f"schedule:{order.schedule_id}"
-    pending = audit.Pending(answer.request_id, request["service"], request["method"], path, address, order.credentials)
+    credentials = order.credentials
+    pending = audit.PendingRecord(answer.request_id, request["service"], request["method"], path, address, credentials)
     pending.read({"body": request.get("body")})
     return pending.record(answer.status, jobs)
 
