@@ -4,8 +4,12 @@
 
 from __future__ import annotations
 
+from ansible_collections.skywright.cloud.plugins.modules.host_info import SPEC
 from ansible_collections.skywright.cloud.plugins.plugin_utils.host_settings import HostSettingsAction
 
 
 class ActionModule(HostSettingsAction):
     """Adds the settings."""
+
+    name = "host_info"
+    spec = SPEC

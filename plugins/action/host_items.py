@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from ansible_collections.skywright.cloud.plugins.modules.host_items import SPEC
 from ansible_collections.skywright.cloud.plugins.plugin_utils.host_settings import HostSettingsAction
 
 PROGRESS = "skywright_progress"
@@ -11,6 +12,9 @@ PROGRESS = "skywright_progress"
 
 class ActionModule(HostSettingsAction):
     """Adds the pipe for results, which only runs of jobs have."""
+
+    name = "host_items"
+    spec = SPEC
 
     def settings(self, variables):
         """Give the settings and the pipe."""

@@ -22,9 +22,14 @@ GRACE_SECONDS = 0.3
 
 
 def end_with_caller():
+    """Call watch_caller() in a module that Ansible runs, alone in its process."""
+    if hasattr(sys.modules["__main__"], "_module_fqn"):
+        watch_caller()
+
+
+def watch_caller():
     """From now on, end this process and the programs that it runs as soon as nobody reads its answer."""
-    # Only as Ansible runs it: alone in its process.
-    if not hasattr(sys.modules["__main__"], "_module_fqn") or not stat.S_ISFIFO(os.fstat(1).st_mode):
+    if not stat.S_ISFIFO(os.fstat(1).st_mode):
         return
     with suppress(PermissionError):  # it leads its session, and so its group
         os.setpgid(0, 0)

@@ -7,7 +7,6 @@ Check mode, differences, errors of items and the exit live here.
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 
 from ansible_collections.skywright.cloud.plugins.module_utils.caller import end_with_caller
@@ -65,6 +64,8 @@ def each(actions, threads=1):
         if threads == 1 or len(steps) == 1:
             outcomes = [attempt(step, done) for step in steps]
         else:
+            from concurrent.futures import ThreadPoolExecutor  # noqa: PLC0415 (slow, and few need it)
+
             with ThreadPoolExecutor(max_workers=threads) as pool:
                 outcomes = list(pool.map(attempt, steps, [done] * len(steps)))
         return {item_id: error for item_id, error in outcomes if error}

@@ -53,50 +53,20 @@ commands:
   sample: [[ovs-vsctl, --no-wait, --, add-port, br-int, tap1a0b0c0d-00]]
 """
 
-import json
-import os
-import threading
-from contextlib import suppress
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.skywright.cloud.plugins.module_utils.caller import end_with_caller
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import answer
-from ansible_collections.skywright.cloud.plugins.module_utils.host_run import HostRun
-from ansible_collections.skywright.cloud.plugins.module_utils.kind import handed_on
+from ansible_collections.skywright.cloud.plugins.module_utils.host_items import run
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import HOST_ITEMS
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import argument_specs
 
-# What of a result tells how the item is; logs and differences come with the module's answer.
-TOLD = ("id", "kind", "changed", "action", "status", "error", "final")
-
-
-class Progress:
-    """Writes results into a pipe, each as a line of JSON; nobody waits for a reader that is late, slow or gone."""
-
-    def __init__(self, path):
-        self._path = path
-        self._pipe = None
-        self._pending = b""
-        self._turn = threading.Lock()
-
-    def __call__(self, result):
-        line = json.dumps({name: result[name] for name in TOLD if name in result}) + "\n"
-        with self._turn, suppress(OSError):  # what is lost here comes with the module's answer
-            self._pending += line.encode()
-            if self._pipe is None:
-                self._pipe = os.open(self._path, os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-            self._pending = self._pending[os.write(self._pipe, self._pending) :]
+SPEC = argument_specs(HOST_ITEMS)
 
 
 def main():
     """Converge the host."""
-    module = AnsibleModule(argument_spec=argument_specs(HOST_ITEMS), supports_check_mode=True)
+    module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     end_with_caller()
-    params = module.params
-    report = Progress(params["progress"]) if params["progress"] and not module.check_mode else None
-    run = HostRun(params["items"], params, module.check_mode, handed_on(params["unmet"]), report)
-    results, commands = run.converge()
-    answer(module, results, commands)
+    run(module)
 
 
 if __name__ == "__main__":

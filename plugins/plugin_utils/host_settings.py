@@ -4,22 +4,16 @@
 
 from __future__ import annotations
 
-from ansible.plugins.action import ActionBase
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import SETTINGS
+from ansible_collections.skywright.cloud.plugins.plugin_utils.host_python import HostPythonAction
 
 
-class HostSettingsAction(ActionBase):
-    """Runs the module of its name with the host's settings; the task's own arguments win."""
+class HostSettingsAction(HostPythonAction):
+    """Adds the host's settings; the task's own arguments win."""
 
-    _supports_check_mode = True
-
-    def run(self, tmp=None, task_vars=None):
-        """Add the settings, and run."""
-        result = super().run(tmp, task_vars)
-        variables = task_vars or {}
-        arguments = {**self.settings(variables), **self._task.args}
-        result.update(self._execute_module(module_args=arguments, task_vars=task_vars))
-        return result
+    def arguments(self, variables):
+        """Give the settings and the task's arguments."""
+        return {**self.settings(variables), **self._task.args}
 
     def settings(self, variables):
         """Give the settings among the host's variables."""

@@ -8,6 +8,7 @@ import sys
 import libvirt
 import pytest
 from ansible_collections.skywright.cloud.plugins.module_utils import domain_xml, hypervisor
+from ansible_collections.skywright.cloud.plugins.module_utils import host_info as facts
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import libvirt_domain as kind_of_domains
 from ansible_collections.skywright.cloud.plugins.modules import host_info, libvirt_domain
 from kinds.hosts.libvirt_domain import PORT, Host, item
@@ -272,7 +273,7 @@ def test_host_info(run_module, libvirtd, programs, tmp_path, monkeypatch):
     answer = run_module(host_info.main, {"directory": str(tmp_path)})
     assert answer["host"]["domains"] == [{"id": SERVER, "power": "running", "reason": None}]
     assert answer["host"]["vcpus"] > 0
-    assert answer["host"]["boot"] == host_info.boot()["boot"]
+    assert answer["host"]["boot"] == facts.boot()["boot"]
 
 
 @pytest.mark.usefixtures("libvirtd")
@@ -302,13 +303,13 @@ def test_the_processors_are_described_as_by_nova():
 
 
 def test_disks_that_may_grow_take_of_what_is_left(tmp_path):
-    disks = {"one": 3 * host_info.GIB, "two": 2 * host_info.GIB}
+    disks = {"one": 3 * facts.GIB, "two": 2 * facts.GIB}
     for name, size in disks.items():
         directory = tmp_path / "servers" / name
         directory.mkdir(parents=True)
-        (directory / "disk").write_bytes(b"QFI\xfb" + bytes(20) + struct.pack(">Q", size) + bytes(host_info.GIB >> 14))
+        (directory / "disk").write_bytes(b"QFI\xfb" + bytes(20) + struct.pack(">Q", size) + bytes(facts.GIB >> 14))
     (tmp_path / "servers" / "without").mkdir()
-    assert host_info.disk(str(tmp_path))["disk_overcommit_gib"] == 4, "all but the few KiB that are written"
+    assert facts.disk(str(tmp_path))["disk_overcommit_gib"] == 4, "all but the few KiB that are written"
 
 
 def init_as_real(self, uri):

@@ -56,7 +56,7 @@ LAZY = (
 # Ansible loads all plugins of these types in every run and parses their documentation for their options.
 ALL_PLUGINS = ("become", "callback", "connection", "shell")
 PLUGINS = {
-    "action": ("normal", "skywright.cloud.host_items"),
+    "action": ("normal", "skywright.cloud.host_info", "skywright.cloud.host_items"),
     "cache": ("memory",),
     "inventory": ("yaml",),
     "strategy": ("free", "linear"),
