@@ -17,8 +17,11 @@ from bench.measures import (
     Context,
     Measure,
     busy,
+    crowded,
     events,
+    fleet,
     idle,
+    mixture,
     overhead,
     scale,
     servers,
@@ -31,6 +34,8 @@ from bench.stats import Row, number
 ROOT = Path(__file__).parents[1]
 MEASURES: dict[str, Measure] = {
     "servers": servers.measure,
+    "crowded": crowded.measure,
+    "mixture": mixture.measure,
     "busy": busy.measure,
     "overhead": overhead.measure,
     "together": together.measure,
@@ -39,6 +44,7 @@ MEASURES: dict[str, Measure] = {
     "tokens": tokens.measure,
     "scale": scale.measure,
     "idle": idle.measure,
+    "fleet": fleet.measure,
 }
 
 

@@ -1,5 +1,6 @@
-"""An API process without a worker, with a database of its own: its jobs stay queued."""
+"""An API process with a database of its own. Without a worker, its jobs stay queued."""
 
+import os
 import secrets
 import shutil
 import socket
@@ -30,8 +31,9 @@ ADMIN = {"name": "admin", "domain": {"name": "Default"}}
 class Alone:
     """The API process; `client` is its administrator's client, `cloud` gives access to its database."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, *, worker: bool = False) -> None:
         self._directory = directory
+        self._worker = worker
         self._exits = ExitStack()
 
     def __enter__(self) -> "Alone":
@@ -61,16 +63,25 @@ class Alone:
         self._exits.close()
 
     def _start(self, settings: Settings) -> None:
-        command = [sys.executable, "-m", "bench.alone", str(settings.root), str(settings.port)]
-        with (settings.root / "log").open("wb") as log:
-            process = subprocess.Popen(command, stderr=log)
-        self._exits.callback(process.wait)
-        self._exits.callback(process.terminate)
+        process = self._run(settings, "bench.alone", str(settings.root), str(settings.port))
+        if self._worker:
+            self._run(settings, "skywright.worker")
         limit = time.monotonic() + START_SECONDS
         while not _answers(settings.public_url):
             if process.poll() is not None or time.monotonic() > limit:
                 raise ApiError(f"the API does not start: {(settings.root / 'log').read_text()[-2000:]}")
             time.sleep(0.1)
+
+    def _run(self, settings: Settings, module: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a Python module; it ends with this object. Hosts are not observed unless a job says so."""
+        variables = {"STATE_DIR": settings.root, "PORT": settings.port, "PUBLIC_URL": settings.public_url}
+        variables |= {"OBSERVE_SECONDS": 0}
+        environment = os.environ | {f"SKYWRIGHT_{name}": str(value) for name, value in variables.items()}
+        with (settings.root / "log").open("ab") as log:
+            process = subprocess.Popen([sys.executable, "-m", module, *arguments], stderr=log, env=environment)
+        self._exits.callback(process.wait)
+        self._exits.callback(process.terminate)
+        return process
 
 
 def settings_of(state: Path, port: int) -> Settings:

@@ -48,7 +48,7 @@ class Http:
         """Send one request; its time ends when the answer was read."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
-        payload = None if body is None else json.dumps(body).encode()
+        payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         headers = {"Content-Type": "application/json", **headers}
         started = time.perf_counter()
         try:
@@ -136,6 +136,11 @@ class Client:
     def call(self, service: str, method: str, path: str, body: Any = None) -> Answer:
         """Send a request; ApiError if it does not succeed."""
         return self._checked(self.raw(service, method, path, body), f"{method} {service}{path}", range(200, 300))
+
+    def upload(self, path: str, data: bytes) -> None:
+        """Send an image's data."""
+        headers = {"X-Auth-Token": self.token, "Content-Type": "application/octet-stream"}
+        self._checked(self.http.send("PUT", self.url_of("image", path), headers, data), f"PUT {path}", (204,))
 
     @staticmethod
     def _checked(answer: Answer, what: str, expected: Any) -> Answer:

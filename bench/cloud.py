@@ -10,12 +10,13 @@ from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, TypeVar
 
-from bench.client import ApiError, Client
+from bench.client import Answer, ApiError, Client
 
 NAME = "skywright"  # of the image that `make cloud` uploads
 FLAVOR = {"vcpus": 1, "ram": 128, "disk": 1}
 CIDR = "10.78.0.0/20"
 NULL_HOST = "null1"
+OVERCOMMIT = {"skywright_overcommit": {"vcpus": 1000, "memory": 1000, "disk": 1000}}
 T = TypeVar("T")
 POLL_SECONDS = 0.05
 WAIT_SECONDS = 300
@@ -60,12 +61,24 @@ class Cloud:
         self.client = self.admin.in_project(project)
         unlimited = dict.fromkeys(("instances", "cores", "ram"), -1)
         self.admin.call("compute", "PUT", f"/os-quota-sets/{project}", {"quota_set": unlimited})
-        self.admin.call("network", "PUT", f"/v2.0/quotas/{project}", {"quota": {"port": -1}})
+        unlimited = dict.fromkeys(("network", "subnet", "port"), -1)
+        self.admin.call("network", "PUT", f"/v2.0/quotas/{project}", {"quota": unlimited})
         self.flavor = self._made("compute", "/flavors", {"flavor": {"name": self.tag, **FLAVOR}})
-        self.network = self._made("network", "/v2.0/networks", {"network": {"name": self.tag}})
-        subnet = {"network_id": self.network, "ip_version": 4, "cidr": CIDR, "name": self.tag}
-        self.client.call("network", "POST", "/v2.0/subnets", {"subnet": subnet})
+        self.network, _ = self.make_network()
+        self._exits.callback(self.delete_network, self.network)
         self._exits.callback(self.delete_all)
+
+    def make_network(self) -> tuple[str, str]:
+        """Make a network with a subnet. Return the ids of both."""
+        made = self.client.call("network", "POST", "/v2.0/networks", {"network": {"name": self.tag}})
+        network = str(made.json["network"]["id"])
+        subnet = {"network_id": network, "ip_version": 4, "cidr": CIDR, "name": self.tag}
+        made = self.client.call("network", "POST", "/v2.0/subnets", {"subnet": subnet})
+        return network, str(made.json["subnet"]["id"])
+
+    def delete_network(self, network: str) -> None:
+        """Delete a network, as soon as no server uses it."""
+        self._remove(self.client, "network", f"/v2.0/networks/{network}")
 
     def _one(self, service: str, path: str, key: str) -> dict[str, Any]:
         found = self.admin.call(service, "GET", path).json[key]
@@ -90,17 +103,18 @@ class Cloud:
         """Return the registered hosts by name."""
         return {host["name"]: host for host in self.admin.call("operations", "GET", "/hosts").json["hosts"]}
 
-    @contextmanager
-    def null_host(self) -> Iterator[str]:
-        """Register a host with libvirt's null driver, on the machine of the last compute host."""
+    def null_variables(self) -> dict[str, Any]:
+        """Return the variables of a null host on the machine of the last compute host."""
         computes = [
             host for host in self.hosts().values() if "computes" in host["groups"] and host["name"] != NULL_HOST
         ]
-        variables = max(computes, key=lambda host: str(host["name"]))["variables"] | {
-            "hypervisor_libvirt_uri": "test:///default",
-            "skywright_overcommit": {"vcpus": 1000, "memory": 1000, "disk": 1000},
-        }
-        host = {"groups": ["computes"], "variables": variables}
+        variables: dict[str, Any] = max(computes, key=lambda host: str(host["name"]))["variables"]
+        return variables | {"hypervisor_libvirt_uri": "test:///default", **OVERCOMMIT}
+
+    @contextmanager
+    def null_host(self) -> Iterator[str]:
+        """A host with libvirt's null driver."""
+        host = {"groups": ["computes"], "variables": self.null_variables()}
         job = self.admin.call("operations", "PUT", f"/hosts/{NULL_HOST}", {"host": host}).json["job"]["id"]
         try:
             self.finished(job)
@@ -108,6 +122,24 @@ class Cloud:
         finally:
             self.delete_all()
             self._remove(self.admin, "operations", f"/hosts/{NULL_HOST}")
+
+    @contextmanager
+    def overcommitted(self, host: str) -> Iterator[None]:
+        """Let the scheduler place any number of servers on *host*."""
+        variables = self.hosts()[host]["variables"]
+        self._set_variables(host, variables | OVERCOMMIT)
+        try:
+            yield
+        finally:
+            self._set_variables(host, variables)
+
+    def _set_variables(self, host: str, variables: dict[str, Any]) -> None:
+        body = {"host": {"variables": variables}}
+        self.finished(self.admin.call("operations", "PUT", f"/hosts/{host}", body).json["job"]["id"])
+
+    def make_image(self) -> str:
+        """Make a small image; its id."""
+        return make_image(self.client, self.tag)
 
     def finished(self, job: str) -> dict[str, Any]:
         """Wait for a job's end and return it with its events; ApiError if it did not succeed."""
@@ -122,13 +154,13 @@ class Cloud:
             raise ApiError(f"job {job} {found['state']}: {found['error']}")
         return found
 
-    def create(self, host: str | None = None) -> Accepted:
-        """Request a server, on *host* if given."""
+    def create(self, host: str | None = None, image: str | None = None, network: str | None = None) -> Accepted:
+        """Request a server; on *host* if given, else where the scheduler places it."""
         body = {
             "name": f"{self.tag}-{next(self._numbers)}",
-            "imageRef": self.image,
+            "imageRef": image or self.image,
             "flavorRef": self.flavor,
-            "networks": [{"uuid": self.network}],
+            "networks": [{"uuid": network or self.network}],
         }
         if host:
             body["availability_zone"] = f"nova:{host}"
@@ -142,8 +174,13 @@ class Cloud:
 
     def active(self, servers: Iterable[Accepted]) -> float:
         """Wait until all *servers* are ACTIVE. Return the seconds since the first request."""
+        return max(self.activations(servers))
+
+    def activations(self, servers: Iterable[Accepted]) -> list[float]:
+        """Wait until all *servers* are ACTIVE. Return the seconds since the first request, one entry a server, in order."""
         wanted = {server.id: server.at for server in servers}
-        left = set(wanted)
+        began, left = min(wanted.values()), set(wanted)
+        seconds: list[float] = []
 
         def all_active() -> bool:
             for server in self._found(left):
@@ -151,10 +188,11 @@ class Cloud:
                     raise ApiError(f"server {server['id']}: {server.get('fault', {}).get('message')}")
                 if server["status"] == "ACTIVE":
                     left.discard(server["id"])
+                    seconds.append(time.monotonic() - began)
             return not left
 
         wait(all_active, "not all servers are ACTIVE")
-        return time.monotonic() - min(wanted.values())
+        return seconds
 
     def delete(self, servers: Sequence[str]) -> float:
         """Delete *servers* at once and wait until they are gone. Return the seconds."""
@@ -169,6 +207,26 @@ class Cloud:
         wait(all_gone, "not all servers are deleted")
         return time.monotonic() - started
 
+    def stop(self, servers: Sequence[str]) -> None:
+        """Stop *servers* and wait until they are SHUTOFF."""
+
+        def stop(server: str) -> Answer:
+            return self.client.call("compute", "POST", f"/servers/{server}/action", {"os-stop": None})
+
+        at_once([lambda id_=id_: stop(id_) for id_ in servers])
+        self.idle()
+
+    def idle(self) -> None:
+        """Wait until all jobs of the project have ended; ApiError if one has failed."""
+        path = f"/jobs?project_id={self.client.project_id}&state="
+
+        def jobs(state: str) -> list[dict[str, Any]]:
+            return list(self.admin.call("operations", "GET", path + state).json["jobs"])
+
+        wait(lambda: not jobs("queued,running"), "not all jobs have ended")
+        if failed := jobs("failed"):
+            raise ApiError(f"job {failed[0]['id']} failed: {failed[0]['error']}")
+
     def delete_all(self) -> None:
         """Delete every server of the project."""
         while found := [server["id"] for server in self.client.call("compute", "GET", "/servers").json["servers"]]:
@@ -181,6 +239,14 @@ class Cloud:
             return [answer.json["server"]] if answer.status == 200 else []
         listed = self.client.call("compute", "GET", "/servers/detail?sort_key=created_at&sort_dir=desc").json["servers"]
         return [server for server in listed if server["id"] in ids]
+
+
+def make_image(client: Client, name: str) -> str:
+    """Make a raw image of 1 MiB of nothing; its id."""
+    body = {"name": name, "disk_format": "raw", "container_format": "bare"}
+    image = str(client.call("image", "POST", "/v2/images", body).json["id"])
+    client.upload(f"/v2/images/{image}/file", bytes(1 << 20))
+    return image
 
 
 def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:

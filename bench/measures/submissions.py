@@ -3,19 +3,16 @@
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
-from sqlalchemy import func, null, select
+from sqlalchemy import func, select
 
 from bench.alone import Alone
 from bench.client import ApiError
-from bench.cloud import FLAVOR
 from bench.measures import Context
+from bench.records import running_server
 from bench.stats import Row, Target
 from skywright.cloud import Cloud
-from skywright.db import new_uuid
 from skywright.db.jobs import Host, Job
-from skywright.services.compute.tables import Server
 
 CLIENTS = 16  # over kept connections
 JOBS = 1000
@@ -27,7 +24,7 @@ def measure(context: Context) -> Iterator[Row]:
     with Alone(context.root / "var") as alone:
         stops, deletes = [], []
         for _ in range(rounds):
-            servers = _servers(alone.cloud, alone.client.project_id, alone.client.user_id)
+            servers = _servers(alone)
             stops.append(_rate(alone, "POST", [f"/servers/{server}/action" for server in servers], {"os-stop": None}))
             deletes.append(_rate(alone, "DELETE", [f"/servers/{server}" for server in servers]))
     detail = {"clients": CLIENTS, "jobs": JOBS}
@@ -53,16 +50,12 @@ def _jobs(cloud: Cloud) -> int:
         return session.scalar(select(func.count()).select_from(Job)) or 0
 
 
-def _servers(cloud: Cloud, project_id: str, user_id: str) -> list[str]:
+def _servers(alone: Alone) -> list[str]:
     """The ids of servers that run, as far as the records say."""
-    flavor = {"id": "1", "name": "bench", "ephemeral": 0, "swap": 0, "extra_specs": {}, **FLAVOR}
-    values: dict[str, Any] = {"project_id": project_id, "user_id": user_id, "flavor": flavor, "image_id": new_uuid()}
-    values |= {"vcpus": FLAVOR["vcpus"], "ram_mib": FLAVOR["ram"], "disk_gib": FLAVOR["disk"]}
-    values |= {"host": "null1", "status": "ACTIVE", "task_state": null(), "power_state": 1}
-    with cloud.database.write() as session:
+    with alone.cloud.database.write() as session:
         if session.get(Host, "null1") is None:
             session.add(Host(name="null1", groups=["computes"]))
-        servers = [Server(name=f"bench-{number}", **values) for number in range(JOBS)]
+        servers = [running_server(alone.client, f"bench-{number}", "null1") for number in range(JOBS)]
         session.add_all(servers)
         session.flush()
         return [server.id for server in servers]
