@@ -177,7 +177,7 @@ class Cloud:
         return max(self.activations(servers))
 
     def activations(self, servers: Iterable[Accepted]) -> list[float]:
-        """Wait until all *servers* are ACTIVE. Return the seconds since the first request, one entry a server, in order."""
+        """Wait until all *servers* are ACTIVE. Return for each the seconds since the first request, in order."""
         wanted = {server.id: server.at for server in servers}
         began, left = min(wanted.values()), set(wanted)
         seconds: list[float] = []

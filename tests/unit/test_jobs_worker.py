@@ -189,7 +189,10 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 def marked(run_id: str) -> subprocess.Popen[bytes]:
     """A process that the run left: none of its parents, and no pipe, knows of it."""
-    return subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: run_id}, start_new_session=True)
+    process = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: run_id}, start_new_session=True)
+    # The kernel shows the environment a moment after Popen() returns.
+    jobs_fake.wait_for(lambda: run_id.encode() in Path(f"/proc/{process.pid}/environ").read_bytes())
+    return process
 
 
 def test_a_run_begins_when_what_an_earlier_one_left_has_ended(cloud: Cloud) -> None:

@@ -54,8 +54,8 @@ class NewSchedule(Strict):
     cron: Cron
     timezone: Zone = "UTC"
     paused: bool = False
-    request: ScheduledRequest | None = None
-    playbook: ScheduledPlaybook | None = None
+    request: Omittable[ScheduledRequest] = None
+    playbook: Omittable[ScheduledPlaybook] = None
 
 
 class ScheduleBody(Strict):
