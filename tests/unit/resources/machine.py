@@ -18,7 +18,7 @@ import recorded_hosts
 from skywright.cloud import Cloud
 from skywright.core import Item
 from skywright.db import new_uuid
-from skywright.jobs.engine.claim import Claim, claim, jobs_of
+from skywright.jobs.engine.claim import Claim, claim, still_claimed
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.settle import settle
 from skywright.jobs.runs.draft import Draft
@@ -92,7 +92,7 @@ class Machine:
             everything += found
             results = _answered({"results": found})
             with cloud.database.write() as session:
-                for job in jobs_of(session, taken.attempts):
+                for job in still_claimed(session, taken.attempts):
                     settle(session, cloud, job, results.outcome(taken.work.depends[job.id]))
                     assert job.state == "successful", job.error
 
