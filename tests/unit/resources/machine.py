@@ -7,11 +7,11 @@ from typing import Any
 import libvirt
 import pytest
 from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
+from ansible_collections.skywright.cloud.plugins.module_utils import host_contents
 from ansible_collections.skywright.cloud.plugins.module_utils.host_run import HostRun
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import KINDS, image_cache
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import HOST_ITEMS, LIBVIRT_URI
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import argument_specs
-from ansible_collections.skywright.cloud.plugins.modules import host_info
 from kinds.fake_host import FakeHost, description_of
 
 import recorded_hosts
@@ -51,7 +51,7 @@ class Machine:
 
     def marks(self) -> dict[str, list[dict[str, Any]]]:
         """What carries the cloud's marks, by kind."""
-        found, errors = host_info.contents(SETTINGS)
+        found, errors = host_contents.contents(SETTINGS)
         assert errors == []
         return found
 
