@@ -1,4 +1,4 @@
-"""The models of all request bodies: those of routes, and those that routes with bodies of any kind choose among."""
+"""The models of all request bodies: those of routes, and those that routes with an untyped body choose from."""
 
 from collections.abc import Iterator
 from typing import Any, get_args
@@ -11,7 +11,7 @@ from skywright.services.network import schemas
 from skywright.services.network.tags import RESOURCES
 
 Model = type[BaseModel]
-# Routes that take any object, and check it themselves.
+# Routes that accept any object and validate it themselves.
 CHOOSE = {
     "compute POST /v2.1/servers/{server_id}/action": [
         each
@@ -27,7 +27,7 @@ CHOOSE = {
 
 
 def routes() -> Iterator[tuple[str, Any]]:
-    """(`compute POST /v2.1/servers`, the type of its body) of each route that reads one as FastAPI does."""
+    """Yield (`compute POST /v2.1/servers`, the type of its body) for each route whose body FastAPI reads."""
     for service in registry.services():
         for route in (route for router in service.routers for route in router.routes):
             body = getattr(getattr(route, "dependant", None), "body_params", None)
@@ -47,7 +47,7 @@ def fields() -> dict[str, tuple[Model, str]]:
 
 
 def _models(kind: Any) -> Iterator[Model]:
-    """The models in a type, each with those of its fields."""
+    """Yield the models in a type, each with the models of its fields."""
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         yield kind
         for field in kind.model_fields.values():
@@ -57,7 +57,7 @@ def _models(kind: Any) -> Iterator[Model]:
 
 
 def takes_null(model: Model, name: str) -> bool:
-    """Whether the field may be null; what else is wrong with a body of one field does not matter."""
+    """Whether the field may be null; other errors of a body with only this field are ignored."""
     try:
         model.model_validate({name: None})
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What the compute tests share: hosts, an image, a flavor, a network, and jobs run without Ansible."""
+"""Helpers of the compute tests: hosts, an image, a flavor, a network, and jobs that are settled without Ansible."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -18,7 +18,7 @@ GIB = 1 << 30
 
 
 def run_jobs(cloud: Cloud, *, error: str | None = None, unreachable: bool = False, output: str = "") -> list[Work]:
-    """Do what a worker does with all that is queued, except for running it: it ends well, or with *error*.
+    """Claim and settle all queued jobs like a worker, without running them: they succeed, or fail with *error*.
 
     *unreachable*: unreachable hosts are the only reason of the error.
     """
@@ -71,7 +71,7 @@ def add_image(cloud: Cloud, **values: Any) -> str:
 
 @dataclass
 class Fixtures:
-    """Ids of what servers are made of."""
+    """The ids that requests for servers need."""
 
     image: str
     flavor: str
@@ -84,7 +84,7 @@ class Fixtures:
 
 
 def make_fixtures(api: Api, admin: Connection, project: Connection) -> Fixtures:
-    """An image, a flavor, and a network of *project*'s."""
+    """Create an image, a flavor, and a network of *project*."""
     flavor = admin.compute.create_flavor(name=f"small-{new_uuid()}", vcpus=1, ram=128, disk=1)
     network = project.network.create_network(name="net")
     subnet = project.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.9.0.0/16")
@@ -92,7 +92,7 @@ def make_fixtures(api: Api, admin: Connection, project: Connection) -> Fixtures:
 
 
 class Nova:
-    """Raw requests of one connection's user at one microversion."""
+    """Raw requests by the user of one connection, with one microversion."""
 
     def __init__(self, connection: Connection, url: str, version: str = "2.96") -> None:
         self._session, self._base, self.version = connection.session, f"{url}/compute/v2.1", version

@@ -1,4 +1,4 @@
-"""What tests of consoles share: an ssh that joins its input and output with a socket of the test, and browsers."""
+"""Helpers of the console tests: an ssh that connects its input and output to a socket of the test, and browsers."""
 
 import contextlib
 import os
@@ -41,7 +41,7 @@ copy(0, screen.fileno())
 
 
 class Host:
-    """A host as the API's ssh reaches it: whoever connects to its one screen is given to *screen*."""
+    """A host that the API reaches by ssh; *screen* handles each connection to its only display."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -68,17 +68,17 @@ class Host:
             self.screen(connection)
 
     def fails(self, words: str) -> None:
-        """From now on ssh ends, with *words*."""
+        """Let ssh fail from now on, with the message *words*."""
         (self.directory / "says").write_text(words)
 
     @property
     def arguments(self) -> list[str]:
-        """What ssh was given last."""
+        """The last arguments of ssh."""
         return (self.directory / "arguments").read_text().split("\0")
 
     @property
     def connected(self) -> bool:
-        """Whether the last ssh lives."""
+        """Whether the last ssh process is alive."""
         try:
             os.kill(int((self.directory / "pid").read_text()), 0)
         except ProcessLookupError:
@@ -91,7 +91,7 @@ class Host:
 
 
 def echo(connection: socket.socket) -> None:
-    """A screen that greets, then repeats what it is told."""
+    """A display that sends a greeting and then repeats its input."""
     connection.sendall(GREETING)
     while data := connection.recv(65536):
         connection.sendall(data)
@@ -124,12 +124,12 @@ def socket_of(url: str) -> str:
 
 
 def browse(url: str, **options: Any) -> ClientConnection:
-    """What noVNC does at *url*."""
+    """Connect to the console at *url* like noVNC."""
     return connect(socket_of(url), max_size=None, **options)
 
 
 def refusal(address: str) -> int:
-    """The status that a WebSocket is refused with."""
+    """The HTTP status of a refused WebSocket."""
     with pytest.raises(InvalidStatus) as caught, connect(address):
         pass
     return caught.value.response.status_code

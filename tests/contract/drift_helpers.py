@@ -1,4 +1,4 @@
-"""Hosts that say what a test wants of what a run in check mode asks them."""
+"""Fake hosts whose answers to runs in check mode are set by tests."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -17,7 +17,7 @@ NOTHING: dict[str, list[Any]] = {"ovs_network": [], "dhcp_network": [], "image_c
 
 
 class FakeHosts:
-    """In place of the planner. All is as it shall be, but for what `say` was told; `marks` is all that they have."""
+    """Replaces the planner. Items differ only if `say` set that; `marks` is everything that the hosts contain."""
 
     def __init__(self) -> None:
         self.said: dict[tuple[str, str, str], dict[str, Any]] = {}
@@ -29,7 +29,7 @@ class FakeHosts:
         self.meanwhile: Callable[[], Any] | None = None
 
     def say(self, host: str, module: str, identifier: str, *, action: str = "update", **more: Any) -> None:
-        """Let *module* answer so about an item: with `before` and `after`, or `error`."""
+        """Set the answer of *module* for an item: with `before` and `after`, or `error`."""
         diff = {"before": more.pop("before", {}), "after": more.pop("after", {})}
         entry = {"id": identifier, "changed": "error" not in more, "action": action, "diff": diff, **more}
         self.said[host, module, identifier] = entry
@@ -69,7 +69,7 @@ class FakeHosts:
         ]
 
     def close(self) -> None:
-        """As the planner."""
+        """Do nothing: there is no warm process."""
 
 
 def _same(identifier: str) -> dict[str, Any]:

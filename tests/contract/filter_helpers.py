@@ -1,4 +1,4 @@
-"""Filters of lists: of two rows a filter finds the one, the other, both or none."""
+"""Tests of filters with two rows: a filter finds one of them, both or none."""
 
 import re
 from datetime import datetime
@@ -15,7 +15,7 @@ A, B, BOTH, NONE = "a", "b", "ab", ""
 
 
 class Rows(NamedTuple):
-    """The ids of two rows, and values that queries hold by name: `<image>`."""
+    """The ids of two rows, and values that queries refer to by name: `<image>`."""
 
     a: str
     b: str
@@ -38,7 +38,7 @@ class Ask:
         return self.session.get(f"{self.url}/{path}", headers=headers, raise_exc=False)
 
     def found(self, path: str, rows: Rows, query: str, version: str = "2.96") -> str:
-        """Which of the two rows the list has."""
+        """Return which of the two rows the list contains."""
         answer = self.get(rows.fill(f"{path}?{query}"), version)
         assert answer.status_code == 200, answer.text
         key = path.removesuffix("/detail").rpartition("/")[2].replace("-", "_")
@@ -47,5 +47,5 @@ class Ask:
 
 
 def parameters(queries: list[tuple[str, str]]) -> set[str]:
-    """The names of all parameters in *queries*."""
+    """Return the names of all parameters in *queries*."""
     return {name for query, _ in queries for name in re.findall(r"(?:^|&)([^=&]+)=", query)}

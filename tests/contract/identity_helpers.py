@@ -1,4 +1,4 @@
-"""Identity by plain HTTP: tokens of any scope, and one call for each request."""
+"""A plain HTTP client of identity: tokens of any scope, and one call for each request."""
 
 import uuid
 from collections.abc import Iterator
@@ -19,7 +19,7 @@ class Identity:
         self.admin = self.token("admin", scope={"project": {"name": "admin", "domain": {"id": "default"}}})
 
     def authenticate(self, scope: Any = None, **identity: Any) -> httpx.Response:
-        """`POST /auth/tokens` with the methods that *identity* names."""
+        """Send `POST /auth/tokens` with the methods of *identity*."""
         body: dict[str, Any] = {"auth": {"identity": {"methods": list(identity), **identity}}}
         if scope is not None:
             body["auth"]["scope"] = scope
@@ -40,7 +40,7 @@ class Identity:
     def call(
         self, method: str, path: str, body: Any = None, token: str | None = None, **options: Any
     ) -> httpx.Response:
-        """One request, by an administrator unless *token* says otherwise ("" for none)."""
+        """Send one request, with *token* ("": none), by default an administrator's."""
         headers = options.pop("headers", {})
         used = self.admin if token is None else token
         if used:
@@ -48,7 +48,7 @@ class Identity:
         return self.http.request(method, path, json=body, headers=headers, **options)
 
     def make(self, kind: str, **fields: Any) -> dict[str, Any]:
-        """Create a resource, with a name of its own if none is given."""
+        """Create a resource, by default with a unique name."""
         response = self.call("POST", f"/{kind}s", {kind: {"name": unique(kind), **fields}})
         assert response.status_code == 201, response.text
         made: dict[str, Any] = response.json()[kind]
@@ -65,7 +65,7 @@ class Identity:
         assert response.status_code == 204, response.text
 
     def check(self, token: str) -> int:
-        """The status of looking at *token* as an administrator."""
+        """Return the status of validating *token* as an administrator."""
         return self.call("HEAD", "/auth/tokens", headers={"X-Subject-Token": token}).status_code
 
 
@@ -79,7 +79,7 @@ def on_project(project_id: str) -> dict[str, Any]:
 
 def make_identity(api: Api) -> Iterator[Identity]:
     with pytest.MonkeyPatch.context() as patch:
-        # The tests make many users; hashes of a few rounds are read like all others.
+        # The tests create many users: hashes with few rounds are fast.
         patch.setattr(passwords, "ROUNDS", 4)
         identity = Identity(api)
         yield identity

@@ -1,4 +1,4 @@
-"""Three rows or more in each list of every service."""
+"""Creates three or more rows in each list of every service."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ THREE = ("a", "b", "c")
 
 
 def make_rows(api: Api) -> dict[str, str]:
-    """The rows; for each part of a path that an id follows, the id of a row with lists of its own."""
+    """Create the rows; return the id of a row with sublists for each part of a path that an id follows."""
     with api.connect() as admin:
         found = {"users": admin.current_user_id, "domains": "default"}
         found |= dict.fromkeys(("projects", "os-simple-tenant-usage"), admin.current_project_id)
@@ -88,7 +88,7 @@ def _compute(api: Api, admin: Connection) -> dict[str, str]:
         run_jobs(api.cloud)
     with api.cloud.database.write() as session:
         resource = JobResource(resource_type="server", resource_id=servers[0])
-        # No request queued this one: its host had booted.
+        # This one has no request: its host had rebooted.
         session.add(Job(playbook="server", action="restore", state="successful", resources=[resource]))
     return {"servers": servers[0], "flavors": made} | _network(admin, things.network)
 

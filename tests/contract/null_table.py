@@ -1,4 +1,4 @@
-"""What null means: for each attribute that may be null a request, and what is shown then."""
+"""The meaning of null: for each attribute that may be null a request, and the values that are shown afterwards."""
 
 from typing import Any, NamedTuple
 
@@ -6,17 +6,17 @@ from contract.conftest import PASSWORD
 
 
 class Null(NamedTuple):
-    """A request with *nulls* (of fields as `body_models.fields` names them) and what is *shown* then.
+    """A request with *nulls* (fields as named by `body_models.fields`) and the values *shown* afterwards.
 
-    `{name: ...}` is any value but None, MISSING none at all; *shown* may be a status instead.
+    `{name: ...}` is any value but None, MISSING means that the field is absent; *shown* may be a status instead.
     """
 
     nulls: str
     request: str
     body: Any
     shown: Any
-    made: tuple[str, Any] | None = None  # what is made first; its id replaces {id}
-    look: str = ""  # what shows it, if the answer does not
+    made: tuple[str, Any] | None = None  # the resource that is created first; its id replaces {id}
+    look: str = ""  # the request that shows the values, if not the answer itself
 
 
 MISSING, ANY = object(), object()
@@ -132,7 +132,7 @@ GRANTED = (
     Null("compute.FlavorChange.description", "PUT compute/v2.1/flavors/{id}", {"flavor": {"description": None}},
          {"description": None}, ("compute/v2.1/flavors",
                                  {"flavor": {"name": "unique", "ram": 1, "vcpus": 1, "disk": 0, "description": "d"}})),
-    # A server that is being built has no console yet: it is the state that is refused, not the length.
+    # A server that is being built has no console yet: its state is refused, not the null.
     Null("compute.ConsoleOutput.length", f"POST {SERVERS}/{{server}}/action",
          {"os-getConsoleOutput": {"length": None}}, 409),
     Null("network.SubnetCreate.gateway_ip dns_nameservers host_routes allocation_pools subnetpool_id",
@@ -153,7 +153,7 @@ GRANTED = (
     Null("network.PortUpdate.binding:host_id security_groups allowed_address_pairs", f"PUT {NEUTRON}/ports/{{id}}",
          {"port": {"binding:host_id": None, "security_groups": None, "allowed_address_pairs": None}},
          {"binding:host_id": ""}, (f"{NEUTRON}/ports", {"port": {"network_id": "{network}", "binding:host_id": "h"}})),
-    # Only services may change it.
+    # Only the role service may change it.
     Null("network.PortUpdate.binding:profile", f"PUT {NEUTRON}/ports/{{id}}", {"port": {"binding:profile": None}}, 403,
          (f"{NEUTRON}/ports", {"port": {"network_id": "{network}"}})),
     Null("network.SubnetPoolCreate.address_scope_id", f"POST {NEUTRON}/subnetpools",
@@ -164,7 +164,7 @@ GRANTED = (
     Null("operations.HostBody.disabled_reason", "PUT v1/hosts/null1", {"host": {"disabled_reason": None}},
          {"disabled_reason": None}),
     Null("operations.DrainBody.reason", "POST v1/hosts/null1/drain", {"reason": None}, {"disabled_reason": None}),
-    # All that the caller may see is looked at.
+    # Everything that the user may see is compared.
     Null("operations.DriftRequest.host project", "POST v1/drift", {"host": None, "project": None}, 200),
     Null("operations.ConvergeRequest.host project", "POST v1/converge", {"host": None, "project": None}, 202),
     Null("operations.NewWebhook.secret", "POST v1/webhooks",

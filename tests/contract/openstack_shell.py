@@ -1,4 +1,4 @@
-"""The `openstack` command in this process: most of what a process of its own costs is its start."""
+"""Runs the `openstack` command in this process, because starting a process takes most of its time."""
 
 import gc
 import io
@@ -17,7 +17,7 @@ from contract.conftest import PASSWORD
 
 
 def of_demo(url: str, home: Path) -> dict[str, str]:
-    """The environment of the user demo."""
+    """Return the environment of the user demo."""
     return {
         "OS_AUTH_URL": f"{url}/identity",
         "OS_USERNAME": "demo",
@@ -30,7 +30,7 @@ def of_demo(url: str, home: Path) -> dict[str, str]:
 
 
 def openstack(environment: Mapping[str, str], *command: str) -> str:
-    """What the command prints; it must end well."""
+    """Return the output of the command, which must succeed."""
     said, complaints = io.StringIO(), io.StringIO()
     with alone(environment), redirect_stdout(said), redirect_stderr(complaints):
         from openstackclient.shell import OpenStackShell  # noqa: PLC0415 - it warns when it is imported
@@ -42,7 +42,7 @@ def openstack(environment: Mapping[str, str], *command: str) -> str:
 
 @contextmanager
 def alone(environment: Mapping[str, str]) -> Iterator[None]:
-    """What the client finds and leaves is as if it had a process; it looks more often at what it waits for."""
+    """Isolate the client as in a process of its own, and let it poll more often."""
     root = logging.getLogger()
     handlers, level = list(root.handlers), root.level
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
@@ -55,10 +55,10 @@ def alone(environment: Mapping[str, str]) -> Iterator[None]:
         from osc_lib import clientmanager  # noqa: PLC0415 - it warns when it is imported
 
         for member in vars(clientmanager.ClientManager).values():
-            if isinstance(member, clientmanager.ClientCache):  # the class keeps the last test's connections
+            if isinstance(member, clientmanager.ClientCache):  # the class keeps connections of the last test
                 patch.setattr(member, "_handle", None)
         patch.setattr("osc_lib.utils.time", SimpleNamespace(sleep=lambda _seconds: time.sleep(0.1)))
         yield
-        gc.collect()  # what the client never closes
+        gc.collect()  # which the client never closes
     root.handlers[:] = handlers
     root.setLevel(level)

@@ -1,4 +1,4 @@
-"""Paths of OpenStack's API that this cloud does not have say what is missing, in each service's own format."""
+"""Requests for features that this cloud does not have are refused with the reason, in each service's format."""
 
 import httpx
 import pytest
@@ -25,7 +25,7 @@ from contract.conftest import Api
         ("networking", "PUT", "/v2.0/routers/x/add_router_interface", 404, "routers"),
     ],
 )
-def test_what_is_missing_is_said(  # noqa: PLR0917
+def test_missing_features_are_named(  # noqa: PLR0917
     api: Api, admin: Connection, service: str, method: str, path: str, status: int, things: str
 ) -> None:
     answer = admin.session.request(f"{api.url}/{service}{path}", method, json={}, raise_exc=False)
@@ -33,7 +33,7 @@ def test_what_is_missing_is_said(  # noqa: PLR0917
 
 
 @pytest.mark.parametrize("path", ["/networking/v2.0/nothing", "/identity/v3/OS-NOTHING", "/networking/v2.0/routersx"])
-def test_what_openstack_does_not_have_either_is_not_found(api: Api, admin: Connection, path: str) -> None:
+def test_unknown_paths_are_not_found(api: Api, admin: Connection, path: str) -> None:
     answer = admin.session.get(f"{api.url}{path}", raise_exc=False)
     assert answer.status_code == 404 and "The resource could not be found." in answer.text
 

@@ -1,4 +1,4 @@
-"""The audit trail: who changed what, from where, in the transaction that changed it."""
+"""The audit trail: user, change and address, written in the transaction of the change."""
 
 import json
 import os
@@ -21,7 +21,7 @@ NDJSON = {"Accept": "application/x-ndjson"}
 
 
 def records(connection: Connection, api: Api, **parameters: Any) -> list[dict[str, Any]]:
-    """The trail as *connection* sees it, the newest record first."""
+    """Return the trail that *connection* can see, newest record first."""
     api.app.audit_writer.flush()
     answer = connection.session.get(f"{api.url}/v1/audit", params=parameters)
     found: list[dict[str, Any]] = answer.json()["audit"]
@@ -29,7 +29,7 @@ def records(connection: Connection, api: Api, **parameters: Any) -> list[dict[st
 
 
 def records_of(connection: Connection, api: Api, request: str) -> list[dict[str, Any]]:
-    """The records of a request that was answered: what changed nothing is recorded a moment later."""
+    """Return the records of an answered request; a request without a change is recorded a moment later."""
     end = time.monotonic() + 5
     while True:
         found = [row for row in records(connection, api) if row["request_id"] == request]
@@ -38,7 +38,7 @@ def records_of(connection: Connection, api: Api, request: str) -> list[dict[str,
         time.sleep(0.05)
 
 
-def test_a_change_is_recorded_with_who_when_from_where_and_what(api: Api, demo: Connection) -> None:
+def test_a_change_is_recorded_with_user_time_address_and_request(api: Api, demo: Connection) -> None:
     answer = demo.session.post(f"{api.url}/networking/v2.0/networks", json={"network": {"name": "audited"}})
     record = records(demo, api, service="network")[0]
     token = demo.session.get(f"{api.url}/identity/v3/auth/tokens", headers={"X-Subject-Token": demo.auth_token})
@@ -110,9 +110,7 @@ def test_logins_are_recorded_with_the_user_and_without_the_password(api: Api, ad
 
 
 @pytest.mark.parametrize("path", ["/identity/v3/users/{user}/password", "/identity/v3/users/{user}"])
-def test_changes_of_handlers_with_transactions_of_their_own_are_recorded_once(
-    api: Api, admin: Connection, path: str
-) -> None:
+def test_handlers_with_several_transactions_are_recorded_once(api: Api, admin: Connection, path: str) -> None:
     user = admin.identity.create_user(name=f"own-{len(path)}", password="first")
     url = api.url + path.format(user=user.id)
     if path.endswith("password"):
@@ -125,7 +123,7 @@ def test_changes_of_handlers_with_transactions_of_their_own_are_recorded_once(
     assert "first" not in json.dumps(mine)
 
 
-def test_a_tenant_sees_his_project_only(api: Api, demo: Connection, alt: Connection, admin: Connection) -> None:
+def test_users_see_only_their_project(api: Api, demo: Connection, alt: Connection, admin: Connection) -> None:
     demo.network.create_network(name="mine")
     alt.network.create_network(name="other")
     assert {row["project_id"] for row in records(demo, api)} == {demo.current_project_id}
@@ -209,7 +207,7 @@ def test_a_planned_request_is_not_a_change(api: Api, demo: Connection) -> None:
     assert not [row for row in records(demo, api) if row["path"].endswith("/networks") and "planned" in str(row)]
 
 
-def test_what_was_refused_last_is_recorded_before_the_api_ends(tmp_path: Path) -> None:
+def test_the_last_refused_request_is_recorded_before_the_api_stops(tmp_path: Path) -> None:
     running = make_api(tmp_path)
     api = next(running)
     refused = requests.delete(f"{api.url}/networking/v2.0/networks/x", timeout=10)

@@ -25,7 +25,7 @@ Run = Callable[..., str]
 
 @pytest.fixture(autouse=True)
 def clouds(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A clouds.yaml that names the clouds `admin` and `demo`; `demo` is meant."""
+    """A clouds.yaml with the clouds `admin` and `demo`; OS_CLOUD is `demo`."""
     auth = {"auth_url": f"{api.url}/identity/v3", "password": PASSWORD, "user_domain_name": "Default"}
     clouds = {
         name: {"auth": auth | {"username": name, "project_name": name, "project_domain_name": "Default"}}
@@ -39,7 +39,7 @@ def clouds(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def skywright(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """The command line; what it prints, and its exit code must be *code*."""
+    """Return the output of the command line; its exit code must be *code*."""
 
     def run(*arguments: str, code: int = 0, cloud: str = "demo") -> str:
         monkeypatch.setenv("OS_CLOUD", cloud)
@@ -82,7 +82,7 @@ def test_schedules(skywright: Run, tmp_path: Path) -> None:
         (["x", "* * * * *", "--playbook", "package_updates"], "Policy doesn't allow"),
     ],
 )
-def test_schedules_that_make_no_sense(skywright: Run, arguments: list[str], message: str) -> None:
+def test_invalid_schedules_are_refused(skywright: Run, arguments: list[str], message: str) -> None:
     assert message in skywright("schedules", "add", *arguments, code=1)
 
 
@@ -140,14 +140,14 @@ def test_following_a_job_ends_with_it(api: Api, skywright: Run, demo: Connection
 def test_following_a_project_prints_what_changes_until_it_is_interrupted(api: Api, demo: Connection) -> None:
     job_id = queue(api, demo.current_project_id)
     program = str(Path(sys.executable).with_name("skywright"))
-    # Whoever runs the tests in the background has them, and what they start, ignore the signal.
+    # A shell that runs the tests in the background makes them and their processes ignore the signal.
     command = ["env", "--default-signal=INT", "timeout", "--foreground", "60"]
     command += [program, "jobs", "follow", "--project", "demo"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert job_id[:8] in process.stdout.readline()
         store(api, start(api, job_id), task("Converge"))
-        # Between them it may say that the job runs, before it knows of a task.
+        # There may be a line between them, that the job runs, before its first task.
         assert any("running 1/1 Converge" in line for line in process.stdout)
         end(api, job_id)
         assert any("successful" in line for line in process.stdout)
@@ -158,7 +158,7 @@ def test_following_a_project_prints_what_changes_until_it_is_interrupted(api: Ap
             process.kill()
 
 
-def test_a_stream_goes_on_where_it_broke(api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broken_stream_is_resumed(api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(show.time, "sleep", lambda _seconds: None)
     real, asked, jobs = requests.get, [], []
 

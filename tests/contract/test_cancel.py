@@ -1,4 +1,4 @@
-"""Canceling what is being built, and deleting it: whose run is ended for that, and what users see."""
+"""Canceling and deleting servers that are being built: which runs are ended, and what users see."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -39,7 +39,7 @@ def create(demo: Connection, fixtures: Fixtures, name: str = "one") -> str:
 
 
 def start_run(api: Api) -> Any:
-    """A worker claims what is queued, and begins."""
+    """Claim the queued jobs and begin their run, like a worker."""
     with api.cloud.database.write() as session:
         return claim(session, api.cloud, "w", new_uuid())
 
@@ -51,7 +51,7 @@ def job_of(api: Api, server_id: str, action: str) -> Job:
 
 
 def end_canceled(api: Api, run_id: str) -> None:
-    """As the worker does when a run has been ended, because some of its jobs were canceled."""
+    """Settle a run that was ended because some of its jobs were canceled, like a worker."""
     with api.cloud.database.write() as session:
         for job in session.scalars(select(Job).where(Job.run_id == run_id, Job.state == "running")):
             if job.cancel_requested_at is None:
@@ -75,7 +75,7 @@ def test_deleting_a_server_that_is_being_built_ends_its_run(api: Api, demo: Conn
     assert demo.compute.find_server(server_id) is None
 
 
-def test_a_run_that_others_share_is_not_ended_for_a_deletion(api: Api, demo: Connection, fixtures: Fixtures) -> None:
+def test_a_deletion_does_not_end_a_run_that_other_jobs_share(api: Api, demo: Connection, fixtures: Fixtures) -> None:
     first, second = create(demo, fixtures), create(demo, fixtures, "two")
     start_run(api)
     demo.compute.delete_server(first)
@@ -103,7 +103,7 @@ def test_a_canceled_create_leaves_an_error_that_can_be_deleted(api: Api, demo: C
     assert demo.compute.find_server(server_id) is None
 
 
-def test_a_deletion_does_not_wait_for_jobs_that_did_not_begin(api: Api, demo: Connection, fixtures: Fixtures) -> None:
+def test_a_deletion_cancels_jobs_that_did_not_begin(api: Api, demo: Connection, fixtures: Fixtures) -> None:
     server_id = create(demo, fixtures)
     run_jobs(api.cloud)
     demo.compute.stop_server(server_id)

@@ -139,7 +139,7 @@ def test_keypairs(demo: Connection, nova: Nova, make: Any) -> None:
     assert nova("DELETE", "/os-keypairs/mine").status_code == 404
 
 
-def test_keypairs_that_are_made_or_refused(nova: Nova) -> None:
+def test_keypairs_that_are_generated_or_refused(nova: Nova) -> None:
     made = nova("POST", "/os-keypairs", {"keypair": {"name": "old"}}, version="2.1")
     assert made.status_code == 200 and made.json()["keypair"]["private_key"].startswith("-----BEGIN RSA")
     assert nova("DELETE", "/os-keypairs/old", version="2.1").status_code == 202

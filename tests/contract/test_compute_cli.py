@@ -19,7 +19,7 @@ Run = Callable[..., Any]
 
 @pytest.fixture
 def worker(api: Api) -> Iterator[None]:
-    """Jobs end well soon after they are queued."""
+    """Settle queued jobs as successful."""
     stop = threading.Event()
 
     def work() -> None:

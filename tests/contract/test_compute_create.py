@@ -1,4 +1,4 @@
-"""What may be asked for when servers are made."""
+"""Requests that create servers: what is accepted and refused."""
 
 from typing import Any
 
@@ -93,7 +93,7 @@ def test_ambiguous_networks(api: Api, alt: Connection, things: Fixtures) -> None
     assert status(nova, things.body(networks="auto")) == 409
 
 
-def test_a_port_of_the_user(api: Api, demo: Connection, nova: Nova, things: Fixtures) -> None:
+def test_an_existing_port(api: Api, demo: Connection, nova: Nova, things: Fixtures) -> None:
     port = demo.network.create_port(network_id=things.network)
     server = create(nova, things.body(networks=[{"port": port.id}]))
     assert demo.network.get_port(port.id).device_id == server["id"]
@@ -106,7 +106,7 @@ def test_a_port_of_the_user(api: Api, demo: Connection, nova: Nova, things: Fixt
     assert demo.network.get_port(port.id).device_id == ""
 
 
-def test_hosts_are_for_administrators(api: Api, nova: Nova, nova_admin: Nova, things: Fixtures) -> None:
+def test_only_administrators_choose_hosts(api: Api, nova: Nova, nova_admin: Nova, things: Fixtures) -> None:
     for more in ({"availability_zone": "nova:host2"}, {"host": "host2"}):
         assert status(nova, things.body(**more)) == 403
         server = create(nova_admin, things.body("placed", **more))
@@ -173,7 +173,7 @@ def test_refused(nova: Nova, things: Fixtures, more: dict[str, Any]) -> None:
     assert status(nova, things.body(**more)) == 400
 
 
-def test_old_versions_do_not_know_new_fields(nova: Nova, things: Fixtures) -> None:
+def test_old_microversions_refuse_new_fields(nova: Nova, things: Fixtures) -> None:
     for more, version in (({"description": "x"}, "2.18"), ({"tags": ["x"]}, "2.51"), ({"hostname": "x"}, "2.89")):
         assert status(nova, things.body(**more), version=version) == 400
         assert status(nova, things.body(**more)) == 202

@@ -1,4 +1,4 @@
-"""Lists of servers: filters, order, pages; and what hangs on servers."""
+"""Lists of servers: filters, order, pages; and subresources of servers."""
 
 import pytest
 from openstack.connection import Connection

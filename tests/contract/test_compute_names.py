@@ -1,4 +1,4 @@
-"""Names are kept as they were sent, or refused: "Can not start or end with whitespace." (nova.api.validation)"""
+"""Names are stored unchanged or refused: "Can not start or end with whitespace." (nova.api.validation)"""
 
 from typing import Any
 
@@ -34,9 +34,7 @@ def test_white_space_at_the_ends_of_names_is_refused(nova: Nova, fixtures: Fixtu
         assert nova("POST", path, body, version="2.60").status_code == 400, path
 
 
-def test_a_server_is_not_renamed_to_a_name_with_white_space_at_its_ends(
-    api: Api, demo: Connection, fixtures: Fixtures
-) -> None:
+def test_renaming_a_server_refuses_white_space_at_the_ends(api: Api, demo: Connection, fixtures: Fixtures) -> None:
     nova = Nova(demo, api.url)
     server = nova("POST", "/servers", fixtures.body("x y")).json()["server"]["id"]
     assert nova("PUT", f"/servers/{server}", {"server": {"name": " z"}}).status_code == 400

@@ -1,4 +1,4 @@
-"""Servers through openstacksdk and raw requests; jobs are run without Ansible."""
+"""Servers with openstacksdk and raw requests; jobs are settled without Ansible."""
 
 import base64
 import threading
@@ -65,7 +65,7 @@ def test_a_server_lives_and_dies(api: Api, demo: Connection, things: Fixtures) -
     assert not list(demo.network.ports(device_id=server.id))
 
 
-def test_what_a_run_is_told(api: Api, nova: Nova, things: Fixtures) -> None:
+def test_the_items_of_a_run(api: Api, nova: Nova, things: Fixtures) -> None:
     data = base64.b64encode(b"#!/bin/sh\n").decode()
     server = make(nova, things, "Web Server_1", metadata={"role": "web"}, user_data=data)
     [work] = run_jobs(api.cloud)
@@ -82,7 +82,9 @@ def test_what_a_run_is_told(api: Api, nova: Nova, things: Fixtures) -> None:
     assert {(host, server), (host, things.image), (host, things.network)} <= depends
 
 
-def test_deleting_what_was_not_begun_is_immediate(api: Api, demo: Connection, nova: Nova, things: Fixtures) -> None:
+def test_deleting_a_server_before_its_job_began_is_immediate(
+    api: Api, demo: Connection, nova: Nova, things: Fixtures
+) -> None:
     server = make(nova, things)
     assert nova("DELETE", f"/servers/{server}").status_code == 204
     assert nova("GET", f"/servers/{server}").status_code == 404
@@ -103,7 +105,7 @@ def test_failures_show_and_do_not_stop_deletion(api: Api, nova: Nova, nova_admin
     assert nova("DELETE", f"/servers/{server}").status_code == 204
     assert len(run_jobs(api.cloud, error="host1 is unreachable")) == 1
     assert nova("GET", f"/servers/{server}").status_code == 404
-    # What is left on the host is removed later.
+    # A cleanup job removes the rest from the host.
     with api.cloud.database.write() as session:
         for job in session.query(Job).where(Job.action == "cleanup", Job.state == "queued"):
             assert job.not_before is not None

@@ -1,4 +1,4 @@
-"""Connections are kept between requests, and their end is announced or clean."""
+"""Connections are kept alive between requests, and closed cleanly."""
 
 import http.client
 import re
@@ -15,12 +15,12 @@ from contract.conftest import Api, run_api
 from skywright.http import server
 from skywright.settings import Settings
 
-POLL_SECONDS = 5.0  # of clients that wait for something
+POLL_SECONDS = 5.0  # poll interval of `openstack ... --wait`
 
 
 @contextmanager
 def stoppable(tmp_path: Path) -> Iterator[tuple[Api, threading.Event]]:
-    """An API of its own; it begins to stop when the event is set, and has stopped at the end."""
+    """A separate API, which begins to stop when the event is set and has stopped at the end."""
     listener = socket.create_server(("127.0.0.1", 0))
     url = f"http://127.0.0.1:{listener.getsockname()[1]}"
     running = run_api(Settings(state_dir=tmp_path, public_url=url), listener)
@@ -43,7 +43,7 @@ def stoppable(tmp_path: Path) -> Iterator[tuple[Api, threading.Event]]:
 def connect(api: Api) -> Iterator[http.client.HTTPConnection]:
     with closing(http.client.HTTPConnection(api.url.removeprefix("http://"), timeout=20)) as connection:
         connection.connect()
-        connection.auto_open = 0  # it never makes another one
+        connection.auto_open = 0  # it never reconnects
         yield connection
 
 
@@ -86,7 +86,7 @@ def test_a_connection_outlives_the_interval_of_a_polling_client(api: Api) -> Non
 def test_an_idle_connection_ends_cleanly_at_the_limit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server, "KEEP_ALIVE_SECONDS", 1)
     with stoppable(tmp_path) as (api, _stop), connect(api) as connection:
-        for _ in range(5):  # each request begins the time anew
+        for _ in range(5):  # each request restarts the timeout
             assert get(connection).status == 200
             time.sleep(0.4)
         began = time.monotonic()
@@ -94,14 +94,14 @@ def test_an_idle_connection_ends_cleanly_at_the_limit(tmp_path: Path, monkeypatc
         assert 0.3 < time.monotonic() - began < 3
 
 
-def test_haproxy_keeps_its_clients_connections_as_long() -> None:
+def test_haproxy_keeps_connections_of_clients_as_long_as_the_api() -> None:
     template = Path("roles/haproxy/templates/haproxy.cfg.j2").read_text()
     assert re.findall(r"timeout http-keep-alive (\S+)", template) == [f"{server.KEEP_ALIVE_SECONDS}s"]
-    # Between it and the API each request has a connection of its own, which cannot end just then.
+    # It opens a new connection to the API for each request, so no idle one can be closed at the wrong moment.
     assert "option http-server-close" in template
 
 
-def test_a_crash_does_not_end_the_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_internal_error_does_not_close_the_connection(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_arguments: object) -> None:
         raise RuntimeError("of the test")
 
@@ -114,7 +114,7 @@ def test_a_crash_does_not_end_the_connection(api: Api, monkeypatch: pytest.Monke
         assert get(connection, "/compute/v2.1/servers", **headers).status == 200
 
 
-def test_a_request_on_its_way_when_the_api_stops_is_answered(tmp_path: Path) -> None:
+def test_a_request_that_arrives_while_the_api_stops_is_answered(tmp_path: Path) -> None:
     with stoppable(tmp_path) as (api, stop), connect(api) as kept, connect(api) as idle:
         get(kept)
         get(idle)
@@ -125,7 +125,7 @@ def test_a_request_on_its_way_when_the_api_stops_is_answered(tmp_path: Path) -> 
         assert ended(idle)
 
 
-def test_a_request_in_flight_when_the_api_stops_is_finished(tmp_path: Path) -> None:
+def test_a_request_in_flight_while_the_api_stops_is_finished(tmp_path: Path) -> None:
     with stoppable(tmp_path) as (api, stop), api.connect() as admin, connect(api) as connection:
         image = admin.image.create_image("slow", disk_format="raw", container_format="bare", allow_duplicates=True)
         connection.putrequest("PUT", f"/image/v2/images/{image.id}/file")
@@ -142,12 +142,12 @@ def test_a_request_in_flight_when_the_api_stops_is_finished(tmp_path: Path) -> N
         assert (answer.status, answer.getheader("connection")) == (204, "close")
 
 
-def test_a_stream_without_end_ends_whole_when_the_api_stops(tmp_path: Path) -> None:
+def test_a_stream_ends_with_a_complete_message_when_the_api_stops(tmp_path: Path) -> None:
     with stoppable(tmp_path) as (api, stop), api.connect() as admin, connect(api) as connection:
         connection.request("GET", "/v1/follow", headers={"X-Auth-Token": admin.auth_token})
         answer = connection.getresponse()
         assert b"event: ready" in answer.read1()
         stop.set()
         began = time.monotonic()
-        answer.read()  # an IncompleteRead if it were cut off
+        answer.read()  # raises IncompleteRead if it was cut off
         assert time.monotonic() - began < 3

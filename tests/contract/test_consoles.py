@@ -1,4 +1,4 @@
-"""Servers' consoles: links, tokens, the page, and the WebSocket with a fake host behind it."""
+"""Consoles of servers: URLs, tokens, the page, and the WebSocket with a fake host."""
 
 import socket
 import threading
@@ -21,7 +21,7 @@ __all__ = ["host", "nova", "things"]
 
 @pytest.fixture
 def server(api: Api, nova: Nova, things: Fixtures) -> str:
-    """The id of a server that runs."""
+    """The id of an ACTIVE server."""
     answer = nova("POST", "/servers", things.body())
     run_jobs(api.cloud)
     return str(answer.json()["server"]["id"])
@@ -39,7 +39,7 @@ def eventually(probe: Callable[[], bool]) -> bool:
     return probe()
 
 
-def test_the_link(api: Api, nova: Nova, server: str) -> None:
+def test_the_url(api: Api, nova: Nova, server: str) -> None:
     answer = nova("POST", f"/servers/{server}/remote-consoles", WANTED, version="2.6")
     assert answer.status_code == 200, answer.text
     console = answer.json()["remote_console"]
@@ -50,7 +50,7 @@ def test_the_link(api: Api, nova: Nova, server: str) -> None:
     assert nova("POST", f"/servers/{server}/remote-consoles", WANTED, version="2.5").status_code == 404
 
 
-def test_the_action_of_old_versions(nova: Nova, server: str) -> None:
+def test_the_action_of_old_microversions(nova: Nova, server: str) -> None:
     path, body = f"/servers/{server}/action", {"os-getVNCConsole": {"type": "novnc"}}
     console = nova("POST", path, body, version="2.1").json()["console"]
     assert console["type"] == "novnc" and f"token%3D{server}." in console["url"]
@@ -73,15 +73,15 @@ def test_the_action_of_old_versions(nova: Nova, server: str) -> None:
         None,
     ],
 )
-def test_what_there_is_not(nova: Nova, server: str, wanted: object) -> None:
+def test_unsupported_consoles(nova: Nova, server: str, wanted: object) -> None:
     answer = nova("POST", f"/servers/{server}/remote-consoles", {"remote_console": wanted}, version="2.8")
     assert answer.status_code == 400, answer.text
 
 
-def test_only_servers_that_run(api: Api, nova: Nova, things: Fixtures, host: Host) -> None:
+def test_only_active_servers_have_consoles(api: Api, nova: Nova, things: Fixtures, host: Host) -> None:
     server = nova("POST", "/servers", things.body()).json()["server"]["id"]
     path = f"/servers/{server}/remote-consoles"
-    assert nova("POST", path, WANTED).status_code == 409  # it is built
+    assert nova("POST", path, WANTED).status_code == 409  # it is being built
     run_jobs(api.cloud)
     console = socket_of(nova("POST", path, WANTED).json()["remote_console"]["url"])
     nova("POST", f"/servers/{server}/action", {"os-stop": None})
@@ -99,7 +99,7 @@ def test_clients(demo: Connection, server: str) -> None:
     assert demo.compute.create_console(server, "novnc")["url"].startswith("http")
 
 
-def test_where_a_token_leads(nova: Nova, admin: Connection, api: Api, server: str, url: str) -> None:
+def test_administrators_look_up_tokens(nova: Nova, admin: Connection, api: Api, server: str, url: str) -> None:
     token, administrator = url.rpartition("token%3D")[2], Nova(admin, api.url)
     path = f"/os-console-auth-tokens/{token}"
     console = administrator("GET", path, version="2.31").json()["console"]
@@ -141,7 +141,7 @@ def test_both_directions(url: str, server: str, host: Host) -> None:
     assert f"domdisplay --type vnc {server})" in host.arguments[-1] and "exec nc.openbsd" in host.arguments[-1]
 
 
-def test_a_screen_that_ends(url: str, host: Host) -> None:
+def test_the_end_of_a_display_closes_the_websocket(url: str, host: Host) -> None:
     host.screen = lambda connection: connection.sendall(GREETING)
     with browse(url, subprotocols=["binary"]) as browser:
         assert browser.subprotocol == "binary"
@@ -152,7 +152,7 @@ def test_a_screen_that_ends(url: str, host: Host) -> None:
     assert eventually(lambda: not host.connected)
 
 
-def test_a_browser_that_does_not_read(url: str, host: Host) -> None:
+def test_a_browser_that_does_not_read_slows_the_display_down(url: str, host: Host) -> None:
     sent = 0
 
     def flood(connection: socket.socket) -> None:
@@ -168,7 +168,7 @@ def test_a_browser_that_does_not_read(url: str, host: Host) -> None:
         assert 0 < sent == before < 32 << 20
 
 
-def test_text_is_no_word_of_a_screen(url: str, host: Host) -> None:
+def test_text_frames_are_refused(url: str, host: Host) -> None:
     with browse(url) as browser:
         browser.recv()
         browser.send("text")
@@ -184,12 +184,12 @@ def test_text_is_no_word_of_a_screen(url: str, host: Host) -> None:
         ("error: No graphical display with type 'vnc' found", 409),
     ],
 )
-def test_a_screen_that_is_not_reached(url: str, host: Host, words: str, status: int) -> None:
+def test_an_unreachable_display(url: str, host: Host, words: str, status: int) -> None:
     host.fails(words)
     assert refusal(socket_of(url)) == status
 
 
-def test_so_many_at_once(api: Api, url: str, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_limit_of_open_consoles(api: Api, url: str, host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.cloud.settings, "consoles", 2)
     with browse(url) as first, browse(url) as second:
         assert first.recv() == second.recv() == GREETING
@@ -214,6 +214,6 @@ def test_the_connection_of_a_refused_console_is_closed(api: Api, nova: Nova, ser
     with socket.create_connection((str(address.hostname), int(address.port or 0)), timeout=5) as connection:
         connection.sendall(request.encode())
         answer = b""
-        while data := connection.recv(65536):  # a TimeoutError if it stays open
+        while data := connection.recv(65536):  # raises TimeoutError if it stays open
             answer += data
     assert answer.startswith((b"HTTP/1.1 403", b"HTTP/1.1 404")) and b"Connection: close" in answer

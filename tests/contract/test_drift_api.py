@@ -1,4 +1,4 @@
-"""Drift and converge, with hosts that say what the test wants."""
+"""Drift and converge, with fake hosts."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -57,7 +57,7 @@ def ask_demo(api: Api, demo: Connection) -> Ask:
 
 
 class Made:
-    """A server of demo's that is up, with its port."""
+    """An ACTIVE server of demo, with its port."""
 
     def __init__(self, api: Api, identifier: str) -> None:
         self.api, self.id = api, identifier
@@ -102,7 +102,7 @@ def port(**changes: Any) -> dict[str, Any]:
     return {"stale": False, "tag": 1, **changes}
 
 
-def test_all_is_well(ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_no_drift(ask: Ask, hosts: FakeHosts, server: Made) -> None:
     report = ask()
     assert report == {
         "state": "clean",
@@ -122,7 +122,7 @@ def test_all_is_well(ask: Ask, hosts: FakeHosts, server: Made) -> None:
     assert ask("converge")["jobs"] == []
 
 
-def test_every_difference_is_told_of_its_resource(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_each_difference_is_reported_for_its_resource(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     tunnel = "vx01234567890"
     hosts.say(
         server.host,
@@ -160,7 +160,9 @@ def test_every_difference_is_told_of_its_resource(api: Api, ask: Ask, hosts: Fak
         assert {job.user_id for job in jobs} != {None}
 
 
-def test_a_network_is_repaired_only_where_it_differs(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_a_network_is_repaired_only_on_hosts_where_it_differs(
+    api: Api, ask: Ask, hosts: FakeHosts, server: Made
+) -> None:
     hosts.say("h1", "ovs_network", server.network, after={"ports": {"dh0": port()}})
     ask("converge")
     [work] = works(api)
@@ -177,7 +179,7 @@ def killed(hosts: FakeHosts, server: Made, reason: str) -> None:
 
 @pytest.mark.parametrize("seen", [False, True])
 def test_a_killed_guest_is_started(api: Api, ask: Ask, hosts: FakeHosts, server: Made, *, seen: bool) -> None:
-    if seen:  # the observer was faster
+    if seen:  # the observer came first
         server.set(status="SHUTOFF", power_state=4)
     killed(hosts, server, "crashed")
     assert texts(ask()) == {server.id: ["it does not run: its QEMU crashed or was killed"]}
@@ -190,7 +192,7 @@ def test_a_guest_that_shut_itself_down_stays_off(api: Api, ask: Ask, hosts: Fake
     killed(hosts, server, "shutdown")
     assert ask()["state"] == "clean"
     assert server.get().status == "ACTIVE", "drift changes nothing"
-    # Though it is repaired in other ways.
+    # Other differences are repaired.
     hosts.say(server.host, "server_disk", server.id, before={"config_drive": None}, after={"config_drive": "x"})
     assert texts(ask()) == {server.id: ["its config drive is missing"]}
     ask("converge")
@@ -199,7 +201,7 @@ def test_a_guest_that_shut_itself_down_stays_off(api: Api, ask: Ask, hosts: Fake
     assert server.get().status == "SHUTOFF"
 
 
-def test_a_lost_disk_is_not_made_anew_unless_asked(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_a_lost_disk_is_recreated_only_on_request(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     hosts.say(server.host, "server_disk", server.id, error="its disk is lost", status="lost", action="")
     hosts.say(server.host, "libvirt_domain", server.id, error="its disk is lost")
     report = ask()
@@ -211,7 +213,7 @@ def test_a_lost_disk_is_not_made_anew_unless_asked(api: Api, ask: Ask, hosts: Fa
     assert work.items[server.host]["servers"][0]["launched"] is False
 
 
-def test_what_cannot_be_told_is_no_drift(ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_unreadable_items_are_no_drift(ask: Ask, hosts: FakeHosts, server: Made) -> None:
     hosts.say(server.host, "libvirt_domain", server.id, error="cannot reach libvirt")
     report = ask()
     assert report["state"] == "incomplete"
@@ -219,7 +221,7 @@ def test_what_cannot_be_told_is_no_drift(ask: Ask, hosts: FakeHosts, server: Mad
     assert ask("converge")["jobs"] == []
 
 
-def test_hosts_that_cannot_be_looked_at(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_hosts_that_cannot_be_compared(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     hosts.silent = {"h2"}
     report = ask()
     assert report["state"] == "incomplete"
@@ -264,10 +266,10 @@ def test_stopped_servers_need_no_taps(ask: Ask, hosts: FakeHosts, server: Made) 
 
 @pytest.mark.parametrize("path", ["drift", "converge"])
 @pytest.mark.parametrize("change", ["job", "ended", "rename"])
-def test_what_changes_meanwhile_is_neither_told_nor_repaired(  # noqa: PLR0917
+def test_changes_during_the_comparison_are_left_out(  # noqa: PLR0917
     api: Api, ask: Ask, hosts: FakeHosts, server: Made, demo: Connection, change: str, path: str
 ) -> None:
-    """A difference may be that hosts were newer than the records, or older."""
+    """The hosts may be newer or older than the records."""
     killed(hosts, server, "crashed")
 
     def meanwhile() -> None:
@@ -289,7 +291,7 @@ def test_what_changes_meanwhile_is_neither_told_nor_repaired(  # noqa: PLR0917
     assert server.get().power == ("running" if change == "rename" else "shutoff")
 
 
-def test_another_server_of_the_network_does_not_hide_this_one(  # noqa: PLR0917
+def test_a_change_of_another_server_of_the_network_hides_nothing(  # noqa: PLR0917
     api: Api, ask: Ask, hosts: FakeHosts, server: Made, demo: Connection, things: Fixtures
 ) -> None:
     hosts.say(
@@ -314,7 +316,7 @@ def test_another_server_of_the_network_does_not_hide_this_one(  # noqa: PLR0917
     works(api)
 
 
-def test_an_image_that_left_the_cache_comes_back(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_an_image_missing_in_the_cache_is_restored(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     image = str(server.get().image_id)
     hosts.say(server.host, "server_disk", image, action="create", after={"cached": True})
     assert texts(ask()) == {image: ["it is not in the host's cache"]}
@@ -324,7 +326,7 @@ def test_an_image_that_left_the_cache_comes_back(api: Api, ask: Ask, hosts: Fake
     assert item["state"] == "present" and item["url"]
 
 
-def test_an_image_that_was_deleted_cannot_come_back(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_a_deleted_image_cannot_be_restored(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     image = str(server.get().image_id)
     hosts.say(server.host, "server_disk", image, error="the image is not in the cache and has no url")
     with api.cloud.database.write() as session:
@@ -337,7 +339,7 @@ def test_an_image_that_was_deleted_cannot_come_back(api: Api, ask: Ask, hosts: F
 
 
 def leave(hosts: FakeHosts, host: str, network: str) -> dict[str, str]:
-    """What of all kinds may be left on a host."""
+    """Return leftovers of all kinds on a host."""
     ids = {kind: str(uuid4()) for kind in ("server", "network", "port", "image")}
     tap = {"name": f"tap{ids['port'][:11]}", "id": network, "port_id": ids["port"], "peer": None}
     tunnel = {"name": "vx99", "id": network, "port_id": None, "peer": "203.0.113.9"}
@@ -353,7 +355,7 @@ def leave(hosts: FakeHosts, host: str, network: str) -> dict[str, str]:
     return ids
 
 
-def test_leftovers_are_named_and_removed(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_leftovers_are_listed_and_removed(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     ids = leave(hosts, server.host, server.network)
     report = ask()
     assert report["state"] == "drift"
@@ -382,8 +384,8 @@ def test_leftovers_are_named_and_removed(api: Api, ask: Ask, hosts: FakeHosts, s
     assert server.get().status == "ACTIVE"
 
 
-def test_what_is_not_the_apis_is_no_leftover(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
-    declared = "0a0b0c0d-0000-5000-8000-000000000001"  # as playbooks/cloud.yml makes them of names
+def test_items_that_the_api_did_not_create_are_no_leftovers(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+    declared = "0a0b0c0d-0000-5000-8000-000000000001"  # as playbooks/cloud.yml derives them from names
     own = {"name": server.tap, "id": server.network, "port_id": server.port, "peer": None}
     peer = {"name": "vx1", "id": server.network, "port_id": None, "peer": "198.51.100.2"}
     hosts.domains[server.host] = [{"id": one, "power": "running", "reason": None} for one in (server.id, declared)]
@@ -397,8 +399,8 @@ def test_what_is_not_the_apis_is_no_leftover(api: Api, ask: Ask, hosts: FakeHost
     assert ask()["state"] == "clean"
 
 
-def test_a_machine_that_is_two_hosts_has_no_leftovers(ask: Ask, hosts: FakeHosts, server: Made) -> None:
-    """What belongs to one would be removed from the other."""
+def test_a_machine_that_is_registered_twice_has_no_leftovers(ask: Ask, hosts: FakeHosts, server: Made) -> None:
+    """Items of one host would be removed as leftovers of the other."""
     other = ({"h1", "h2"} - {server.host}).pop()
     hosts.domains = {name: [{"id": server.id, "power": "running", "reason": None}] for name in ("h1", "h2")}
     assert [one["host"] for one in ask()["leftovers"]] == [other]
@@ -408,10 +410,10 @@ def test_a_machine_that_is_two_hosts_has_no_leftovers(ask: Ask, hosts: FakeHosts
     assert {one["reason"] for one in report["not_checked"]} == {f"it is the same machine as {n}" for n in ("h1", "h2")}
 
 
-def test_what_is_being_made_or_removed_is_no_leftover(
+def test_items_of_running_jobs_are_no_leftovers(
     api: Api, ask: Ask, hosts: FakeHosts, demo: Connection, things: Fixtures
 ) -> None:
-    """A server that was there when the hosts were looked at, and in the records neither before nor after."""
+    """A server that was on its host during the comparison, but not in the records before or after it."""
     nova = Nova(demo, api.url)
 
     def meanwhile() -> None:
@@ -425,7 +427,7 @@ def test_what_is_being_made_or_removed_is_no_leftover(
         tap = {"name": made.tap, "id": made.network, "port_id": made.port, "peer": None}
         hosts.mark(made.host, ovs_network=[tap])
 
-    # The hosts are asked for their marks first: what they showed is put in afterwards.
+    # The hosts are asked for their marks first, so these are added afterwards.
     run = hosts.run
 
     def late(draft: Any, timeout_seconds: float) -> Any:
@@ -438,7 +440,7 @@ def test_what_is_being_made_or_removed_is_no_leftover(
     assert report["leftovers"] == [] and hosts.marks
 
 
-def test_a_leftover_that_is_known_by_now_stays(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+def test_a_leftover_that_has_a_record_by_now_stays(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     ids = leave(hosts, server.host, server.network)
     ask("converge")
     with api.cloud.database.write() as session:
@@ -476,7 +478,7 @@ def test_one_project(ask: Ask, hosts: FakeHosts, server: Made) -> None:
     ask(project="nobody", expected=404)
 
 
-def test_a_tenant_sees_and_repairs_what_is_his(
+def test_users_see_and_repair_only_their_own_resources(
     api: Api, ask_demo: Ask, hosts: FakeHosts, server: Made, alt: Connection
 ) -> None:
     leave(hosts, server.host, server.network)
@@ -501,7 +503,7 @@ def test_a_tenant_sees_and_repairs_what_is_his(
     works(api)
 
 
-def test_who_may_not(api: Api, admin: Connection) -> None:
+def test_requests_that_policy_refuses(api: Api, admin: Connection) -> None:
     assert requests.post(f"{api.url}/v1/drift", json={}, timeout=5).status_code == 401
     role = admin.identity.find_role("reader")
     project = admin.identity.find_project("demo")

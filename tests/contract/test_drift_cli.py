@@ -47,7 +47,7 @@ class Said:
 def skywright(
     api: Api, server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> Run:
-    """The command line, with a clouds.yaml that names the clouds `admin` and `demo`."""
+    """Return a function that runs the command line, with a clouds.yaml with the clouds `admin` and `demo`."""
     auth = {"auth_url": f"{api.url}/identity/v3", "password": PASSWORD, "user_domain_name": "Default"}
     clouds = {
         name: {"auth": auth | {"username": name, "project_name": name, "project_domain_name": "Default"}}
@@ -70,7 +70,7 @@ def skywright(
 
 @pytest.fixture
 def outcome(api: Api) -> Iterator[dict[str, str | None]]:
-    """A worker; what is put into this under `error` is how its runs end."""
+    """Run a worker; the entry `error` of the yielded dictionary makes its runs fail."""
     outcome: dict[str, str | None] = {"error": None}
     over = threading.Event()
 
@@ -90,7 +90,7 @@ def kill(hosts: FakeHosts, server: str) -> None:
     hosts.say("h1", "libvirt_domain", server, before={"power": "shutoff"}, after={"power": "running"})
 
 
-def test_drift_tells_by_its_exit_code(hosts: FakeHosts, skywright: Run, server: str) -> None:
+def test_exit_codes_of_drift(hosts: FakeHosts, skywright: Run, server: str) -> None:
     found = skywright("drift")
     assert (found.returncode, found.stderr) == (0, "")
     assert found.stdout.strip() == "No drift. Looked at 1 host, 1 server, 1 network, 1 image."
@@ -110,7 +110,7 @@ def test_drift_tells_by_its_exit_code(hosts: FakeHosts, skywright: Run, server: 
     assert skywright("drift", "--host", "nowhere").returncode == 1
 
 
-def test_a_tenant_is_told_no_hosts(hosts: FakeHosts, skywright: Run, server: str) -> None:
+def test_users_see_no_hosts(hosts: FakeHosts, skywright: Run, server: str) -> None:
     kill(hosts, server)
     found = skywright("drift", "--diff", cloud="demo")
     assert found.returncode == 2
@@ -119,7 +119,7 @@ def test_a_tenant_is_told_no_hosts(hosts: FakeHosts, skywright: Run, server: str
     assert refused.returncode == 1 and "Policy" in refused.stderr
 
 
-def test_converge_follows_its_repairs(
+def test_converge_follows_its_jobs(
     api: Api, hosts: FakeHosts, skywright: Run, server: str, outcome: dict[str, str | None]
 ) -> None:
     assert skywright("converge").returncode == 0
@@ -139,7 +139,7 @@ def test_converge_follows_its_repairs(
         assert session.get_one(Server, server).status == "ACTIVE"
 
 
-def test_converge_says_what_it_does_not_repair(
+def test_converge_reports_what_it_does_not_repair(
     hosts: FakeHosts, skywright: Run, server: str, outcome: dict[str, str | None]
 ) -> None:
     hosts.say("h1", "server_disk", server, error="its disk is lost", status="lost")

@@ -1,4 +1,4 @@
-"""Every call of openstacksdk to the offered services, once: `clients/call_tables` says what each does."""
+"""Every call of openstacksdk to the offered services, once: `clients/call_tables` has the expected result of each."""
 
 import re
 from collections.abc import Iterator
@@ -42,19 +42,19 @@ def test_every_call(api: Api, service: str) -> None:
 
 
 @pytest.mark.parametrize("service", SERVICES)
-def test_the_table_has_every_call(api: Api, service: str) -> None:
+def test_the_tables_have_every_call(api: Api, service: str) -> None:
     tried = {CALL.match(text)[1] for line in table.read(TABLES / f"{service}.txt") for text in _calls(line)}
     with api.connect() as connection:
         assert tried == calls(connection, service)
 
 
 def _calls(line: table.Line) -> list[str]:
-    """A line of a group has several calls."""
+    """Return the calls of a line; a line of a group has several."""
     return [found[0] for found in CALL.finditer(line.text)] if line.made_up else [line.text]
 
 
 def _names(connection: Connection) -> dict[str, Any]:
-    """What calls may name from the start."""
+    """Return the names that all calls may use."""
     demo = connection.identity.find_project("demo").id
     network = connection.network.create_network(name="net").id
     connection.network.create_subnet(network_id=network, ip_version=4, cidr="10.1.0.0/24")
@@ -70,7 +70,7 @@ def _names(connection: Connection) -> dict[str, Any]:
 
 
 def _try(connection: Connection, service: str, text: str, line: table.Line, names: dict[str, Any]) -> None:
-    """Do *text*; a Mismatch says what is wrong with the result."""
+    """Make the call *text*; raise Mismatch if the result is not as expected."""
     try:
         result = call(connection, service, text, names)
     except Exception as error:
@@ -85,7 +85,7 @@ def _try(connection: Connection, service: str, text: str, line: table.Line, name
 
 
 def _plain(result: Any) -> Any:
-    """*result* as JSON would have it."""
+    """Return *result* as JSON data."""
     if isinstance(result, list):
         return [_plain(item) for item in result]
     return (

@@ -1,4 +1,4 @@
-"""Every command of openstackclient for the offered services, once: `clients/commands` says what each does."""
+"""Every command of openstackclient for the offered services, once: `clients/commands` has the expected results."""
 
 import os
 from collections.abc import Iterator
@@ -41,7 +41,7 @@ def openstack(api: Api, tmp_path: Path) -> Iterator[Client]:
 
 @pytest.fixture
 def names(tmp_path: Path) -> Names:
-    """What lines may name from the start."""
+    """Return the names that all lines may use."""
     key = TABLES / "data" / "key.pub"
     return {
         "data": str(key.parent),
@@ -71,12 +71,12 @@ def test_the_tables_have_every_command(openstack: Client) -> None:
     assert tried == set().union(*map(commands, GROUPS))
 
 
-def test_the_document_says_what_the_tables_say() -> None:
+def test_the_document_matches_the_tables() -> None:
     assert document.DOCUMENT.read_text() == document.render(), f"write it anew: {document.__doc__}"
 
 
 def _try(openstack: Client, line: table.Line, names: Names) -> None:
-    """Do *line*; a Mismatch says what is wrong with the result."""
+    """Run the command of *line*; raise Mismatch if the result is not as expected."""
     words = openstack.words(line, names)
     result = openstack.run(words)
     if line.refusals:

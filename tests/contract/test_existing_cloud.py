@@ -1,7 +1,7 @@
-"""A cloud whose database is of revision 0008, with a running server on each of two hosts, is started with today's code.
+"""A cloud with a database of revision 0008 and a running server on each of two hosts is upgraded to the current code.
 
-`recorded/cloud_0008.sql` is the dump of such a cloud, whose servers run; without most of its events and audit records,
-with addresses of documentation (RFC 5737) and the password of the tests.
+`recorded/cloud_0008.sql` is the dump of such a cloud, without most of its events and audit records, with addresses for
+documentation (RFC 5737) and the password of the tests.
 """
 
 import socket
@@ -20,14 +20,14 @@ from skywright.db.migrate import current, head, upgrade
 from skywright.settings import Settings
 
 DUMP = Path(__file__).parents[1] / "recorded" / "cloud_0008.sql"
-# What a user asked for when the old code was stopped.
+# A request that was still queued when the old code was stopped.
 QUEUED = "UPDATE job SET state = 'queued', finished_at = NULL, action = 'stop', run_id = NULL WHERE sequence = 3"
 WANTED = "UPDATE server SET power = 'shutoff', task_state = 'powering-off' WHERE name = 'skywright-1'"
 
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """The API of the old cloud, upgraded; its administrator has the password of the tests."""
+    """The API of the upgraded cloud; its administrator has the password of the tests."""
     state = tmp_path_factory.mktemp("state")
     listener = socket.create_server(("127.0.0.1", 0))
     settings = Settings(state_dir=state, public_url=f"http://127.0.0.1:{listener.getsockname()[1]}")
@@ -40,11 +40,11 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     yield from run_api(settings, listener)
 
 
-def test_its_database_is_upgraded(api: Api) -> None:
+def test_the_database_is_upgraded(api: Api) -> None:
     assert current(api.cloud.database) == head() != "0008"
 
 
-def test_what_it_has_is_shown(admin: Connection) -> None:
+def test_existing_resources_are_shown(admin: Connection) -> None:
     servers = {server.name: server for server in admin.compute.servers(all_projects=True)}
     assert servers.keys() == {"skywright-1", "skywright-2"}
     assert {server.status for server in servers.values()} == {"ACTIVE"}
@@ -54,7 +54,7 @@ def test_what_it_has_is_shown(admin: Connection) -> None:
         assert (host.state, host.hypervisor_version) == ("up", 7002022)
 
 
-def test_its_servers_have_not_drifted(api: Api, admin: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_existing_servers_have_no_drift(api: Api, admin: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = FakeHosts()
     monkeypatch.setattr(api.cloud, "planner", hosts)
     report = admin.session.post(f"{api.url}/v1/drift", json={}).json()
@@ -62,7 +62,7 @@ def test_its_servers_have_not_drifted(api: Api, admin: Connection, monkeypatch: 
     assert report["checked"] == {"hosts": 2, "servers": 1, "networks": 1, "images": 1}, "a job of one waits"
 
 
-def test_a_job_that_waited_is_done(api: Api, admin: Connection) -> None:
+def test_a_queued_job_runs(api: Api, admin: Connection) -> None:
     (work,) = run_jobs(api.cloud)
     assert [item["power"] for item in work.items["host1"]["servers"]] == ["shutoff"]
     with api.cloud.database.read() as session:
@@ -70,7 +70,7 @@ def test_a_job_that_waited_is_done(api: Api, admin: Connection) -> None:
     assert admin.compute.find_server("skywright-1", all_projects=True).status == "SHUTOFF"
 
 
-def test_its_servers_start_stop_and_go(api: Api, admin: Connection) -> None:
+def test_existing_servers_stop_start_and_are_deleted(api: Api, admin: Connection) -> None:
     for name, host in (("skywright-1", "host1"), ("skywright-2", "host2")):
         server = admin.compute.find_server(name, all_projects=True)
         start = name == "skywright-1"

@@ -1,4 +1,4 @@
-"""Filters of compute's lists look at what is shown; who may use which since when is as in Nova."""
+"""Filters of compute's lists compare the shown values; users and microversions are as in Nova."""
 
 import pytest
 from openstack.connection import Connection
@@ -19,7 +19,7 @@ def ask(api: Api, admin: Connection) -> Ask:
 
 @pytest.fixture(scope="module")
 def servers(api: Api) -> Rows:
-    """Two servers of demo. a: on host1 in zone east, stopped, old, locked, tagged...; b: a plain new one."""
+    """Two servers of demo. a: on host1 in zone east, stopped, old, locked, tagged...; b: a new one with defaults."""
     add_hosts(api.cloud, "host1", "host2")
     with api.cloud.database.write() as session:
         host = session.get_one(Host, "host1")
@@ -136,7 +136,7 @@ SERVERS = [
     ("deleted=false", BOTH),
     ("deleted=true", NONE),
     ("deleted=nonsense", BOTH),
-    ("soft_deleted=true", BOTH),  # no server here is ever soft deleted
+    ("soft_deleted=true", BOTH),  # no server is ever soft deleted in this cloud
 ]
 
 
@@ -146,11 +146,11 @@ def test_servers(ask: Ask, servers: Rows, path: str, query: str, expected: str) 
     assert ask.found(f"compute/v2.1/{path}", servers, f"all_tenants=1&{query}") == expected
 
 
-def test_all_filters_of_servers_are_tried() -> None:
+def test_all_filters_of_servers_are_tested() -> None:
     assert FILTERS.keys() | SCOPE == parameters([*SERVERS, ("all_tenants=1", "")])
 
 
-# https://docs.openstack.org/api-ref/compute/#list-servers: since when all users may filter by what.
+# https://docs.openstack.org/api-ref/compute/#list-servers: the microversions from which all users may use a filter.
 EVERYONE = {
     "name=web": 1,
     "reservation_id=<reservation>": 1,
@@ -208,7 +208,7 @@ def test_filters_for_administrators_are_ignored(api: Api, demo: Connection, serv
         ("status=nonsense", 400),
         ("status=DELETED", 403),
         ("name=(", 400),
-        ("node=(", 400),  # ignored, but no expression
+        ("node=(", 400),  # ignored, but invalid as an expression
         ("locked=perhaps", 400),
         ("config_drive=perhaps", 400),
         ("changes-since=yesterday", 400),
@@ -235,9 +235,7 @@ def test_joined_tables_are_no_filters(api: Api, admin: Connection, servers: Rows
 
 
 @pytest.mark.parametrize("query", ["nonsense=x", "instance_name=x", "sort_key=vcpus", "status=nonsense&status=active"])
-def test_older_microversions_ignore_what_newer_ones_refuse(
-    api: Api, demo: Connection, servers: Rows, query: str
-) -> None:
+def test_older_microversions_ignore_unknown_filters(api: Api, demo: Connection, servers: Rows, query: str) -> None:
     assert Nova(demo, api.url)("GET", f"/servers?{query}", version="2.74").status_code == 200
 
 
@@ -250,7 +248,7 @@ def test_older_microversions_ignore_what_newer_ones_refuse(
         ("launch_index", ["db-b", "web-a"]),
         ("locked", ["db-b", "web-a"]),
         ("host", ["web-a", "db-b"]),
-        ("progress", ["web-a", "db-b"]),  # all the same: the older first
+        ("progress", ["web-a", "db-b"]),  # equal for both: the older first
         ("created_at", ["web-a", "db-b"]),
     ],
 )
@@ -259,7 +257,7 @@ def test_sort_keys(api: Api, admin: Connection, servers: Rows, key: str, expecte
     assert [server["name"] for server in answer.json()["servers"]] == expected
 
 
-def test_a_server_without_a_host_shows_the_zone_that_was_asked_for(api: Api, admin: Connection, servers: Rows) -> None:
+def test_a_server_without_a_host_shows_the_requested_zone(api: Api, admin: Connection, servers: Rows) -> None:
     with api.cloud.database.write() as session:
         server = session.get_one(Server, servers.b)
         server.host, server.availability_zone = None, "west"

@@ -140,7 +140,7 @@ def test_keystone(ask: Ask, identity_rows: dict[str, Rows], path: str, query: st
 
 @pytest.fixture(scope="module")
 def held(api: Api) -> dict[str, str]:
-    """Names for the assignments of a user and a group, on a project, its domain and the system."""
+    """Role assignments of a user and a group on a project, its domain and the system, by name."""
     with api.connect() as admin:
         base = f"{api.url}/identity/v3"
 
@@ -195,5 +195,5 @@ def test_role_assignments(ask: Ask, held: dict[str, str], query: str, expected: 
         "include_subtree",
     ],
 )
-def test_role_assignments_that_can_be_none(ask: Ask, query: str) -> None:
+def test_filters_without_matching_role_assignments(ask: Ask, query: str) -> None:
     assert ask.get(f"identity/v3/role_assignments?{query}").status_code == 400

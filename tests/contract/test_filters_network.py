@@ -1,4 +1,4 @@
-"""Filters of the network service's lists: every attribute that is shown, as in Neutron."""
+"""Filters of the network service's lists: every shown attribute, as in Neutron."""
 
 from collections.abc import Iterator
 
@@ -84,7 +84,7 @@ STANDARD = [
     ("tags-any=x", A),
     ("not-tags=x", B),
     ("not-tags-any=x,y", NONE),
-    ("nonsense=x", BOTH),  # Neutron ignores what is no attribute
+    ("nonsense=x", BOTH),  # Neutron ignores unknown attributes
 ]
 NEUTRON = {
     "networks": [
@@ -151,7 +151,7 @@ NEUTRON = {
         ("address_scope_id=x", NONE),
     ],
 }
-# Attributes that are shown, but that are no filters in Neutron either.
+# Shown attributes that are not filters in Neutron either.
 UNFILTERED = {
     "networks": {"subnets", "port_security_enabled"},
     "subnets": {"dns_nameservers", "allocation_pools", "host_routes"},
@@ -169,7 +169,7 @@ def test_neutron(ask: Ask, network_rows: dict[str, Rows], kind: str, query: str,
 
 
 @pytest.mark.parametrize("kind", NEUTRON)
-def test_every_shown_attribute_is_tried(ask: Ask, network_rows: dict[str, Rows], kind: str) -> None:
+def test_every_shown_attribute_is_tested(ask: Ask, network_rows: dict[str, Rows], kind: str) -> None:
     row, *_ = ask.get(f"networking/v2.0/{kind}").json()[kind]
     tried = parameters([*NEUTRON[kind], *STANDARD])
     assert set(row) - UNFILTERED[kind] <= tried

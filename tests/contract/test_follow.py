@@ -1,4 +1,4 @@
-"""Following jobs: nothing is missed, nothing is told twice, nobody is told what is not his."""
+"""Following jobs: no change is missing or repeated, and users see only their own."""
 
 import json
 import threading
@@ -46,7 +46,7 @@ class Stream:
                 message = {}
 
     def until(self, condition: Callable[[dict[str, Any]], bool]) -> list[dict[str, Any]]:
-        """The messages up to the first one that is meant."""
+        """Return the messages up to the first one that matches."""
         found = []
         for message in self:
             found.append(message)
@@ -66,7 +66,7 @@ def ended(job_id: str) -> Callable[[dict[str, Any]], bool]:
 
 
 def queue(api: Api, project: str | None, key: str = "s1", **fields: Any) -> str:
-    """A job that no worker will take."""
+    """Add a queued job; there is no worker."""
     with api.cloud.database.write() as session:
         job = Job(playbook="server", action="create", project_id=project, **fields)
         job.resources = [JobResource(resource_type="server", resource_id=key)]
@@ -87,7 +87,7 @@ def end(api: Api, job_id: str) -> None:
 
 
 def start(api: Api, job_id: str) -> str:
-    """Give the job a run, and begin it; the run's id."""
+    """Give the job a run and begin it; return the run's id."""
     with api.cloud.database.write() as session:
         run = Run(playbook="server", worker="w", hosts=["h1"])
         session.add(run)
@@ -106,7 +106,7 @@ def store(api: Api, run_id: str, *batch: dict[str, Any]) -> None:
         events.store(session, run_id, list(batch))
 
 
-def test_a_jobs_story_is_told_from_the_beginning_and_resumed_anywhere(api: Api, demo: Connection) -> None:
+def test_a_job_is_followed_from_its_beginning_and_resumed_at_any_change(api: Api, demo: Connection) -> None:
     job_id = queue(api, demo.current_project_id)
     run_id = start(api, job_id)
     store(api, run_id, task("Converge networks"), task("Converge servers"))
@@ -125,7 +125,7 @@ def test_a_jobs_story_is_told_from_the_beginning_and_resumed_anywhere(api: Api, 
             assert list(stream) == story
 
 
-def test_a_project_is_told_what_changes_in_it(api: Api, demo: Connection, alt: Connection) -> None:
+def test_a_project_is_followed(api: Api, demo: Connection, alt: Connection) -> None:
     waiting = queue(api, demo.current_project_id)
     with Stream(api, demo, "/follow") as stream:
         first = stream.until(is_ready)
@@ -142,7 +142,7 @@ def test_a_project_is_told_what_changes_in_it(api: Api, demo: Connection, alt: C
     assert numbers == sorted(set(numbers))
 
 
-def test_what_happened_while_a_client_was_away_is_told_once(api: Api, demo: Connection) -> None:
+def test_a_resumed_stream_sends_missed_changes_once(api: Api, demo: Connection) -> None:
     with Stream(api, demo, "/follow") as stream:
         last = stream.until(is_ready)[-1]["id"]
     jobs = [queue(api, demo.current_project_id) for _ in range(5)]
@@ -186,7 +186,9 @@ def test_only_administrators_follow_other_projects(
         assert [message["event"] for message in stream.until(is_ready)] == ["ready"]
 
 
-def test_a_stream_ends_with_the_right_to_it(api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stream_ends_when_its_token_loses_the_right(
+    api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(follow, "ALIVE_SECONDS", 0.3)
     client = api.connect("demo", "demo")
     with Stream(api, client, "/follow") as stream:
@@ -212,13 +214,13 @@ def test_many_followers_cost_as_much_as_one(api: Api, demo: Connection, monkeypa
         for stream in streams:
             assert stream.until(lambda message: message["data"].get("id") == job_id)
         looks = (time.monotonic() - reads[0]) / feed.LOOK_SECONDS
-    assert len(reads) <= looks + 10  # the schedules look, too
+    assert len(reads) <= looks + 10  # the scheduler of schedules queries, too
 
 
-def test_ten_thousand_events_arrive_in_order_at_several_clients_one_of_which_comes_back(
+def test_ten_thousand_events_arrive_in_order_also_at_a_client_that_reconnects(
     api: Api, demo: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(feed, "RECENT", 500)  # so that memory is not enough for who comes back
+    monkeypatch.setattr(feed, "RECENT", 500)  # so that a client that reconnects cannot be served from memory
     job_id = queue(api, demo.current_project_id)
     run_id = start(api, job_id)
     seen: dict[int, list[int]] = {0: [], 1: [], 2: []}

@@ -1,6 +1,6 @@
-"""Ids of projects and users that requests to other services name: those that do not exist are refused.
+"""Ids of projects and users in requests to other services: ids that do not exist are refused.
 
-Nova's words: "Project ID %s is not a valid project." (nova.api.openstack.identity.verify_project_id)
+Nova's message: "Project ID %s is not a valid project." (nova.api.openstack.identity.verify_project_id)
 """
 
 import uuid
@@ -34,7 +34,7 @@ def test_compute(nova: Nova, admin: Connection, demo: Connection) -> None:
         assert nova("GET", f"/os-quota-sets/{NOBODY}{path}").status_code == 400
     granted = {"addTenantAccess": {"tenant": demo.current_project_id}}
     assert nova("POST", f"/flavors/{flavor.id}/action", granted).status_code == 200
-    # Access that was given to a project that is gone can still be taken.
+    # Access of a deleted project can still be removed.
     removed = nova("POST", f"/flavors/{flavor.id}/action", {"removeTenantAccess": {"tenant": NOBODY}})
     assert removed.status_code == 404
 

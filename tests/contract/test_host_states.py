@@ -1,4 +1,4 @@
-"""What operators say about hosts, by the native API and by Nova's."""
+"""States of hosts, set with the native API and with Nova's."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -71,7 +71,7 @@ def released(api: Api, job_id: str) -> bool:
         return job.held_by is None and job.not_before is None
 
 
-def test_maintenance_is_shown_to_nova_and_ends_by_it(admin: Connection, api: Api) -> None:
+def test_maintenance_is_shown_by_compute_services_and_ended_there(admin: Connection, api: Api) -> None:
     host = put(admin, api, "a", state="maintenance", disabled_reason="a new disk")
     assert (host["state"], host["disabled_reason"]) == ("maintenance", "a new disk")
     assert (service(admin).status, service(admin).disabled_reason) == ("disabled", "a new disk")
@@ -86,7 +86,7 @@ def test_maintenance_is_shown_to_nova_and_ends_by_it(admin: Connection, api: Api
     assert released(api, job)
 
 
-def test_a_quarantined_host_says_why_and_is_enabled_by_hand(admin: Connection, api: Api) -> None:
+def test_a_quarantined_host_shows_the_reason_and_can_be_enabled(admin: Connection, api: Api) -> None:
     later = utcnow() + timedelta(minutes=5)
     change(api, "a", up=False, failures=3, unreachable="refused", retry_at=later, quarantined_at=utcnow())
     host = admin.session.get(f"{api.url}/v1/hosts/a").json()["host"]
@@ -100,7 +100,7 @@ def test_a_quarantined_host_says_why_and_is_enabled_by_hand(admin: Connection, a
     assert released(api, job)
 
 
-def test_only_a_host_without_servers_is_drained(admin: Connection, api: Api, server: str) -> None:
+def test_only_a_host_without_servers_can_be_drained(admin: Connection, api: Api, server: str) -> None:
     drain = f"{api.url}/v1/hosts/{{}}/drain"
     answer = admin.session.post(drain.format("a"), json={}, raise_exc=False)
     assert answer.status_code == 409
@@ -118,7 +118,7 @@ def test_a_host_shows_what_servers_use(admin: Connection, api: Api, server: str)
     assert admin.session.delete(f"{api.url}/v1/hosts/a", raise_exc=False).status_code == 409
 
 
-def test_what_a_removed_host_served_is_served_elsewhere(admin: Connection, api: Api) -> None:
+def test_another_host_serves_the_networks_of_a_removed_host(admin: Connection, api: Api) -> None:
     with api.cloud.database.write() as session:
         session.add(Network(id="net", project_id="p", segmentation_id=1001))
         session.flush()
@@ -146,9 +146,7 @@ def test_a_job_that_waits_for_its_host_can_be_forced(admin: Connection, api: Api
     assert admin.session.post(f"{api.url}/v1/jobs/{job}/force", raise_exc=False).status_code == 409
 
 
-def test_a_deletion_does_not_wait_behind_a_job_that_waits_for_its_host(
-    admin: Connection, api: Api, server: str
-) -> None:
+def test_a_deletion_cancels_a_job_that_waits_for_its_host(admin: Connection, api: Api, server: str) -> None:
     job = held(api, "a")
     admin.compute.delete_server(server)
     with api.cloud.database.read() as session:

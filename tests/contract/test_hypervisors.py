@@ -1,4 +1,4 @@
-"""`os-hypervisors` of hosts that answered as real ones do, at every microversion that changes something.
+"""`os-hypervisors` with the recorded facts of real hosts, at every microversion that changes something.
 
 https://docs.openstack.org/api-ref/compute/#hypervisors-os-hypervisors
 """
@@ -35,7 +35,7 @@ CAPACITY = {
 
 @pytest.fixture(scope="module", autouse=True)
 def hosts(api: Api) -> None:
-    """`host1` with two servers, one of them at work; `host2`, empty and down; `host3`, never looked at."""
+    """`host1` with two servers, one of them with a running job; `host2`, empty and down; `host3`, never observed."""
     add_hosts(api.cloud, "host1", "host2", "host3")
     columns: dict[str, Any] = {"project_id": "p", "user_id": "u", "flavor": {"disk": 0}, "host": "host1"}
     with api.cloud.database.write() as session:
@@ -55,7 +55,7 @@ def nova(api: Api, admin: Connection) -> Nova:
 
 
 def detail(nova: Nova, version: str, name: str = "host1", query: str = "") -> dict[str, Any]:
-    """The host's entry in the detailed list, which must be what it is shown as alone."""
+    """Return the host's entry in the detailed list, which must equal its own details."""
     answered = nova("GET", f"{PATH}/detail{query}", version=version)
     assert answered.status_code == 200, answered.text
     [found] = [entry for entry in answered.json()["hypervisors"] if entry["hypervisor_hostname"] == name]
@@ -65,7 +65,7 @@ def detail(nova: Nova, version: str, name: str = "host1", query: str = "") -> di
 
 
 @pytest.mark.parametrize("version", ["2.1", "2.28", "2.53", "2.75", "2.87"])
-def test_a_real_host_is_described_as_by_nova(nova: Nova, version: str) -> None:
+def test_a_real_host_is_shown_as_by_nova(nova: Nova, version: str) -> None:
     found = detail(nova, version)
     number = found.pop("id")
     assert isinstance(number, str if version >= "2.53" else int)
@@ -82,7 +82,7 @@ def test_a_real_host_is_described_as_by_nova(nova: Nova, version: str) -> None:
     }
 
 
-def test_since_2_88_the_uptime_stands_in_for_the_capacity(nova: Nova) -> None:
+def test_since_2_88_the_details_have_the_uptime_but_no_capacity(nova: Nova) -> None:
     found = detail(nova, "2.88")
     assert found.keys().isdisjoint(CAPACITY.keys() | {"cpu_info"})
     assert found["uptime"] == answer()["uptime"]
@@ -101,7 +101,7 @@ def test_the_uptime_of_a_host_that_is_down_is_unavailable(nova: Nova) -> None:
     assert refused.json()["badRequest"]["message"] == "Compute service of host2 is unavailable at this time."
 
 
-def test_a_host_that_was_never_looked_at_has_nothing(nova: Nova) -> None:
+def test_a_host_that_was_never_observed_has_no_values(nova: Nova) -> None:
     found = detail(nova, "2.28", "host3")
     assert (found["hypervisor_version"], found["cpu_info"], found["vcpus"]) == (0, {}, 0)
     assert found["disk_available_least"] is None
@@ -152,7 +152,7 @@ def test_before_2_33_there_are_no_pages(nova: Nova) -> None:
     assert len(nova("GET", f"{PATH}?limit=1&marker=x", version="2.32").json()["hypervisors"]) == 3
 
 
-def test_servers_are_listed_when_they_are_wanted(nova: Nova) -> None:
+def test_servers_are_listed_on_request(nova: Nova) -> None:
     servers = [{"name": f"instance-{name}", "uuid": name} for name in ("s-1", "s-2")]
     for version in ("2.53", "2.74", "2.75", "2.96"):
         assert "servers" not in detail(nova, version)
@@ -165,7 +165,7 @@ def test_servers_are_listed_when_they_are_wanted(nova: Nova) -> None:
     assert nova("GET", f"{PATH}/host1/servers", version="2.53").status_code == 404
 
 
-def test_names_are_searched(nova: Nova) -> None:
+def test_search_by_name(nova: Nova) -> None:
     for path, version in ((f"{PATH}/ost/search", "2.52"), (f"{PATH}?hypervisor_hostname_pattern=ost", "2.53")):
         assert len(nova("GET", path, version=version).json()["hypervisors"]) == 3
     for path, version in ((f"{PATH}/x/search", "2.52"), (f"{PATH}?hypervisor_hostname_pattern=x", "2.53")):
@@ -189,11 +189,11 @@ def test_names_are_searched(nova: Nova) -> None:
         ("?limit=-1", "2.33", 400),
     ],
 )
-def test_what_is_refused(nova: Nova, path: str, version: str, status: int) -> None:
+def test_refused_requests(nova: Nova, path: str, version: str, status: int) -> None:
     assert nova("GET", PATH + path, version=version).status_code == status
 
 
-def test_a_quarantined_host_is_disabled_and_says_why(api: Api, nova: Nova) -> None:
+def test_a_quarantined_host_is_disabled_with_the_reason(api: Api, nova: Nova) -> None:
     with api.cloud.database.write() as session:
         host = session.get_one(Host, "host3")
         host.quarantined_at, host.unreachable = utcnow(), "no route"
@@ -206,7 +206,7 @@ def test_a_quarantined_host_is_disabled_and_says_why(api: Api, nova: Nova) -> No
             session.get_one(Host, "host3").quarantined_at = None
 
 
-def test_the_stock_client_shows_them(api: Api, tmp_path: Any) -> None:
+def test_the_client_shows_them(api: Api, tmp_path: Any) -> None:
     environment = openstack_shell.of_demo(api.url, tmp_path) | {"OS_USERNAME": "admin", "OS_PROJECT_NAME": "admin"}
     listed = json.loads(openstack_shell.openstack(environment, "hypervisor", "list", "--long", "-f", "json"))
     assert {row["Hypervisor Hostname"]: row["State"] for row in listed}["host1"] == "up"

@@ -1,4 +1,4 @@
-"""Domains, projects, users, groups and roles, as Keystone has them."""
+"""Domains, projects, users, groups and roles, as in Keystone."""
 
 import itertools
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ def test_the_sdk_administers_identity(admin: Connection) -> None:
 
 
 @pytest.mark.parametrize("kind", ["project", "user", "group", "role", "domain"])
-def test_a_name_is_taken_whatever_its_letters_case(identity: Identity, kind: str) -> None:
+def test_names_are_unique_regardless_of_case(identity: Identity, kind: str) -> None:
     name = unique("Straße")
     identity.make(kind, name=name)
     answer = identity.call("POST", f"/{kind}s", {kind: {"name": name.upper()}})
@@ -54,7 +54,7 @@ def test_a_name_is_taken_whatever_its_letters_case(identity: Identity, kind: str
 
 
 @pytest.mark.parametrize("kind", ["project", "user", "group"])
-def test_a_name_may_be_taken_in_another_domain(identity: Identity, domain: str, kind: str) -> None:
+def test_names_are_unique_only_within_a_domain(identity: Identity, domain: str, kind: str) -> None:
     name = unique(kind)
     here, there = identity.make(kind, name=name), identity.make(kind, name=name, domain_id=domain)
     assert here["domain_id"] == "default" and there["domain_id"] == domain
@@ -86,7 +86,7 @@ def test_inexact_filters(identity: Identity) -> None:
         assert identity.call("GET", f"/groups?{query}").json()["groups"] == []
 
 
-def test_an_enabled_domain_cannot_be_deleted_and_a_disabled_one_takes_all_along(identity: Identity) -> None:
+def test_only_a_disabled_domain_can_be_deleted_with_its_content(identity: Identity) -> None:
     domain = identity.make("domain")["id"]
     project = identity.make("project", domain_id=domain)["id"]
     user = identity.make("user", domain_id=domain, password=PASSWORD)["id"]
@@ -103,12 +103,12 @@ def test_an_enabled_domain_cannot_be_deleted_and_a_disabled_one_takes_all_along(
     assert "default_project_id" not in identity.call("GET", f"/users/{stranger}").json()["user"]
 
 
-def test_the_default_domain_stays(identity: Identity) -> None:
+def test_the_default_domain_cannot_be_deleted(identity: Identity) -> None:
     assert identity.call("PATCH", "/domains/default", {"domain": {"enabled": False}}).status_code == 403
     assert identity.call("DELETE", "/domains/default").status_code == 403
 
 
-def test_projects_within_projects(identity: Identity) -> None:
+def test_child_projects(identity: Identity) -> None:
     top = identity.make("project")
     assert top["parent_id"] == "default"
     middle = identity.make("project", parent_id=top["id"])
@@ -131,7 +131,7 @@ def test_projects_within_projects(identity: Identity) -> None:
     assert too_deep.status_code == 403
 
 
-def test_a_domain_is_a_project_too(identity: Identity) -> None:
+def test_a_domain_is_also_a_project(identity: Identity) -> None:
     made = identity.make("project", is_domain=True)
     assert made["is_domain"] is True and made["domain_id"] is None
     assert identity.call("GET", f"/domains/{made['id']}").json()["domain"]["name"] == made["name"]
@@ -154,7 +154,7 @@ def test_project_tags(identity: Identity) -> None:
     assert identity.call("DELETE", path).status_code == 204
 
 
-def test_a_password_change_ends_tokens_and_the_old_password(identity: Identity) -> None:
+def test_a_password_change_revokes_tokens_and_the_old_password(identity: Identity) -> None:
     user = identity.make("user", password=PASSWORD)["id"]
     token = identity.token(user)
     wrong = {"user": {"original_password": "wrong", "password": "new-password"}}
@@ -187,7 +187,7 @@ def test_groups_give_their_members_roles(identity: Identity) -> None:
     assert identity.call("GET", "/regions", token=token).status_code == 401
 
 
-def test_inherited_roles_hold_below_and_not_on_the_target(identity: Identity, domain: str) -> None:
+def test_inherited_roles_apply_to_child_projects_but_not_to_the_target(identity: Identity, domain: str) -> None:
     user = identity.make("user", password=PASSWORD)["id"]
     top = identity.make("project", domain_id=domain)["id"]
     leaf = identity.make("project", domain_id=domain, parent_id=top)["id"]
@@ -228,7 +228,7 @@ def test_the_default_roles_cannot_be_changed(identity: Identity) -> None:
     assert identity.call("PATCH", f"/roles/{admin}", {"role": {"name": "root"}}).status_code == 403
 
 
-def test_grants_name_what_exists(identity: Identity) -> None:
+def test_grants_refuse_ids_that_do_not_exist(identity: Identity) -> None:
     user, project = identity.make("user")["id"], identity.make("project")["id"]
     role = identity.role("member")
     path = f"/projects/{project}/users/{user}/roles"

@@ -1,4 +1,4 @@
-"""Regions, services, endpoints, credentials, policy documents; and who may do what."""
+"""Regions, services, endpoints, credentials, policy documents; and policy."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ def identity(api: Api) -> Iterator[Identity]:
     yield from make_identity(api)
 
 
-def test_an_endpoint_enters_the_catalog_with_its_project(identity: Identity) -> None:
+def test_an_endpoint_is_in_the_catalog(identity: Identity) -> None:
     service = identity.make("service", type=unique("type"))
     fields = {"service_id": service["id"], "interface": "public", "region": unique("region")}
     endpoint = identity.call("POST", "/endpoints", {"endpoint": {**fields, "url": "http://h/$(project_id)s"}}).json()
@@ -35,7 +35,7 @@ def test_an_endpoint_enters_the_catalog_with_its_project(identity: Identity) -> 
 @pytest.mark.parametrize(
     "change", [{"interface": "secret"}, {"url": ""}, {"url": "no-url"}, {"service_id": "no"}, {"region_id": "no"}]
 )
-def test_wrong_endpoints_are_refused(identity: Identity, change: dict[str, str]) -> None:
+def test_invalid_endpoints_are_refused(identity: Identity, change: dict[str, str]) -> None:
     service = identity.call("GET", "/services?type=identity").json()["services"][0]["id"]
     endpoint = {"service_id": service, "interface": "public", "url": "http://h", **change}
     assert identity.call("POST", "/endpoints", {"endpoint": endpoint}).status_code == 400
@@ -52,7 +52,7 @@ def test_regions(identity: Identity) -> None:
     assert identity.call("DELETE", f"/regions/{name}").status_code == 403
 
 
-def test_credentials_are_encrypted_and_their_owners(identity: Identity, api: Api) -> None:
+def test_credentials_are_encrypted_and_belong_to_their_owners(identity: Identity, api: Api) -> None:
     demo, alt = identity.token("demo"), identity.token("alt")
     secret = unique("top-secret")
     body = {"credential": {"type": "totp", "blob": secret}}
@@ -92,7 +92,7 @@ def test_policy_documents(identity: Identity) -> None:
 
 
 class Persona:
-    """A domain with a user, a project, and somebody who holds one role on the domain."""
+    """A domain with a user, a project, and another user who has one role on the domain."""
 
     def __init__(self, identity: Identity, role: str) -> None:
         self.domain = identity.make("domain")["id"]
@@ -103,7 +103,7 @@ class Persona:
         self.token = identity.token(somebody, scope={"domain": {"id": self.domain}})
 
 
-def test_a_manager_of_a_domain_serves_his_domain_only(identity: Identity) -> None:
+def test_a_manager_of_a_domain_manages_only_that_domain(identity: Identity) -> None:
     manager, other = Persona(identity, "manager"), Persona(identity, "manager")
     listed = identity.call("GET", "/users", token=manager.token).json()["users"]
     assert {row["domain_id"] for row in listed} == {manager.domain}
@@ -149,7 +149,7 @@ def test_a_reader_of_the_system_sees_all_and_changes_nothing(identity: Identity)
         assert identity.call("POST", f"/{path}s", body, token=token).status_code == 403
 
 
-def test_a_member_sees_himself_and_his_projects(identity: Identity) -> None:
+def test_a_member_sees_only_the_own_user_and_projects(identity: Identity) -> None:
     described = identity.login("demo").json()["token"]
     user, project, token = described["user"]["id"], described["project"]["id"], identity.token("demo")
     alt = identity.login("alt").json()["token"]
@@ -172,14 +172,14 @@ def test_a_member_sees_himself_and_his_projects(identity: Identity) -> None:
     assert identity.call("PATCH", f"/users/{user}", change, token=token).status_code == 403
 
 
-def test_an_administrator_of_another_project_is_one_everywhere(identity: Identity) -> None:
+def test_the_role_admin_on_any_project_is_global(identity: Identity) -> None:
     user, project = identity.make("user", password=PASSWORD)["id"], identity.make("project")["id"]
     identity.grant("admin", user, f"projects/{project}")
     token = identity.token(user, scope=on_project(project))
     assert identity.call("GET", "/users", token=token).status_code == 200
 
 
-def test_an_operators_policy_file_counts_at_once(identity: Identity, api: Api) -> None:
+def test_a_changed_policy_file_is_effective_at_once(identity: Identity, api: Api) -> None:
     token, overrides = identity.token("demo"), api.cloud.settings.root / "policy.yaml"
     assert identity.call("GET", "/regions", token=token).status_code == 200
     overrides.write_text('"identity:list_regions": "role:admin"\n')

@@ -1,4 +1,4 @@
-"""Options of users and other resources do what Keystone's do."""
+"""Options of users and other resources, as in Keystone."""
 
 from collections.abc import Iterator
 
@@ -23,7 +23,7 @@ def identity(api: Api) -> Iterator[Identity]:
         {"multi_factor_auth_rules": [["password"], ["password"]]},
     ],
 )
-def test_options_that_there_are_not(identity: Identity, options: dict[str, object]) -> None:
+def test_unknown_options_are_refused(identity: Identity, options: dict[str, object]) -> None:
     body = {"user": {"name": unique("user"), "options": options}}
     assert identity.call("POST", "/users", body).status_code == 400
     for kind in ("project", "domain", "role"):
@@ -31,7 +31,7 @@ def test_options_that_there_are_not(identity: Identity, options: dict[str, objec
         assert identity.call("POST", f"/{kind}s", body).status_code == 400
 
 
-def test_a_locked_password_is_changed_by_administrators_alone(identity: Identity) -> None:
+def test_a_locked_password_can_be_changed_only_by_administrators(identity: Identity) -> None:
     user = identity.make("user", password=PASSWORD, options={"lock_password": True})["id"]
     change = {"user": {"original_password": PASSWORD, "password": "new"}}
     refused = identity.call("POST", f"/users/{user}/password", change, token="")
@@ -48,12 +48,12 @@ def test_a_locked_password_is_changed_by_administrators_alone(identity: Identity
         ({"multi_factor_auth_rules": [["application_credential"]]}, 401),
         ({"multi_factor_auth_rules": [["application_credential"]], "multi_factor_auth_enabled": False}, 201),
         ({"multi_factor_auth_rules": [["application_credential"], ["password"]]}, 201),
-        # There is no such method here: it does not count.
+        # Rules with a method that this cloud does not have are ignored.
         ({"multi_factor_auth_rules": [["password", "totp"]]}, 201),
         ({"multi_factor_auth_rules": [["totp"]]}, 201),
     ],
 )
-def test_rules_say_which_methods_must_come_together(
+def test_multi_factor_rules_require_methods_together(
     identity: Identity, options: dict[str, object], status: int
 ) -> None:
     user = identity.make("user", password=PASSWORD, options=options)["id"]
@@ -61,7 +61,7 @@ def test_rules_say_which_methods_must_come_together(
 
 
 @pytest.mark.parametrize("kind", ["project", "domain", "role"])
-def test_what_is_immutable_first_has_to_be_made_mutable(identity: Identity, kind: str) -> None:
+def test_immutable_resources_must_be_made_mutable_first(identity: Identity, kind: str) -> None:
     path = f"/{kind}s/{identity.make(kind, options={'immutable': True})['id']}"
     mutable = {"options": {"immutable": False}}
     assert identity.call("PATCH", path, {kind: {"description": "x"}}).status_code == 403
@@ -72,7 +72,7 @@ def test_what_is_immutable_first_has_to_be_made_mutable(identity: Identity, kind
     assert identity.call("PATCH", path, {kind: {"description": "x"}}).json()[kind]["description"] == "x"
 
 
-def test_an_application_credential_without_named_roles_has_all_of_the_token(identity: Identity) -> None:
+def test_an_application_credential_without_named_roles_has_all_roles_of_the_token(identity: Identity) -> None:
     token = identity.login("demo", scope={"project": {"name": "demo", "domain": {"id": "default"}}})
     path = f"/users/{token.json()['token']['user']['id']}/application_credentials"
     for roles in ({}, {"roles": []}):

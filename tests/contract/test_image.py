@@ -1,4 +1,4 @@
-"""Images without their data: creating, changing, sharing, deleting."""
+"""Images without data: create, update, share, delete."""
 
 import uuid
 from pathlib import Path
@@ -36,7 +36,7 @@ def test_versions_need_no_token(api: Any, demo: Connection) -> None:
         assert newest["links"] == [{"rel": "self", "href": f"{api.url}/image/v2/"}]
 
 
-def test_a_new_image_is_queued_and_shared(api: Any, demo: Connection) -> None:
+def test_a_new_image_is_queued_with_visibility_shared(api: Any, demo: Connection) -> None:
     image_id = str(uuid.uuid4())
     answer = demo.image.post(
         "/images", json={"id": image_id, "name": "ünïx", "tags": ["b", "a"], "hw_disk_bus": "virtio", "min_ram": 64}
@@ -85,14 +85,14 @@ def test_a_new_image_is_queued_and_shared(api: Any, demo: Connection) -> None:
         ({"tags": [f"t{number}" for number in range(129)]}, 413),
     ],
 )
-def test_what_may_not_be_created(demo: Connection, attributes: dict[str, Any], status: int) -> None:
+def test_refused_creations(demo: Connection, attributes: dict[str, Any], status: int) -> None:
     answer = demo.image.post("/images", json={"name": "bad", **attributes})
     assert answer.status_code == status
     assert answer.json()["code"].startswith(str(status))
     assert not ids(demo, "?name=bad")
 
 
-def test_only_an_administrator_publishes_and_gives_away(admin: Connection, demo: Connection) -> None:
+def test_only_administrators_publish_images_or_change_owners(admin: Connection, demo: Connection) -> None:
     image = create(admin, visibility="public", owner=demo.current_project_id)
     assert image["id"] in ids(demo)
     assert patch(demo, image["id"], {"op": "replace", "path": "/visibility", "value": "private"}).status_code == 200
@@ -100,7 +100,7 @@ def test_only_an_administrator_publishes_and_gives_away(admin: Connection, demo:
     assert again.status_code == 403
 
 
-def test_both_media_types_patch(demo: Connection) -> None:
+def test_both_media_types_of_patches(demo: Connection) -> None:
     image_id = create(demo, color="red")["id"]
     new = patch(
         demo, image_id,
@@ -136,31 +136,31 @@ def test_both_media_types_patch(demo: Connection) -> None:
         ("nonsense", 400),
     ],
 )
-def test_what_may_not_be_patched(demo: Connection, change: Any, status: int) -> None:
+def test_refused_patches(demo: Connection, change: Any, status: int) -> None:
     image = create(demo)
     assert patch(demo, image["id"], change).status_code == status
     assert demo.image.get(f"/images/{image['id']}").json() == image
 
 
-def test_patches_need_their_media_type(demo: Connection) -> None:
+def test_patches_need_the_right_media_type(demo: Connection) -> None:
     image_id = create(demo)["id"]
     for media_type in ("application/json", "application/json-patch+json"):
         assert patch(demo, image_id, headers={"Content-Type": media_type}).status_code == 415
 
 
-def test_protected_images_stay(demo: Connection) -> None:
+def test_protected_images_cannot_be_deleted(demo: Connection) -> None:
     image_id = create(demo, protected=True)["id"]
     assert demo.image.delete(f"/images/{image_id}").status_code == 403
     patch(demo, image_id, {"op": "replace", "path": "/protected", "value": False})
     assert demo.image.delete(f"/images/{image_id}").status_code == 204
     assert demo.image.get(f"/images/{image_id}").status_code == 404
     assert demo.image.delete(f"/images/{image_id}").status_code == 404
-    # Hosts may still hold the data under this id.
+    # Hosts may still have data with this id.
     assert demo.image.post("/images", json={"id": image_id}).status_code == 409
 
 
 @pytest.mark.parametrize("visibility", ["private", "shared", "community", "public"])
-def test_who_sees_what(admin: Connection, demo: Connection, alt: Connection, visibility: str) -> None:
+def test_visibility(admin: Connection, demo: Connection, alt: Connection, visibility: str) -> None:
     visible = visibility in ("community", "public")
     image_id = create(admin, visibility=visibility, owner=demo.current_project_id)["id"]
     assert image_id in ids(demo)
@@ -211,7 +211,7 @@ def test_tags(demo: Connection) -> None:
     assert demo.image.put(f"/images/{image_id}/tags/{'x' * 256}").status_code == 400
 
 
-def test_schemas_say_what_is_accepted(demo: Connection) -> None:
+def test_schemas_match_what_is_accepted(demo: Connection) -> None:
     for name in ("image", "images", "member", "members", "task", "tasks"):
         assert demo.image.get(f"/schemas/{name}").json()["name"] == name
     assert demo.image.get("/schemas/nothing").status_code == 404
@@ -224,7 +224,7 @@ def test_the_sdk_finds_images_by_name(demo: Connection) -> None:
         demo.image.get_image(str(uuid.uuid4()))
 
 
-def test_an_empty_id_is_no_image(demo: Connection) -> None:
+def test_an_empty_id_is_not_found(demo: Connection) -> None:
     assert demo.image.get("/images/").status_code == 404
     assert demo.image.delete("/images/").status_code == 404
     assert demo.image.delete("/images").status_code == 405

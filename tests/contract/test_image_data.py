@@ -1,4 +1,4 @@
-"""Images' data: uploads, downloads, imports, signed URLs."""
+"""Data of images: uploads, downloads, imports, signed URLs."""
 
 import errno
 import hashlib
@@ -45,7 +45,7 @@ def qcow2(path: Path, *options: str) -> bytes:
     return path.read_bytes()
 
 
-def test_data_comes_back(api: Any, demo: Connection) -> None:
+def test_uploaded_data_can_be_downloaded(api: Any, demo: Connection) -> None:
     image_id, data = queued(demo), os.urandom(3_000_001)
     assert demo.image.get(f"/images/{image_id}/file").status_code == 204
     assert upload(demo, image_id, data).status_code == 204
@@ -80,7 +80,7 @@ def test_uploads_need_formats_and_a_media_type(demo: Connection) -> None:
     assert answer.status_code == 415
 
 
-def test_formats_are_fixed_once_there_is_data(demo: Connection) -> None:
+def test_formats_cannot_be_changed_after_the_upload(demo: Connection) -> None:
     image_id = queued(demo)
     upload(demo, image_id, b"x")
     headers = {"Content-Type": "application/openstack-images-v2.1-json-patch"}
@@ -89,7 +89,7 @@ def test_formats_are_fixed_once_there_is_data(demo: Connection) -> None:
     assert answer.status_code == 403
 
 
-def test_qcow2_tells_its_virtual_size(demo: Connection, tmp_path: Path) -> None:
+def test_the_virtual_size_is_read_from_qcow2(demo: Connection, tmp_path: Path) -> None:
     image_id = queued(demo, "qcow2")
     assert upload(demo, image_id, qcow2(tmp_path / "disk")).status_code == 204
     assert show(demo, image_id)["virtual_size"] == 64 << 20
@@ -144,7 +144,7 @@ def test_a_full_disk(api: Any, demo: Connection, monkeypatch: pytest.MonkeyPatch
 
 
 class Slow:
-    """A client that begins an upload and then does as it pleases."""
+    """A client whose upload the test controls."""
 
     def __init__(self, api: Any, token: str, image_id: str) -> None:
         host, port = api.url.removeprefix("http://").split(":")
@@ -163,7 +163,7 @@ def wait_for(condition: Any) -> None:
         time.sleep(0.02)
 
 
-def test_a_client_that_leaves_leaves_nothing(api: Any, demo: Connection) -> None:
+def test_an_aborted_upload_leaves_no_data(api: Any, demo: Connection) -> None:
     before, image_id = stored(api), queued(demo)
     client = Slow(api, demo.auth_token, image_id)
     wait_for(lambda: show(demo, image_id)["status"] == "saving")
@@ -194,7 +194,7 @@ def test_an_upload_whose_process_died_can_be_repeated(api: Any, demo: Connection
     assert demo.image.get(f"/images/{image_id}/file").content == b"all"
 
 
-def test_deleting_takes_all_data_along(api: Any, demo: Connection) -> None:
+def test_deleting_an_image_removes_all_data(api: Any, demo: Connection) -> None:
     before, image_id = stored(api), queued(demo)
     demo.image.put(f"/images/{image_id}/stage", data=b"staged", headers=OCTETS)
     (api.cloud.settings.image_dir / f"{image_id}.part").write_bytes(b"the beginning")
@@ -202,7 +202,7 @@ def test_deleting_takes_all_data_along(api: Any, demo: Connection) -> None:
     assert stored(api) == before
 
 
-def test_concurrent_uploads_have_one_winner(demo: Connection) -> None:
+def test_one_of_several_concurrent_uploads_succeeds(demo: Connection) -> None:
     image_id, statuses = queued(demo), []
     data = os.urandom(2_000_000)
     threads = [
@@ -216,7 +216,7 @@ def test_concurrent_uploads_have_one_winner(demo: Connection) -> None:
     assert demo.image.get(f"/images/{image_id}/file").content == data
 
 
-def test_deactivated_images_are_not_sent(demo: Connection, admin: Connection) -> None:
+def test_deactivated_images_cannot_be_downloaded(demo: Connection, admin: Connection) -> None:
     image_id = queued(demo)
     assert demo.image.post(f"/images/{image_id}/actions/deactivate").status_code == 403
     upload(demo, image_id, b"x")
@@ -244,7 +244,7 @@ def test_import_of_staged_data(demo: Connection) -> None:
     assert demo.image.get(f"/images/{image_id}/file").content == b"staged"
 
 
-def test_hosts_fetch_by_signed_url(api: Any, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_download_by_signed_url(api: Any, demo: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     image_id = queued(demo)
     with api.cloud.database.write() as session:
         assert image_item(session, image_id, api.cloud) is None

@@ -1,4 +1,4 @@
-"""What hosts are told about images."""
+"""Items of images on hosts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -17,7 +17,7 @@ from skywright.services.image.tables import Image
 
 @pytest.fixture
 def session(api: Any) -> Iterator[Session]:
-    """A database with two compute hosts, one that is down, and a network host."""
+    """A database with two compute hosts, of which one is down, and a network host."""
     with api.cloud.database.write() as session:
         for table in (JobResource, Job, Server, Host, Image):
             session.execute(delete(table))
@@ -56,7 +56,7 @@ def delete_job(session: Session, row: Image) -> Job:
     return job
 
 
-def test_only_active_disks_go_to_hosts(api: Any, session: Session) -> None:
+def test_only_active_disk_images_have_items(api: Any, session: Session) -> None:
     item = image_item(session, image(session).id, api.cloud)
     assert item is not None
     assert item["url"].startswith(f"{api.url}/image/v2/images/{item['id']}/file?expires=")
@@ -72,7 +72,7 @@ def test_only_active_disks_go_to_hosts(api: Any, session: Session) -> None:
     assert image_item(session, "nothing", api.cloud) is None
 
 
-def test_a_deleted_image_leaves_hosts_that_do_not_need_it(api: Any, session: Session) -> None:
+def test_a_deleted_image_is_removed_from_hosts_without_its_servers(api: Any, session: Session) -> None:
     used, unused = image(session), image(session)
     server(session, used, "host1")
     server(session, used, "host2").deleted_at = utcnow()
@@ -91,7 +91,7 @@ def test_a_deleted_image_leaves_hosts_that_do_not_need_it(api: Any, session: Ses
     assert not work.refused
 
 
-def test_the_last_server_takes_a_deleted_image_along(api: Any, session: Session) -> None:
+def test_deleting_the_last_server_removes_its_deleted_image(api: Any, session: Session) -> None:
     kept, gone = image(session), image(session, status="deleted", deleted_at=utcnow())
     for image_id in (kept.id, gone.id, None):
         server_left(session, image_id, api.cloud)

@@ -64,7 +64,7 @@ def test_filters(demo: Connection, rows: dict[str, Any], query: str, expected: s
     assert set(names(demo, query)) == expected
 
 
-def test_many_ids_at_once(demo: Connection, rows: dict[str, Any]) -> None:
+def test_several_ids(demo: Connection, rows: dict[str, Any]) -> None:
     wanted = ",".join([rows["a"]["id"], rows["d"]["id"]])
     assert set(names(demo, f"id=in:{wanted}")) == {"a", "d"}
 
@@ -87,7 +87,7 @@ def test_order(demo: Connection, rows: dict[str, Any], query: str, expected: lis
 
 
 def pages(connection: Connection, query: str) -> list[list[str]]:
-    """Follow the links from page to page of one image each."""
+    """Return the pages of one image each, by following their links."""
     found, link = [], f"/v2/images?limit=1&{query}"
     while link:
         answer = connection.image.get(link.removeprefix("/v2")).json()
@@ -122,5 +122,5 @@ def test_bad_queries(demo: Connection, query: str) -> None:
     assert demo.image.get(f"/images?{query}").status_code == 400
 
 
-def test_no_limit_no_images(demo: Connection, rows: dict[str, Any]) -> None:
+def test_a_limit_of_0(demo: Connection, rows: dict[str, Any]) -> None:
     assert names(demo, "limit=0") == []

@@ -29,7 +29,7 @@ def namespace(admin: Connection) -> Iterator[str]:
     admin.image.delete(f"{BASE}/{name}")
 
 
-def test_everyone_reads_administrators_write(admin: Connection, demo: Connection, namespace: str) -> None:
+def test_users_read_and_administrators_write(admin: Connection, demo: Connection, namespace: str) -> None:
     shown = demo.image.get(f"{BASE}/{namespace}").json()
     assert shown["properties"] == {"p1": {"type": "integer", "title": "P1"}}
     assert [item["name"] for item in shown["objects"]] == ["o1"]
@@ -83,12 +83,12 @@ def test_items(admin: Connection, namespace: str, plural: str, body: dict[str, A
 def test_tags_are_replaced_together(admin: Connection, namespace: str) -> None:
     tags = f"{BASE}/{namespace}/tags"
     assert admin.image.post(tags, json={"tags": [{"name": "a"}, {"name": "b"}]}).status_code == 201
-    assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["b", "a"]  # the newest first
+    assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["b", "a"]  # newest first
     assert admin.image.post(tags, json={"tags": ["a"]}).status_code == 400
     assert len(admin.image.get(tags).json()["tags"]) == 2
 
 
-def test_tags_are_added_to_those_that_are_there(admin: Connection, namespace: str) -> None:
+def test_tags_can_be_added(admin: Connection, namespace: str) -> None:
     tags, append = f"{BASE}/{namespace}/tags", {"X-OpenStack-Append": "True"}
     added = admin.image.post(tags, json={"tags": [{"name": "t2"}]}, headers=append)
     assert added.status_code == 201 and [tag["name"] for tag in added.json()["tags"]] == ["t2"]
@@ -98,7 +98,7 @@ def test_tags_are_added_to_those_that_are_there(admin: Connection, namespace: st
     assert [tag["name"] for tag in admin.image.get(tags).json()["tags"]] == ["t3"]
 
 
-def test_a_resource_type_comes_with_the_first_namespace_that_is_for_it(admin: Connection, namespace: str) -> None:
+def test_an_association_creates_its_resource_type(admin: Connection, namespace: str) -> None:
     def types() -> set[str]:
         return {item["name"] for item in admin.image.get("/metadefs/resource_types").json()["resource_types"]}
 
@@ -106,7 +106,7 @@ def test_a_resource_type_comes_with_the_first_namespace_that_is_for_it(admin: Co
     assert new not in types()
     assert admin.image.post(path, json={"name": new, "prefix": "x_"}).status_code == 201
     assert new in types()
-    # As with Glance, it stays.
+    # It stays, as in Glance.
     assert admin.image.delete(f"{path}/{new}").status_code == 204
     assert new in types()
 
@@ -122,7 +122,7 @@ def test_a_new_cloud_has_definitions(demo: Connection, resource_type: str) -> No
         assert shown.get("properties") or all(each["properties"] for each in shown["objects"])
 
 
-def test_definitions_that_an_administrator_changed_stay_so(api: Api, admin: Connection) -> None:
+def test_changed_definitions_are_kept(api: Api, admin: Connection) -> None:
     path = f"{BASE}/OS::Software::Runtimes"
     admin.image.put(path, json={"namespace": "OS::Software::Runtimes", "protected": False})
     assert admin.image.delete(path).status_code == 204
@@ -132,7 +132,7 @@ def test_definitions_that_an_administrator_changed_stay_so(api: Api, admin: Conn
     assert admin.image.get(f"{BASE}/OS::OperatingSystem").status_code == 200
 
 
-def test_there_is_no_other_kind(admin: Connection, namespace: str) -> None:
+def test_unknown_kinds_are_not_found(admin: Connection, namespace: str) -> None:
     assert admin.image.get(f"{BASE}/{namespace}/nothing").status_code == 404
 
 

@@ -1,4 +1,4 @@
-"""Image data on three controllers: APIs that share a database and keys, each with a store of its own."""
+"""Image data on three controllers: API processes with a shared database and keys, each with its own store."""
 
 import asyncio
 import hashlib
@@ -29,7 +29,7 @@ DIGEST = hashlib.sha512(DATA).hexdigest()
 
 @pytest.fixture
 def controllers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Api]]:
-    monkeypatch.setattr(replica_routes, "LOOK_SECONDS", 3600.0)  # tests look themselves
+    monkeypatch.setattr(replica_routes, "LOOK_SECONDS", 3600.0)  # tests synchronize explicitly
     listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(3)]
     urls = [f"http://127.0.0.1:{listener.getsockname()[1]}" for listener in listeners]
     with ExitStack() as stack:
@@ -48,7 +48,7 @@ def controllers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[lis
 
 
 def connect(api: Api) -> Connection:
-    """A connection whose images are this very controller's."""
+    """A connection that uses the image service of this controller."""
     return api.connect("demo", "demo", image_endpoint_override=f"{api.url}/image/v2")
 
 
@@ -77,7 +77,7 @@ def wait_for(condition: Any) -> None:
 
 
 def unplug(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let the controller be asked in vain."""
+    """Make the controller unreachable."""
 
     async def gone(scope: Any, receive: Any, send: Any, request_id: str) -> None:
         await send({"type": "http.response.start", "status": 502, "headers": []})
@@ -86,7 +86,7 @@ def unplug(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api.app, "_http", gone)
 
 
-def test_an_upload_is_on_all_controllers_and_each_gives_it(controllers: list[Api]) -> None:
+def test_an_upload_is_on_all_controllers_and_each_serves_it(controllers: list[Api]) -> None:
     image_id, answer = upload(controllers[0])
     assert answer.status_code == 204
     wait_for(lambda: all(stored(api) == [f"{image_id}.{DIGEST[:32]}"] for api in controllers))
@@ -102,14 +102,14 @@ def test_staged_data_can_be_imported_by_another_controller(controllers: list[Api
     assert download(controllers[2], image_id).content == DATA
 
 
-def test_one_controller_may_be_away(controllers: list[Api], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_succeeds_without_one_controller(controllers: list[Api], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as away:
         unplug(controllers[2], away)
         image_id, answer = upload(controllers[0])
         assert answer.status_code == 204
         assert stored(controllers[1]) == [f"{image_id}.{DIGEST[:32]}"]
     assert stored(controllers[2]) == []
-    # It is back: it answers with its peers' data, and has its own after its next look.
+    # It is back: it forwards its peers' data, and has its own copy after the next synchronization.
     whole, part = download(controllers[2], image_id), download(controllers[2], image_id, Range="bytes=10-19")
     assert (whole.content, whole.headers["Content-MD5"]) == (DATA, hashlib.md5(DATA).hexdigest())
     assert (part.status_code, part.content) == (206, DATA[10:20])
@@ -117,12 +117,12 @@ def test_one_controller_may_be_away(controllers: list[Api], monkeypatch: pytest.
     assert stored(controllers[2]) == [f"{image_id}.{DIGEST[:32]}"]
 
 
-def test_without_a_majority_there_is_no_upload(controllers: list[Api], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_upload_fails_without_a_majority(controllers: list[Api], monkeypatch: pytest.MonkeyPatch) -> None:
     with monkeypatch.context() as away:
         unplug(controllers[1], away)
         unplug(controllers[2], away)
         image_id, answer = upload(controllers[0])
-    # Clients repeat what was answered with 503, but their file has been read by then.
+    # Clients repeat a request after 503, although their file has been read to its end.
     assert answer.status_code == 500
     assert "Too few controllers" in answer.json()["message"]
     with connect(controllers[1]) as demo:
@@ -131,7 +131,7 @@ def test_without_a_majority_there_is_no_upload(controllers: list[Api], monkeypat
     assert download(controllers[0], image_id).content == DATA
 
 
-def test_data_that_a_peer_spoilt_is_not_kept(controllers: list[Api]) -> None:
+def test_corrupt_data_of_a_peer_is_not_stored(controllers: list[Api]) -> None:
     image_id, _ = upload(controllers[0])
     name = f"{image_id}.{DIGEST[:32]}"
     wait_for(lambda: all(stored(api) == [name] for api in controllers))
@@ -142,7 +142,7 @@ def test_data_that_a_peer_spoilt_is_not_kept(controllers: list[Api]) -> None:
     assert stored(controllers[0]) == []
 
 
-def test_a_look_removes_what_no_image_wants(controllers: list[Api]) -> None:
+def test_synchronization_removes_data_without_an_image(controllers: list[Api]) -> None:
     (image_id, _), (deleted, _) = upload(controllers[0]), upload(controllers[0])
     wait_for(lambda: len(stored(controllers[1])) == 2)
     with connect(controllers[0]) as demo:
@@ -158,7 +158,7 @@ def test_a_look_removes_what_no_image_wants(controllers: list[Api]) -> None:
     assert stored(controllers[1]) == sorted([f"{image_id}.{DIGEST[:32]}", young.name])
 
 
-def test_only_controllers_give_and_take(controllers: list[Api]) -> None:
+def test_only_controllers_exchange_data(controllers: list[Api]) -> None:
     image_id, _ = upload(controllers[0])
     path, key_dir = replica_path(image_id, DIGEST), controllers[0].cloud.settings.key_dir
     url = controllers[1].url

@@ -1,4 +1,4 @@
-"""The native API: hosts, jobs, their events as a stream, through a real worker and a real Ansible on this machine."""
+"""The native API: hosts, jobs and their event streams, with a real worker and Ansible on this machine."""
 
 import json
 import sys
@@ -37,7 +37,7 @@ def url(api: Api) -> str:
 
 @pytest.fixture
 def shared_run(api: Api, demo: Connection, alt: Connection) -> dict[str, str]:
-    """Two projects' jobs in one run, which has ended; {project: job id}."""
+    """Two projects' jobs in one completed run: {project: job id}."""
     with api.cloud.database.write() as session:
         run = Run(playbook="server", worker="w", hosts=["secret-host"], steps_done=1, steps_total=1, state="failed")
         session.add(run)
@@ -61,7 +61,7 @@ def shared_run(api: Api, demo: Connection, alt: Connection) -> dict[str, str]:
 
 @pytest.fixture
 def waiting(api: Api, demo: Connection) -> str:
-    """A job of demo's that no worker will take soon."""
+    """A job of demo that no worker claims soon."""
     with api.cloud.database.write() as session:
         job = Job(playbook="host", action="observe", project_id=demo.current_project_id)
         job.not_before = utcnow().replace(year=utcnow().year + 1)
@@ -75,7 +75,7 @@ def get(connection: Connection, path: str, **options: Any) -> requests.Response:
 
 
 def follow(connection: Connection, url: str, last: str = "") -> list[dict[str, Any]]:
-    """The messages of a stream until its end."""
+    """Return the messages of a stream until its end."""
     headers = {"X-Auth-Token": connection.auth_token, "Last-Event-ID": last}
     with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
@@ -84,7 +84,7 @@ def follow(connection: Connection, url: str, last: str = "") -> list[dict[str, A
     return [{**message, "data": json.loads(message["data"])} for message in messages]
 
 
-def test_the_catalog_names_the_native_api(demo: Connection, url: str) -> None:
+def test_the_catalog_has_the_native_api(demo: Connection, url: str) -> None:
     assert demo.session.get_endpoint(service_type="operations", interface="public") == url
     assert requests.get(url, timeout=5).json()["version"]["id"] == "v1.0"
 
@@ -95,7 +95,7 @@ def test_health_needs_no_token(api: Api) -> None:
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_host_is_registered_looked_at_and_forgotten(admin: Connection, url: str) -> None:
+def test_a_host_is_registered_observed_and_removed(admin: Connection, url: str) -> None:
     body = {"host": {"groups": ["computes", "all"], "variables": {**LOCAL, "ansible_password": "pw-canary"}}}
     answer = admin.session.put(f"{url}/hosts/here", json=body)
     assert answer.status_code == 201
@@ -115,7 +115,7 @@ def test_a_host_is_registered_looked_at_and_forgotten(admin: Connection, url: st
 
 
 @pytest.mark.usefixtures("worker")
-def test_a_host_that_does_not_answer_is_down(api: Api, admin: Connection, url: str) -> None:
+def test_an_unreachable_host_is_down(api: Api, admin: Connection, url: str) -> None:
     variables = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     answer = admin.session.put(f"{url}/hosts/gone", json={"host": {"variables": variables}}).json()
     job = follow(admin, f"{url}/jobs/{answer['job']['id']}/follow")[-1]["data"]
@@ -137,22 +137,20 @@ def test_a_host_that_does_not_answer_is_down(api: Api, admin: Connection, url: s
         ("here", {"surprise": 1}),
     ],
 )
-def test_a_host_that_no_inventory_could_have_is_refused(
-    admin: Connection, url: str, name: str, host: dict[str, Any]
-) -> None:
+def test_invalid_hosts_are_refused(admin: Connection, url: str, name: str, host: dict[str, Any]) -> None:
     answer = admin.session.put(f"{url}/hosts/{name}", json={"host": host}, raise_exc=False)
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == 400
 
 
-def test_hosts_are_the_administrators(demo: Connection, url: str) -> None:
+def test_hosts_are_for_administrators(demo: Connection, url: str) -> None:
     for method, path in (("GET", "/hosts"), ("GET", "/hosts/x"), ("PUT", "/hosts/x"), ("DELETE", "/hosts/x")):
         answer = demo.session.request(f"{url}{path}", method, json={"host": {}}, raise_exc=False)
         assert answer.status_code == 403, (method, path)
     assert requests.get(f"{url}/hosts", timeout=5).status_code == 401
 
 
-def test_a_project_sees_its_own_jobs_and_items_only(
+def test_a_project_sees_only_its_own_jobs_and_items(
     shared_run: dict[str, str], admin: Connection, demo: Connection, url: str
 ) -> None:
     jobs = demo.session.get(f"{url}/jobs").json()["jobs"]
@@ -184,7 +182,7 @@ def test_jobs_are_filtered_and_paged(shared_run: dict[str, str], admin: Connecti
     assert get(admin, f"{url}/jobs", params={"marker": "none"}).status_code == 404
 
 
-def test_a_stream_tells_of_a_job_that_ends_meanwhile(api: Api, waiting: str, demo: Connection, url: str) -> None:
+def test_a_stream_has_the_end_of_a_job(api: Api, waiting: str, demo: Connection, url: str) -> None:
     def end() -> None:
         time.sleep(0.3)
         with api.cloud.database.write() as session:

@@ -1,4 +1,4 @@
-"""Prometheus' view of the cloud."""
+"""Prometheus metrics of the cloud."""
 
 import re
 from datetime import timedelta
@@ -15,7 +15,7 @@ from skywright.db.operations import Heartbeat
 
 
 def samples(api: Api) -> dict[tuple[str, tuple[str, ...]], float]:
-    """{(name, label values by their names' order): value} as it is now."""
+    """Return the current samples: {(name, label values in the order of their names): value}."""
     api.app.metrics.expire()
     answer = requests.get(f"{api.url}/metrics", timeout=10)
     assert answer.status_code == 200
@@ -28,7 +28,7 @@ def samples(api: Api) -> dict[tuple[str, tuple[str, ...]], float]:
     }
 
 
-def test_what_the_database_knows(api: Api) -> None:
+def test_metrics_from_the_database(api: Api) -> None:
     before = samples(api)
     with api.cloud.database.write() as session:
         started = utcnow() - timedelta(seconds=10)
@@ -70,7 +70,7 @@ def test_requests_are_timed_by_service_method_and_status(api: Api, demo: Connect
     assert found["skywright_request_seconds_count", ("OTHER", "compute", "405")] >= 1
 
 
-def test_no_label_tells_of_tenants(api: Api, demo: Connection) -> None:
+def test_no_label_has_users_projects_or_resources(api: Api, demo: Connection) -> None:
     network = demo.network.create_network(name="tell-tale")
     text = requests.get(f"{api.url}/metrics", timeout=10).text
     for secret in (network.id, "tell-tale", demo.current_project_id, demo.current_user_id):

@@ -1,4 +1,4 @@
-"""Bodies that are wrong: each service says so in its own words, never in those of the library that found it."""
+"""Invalid bodies: each service answers with its own messages, never with those of the validating library."""
 
 import re
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ for _ in range(200):
 VALUES = (None, 5, 1.5, True, "x" * 70_000, "\0", [], [None], {"": None}, {"x": [5]}, DEEP, 1 << 63)
 OF_FIELDS = (None, -5, "", "é" * 300, ["x", 5], [{"x": 1}], {"x": [5]})
 TEXTS = ("", "{", "nonsense", '{"a": NaN}', "[" * 5000, '{"\\ud800": "\\ud800"}', '{"a": 1' + "0" * 5000 + "}", "\xff")
-# Requests that look at hosts, run something or wait; they have the models of others, or one that others have, too.
+# Requests that access hosts, run something or wait; other requests have the same models.
 SLOW = {"operations POST /drift", "operations POST /converge"}
 
 
@@ -36,7 +36,7 @@ def writes() -> Iterator[tuple[str, str, str]]:
 
 
 def hostile(name: str) -> Iterator[Any]:
-    """Bodies for the route: values of all kinds as the body, as its first field, and as each field of that."""
+    """Yield bodies for the route: values of all types as the body, as its first field, and as each field of that."""
     yield from VALUES
     top = _fields_of(name, "")
     for wrapper in top or ["x"]:
@@ -64,12 +64,12 @@ def _names(model: Any) -> Iterator[str]:
 
 
 class Hostile:
-    """Requests of an administrator about one of each."""
+    """Requests of an administrator for one resource of each kind."""
 
     def __init__(self, api: Api, connection: Connection) -> None:
         self.session, self.api = connection.session, api
         things = make_fixtures(api, connection, connection)
-        # Some of the bodies fit: nobody else's user or project may be changed by them.
+        # Some of the bodies are valid: they must not change users or projects of other tests.
         user, project = connection.identity.create_user(name="hostile"), connection.identity.create_project(name="h")
         self.ids = {"user_id": user.id, "project_id": project.id, "flavor_id": things.flavor, "id": things.network}
         self.ids |= {"name": "host1", "key": "key", "tag": "tag"}
@@ -95,7 +95,7 @@ ROUTES = sorted(set(writes()))
 
 
 @pytest.mark.parametrize(("service", "method", "path"), ROUTES, ids=[" ".join(each) for each in ROUTES])
-def test_no_answer_has_words_of_pydantic(client: Hostile, service: str, method: str, path: str) -> None:
+def test_no_answer_has_messages_of_pydantic(client: Hostile, service: str, method: str, path: str) -> None:
     name = f"{service} {method} {path}"
     for body in hostile(name):
         if name in SLOW and (body == {} or (isinstance(body, dict) and "x" not in body)):
@@ -176,7 +176,7 @@ SHOWN = f"'{'x' * 47}...{'x' * 48}'"
          "Invalid input for field 'host/state': 'asleep' is not one of ['enabled', 'disabled', 'maintenance']"),
     ],
 )  # fmt: skip
-def test_words(client: Hostile, request_: str, body: Any, message: str) -> None:
+def test_messages(client: Hostile, request_: str, body: Any, message: str) -> None:
     service, method, path = request_.split()
     if "{id}" in str(body):
         body = {"port": body["port"] | {"network_id": client.ids["id"]}}
@@ -186,7 +186,7 @@ def test_words(client: Hostile, request_: str, body: Any, message: str) -> None:
     assert next(iter(told.values()))["message"] == message
 
 
-def test_what_is_no_json(client: Hostile) -> None:
+def test_invalid_json(client: Hostile) -> None:
     def told(**options: Any) -> str:
         answer = client.send("compute", "POST", "/v2.1/flavors", **options)
         assert answer.status_code == 400
@@ -200,6 +200,6 @@ def test_what_is_no_json(client: Hostile) -> None:
     )
 
 
-def test_who_may_not_learns_nothing_of_what_is_wrong(client: Hostile) -> None:
+def test_requests_without_a_token_are_refused_before_validation(client: Hostile) -> None:
     answer = client.send("compute", "POST", "/v2.1/flavors", json={}, authenticated=False)
     assert answer.status_code == 401

@@ -1,4 +1,4 @@
-"""Networks, subnets and ports through openstacksdk, openstackclient and plain requests."""
+"""Networks, subnets and ports with openstacksdk, openstackclient and plain requests."""
 
 import json
 import os
@@ -55,13 +55,13 @@ def test_without_a_token_it_is_401(api: Any, demo: Connection) -> None:
     assert answer.status_code == 401
 
 
-def test_what_is_not_there_is_no_extension_and_said_to_be_missing(demo: Connection) -> None:
+def test_missing_features_have_no_extension_and_are_named(demo: Connection) -> None:
     aliases = {extension.alias for extension in demo.network.extensions()}
     assert "provider" in aliases
     assert not aliases & {"router", "security-group", "external-net"}
     assert request(demo, "GET", "/extensions/router").status_code == 404
     for path, name in (("security-groups", "security groups"), ("routers", "routers"), ("floatingips", "floating IPs")):
-        # Clients list these unasked.
+        # Clients always list these.
         assert request(demo, "GET", f"/{path}").json() == {path.replace("-", "_"): []}
         for method, item, status in (("POST", "", 400), ("GET", "/x", 404), ("DELETE", "/x", 404)):
             refused = request(demo, method, f"/{path}{item}", {})
@@ -105,7 +105,7 @@ def test_members_may_not_choose_segments_or_share(demo: Connection) -> None:
         assert request(demo, "POST", "/networks", {"network": wish}).status_code == 403
 
 
-def test_an_administrator_makes_networks_for_others(admin: Connection, demo: Connection) -> None:
+def test_an_administrator_creates_networks_for_others(admin: Connection, demo: Connection) -> None:
     network = admin.network.create_network(name="given", project_id=demo.current_project_id)
     assert demo.network.get_network(network.id).project_id == demo.current_project_id
     demo.network.delete_network(network.id)
@@ -113,7 +113,7 @@ def test_an_administrator_makes_networks_for_others(admin: Connection, demo: Con
     assert request(demo, "POST", "/networks", body).status_code == 400
 
 
-def test_tenants_do_not_see_each_other(demo: Connection, alt: Connection, network: Any, subnet: Any) -> None:
+def test_projects_do_not_see_each_other(demo: Connection, alt: Connection, network: Any, subnet: Any) -> None:
     port = demo.network.create_port(network_id=network.id)
     for path in (f"/networks/{network.id}", f"/subnets/{subnet.id}", f"/ports/{port.id}"):
         for method, body in (("GET", None), ("PUT", {path.split("/")[1][:-1]: {"name": "x"}}), ("DELETE", None)):
@@ -123,7 +123,7 @@ def test_tenants_do_not_see_each_other(demo: Connection, alt: Connection, networ
     assert error_type(request(alt, "POST", "/ports", body)) == "NetworkNotFound"
 
 
-def test_a_shared_network_is_for_use_not_for_change(admin: Connection, demo: Connection) -> None:
+def test_a_shared_network_can_be_used_but_not_changed(admin: Connection, demo: Connection) -> None:
     network = admin.network.create_network(name="shared", is_shared=True)
     admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.9.0.0/24")
     assert [found.id for found in demo.network.networks(is_shared=True)] == [network.id]
@@ -156,7 +156,7 @@ def test_revisions_guard_updates(demo: Connection, network: Any) -> None:
     assert (answer.status_code, error_type(answer)) == (412, "RevisionNumberConstraintFailed")
 
 
-def test_bad_bodies_are_400(demo: Connection, network: Any) -> None:
+def test_invalid_bodies_are_refused(demo: Connection, network: Any) -> None:
     for body in (
         {},
         {"network": []},
@@ -226,7 +226,7 @@ def test_pages_lead_to_each_other(alt: Connection, four_networks: None) -> None:
         "mtu=9" + "9" * 30,
     ],
 )
-def test_bad_queries_are_400(demo: Connection, query: str) -> None:
+def test_invalid_queries_are_refused(demo: Connection, query: str) -> None:
     assert request(demo, "GET", f"/networks?{query}").status_code == 400
 
 
@@ -275,7 +275,7 @@ def test_readers_may_not_write(api: Any, demo: Connection) -> None:
             reader.network.create_network(name="no")
 
 
-def test_tags_are_added_to_those_that_are_there(admin: Connection) -> None:
+def test_tags_can_be_added(admin: Connection) -> None:
     network = admin.network.create_network(name="tagged")
     path = f"/networks/{network.id}/tags"
     admin.network.put(path, json={"tags": ["a", "b"]})

@@ -1,4 +1,4 @@
-"""What changes of networks that are on hosts leave to jobs."""
+"""Jobs of networks that are on hosts."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -32,7 +32,7 @@ def host(api: Any) -> None:
 
 @pytest.fixture
 def on_host(api: Any, subnet: Any) -> str:
-    """The network's id; it is present on host1, with its DHCP port there."""
+    """A network that is present on host1, with its DHCP port there; return its id."""
     with api.cloud.database.write() as session:
         network = session.get_one(Network, subnet.network_id)
         session.add(NetworkHost(network_id=network.id, host="host1"))
@@ -42,7 +42,7 @@ def on_host(api: Any, subnet: Any) -> str:
 
 @pytest.fixture
 def attached(api: Any, on_host: str) -> Iterator[str]:
-    """The id of a port that a server uses."""
+    """Return the id of a port that a server uses."""
     with api.cloud.database.write() as session:
         network = session.get_one(Network, on_host)
         flavor = {"flavor": {}, "vcpus": 1, "ram_mib": 1, "disk_gib": 1}
@@ -61,7 +61,7 @@ def jobs(api: Any, network_id: str) -> list[tuple[str, dict[str, Any]]]:
         return [(job.action, job.arguments) for job in found if job.arguments["network_id"] == network_id]
 
 
-def test_a_network_that_is_nowhere_goes_at_once(api: Any, demo: Connection, subnet: Any) -> None:
+def test_a_network_on_no_host_is_deleted_at_once(api: Any, demo: Connection, subnet: Any) -> None:
     assert request(demo, "PUT", f"/subnets/{subnet.id}", {"subnet": {"enable_dhcp": False}}).status_code == 200
     assert request(demo, "DELETE", f"/networks/{subnet.network_id}").status_code == 204
     assert jobs(api, subnet.network_id) == []
@@ -69,7 +69,9 @@ def test_a_network_that_is_nowhere_goes_at_once(api: Any, demo: Connection, subn
         assert session.get(Network, subnet.network_id) is None
 
 
-def test_a_network_on_hosts_is_hidden_until_a_job_has_removed_it(api: Any, demo: Connection, on_host: str) -> None:
+def test_a_deleted_network_is_hidden_until_a_job_has_removed_it_from_hosts(
+    api: Any, demo: Connection, on_host: str
+) -> None:
     assert request(demo, "DELETE", f"/networks/{on_host}").status_code == 204
     assert jobs(api, on_host) == [("delete", {"network_id": on_host, "dhcp_host": "host1"})]
     assert request(demo, "GET", f"/networks/{on_host}").status_code == 404
@@ -95,19 +97,23 @@ def test_dhcp_settings_reach_the_host(  # noqa: PLR0917
     assert [action for action, _ in jobs(api, on_host)] == expected
 
 
-def test_a_deleted_subnet_leaves_the_dhcp_server(api: Any, demo: Connection, subnet: Any, on_host: str) -> None:
+def test_a_deleted_subnet_is_removed_from_the_dhcp_server(
+    api: Any, demo: Connection, subnet: Any, on_host: str
+) -> None:
     assert request(demo, "DELETE", f"/subnets/{subnet.id}").status_code == 204
     assert [action for action, _ in jobs(api, on_host)] == ["update"]
     (port,) = request(demo, "GET", f"/ports?network_id={on_host}").json()["ports"]
     assert (port["device_owner"], port["fixed_ips"]) == ("network:dhcp", [])
 
 
-def test_the_dhcp_port_is_not_the_users(demo: Connection, on_host: str) -> None:
+def test_users_cannot_change_the_dhcp_port(demo: Connection, on_host: str) -> None:
     (port,) = request(demo, "GET", f"/ports?network_id={on_host}").json()["ports"]
     assert request(demo, "DELETE", f"/ports/{port['id']}").status_code == 409
 
 
-def test_a_servers_port_is_the_servers(admin: Connection, demo: Connection, on_host: str, attached: str) -> None:
+def test_changes_of_a_servers_port_are_limited(
+    admin: Connection, demo: Connection, on_host: str, attached: str
+) -> None:
     for values in ({"device_id": ""}, {"device_owner": "else"}):
         assert request(demo, "PUT", f"/ports/{attached}", {"port": values}).status_code == 409
     values = {"mac_address": "fa:16:3e:00:00:01"}
@@ -117,7 +123,7 @@ def test_a_servers_port_is_the_servers(admin: Connection, demo: Connection, on_h
     assert request(demo, "DELETE", f"/networks/{on_host}").status_code == 409
 
 
-def test_nobody_slips_a_port_into_a_server(alt: Connection, demo: Connection, attached: str) -> None:
+def test_a_port_cannot_be_bound_to_a_server_by_its_device_id(alt: Connection, demo: Connection, attached: str) -> None:
     server = request(demo, "GET", f"/ports/{attached}").json()["port"]["device_id"]
     network = alt.network.create_network(name="mine")
     answer = request(alt, "POST", "/ports", {"port": {"network_id": network.id, "device_id": server}})
@@ -169,7 +175,7 @@ def test_the_administrative_state_of_a_network_reaches_its_hosts(
     assert server_jobs(api, attached) == ["replug"] * 3
 
 
-def test_physical_networks_are_those_of_the_hosts(admin: Connection) -> None:
+def test_physical_networks_must_exist_on_a_host(admin: Connection) -> None:
     body = {"provider:network_type": "vlan", "provider:physical_network": "physnet1"}
     first = request(admin, "POST", "/networks", {"network": body}).json()["network"]
     assert (first["provider:segmentation_id"], first["mtu"]) == (1, 1500)

@@ -27,7 +27,7 @@ def error_type(answer: Any) -> str:
 
 
 def make(connection: Connection, kind: str, **values: object) -> Any:
-    """Create by a plain request; the resource or the whole answer if it is refused."""
+    """Create with a plain request; return the resource, or the whole answer if it is refused."""
     answer = request(connection, "POST", f"/{kind}s", {kind: values})
     return answer.json()[kind] if answer.status_code == 201 else answer
 
@@ -42,7 +42,7 @@ def test_defaults_of_a_subnet(demo: Connection, network: Any) -> None:
     assert six["allocation_pools"] == [{"start": "fd00::2", "end": "fd00::ffff:ffff:ffff:ffff"}]
 
 
-def test_no_gateway_and_a_gateway_in_the_middle(demo: Connection, network: Any) -> None:
+def test_without_a_gateway_and_with_a_gateway_inside_the_pool(demo: Connection, network: Any) -> None:
     none = make(demo, "subnet", network_id=network.id, ip_version=4, cidr="10.0.0.0/29", gateway_ip=None)
     assert none["gateway_ip"] is None
     assert none["allocation_pools"] == [{"start": "10.0.0.1", "end": "10.0.0.6"}]
@@ -83,7 +83,7 @@ def test_subnets_of_one_network_do_not_overlap(demo: Connection, network: Any) -
         ({"ip_version": 4, "cidr": "10.0.0.0/24", "network_id": "6b5f3a3e-0000-4000-8000-000000000000"}, 404),
     ],
 )
-def test_what_is_no_subnet_is_refused(demo: Connection, network: Any, values: dict[str, Any], status: int) -> None:
+def test_invalid_subnets_are_refused(demo: Connection, network: Any, values: dict[str, Any], status: int) -> None:
     assert make(demo, "subnet", **{"network_id": network.id, **values}).status_code == status
 
 
@@ -107,7 +107,7 @@ def test_updating_a_subnet(demo: Connection, network: Any) -> None:
     assert (clash.status_code, error_type(clash)) == (409, "GatewayConflictWithAllocationPools")
 
 
-def test_a_subnet_with_ports_stays(demo: Connection, network: Any) -> None:
+def test_a_subnet_with_ports_cannot_be_deleted(demo: Connection, network: Any) -> None:
     subnet = make(demo, "subnet", network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
     port = make(demo, "port", network_id=network.id)
     answer = request(demo, "DELETE", f"/subnets/{subnet['id']}")
@@ -145,26 +145,26 @@ def test_a_port_changes_its_addresses(demo: Connection, network: Any) -> None:
     assert none["fixed_ips"] == []
 
 
-def test_a_mac_is_unique_in_its_network(demo: Connection, network: Any) -> None:
+def test_mac_addresses_are_unique_in_a_network(demo: Connection, network: Any) -> None:
     port = make(demo, "port", network_id=network.id, mac_address="FA-16-3E-00-00-01")
     assert port["mac_address"] == "fa:16:3e:00:00:01"
     again = make(demo, "port", network_id=network.id, mac_address="fa:16:3e:00:00:01")
     assert (again.status_code, error_type(again)) == (409, "MacAddressInUse")
 
 
-def test_binding_is_the_administrators(admin: Connection, demo: Connection, network: Any) -> None:
+def test_only_administrators_set_bindings(admin: Connection, demo: Connection, network: Any) -> None:
     refused = make(demo, "port", **{"network_id": network.id, "binding:host_id": "host1"})
     assert refused.status_code == 403
     expression = "(rule:create_port and rule:create_port:binding:host_id) is disallowed by policy"
     assert refused.json()["NeutronError"] == {"type": "PolicyNotAuthorized", "message": expression, "detail": ""}
     port = make(admin, "port", **{"network_id": network.id, "binding:host_id": "somewhere"})
     assert (port["binding:host_id"], port["binding:vif_type"], port["binding:profile"]) == ("somewhere", "ovs", {})
-    # The profile is for services alone.
+    # Only the role service sets the profile.
     refused = make(admin, "port", **{"network_id": network.id, "binding:profile": {"a": 1}})
     assert refused.status_code == 403
 
 
-def test_the_network_owners_ports_are_his_own_making(demo: Connection, network: Any) -> None:
+def test_device_owners_of_the_cloud_are_refused(demo: Connection, network: Any) -> None:
     answer = make(demo, "port", network_id=network.id, device_owner="network:dhcp")
     assert answer.status_code == 403
 
@@ -204,7 +204,7 @@ def test_tags(demo: Connection, network: Any) -> None:
     assert request(demo, "GET", path).json() == {"tags": []}
 
 
-def test_subnets_out_of_a_pool(demo: Connection, network: Any) -> None:
+def test_subnets_from_a_pool(demo: Connection, network: Any) -> None:
     pool = make(demo, "subnetpool", name="pool", prefixes=["10.20.0.0/23"], default_prefixlen=24, min_prefixlen=24)
     first = make(demo, "subnet", network_id=network.id, ip_version=4, subnetpool_id=pool["id"])
     second = make(demo, "subnet", network_id=network.id, ip_version=4, subnetpool_id=pool["id"], prefixlen=25)

@@ -67,21 +67,21 @@ def ask(nova: Nova, request: str, server: str) -> Any:
 
 
 @pytest.mark.parametrize("path", EMPTY)
-def test_lists_are_there_and_empty(nova: Nova, nova_admin: Nova, server: str, path: str) -> None:
+def test_lists_are_empty(nova: Nova, nova_admin: Nova, server: str, path: str) -> None:
     assert ask(nova_admin, f"GET {path}", server).json() == EMPTY[path]
     expected = 403 if path.endswith(FOR_ADMINISTRATORS) else 200
     assert ask(nova, f"GET {path}", server).status_code == expected
 
 
 @pytest.mark.parametrize("request_line", REFUSED)
-def test_making_one_is_refused_with_the_reason(nova_admin: Nova, server: str, request_line: str) -> None:
+def test_creating_is_refused_with_the_reason(nova_admin: Nova, server: str, request_line: str) -> None:
     refused = ask(nova_admin, request_line, server)
     assert refused.status_code == 400
     assert REFUSED[request_line] in refused.json()["badRequest"]["message"]
 
 
 @pytest.mark.parametrize("request_line", MISSING)
-def test_there_is_none_with_any_id(nova: Nova, nova_admin: Nova, server: str, request_line: str) -> None:
+def test_every_id_is_not_found(nova: Nova, nova_admin: Nova, server: str, request_line: str) -> None:
     missing = ask(nova_admin, request_line, server)
     assert missing.status_code == 404
     assert request_line.rsplit("/", maxsplit=1)[-1].removesuffix("action") in missing.json()["itemNotFound"]["message"]
@@ -89,25 +89,23 @@ def test_there_is_none_with_any_id(nova: Nova, nova_admin: Nova, server: str, re
 
 
 @pytest.mark.parametrize("path", [path for path in EMPTY if path.startswith("servers")])
-def test_of_another_project_s_server_there_is_not_even_a_list(
-    api: Api, alt: Connection, server: str, path: str
-) -> None:
+def test_lists_of_other_projects_servers_are_not_found(api: Api, alt: Connection, server: str, path: str) -> None:
     if not path.endswith(FOR_ADMINISTRATORS):
         assert ask(Nova(alt, api.url), f"GET {path}", server).status_code == 404
 
 
-def test_microversions_that_brought_them(nova_admin: Nova, server: str) -> None:
+def test_microversions_that_introduced_the_lists(nova_admin: Nova, server: str) -> None:
     for path, version in (("migrations", 23), ("topology", 78)):
         assert nova_admin("GET", f"/servers/{server}/{path}", version=f"2.{version}").status_code == 200
         assert nova_admin("GET", f"/servers/{server}/{path}", version=f"2.{version - 1}").status_code == 404
 
 
-def test_a_password_that_no_guest_left_is_forgotten(nova: Nova, server: str) -> None:
+def test_a_servers_password_is_empty_and_can_be_cleared(nova: Nova, server: str) -> None:
     assert nova("DELETE", f"/servers/{server}/os-server-password").status_code == 204
 
 
 @pytest.mark.usefixtures("server")
-def test_no_host_audits_usage(nova: Nova, nova_admin: Nova) -> None:
+def test_the_usage_audit_log_is_empty(nova: Nova, nova_admin: Nova) -> None:
     path = "/os-instance_usage_audit_log"
     expected = {
         "period_beginning": "2026-01-01 00:00:00",

@@ -1,7 +1,7 @@
-"""Null in bodies: for each attribute of every resource, either refused or of the effect that OpenStack gives it.
+"""Null in bodies: each attribute of every resource either refuses it or gives it OpenStack's meaning.
 
-What fits is in the schemas of https://opendev.org/openstack: nova/api/openstack/compute/schemas, keystone/*/schema.py,
-glance/api/v2 and the definitions of neutron-lib.
+The allowed values are in the schemas of https://opendev.org/openstack: nova/api/openstack/compute/schemas,
+keystone/*/schema.py, glance/api/v2 and the definitions of neutron-lib.
 """
 
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ from skywright.services.image import metadef_schemas, schemas
 
 
 class Client:
-    """Requests of an administrator, and the ids of what he made."""
+    """Requests of an administrator, and the ids of the resources that were created."""
 
     ids: dict[str, Any]
 
@@ -33,7 +33,7 @@ class Client:
         return self.session.request(f"{self.url}/{path}", method, json=body, headers=headers, raise_exc=False)
 
     def make(self, path: str, body: Mapping[str, Any]) -> Any:
-        """The new resource; `unique` in the body becomes a name of its own."""
+        """Create a resource and return it; `unique` in the body becomes a unique name."""
         answer = self("POST", path, self.named(body))
         assert answer.ok, answer.text
         return next(iter(answer.json().values())) if len(answer.json()) == 1 else answer.json()
@@ -61,7 +61,7 @@ def client(api: Api) -> Any:
 
 
 def filled(value: Any, ids: Mapping[str, str]) -> Any:
-    """*value* with the ids of what it names: `{network}`."""
+    """Return *value* with ids in place of names: `{network}`."""
     if isinstance(value, dict):
         return {name: filled(item, ids) for name, item in value.items()}
     if isinstance(value, list):
@@ -87,7 +87,7 @@ def test_every_body_has_a_model() -> None:
 
 
 @pytest.mark.parametrize("case", GRANTED, ids=[f"{each.nulls} {number}" for number, each in enumerate(GRANTED)])
-def test_what_null_means(client: Any, case: Null) -> None:
+def test_null_has_openstacks_meaning(client: Any, case: Null) -> None:
     ids = client.ids | {"n": 10 + GRANTED.index(case)}
     if case.made is not None:
         ids["id"] = client.make(case.made[0], filled(case.made[1], ids))["id"]
@@ -138,7 +138,7 @@ def test_null_among_values(client: Any, request_: str, body: Any) -> None:
     assert answer.status_code == 400, answer.text
 
 
-def test_null_unlocks_nothing_and_gives_no_reason(client: Any) -> None:
+def test_actions_with_null(client: Any) -> None:
     server = f"{SERVERS}/{client.ids['server']}"
     assert client("POST", f"{server}/action", {"lock": None}).status_code == 202
     shown = client("GET", server).json()["server"]
@@ -152,7 +152,7 @@ WRITABLE = [name for name, schema in schemas.IMAGE_PROPERTIES.items() if not sch
 def test_null_in_images(client: Any, name: str) -> None:
     granted = name in ("name", "owner", "disk_format", "container_format")
     answer = client("POST", "image/v2/images", {name: None})
-    if name == "owner":  # an image without one is nobody's: an administrator may make it
+    if name == "owner":  # an image without an owner; only administrators may create one
         assert (answer.status_code, answer.json()["owner"]) == (201, None)
     elif granted:
         assert (answer.status_code, answer.json()[name]) == (201, None)

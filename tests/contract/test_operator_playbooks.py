@@ -1,4 +1,4 @@
-"""An operator's own playbooks, run by a real worker and a real Ansible on this machine."""
+"""Operator playbooks, with a real worker and Ansible on this machine."""
 
 import sys
 import threading
@@ -36,7 +36,7 @@ GREET = """---
         dest: "{{ directory }}/{{ inventory_hostname }}.json"
         mode: "0600"
       no_log: true
-    - name: Keep what to report
+    - name: Set the report
       ansible.builtin.set_fact:
         operator_report: "greeted {{ times }} times"
 """
@@ -70,7 +70,7 @@ LOCAL = """---
 
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """An API that looks for due schedules ten times a second, for it believes that a minute is nearly over."""
+    """An API that checks ten times a second for due schedules, because its clock always shows the end of a minute."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(schedules, "time", SimpleNamespace(time=lambda: 59.9))
         yield from make_api(tmp_path_factory.mktemp("state"))
@@ -115,9 +115,7 @@ def variables(tmp_path: Path, **others: Any) -> dict[str, Any]:
     return {"greeting": HOSTILE % tmp_path, "pin": SECRET, "directory": str(tmp_path), **others}
 
 
-def test_a_playbook_runs_as_a_job_with_the_values_as_they_were_given(
-    api: Api, admin: Connection, tmp_path: Path
-) -> None:
+def test_a_playbook_runs_as_a_job_with_unchanged_values(api: Api, admin: Connection, tmp_path: Path) -> None:
     job = run(api, admin, "greet", variables=variables(tmp_path))
     assert (job["playbook"], job["action"]) == ("operator/greet", "run")
     assert job["resources"] == [{"type": "playbook", "id": "greet"}]
@@ -127,13 +125,13 @@ def test_a_playbook_runs_as_a_job_with_the_values_as_they_were_given(
         ("here", "greeted 2 times"),
         ("there", "greeted 2 times"),
     ]
-    assert [step["name"] for step in job["steps"]] == ["Write what came", "Keep what to report", "Report"]
+    assert [step["name"] for step in job["steps"]] == ["Write what came", "Set the report", "Report"]
     wanted = {"greeting": HOSTILE % tmp_path, "times": 2, "pin": SECRET}
     assert orjson.loads((tmp_path / "here.json").read_bytes()) == wanted
     assert not (tmp_path / "pwned").exists()
 
 
-def test_its_record_has_no_secrets_and_can_be_replayed(api: Api, admin: Connection, tmp_path: Path) -> None:
+def test_the_record_has_no_secrets_and_can_be_replayed(api: Api, admin: Connection, tmp_path: Path) -> None:
     job = job_ended(api, admin, run(api, admin, "greet", variables=variables(tmp_path), hosts=["computes"])["id"])
     assert job["hosts"] == ["here"]
     with api.cloud.database.read() as session:
@@ -153,18 +151,18 @@ def test_its_record_has_no_secrets_and_can_be_replayed(api: Api, admin: Connecti
             assert SECRET.encode() not in path.read_bytes(), path
 
 
-def test_a_host_that_fails_is_named_and_the_others_are_done(api: Api, admin: Connection) -> None:
+def test_a_failed_host_is_named_and_the_others_complete(api: Api, admin: Connection) -> None:
     job = job_ended(api, admin, run(api, admin, "fail")["id"])
     assert (job["state"], job["error"]) == ("failed", "there: Refuse: not on there")
     assert [(row["id"], row["status"]) for row in job["results"]] == [("here", "done")]
 
 
-def test_a_failure_on_the_controller_is_told(api: Api, admin: Connection) -> None:
+def test_a_failure_on_localhost_is_reported(api: Api, admin: Connection) -> None:
     job = job_ended(api, admin, run(api, admin, "local")["id"])
     assert (job["state"], job["error"]) == ("failed", "localhost: Ask somebody: nobody answered")
 
 
-def test_one_playbook_does_not_run_twice_at_once(api: Api, admin: Connection, tmp_path: Path) -> None:
+def test_jobs_of_one_playbook_run_one_after_another(api: Api, admin: Connection, tmp_path: Path) -> None:
     jobs = [run(api, admin, "greet", variables=variables(tmp_path, times=times)) for times in (1, 2, 3)]
     jobs += [run(api, admin, "fail")]
     found = [job_ended(api, admin, job["id"]) for job in jobs]
@@ -174,7 +172,7 @@ def test_one_playbook_does_not_run_twice_at_once(api: Api, admin: Connection, tm
     assert orjson.loads((tmp_path / "here.json").read_bytes())["times"] == 3
 
 
-def test_hosts_that_are_not_there_or_left_alone_are_told(api: Api, admin: Connection) -> None:
+def test_unknown_hosts_and_hosts_in_maintenance(api: Api, admin: Connection) -> None:
     job = job_ended(api, admin, run(api, admin, "fail", hosts=["nowhere"])["id"])
     assert (job["state"], job["error"]) == ("failed", "There is no such host.")
     waiting = run(api, admin, "fail", hosts=["away"])
@@ -198,7 +196,7 @@ def test_playbooks_are_listed_with_their_surveys(api: Api, admin: Connection) ->
     assert admin.session.get(f"{api.url}/v1/playbooks/greet").json() == {"playbook": found["greet"]}
 
 
-def test_what_does_not_fit_the_survey_is_refused_before_it_is_queued(api: Api, admin: Connection) -> None:
+def test_values_that_do_not_match_the_survey_are_refused(api: Api, admin: Connection) -> None:
     message = run(api, admin, "greet", 400, variables={"times": 9, "greeting": "hi", "directory": "/", "other": 1})
     assert message == (
         "Invalid variables: other is no variable of this playbook; pin is required; times must be at most 5."

@@ -1,4 +1,4 @@
-"""Overclouds by the API: plans, their jobs on hosts that are this machine, and what is kept of them."""
+"""Overclouds with the API: plans, their jobs with this machine as hosts, and their records."""
 
 import copy
 import subprocess
@@ -21,7 +21,7 @@ from skywright.services.operations.overcloud.secrets import NAMES, passwords
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "{{ lookup('pipe', 'touch %s/pwned') }}\n- evil: true"
-# In place of the roles: what came is written down, and what changes in check mode can be seen.
+# Replaces the roles: it writes the variables to files, and shows changes in check mode.
 DEPLOY = """---
 - name: Write what came
   hosts: all
@@ -78,7 +78,7 @@ STATUS = """---
           virtual_address: "{{ inventory_hostname == 'one' }}"
 """
 MAINTENANCE = """---
-- name: Tell all
+- name: Begin or end the maintenance
   hosts: controllers
   gather_facts: false
   tasks:
@@ -89,7 +89,7 @@ MAINTENANCE = """---
         mode: "0600"
 """
 DELETE = """---
-- name: Take it away
+- name: Remove the cloud
   hosts: all
   gather_facts: false
   tasks:
@@ -102,7 +102,7 @@ DELETE = """---
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The checkout with stand-ins for what changes hosts."""
+    """A project with this checkout's playbooks for jobs, and fakes of the playbooks that change hosts."""
     path = tmp_path_factory.mktemp("project")
     (path / "playbooks/cloud").mkdir(parents=True)
     (path / "ansible.cfg").write_text("[defaults]\n")
@@ -134,7 +134,7 @@ def worker(api: Api, project: Path) -> Iterator[None]:
 
 
 def plan(name: str = "ha", network: int = 0, **variables: Any) -> dict[str, Any]:
-    """A plan of one controller and one compute; networks are numbered, for no two clouds share an address."""
+    """Return a plan of one controller and one compute host; *number* makes the addresses of clouds different."""
     prefix = "" if name == "ha" else f"{name}-"
     return {
         "name": name,
@@ -165,7 +165,7 @@ def _ask(  # noqa: PLR0917 - a request has so many parts
 
 
 def be_local(api: Api, *names: str) -> None:
-    """Register hosts that Ansible reaches without SSH, for they are this machine."""
+    """Register hosts that are this machine, which Ansible reaches without SSH."""
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable, "ansible_become": False}
     with api.cloud.database.write() as session:
         session.add_all(Host(name=name, groups=["overcloud"], variables=local) for name in names)
@@ -177,7 +177,7 @@ def ended(api: Api, connection: Connection, answer: dict[str, Any]) -> dict[str,
 
 @pytest.fixture(scope="module")
 def deployed(api: Api) -> dict[str, Any]:
-    """The job that deployed `ha`, whose hosts are this machine."""
+    """The job that deployed the overcloud `ha` on this machine."""
     with api.connect() as admin:
         body = plan(some_text=HOSTILE % api.cloud.settings.root)
         be_local(api, "one", "two")
@@ -206,7 +206,9 @@ def test_a_deployment_is_a_job_with_the_plans_inventory(api: Api, admin: Connect
     assert list(dict.fromkeys(plays)) == stages
 
 
-def test_its_hosts_are_nobodys_computes(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+def test_hosts_of_an_overcloud_are_no_computes_of_the_undercloud(
+    api: Api, admin: Connection, deployed: dict[str, Any]
+) -> None:
     hosts = {host["name"]: host for host in admin.session.get(f"{api.url}/v1/hosts").json()["hosts"]}
     assert (hosts["one"]["groups"], hosts["two"]["groups"]) == (["overcloud"], ["overcloud"])
     assert "vswitch_data_address" not in hosts["two"]["variables"]
@@ -217,7 +219,7 @@ def test_its_hosts_are_nobodys_computes(api: Api, admin: Connection, deployed: d
     assert "plan" in _ask(api, admin, "PUT", "hosts/three", {"host": {"groups": ["overcloud"]}}, 400)
 
 
-def test_passwords_are_nowhere_but_in_the_vault(api: Api, deployed: dict[str, Any]) -> None:
+def test_passwords_are_only_in_the_vault(api: Api, deployed: dict[str, Any]) -> None:
     settings = api.cloud.settings
     known = passwords(settings, "ha")
     assert written(api, "one")["admin"] == known["admin"]
@@ -235,7 +237,7 @@ def test_passwords_are_nowhere_but_in_the_vault(api: Api, deployed: dict[str, An
     assert yaml.safe_load(shown)["overcloud_secrets"] == known
 
 
-def test_passwords_that_cannot_be_read_are_not_made_anew(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+def test_unreadable_passwords_are_not_replaced(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
     vault = api.cloud.settings.root / "overclouds/ha/secrets.yml"
     good = vault.read_bytes()
     vault.write_bytes(good[:-20])
@@ -253,7 +255,7 @@ def test_a_deployment_can_be_replayed(api: Api, deployed: dict[str, Any]) -> Non
     assert sorted(again.inventory["all"]["children"]) == ["computes", "controllers", "networks"]
 
 
-def test_a_plan_changes_nothing_and_its_replay_neither(
+def test_a_plan_and_its_replay_change_nothing(
     api: Api, admin: Connection, deployed: dict[str, Any], tmp_path: Path
 ) -> None:
     before = written(api, "one")
@@ -267,7 +269,7 @@ def test_a_plan_changes_nothing_and_its_replay_neither(
     assert replay.command(again, tmp_path, check=False)[-2:] == ["--check", "--diff"]
 
 
-def test_what_hinders_a_plan_is_told_of_every_host(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+def test_pre_flight_problems_of_every_host_are_reported(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
     body = plan()
     body["hosts"]["one"]["variables"] = {"problem": "no disk; no memory"}
     body["hosts"]["two"]["variables"] = {"problem": "no NIC"}
@@ -278,7 +280,7 @@ def test_what_hinders_a_plan_is_told_of_every_host(api: Api, admin: Connection, 
     assert {row["error"] for row in job["results"]} == {"no disk; no memory", "no NIC"}
 
 
-def test_a_failure_names_its_host_and_task_and_the_cloud_says_so(
+def test_a_failure_names_its_host_and_task_in_job_and_cloud(
     api: Api, admin: Connection, deployed: dict[str, Any]
 ) -> None:
     job = ended(api, admin, put(api, admin, plan(stumble=True)))
@@ -287,7 +289,7 @@ def test_a_failure_names_its_host_and_task_and_the_cloud_says_so(
     assert ended(api, admin, put(api, admin, plan()))["state"] == "successful"
 
 
-def test_a_look_is_kept_with_what_is_wrong(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+def test_the_status_is_kept_with_its_problems(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
     job = ended(api, admin, _ask(api, admin, "POST", "overclouds/ha/status", None, 202))
     assert (job["state"], job["action"]) == ("successful", "status")
     cloud = _ask(api, admin, "GET", "overclouds/ha", None, 200)["overcloud"]
@@ -296,20 +298,20 @@ def test_a_look_is_kept_with_what_is_wrong(api: Api, admin: Connection, deployed
     assert _ask(api, admin, "GET", "overclouds", None, 200)["overclouds"][0]["observed_at"] == cloud["observed_at"]
 
 
-def test_recovery_is_told_whose_data_is_given_up(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+def test_recovery_gives_up_the_data_of_named_hosts(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
     job = ended(api, admin, _ask(api, admin, "POST", "overclouds/ha/recover", {"without": ["one"]}, 202))
     assert (job["state"], written(api, "one")["without"]) == ("successful", ["one"])
     assert "two" in _ask(api, admin, "POST", "overclouds/ha/recover", {"without": ["two"]}, 400)
 
 
-def test_a_controller_is_taken_out_of_use_and_back(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+def test_maintenance_of_a_controller(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
     for body, begins in (({"host": "one"}, True), ({"host": "one", "end": True}, False)):
         job = ended(api, admin, _ask(api, admin, "POST", "overclouds/ha/maintenance", body, 202))
         assert (job["state"], written(api, "maintenance")) == ("successful", {"host": "one", "begins": begins})
     assert "no controller" in _ask(api, admin, "POST", "overclouds/ha/maintenance", {"host": "two"}, 400)
 
 
-def test_hosts_are_added_and_taken_away_but_controllers_only_replaced(
+def test_hosts_can_be_added_and_removed_but_controllers_only_replaced(
     api: Api, admin: Connection, deployed: dict[str, Any]
 ) -> None:
     body = plan()
@@ -352,7 +354,7 @@ def test_hosts_belong_to_one_cloud(api: Api, admin: Connection, deployed: dict[s
         session.get_one(Host, "two").state = "enabled"
 
 
-def test_hosts_of_plans_that_were_mended_are_forgotten(api: Api, admin: Connection) -> None:
+def test_hosts_of_a_corrected_plan_are_removed_from_the_records(api: Api, admin: Connection) -> None:
     be_local(api, "typo-one", "typo-two")
     wrong = plan("typo", 3)
     ended(api, admin, _ask(api, admin, "POST", "overclouds/typo/plan", {"plan": wrong}, 202))
@@ -397,7 +399,7 @@ def test_two_clouds_are_not_deployed_in_one_run(api: Api, admin: Connection) -> 
         ("DELETE", "overclouds/ha"),
     ],
 )
-def test_tenants_neither_see_nor_touch_them(
+def test_users_cannot_see_or_change_overclouds(
     api: Api, demo: Connection, deployed: dict[str, Any], method: str, path: str
 ) -> None:
     body = {"plan": plan()} if method == "PUT" or path.endswith("plan") else {}
@@ -441,7 +443,9 @@ for _ in range(400):
         {"versions": {"mariadb": "11"}},
     ],
 )
-def test_nonsense_is_refused(api: Api, admin: Connection, deployed: dict[str, Any], change: dict[str, Any]) -> None:
+def test_invalid_plans_are_refused(
+    api: Api, admin: Connection, deployed: dict[str, Any], change: dict[str, Any]
+) -> None:
     before = _ask(api, admin, "GET", "overclouds/ha", None, 200)["overcloud"]["plan"]
     message = put(api, admin, {**plan(), **change}, 400, name="ha")
     assert message.isprintable()
@@ -449,18 +453,20 @@ def test_nonsense_is_refused(api: Api, admin: Connection, deployed: dict[str, An
 
 
 @pytest.mark.parametrize("body", [None, [], {}, {"plan": []}, {"plan": {}}, {"plan": plan(), "other": 1}])
-def test_bodies_that_are_none_are_refused(api: Api, admin: Connection, body: Any) -> None:
+def test_invalid_bodies_are_refused(api: Api, admin: Connection, body: Any) -> None:
     _ask(api, admin, "PUT", "overclouds/ha", body, 400)
 
 
-def test_what_is_not_there_cannot_be_looked_at(api: Api, admin: Connection) -> None:
+def test_unknown_overclouds_are_not_found(api: Api, admin: Connection) -> None:
     for method, path in (("GET", ""), ("POST", "/status"), ("POST", "/recover"), ("DELETE", "")):
         _ask(api, admin, method, f"overclouds/none{path}", {} if method == "POST" else None, 404)
     for name in ("..%2Fetc", "%00", "a" * 300, "%7B%7Bx%7D%7D"):
         assert admin.session.get(f"{api.url}/v1/overclouds/{name}", raise_exc=False).status_code == 404
 
 
-def test_a_cloud_that_is_deleted_is_gone_with_its_hosts(api: Api, admin: Connection, deployed: dict[str, Any]) -> None:
+def test_deleting_an_overcloud_removes_the_records_of_its_hosts(
+    api: Api, admin: Connection, deployed: dict[str, Any]
+) -> None:
     job = ended(api, admin, _ask(api, admin, "DELETE", "overclouds/ha", None, 202))
     assert (job["state"], job["action"]) == ("successful", "delete")
     _ask(api, admin, "GET", "overclouds/ha", None, 404)

@@ -1,6 +1,6 @@
 """Every list of every service, page by page: each row comes once, and the pages end.
 
-The routes are the registry's. One that is no list, or whose list has no pages, says why.
+The routes come from the registry. A table gives the reason for each route that is no list or has no pages.
 """
 
 import re
@@ -21,7 +21,7 @@ Body = dict[str, Any]
 
 
 def by(key: str, *path: str) -> Callable[[Body], list[str]]:
-    """What tells the rows of the list *key* from each other."""
+    """Return what identifies a row of the list *key*."""
 
     def found(body: Body) -> list[str]:
         rows: list[Any] = body[key]
@@ -66,7 +66,7 @@ PAGED: dict[str, Callable[[Body], list[str]]] = {
     "/v1/webhooks/{webhook_id}/deliveries": by("deliveries"),
     "/v1/schedules/{schedule_id}/runs": by("runs"),
 }
-# Microversions before the newest whose pages differ: before 2.53 hypervisors have numbers.
+# Older microversions with other pages: before 2.53 ids of hypervisors are numbers.
 OLDER = {"/compute/v2.1/os-hypervisors": "2.33", "/compute/v2.1/os-simple-tenant-usage/{project_id}": "2.40"}
 QUERIES = {
     "/v1/audit": "service=image",
@@ -144,7 +144,7 @@ NO_LISTS = {
 
 
 def routes() -> Iterator[str]:
-    """The paths of what can be a list: not those that end with the name of one row."""
+    """Return the paths that can be lists: those that do not end with the id of a row."""
     for service in registry.services():
         for route in (route for router in service.routers for route in router.routes):
             path = service.prefix + getattr(route, "path", "").rstrip("/")
@@ -173,13 +173,13 @@ def ids(api: Api) -> dict[str, str]:
 
 
 class Lists:
-    """Requests for lists by an administrator."""
+    """Requests for lists, by an administrator."""
 
     def __init__(self, api: Api, admin: Connection, ids: dict[str, str]) -> None:
         self.api, self.session, self.ids = api, admin.session, ids
 
     def path(self, route: str, query: str) -> str:
-        """The route with the ids of rows in it: a parameter's value depends on what stands before it."""
+        """Return the route with ids of rows; the value of a parameter depends on the path before it."""
         filled = re.sub(r"([^/]+)/\{\w+\}", lambda found: f"{found[1]}/{self.ids[found[1]]}", route)
         return f"{filled}?{'&'.join(filter(None, (QUERIES.get(route.removesuffix('/detail'), ''), query)))}"
 
@@ -188,7 +188,7 @@ class Lists:
         return self.session.get(urljoin(self.api.url, path), headers=headers, raise_exc=False)
 
     def walk(self, route: str, query: str, version: str) -> Iterator[Body]:
-        """The pages, by the links from each to the next."""
+        """Yield the pages, following the links to the next page."""
         path: str | None = self.path(route, query)
         while path:
             answer = self.get(path, version)
@@ -196,11 +196,11 @@ class Lists:
             yield answer.json()
             path = following(answer.json())
             if path and path.startswith("/v2/"):
-                path = f"/image{path}"  # Glance's links begin behind the endpoint
+                path = f"/image{path}"  # Glance's links are relative to the endpoint
 
 
 def following(body: Body) -> str | None:
-    """The link to the next page, in whichever form a service gives it."""
+    """Return the link to the next page, in the form of any service."""
     if isinstance(body.get("next"), str):
         return str(body["next"])
     for name, links in body.items():
@@ -241,12 +241,12 @@ def test_bad_paging_parameters_are_refused(lists: Lists, route: str) -> None:
 
 
 @pytest.mark.parametrize("route", UNPAGED)
-def test_lists_without_pages_come_whole(lists: Lists, route: str) -> None:
+def test_lists_without_pages_are_complete(lists: Lists, route: str) -> None:
     whole = lists.get(lists.path(route, ""))
     assert whole.status_code == 200, whole.text
     part = lists.get(lists.path(route, "limit=1&marker=x"))
     if part.status_code == 400 and route.startswith("/compute"):
-        return  # from some microversion on Nova refuses parameters that a list does not have
+        return  # from some microversion on, Nova refuses unknown parameters of a list
     assert following(whole.json()) is None and following(part.json()) is None
     assert {**part.json(), "links": None} == {**whole.json(), "links": None}
 
@@ -273,7 +273,7 @@ NETWORK = [route for route in PAGED if route.startswith("/networking")]
 
 
 @pytest.mark.parametrize("route", NETWORK)
-def test_neutron_has_pages_backwards(lists: Lists, route: str) -> None:
+def test_neutron_has_reverse_pages(lists: Lists, route: str) -> None:
     pages = [PAGED[route](page) for page in lists.walk(route, "limit=2", "")]
     path: str | None = lists.path(route, "limit=2&page_reverse=True")
     found: list[str] = []
@@ -285,7 +285,7 @@ def test_neutron_has_pages_backwards(lists: Lists, route: str) -> None:
     assert found == [row for page in pages for row in page]
 
 
-def test_a_row_that_goes_between_two_pages_hides_no_other(lists: Lists, admin: Connection) -> None:
+def test_deleting_a_row_between_two_pages_hides_no_other_row(lists: Lists, admin: Connection) -> None:
     made = [admin.network.create_network(name=f"gone-{index}").id for index in range(4)]
     query = "limit=2&sort_key=name&sort_dir=asc&" + "&".join(f"id={network}" for network in made)
     first, *_ = lists.walk("/networking/v2.0/networks", query, "")
@@ -294,7 +294,7 @@ def test_a_row_that_goes_between_two_pages_hides_no_other(lists: Lists, admin: C
     assert link and [network["id"] for network in lists.get(link).json()["networks"]] == made[2:]
 
 
-def test_a_marker_that_fits_the_filter_no_more_is_still_a_place(lists: Lists, admin: Connection) -> None:
+def test_a_marker_that_no_longer_matches_the_filter_is_valid(lists: Lists, admin: Connection) -> None:
     made = [admin.network.create_network(name=f"kept-{index}", description="old").id for index in range(3)]
     query = "description=old&sort_key=name&sort_dir=asc&limit=1"
     first, *_ = lists.walk("/networking/v2.0/networks", query, "")

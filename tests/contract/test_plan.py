@@ -1,4 +1,4 @@
-"""Plans: what a request would change, found out without changing anything."""
+"""Plans: they show what a request would change, and change nothing."""
 
 import sys
 import threading
@@ -25,7 +25,7 @@ NULL = {
     "hypervisor_libvirt_uri": "test:///default",
 }
 AUTH = {"auth": {"identity": {"methods": ["token"], "token": {"id": "none"}}}}
-# Written beside all requests: who asked for what, and on MariaDB that somebody wrote.
+# Tables that every request writes: the audit trail, and on MariaDB the write lock.
 BESIDE = frozenset({"audit", "write_lock"})
 
 
@@ -38,7 +38,7 @@ def things(api: Api) -> Iterator[Fixtures]:
 
 
 class Plans:
-    """One user's plans."""
+    """Plans of one user."""
 
     def __init__(self, connection: Connection, api: Api) -> None:
         self._session, self._url = connection.session, f"{api.url}/v1/plan"
@@ -66,21 +66,21 @@ def admin_plan(api: Api, admin: Connection) -> Plans:
 
 
 def dump(cloud: Cloud) -> dict[str, list[Any]]:
-    """All that the database holds."""
+    """Return all rows of the database."""
     with cloud.database.read() as session:
         tables = [table for table in Base.metadata.sorted_tables if table.name not in BESIDE]
         return {table.name: sorted(map(repr, session.execute(select(table)))) for table in tables}
 
 
 def files(cloud: Cloud) -> set[str]:
-    """The files of the state directory, the database's own left out."""
+    """Return the files of the state directory, without the database's."""
     root = cloud.settings.root
     return {str(path) for path in root.rglob("*") if path.is_file() and not path.name.startswith("skywright.db")}
 
 
 @pytest.fixture
 def unchanged(api: Api, admin: Connection, demo: Connection) -> Iterator[None]:
-    """The test leaves the database and the files as it found them."""
+    """Check that the test changes neither the database nor the files."""
     assert admin.auth_token and demo.auth_token
     before, there = dump(api.cloud), files(api.cloud)
     yield
@@ -90,7 +90,7 @@ def unchanged(api: Api, admin: Connection, demo: Connection) -> Iterator[None]:
 
 @pytest.fixture
 def server(api: Api, demo: Connection, things: Fixtures) -> Iterator[str]:
-    """The id of a server that is up, as far as the database knows."""
+    """The id of a server that is ACTIVE in the database."""
     nova = Nova(demo, api.url)
     identifier = nova("POST", "/servers", things.body("there")).json()["server"]["id"]
     run_jobs(api.cloud)
@@ -100,7 +100,7 @@ def server(api: Api, demo: Connection, things: Fixtures) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_a_server_that_would_be_made(admin_plan: Plans, things: Fixtures) -> None:
+def test_plan_of_a_new_server(admin_plan: Plans, things: Fixtures) -> None:
     body = things.body("web", adminPass="canary-pass", user_data="Y2FuYXJ5")
     found = admin_plan("compute", "POST", "/v2.1/servers", body)
     assert found["request"]["status"] == 202
@@ -123,7 +123,7 @@ def test_a_server_that_would_be_made(admin_plan: Plans, things: Fixtures) -> Non
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_others_see_their_items_but_no_hosts(plan: Plans, things: Fixtures) -> None:
+def test_users_see_their_items_but_no_hosts(plan: Plans, things: Fixtures) -> None:
     found = plan("compute", "POST", "/v2.1/servers", things.body("web"))
     assert found["complete"] and found["changed"] == 1
     [host] = found["hosts"]
@@ -142,7 +142,7 @@ def test_actions_and_deletion(api: Api, plan: Plans, server: str) -> None:
         found = plan("compute", "POST", action, body)
         assert (found["request"]["status"], [job["action"] for job in found["jobs"]]) == (202, [name])
     found = plan("compute", "DELETE", f"/v2.1/servers/{server}")
-    # The null host's domains end with each run: there is nothing to remove.
+    # Domains of a null host exist only during a run, so there is nothing to remove.
     assert (found["request"], found["changed"], found["recorded"]) == ({"status": 204, "body": None}, 0, True)
     assert found["complete"]
     assert dump(api.cloud) == before
@@ -162,7 +162,7 @@ def test_actions_and_deletion(api: Api, plan: Plans, server: str) -> None:
         ("compute", "POST", "//v1/plan", {}, 404),
     ],
 )
-def test_what_the_service_refuses(  # noqa: PLR0917 - a row of the table
+def test_plan_of_a_refused_request(  # noqa: PLR0917 - a row of the table
     plan: Plans, service: str, method: str, path: str, body: Any, status: int, things: Fixtures
 ) -> None:
     found = plan(service, method, path, body)
@@ -172,7 +172,9 @@ def test_what_the_service_refuses(  # noqa: PLR0917 - a row of the table
     assert found["complete"] is False
 
 
-def test_what_no_host_can_take(api: Api, admin: Connection, admin_plan: Plans, things: Fixtures) -> None:
+def test_plan_of_a_server_that_fits_on_no_host(
+    api: Api, admin: Connection, admin_plan: Plans, things: Fixtures
+) -> None:
     huge = admin.compute.create_flavor(name="huge", vcpus=1, ram=1 << 20, disk=1)
     before = dump(api.cloud)
     found = admin_plan("compute", "POST", "/v2.1/servers", things.body("huge", flavorRef=huge.id))
@@ -184,7 +186,7 @@ def test_what_no_host_can_take(api: Api, admin: Connection, admin_plan: Plans, t
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_records_without_hosts(admin_plan: Plans, plan: Plans) -> None:
+def test_plan_that_changes_only_records(admin_plan: Plans, plan: Plans) -> None:
     found = plan("compute", "POST", "/v2.1/os-keypairs", {"keypair": {"name": "mine"}})
     assert found["request"]["status"] in (200, 201)
     assert found["request"]["body"]["keypair"]["private_key"] == "***"
@@ -215,7 +217,7 @@ def test_microversions_and_media_types(admin_plan: Plans, plan: Plans, demo: Con
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_what_cannot_be_planned(plan: Plans, admin_plan: Plans, things: Fixtures) -> None:
+def test_requests_that_cannot_be_planned(plan: Plans, admin_plan: Plans, things: Fixtures) -> None:
     own = {"service": "compute", "method": "DELETE", "path": "/v2.1/servers/x"}
     for wanted, reason in (
         (("operations", "POST", "/plan", own), "service"),
@@ -248,7 +250,7 @@ def test_image_data_cannot_be_planned(api: Api, plan: Plans, demo: Connection) -
     demo.image.delete_image(image)
 
 
-def test_an_image_that_would_be_deleted_keeps_its_data(api: Api, plan: Plans, demo: Connection) -> None:
+def test_a_planned_deletion_keeps_the_image_data(api: Api, plan: Plans, demo: Connection) -> None:
     image = demo.image.create_image(name="mine", disk_format="raw", container_format="bare", data=b"data" * 128)
     found = plan("image", "DELETE", f"/v2/images/{image.id}")
     assert [(job["playbook"], job["action"]) for job in found["jobs"]] == [("image", "delete")]
@@ -265,7 +267,7 @@ def test_a_console_log_cannot_be_planned(plan: Plans, server: str) -> None:
     assert time.monotonic() - began < 5
 
 
-def test_a_host_that_does_not_answer(api: Api, admin_plan: Plans, server: str) -> None:
+def test_plan_on_an_unreachable_host(api: Api, admin_plan: Plans, server: str) -> None:
     gone = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     with api.cloud.database.write() as session:
         for host in session.scalars(select(Host)):
@@ -278,7 +280,7 @@ def test_a_host_that_does_not_answer(api: Api, admin_plan: Plans, server: str) -
         session.execute(text("UPDATE host SET variables = json_set(variables, '$.ansible_connection', 'local')"))
 
 
-def test_hosts_in_maintenance_make_jobs_wait(api: Api, plan: Plans, server: str) -> None:
+def test_plan_on_a_host_in_maintenance(api: Api, plan: Plans, server: str) -> None:
     path = f"/v2.1/servers/{server}/action"
     assert plan("compute", "POST", path, {"os-stop": None})["jobs"][0]["waiting_for"] is None
     with api.cloud.database.write() as session:
@@ -289,8 +291,8 @@ def test_hosts_in_maintenance_make_jobs_wait(api: Api, plan: Plans, server: str)
     assert "maintenance" in found["jobs"][0]["waiting_for"] and found["complete"]
 
 
-def test_what_a_plan_decided_about_tokens_is_forgotten(api: Api, admin: Connection, admin_plan: Plans) -> None:
-    """Identity remembers what it read of a transaction: a planned right must never be remembered as real."""
+def test_planned_rights_are_not_cached(api: Api, admin: Connection, admin_plan: Plans) -> None:
+    """Identity caches what it read in a transaction; it must never cache planned rights."""
     alt, role = admin.identity.find_user("alt"), admin.identity.find_role("admin")
     project = admin.identity.find_project("alt")
     path = f"/v3/projects/{project.id}/users/{alt.id}/roles/{role.id}"
@@ -305,9 +307,7 @@ def test_what_a_plan_decided_about_tokens_is_forgotten(api: Api, admin: Connecti
     }
 
 
-def test_plans_and_requests_do_not_disturb_each_other(
-    api: Api, plan: Plans, demo: Connection, things: Fixtures
-) -> None:
+def test_plans_and_requests_do_not_affect_each_other(api: Api, plan: Plans, demo: Connection, things: Fixtures) -> None:
     nova = Nova(demo, api.url)
     made: list[str] = []
     over = threading.Event()
@@ -334,7 +334,7 @@ def test_plans_and_requests_do_not_disturb_each_other(
     run_jobs(api.cloud)
     with api.cloud.database.read() as session:
         sequences = list(session.scalars(text("SELECT sequence FROM job ORDER BY sequence")))
-    if api.cloud.database.sqlite:  # MariaDB never gives a number again
+    if api.cloud.database.sqlite:  # MariaDB never reuses a number
         assert sequences == list(range(sequences[0], sequences[0] + len(sequences))), "plans use up no numbers"
     for identifier in made:
         nova("DELETE", f"/servers/{identifier}")
@@ -364,7 +364,7 @@ def test_no_lock_is_held_while_ansible_runs(
     run_jobs(api.cloud)
 
 
-def test_the_audit_trail_and_metrics_know_plans_but_not_what_they_planned(
+def test_audit_trail_and_metrics_have_plans_but_not_the_planned_requests(
     api: Api, plan: Plans, demo: Connection, things: Fixtures
 ) -> None:
     def paths() -> list[str]:
@@ -385,7 +385,7 @@ def test_the_audit_trail_and_metrics_know_plans_but_not_what_they_planned(
     assert compute(after) == compute(counted) != []
 
 
-def test_without_ansible_there_is_a_reason(
+def test_the_reason_is_reported_if_ansible_cannot_run(
     api: Api, plan: Plans, things: Fixtures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_draft: Any) -> None:

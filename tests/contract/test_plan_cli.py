@@ -1,4 +1,4 @@
-"""`skywright plan -- openstack ...`: the ordinary client against a planning proxy, and what is printed."""
+"""`skywright plan -- openstack ...`: the client with a planning proxy, and the output."""
 
 import os
 import subprocess
@@ -33,7 +33,7 @@ def flavor(api: Api) -> Iterator[str]:
 
 @pytest.fixture
 def plan(api: Api, flavor: str, tmp_path: Path) -> Run:
-    """`skywright plan` with a clouds.yaml that names the clouds `admin` and `demo`."""
+    """Return a function that runs `skywright plan`, with a clouds.yaml with the clouds `admin` and `demo`."""
     clouds = {
         name: {
             "auth": {
@@ -86,14 +86,14 @@ def test_an_administrator_sees_hosts_and_differences(plan: Run, flavor: str, dem
     assert list(demo.compute.servers()) == []
 
 
-def test_a_tenant_sees_what_is_his(plan: Run, flavor: str) -> None:
+def test_users_see_their_own_resources(plan: Run, flavor: str) -> None:
     found = plan(*create(flavor), OS_CLOUD="demo")
     assert found.returncode == 2, found.stderr
     assert "null-host" not in found.stdout
     assert "+ server" in found.stdout
 
 
-def test_credentials_of_the_environment(plan: Run, api: Api) -> None:
+def test_credentials_from_the_environment(plan: Run, api: Api) -> None:
     variables = {
         "OS_AUTH_URL": f"{api.url}/identity",
         "OS_USERNAME": "demo",
@@ -107,7 +107,7 @@ def test_credentials_of_the_environment(plan: Run, api: Api) -> None:
     assert "The cloud's records would change, no host." in found.stdout
 
 
-def test_what_only_reads_is_answered(plan: Run, flavor: str) -> None:
+def test_reads_are_answered(plan: Run, flavor: str) -> None:
     found = plan("flavor", "show", flavor, "-f", "value", "-c", "ram", OS_CLOUD="demo")
     assert (found.returncode, found.stdout.strip()) == (0, "128")
     assert "Nothing would change." in found.stderr
@@ -115,7 +115,7 @@ def test_what_only_reads_is_answered(plan: Run, flavor: str) -> None:
     assert listed.returncode == 0 and "nova compute" in listed.stdout
 
 
-def test_what_would_not_work(api: Api, plan: Run, flavor: str, demo: Connection) -> None:
+def test_plans_of_commands_that_would_fail(api: Api, plan: Run, flavor: str, demo: Connection) -> None:
     missing = plan("server", "delete", "missing", OS_CLOUD="demo")
     assert missing.returncode == 1 and "missing" in missing.stderr
     forbidden = plan("flavor", "create", "--ram", "1", "--vcpus", "1", "--disk", "1", "x", OS_CLOUD="demo")
@@ -132,7 +132,7 @@ def test_what_would_not_work(api: Api, plan: Run, flavor: str, demo: Connection)
     assert list(demo.image.images(owner=demo.current_project_id)) == []
 
 
-def test_the_proxy_serves_only_who_knows_its_path(api: Api) -> None:
+def test_the_proxy_serves_only_its_secret_path(api: Api) -> None:
     with PlanningProxy(f"{api.url}/identity/v3") as proxy:
         local = proxy.local(f"{api.url}/identity/v3")
         answer = requests.get(local, timeout=5)

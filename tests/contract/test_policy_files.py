@@ -1,4 +1,4 @@
-"""An operator's policy files: OpenStack's own are understood whole, and each rule decides about its operation."""
+"""Policy files of operators: OpenStack's files can be used completely, and each rule governs its operation."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,7 +24,7 @@ class Files:
         self.root, self.written = root, set[Path]()
 
     def write(self, text: str, service: str | None = None) -> None:
-        """Write policy.yaml, or the file of one service alone."""
+        """Write policy.yaml, or the file of one service."""
         path = self.root / (f"policy.d/{service}/policy.yaml" if service else "policy.yaml")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
@@ -47,7 +47,7 @@ def fixtures(api: Api) -> Fixtures:
 
 
 class Client:
-    """Requests of one user to all services; `{network}` and the like in paths stand for ids."""
+    """Requests of one user to all services; names such as `{network}` in paths are replaced by ids."""
 
     def __init__(self, api: Api, connection: Connection, **ids: str) -> None:
         self._session, self._url, self._ids = connection.session, api.url, ids
@@ -107,17 +107,17 @@ BODIES = {
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case[0])
-def test_a_rule_in_the_file_decides(case: tuple[str, str, str, int, int], user: Client, files: Files) -> None:
+def test_a_rule_in_the_file_is_enforced(case: tuple[str, str, str, int, int], user: Client, files: Files) -> None:
     rule, check, request_line, before, after = case
     method, path = request_line.split(" ")
     assert user(method, path, BODIES.get(request_line)).status_code == before
-    # Rules of services that this cloud lacks, and references to their rules, stand in between.
+    # The file also has rules of services that this cloud does not have, and references to them.
     files.write(f'"volume:create": "rule:xena_system_admin_or_project_member"\n"{rule}": "{check}"\n')
     answer = user(method, path, BODIES.get(request_line))
     assert answer.status_code == after, answer.text
 
 
-def test_an_attribute_is_hidden_or_shown_by_its_rule(user: Client, files: Files) -> None:
+def test_rules_hide_or_show_attributes(user: Client, files: Files) -> None:
     attributes = {
         "/compute/v2.1/servers/{server}": ("server", "OS-EXT-SRV-ATTR:host"),
         "/networking/v2.0/networks/{network}": ("network", "provider:network_type"),
@@ -156,15 +156,15 @@ def test_an_attribute_is_hidden_or_shown_by_its_rule(user: Client, files: Files)
         ("/v1/hosts", "error", "Policy doesn't allow operations:hosts:list to be performed."),
     ],
 )
-def test_a_refusal_has_its_services_words(path: str, key: str | None, message: str, user: Client) -> None:
+def test_a_refusal_has_the_message_of_its_service(path: str, key: str | None, message: str, user: Client) -> None:
     body = user("GET", path).json()
     assert (body[key] if key else body)["message"] == message
 
 
-def test_openstacks_own_files_change_nothing_but_what_is_written_in_them(
+def test_complete_files_of_openstack_change_only_the_rules_that_differ(
     user: Client, admin: Connection, api: Api, files: Files
 ) -> None:
-    """The whole files of four services: some of their rules have one name and other meanings."""
+    """The complete files of four services; some rules have the same name and another meaning."""
     requests = [case[2].split(" ") for case in CASES if case[2].startswith("GET")]
     before = [user(method, path).status_code for method, path in requests]
     for file in OPENSTACK.glob("*.yaml"):
@@ -173,15 +173,15 @@ def test_openstacks_own_files_change_nothing_but_what_is_written_in_them(
     assert Client(api, admin)("GET", "/compute/v2.1/os-hypervisors").status_code == 200
 
 
-def test_a_file_of_one_service_is_no_others(user: Client, files: Files) -> None:
+def test_a_file_of_one_service_does_not_affect_others(user: Client, files: Files) -> None:
     files.write('"context_is_admin": "role:member"\n', "compute")
     assert user("GET", "/compute/v2.1/os-services").status_code == 200
     assert user("GET", AVAILABILITIES).status_code == 403
     assert user("GET", "/image/v2/tasks").status_code == 403
 
 
-def test_servers_ports_need_what_ports_need(user: Client, admin: Connection, fixtures: Fixtures) -> None:
-    """An address on a network of another project is not the user's to choose, as with `openstack port create`."""
+def test_policy_of_ports_applies_to_ports_of_new_servers(user: Client, admin: Connection, fixtures: Fixtures) -> None:
+    """Users cannot choose an address on a network of another project, as with `openstack port create`."""
     network = admin.network.create_network(name="everyones", shared=True)
     admin.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.8.0.0/24")
     wish = {"uuid": network.id, "fixed_ip": "10.8.0.9"}
@@ -195,8 +195,8 @@ def test_servers_ports_need_what_ports_need(user: Client, admin: Connection, fix
     )
 
 
-def test_a_handler_that_forgets_its_rule_answers_nothing(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Rules on targets are the handlers' to enforce: without that, nothing is answered, and nothing is stored."""
+def test_a_handler_that_does_not_enforce_its_rule_fails(user: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Handlers enforce rules on targets; without that the request fails and nothing is stored."""
     for module in (servers, server_details):
         monkeypatch.setattr(
             module, "find_server", lambda context, server_id: context.visible(Server, server_id, "Instance")

@@ -1,4 +1,4 @@
-"""Deleting a port that a server uses takes it out of the server, as with Neutron and Nova."""
+"""Deleting a port that a server uses removes it from the server, as with Neutron and Nova."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,7 +21,7 @@ def hosts(api: Api) -> None:
 
 @pytest.fixture
 def ports(api: Api, admin: Connection, demo: Connection) -> Iterator[list[Any]]:
-    """The ports of a running server: one that its user brought, and one that was made for it."""
+    """The ports of a running server: an existing port of the user, and one that was created with the server."""
     things = make_fixtures(api, admin, demo)
     own = demo.network.create_port(network_id=things.network)
     body = things.body(networks=[{"port": own.id}, {"uuid": things.network}])
@@ -43,7 +43,9 @@ def items(works: list[Work], kind: str) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("index", [0, 1])
-def test_a_deleted_port_leaves_its_running_server(api: Api, demo: Connection, ports: list[Any], index: int) -> None:
+def test_a_deleted_port_is_removed_from_its_running_server(
+    api: Api, demo: Connection, ports: list[Any], index: int
+) -> None:
     gone, left = ports[index], ports[1 - index]
     demo.network.delete_port(gone, ignore_missing=False)
     assert demo.network.find_port(gone.id) is None
@@ -69,7 +71,7 @@ def test_a_stopped_server_stays_stopped(api: Api, demo: Connection, ports: list[
     assert shown(api, demo, ports[0].device_id)["status"] == "SHUTOFF"
 
 
-def test_a_server_in_error_is_left_alone(api: Api, demo: Connection, ports: list[Any]) -> None:
+def test_a_server_in_error_is_not_changed(api: Api, demo: Connection, ports: list[Any]) -> None:
     with api.cloud.database.write() as session:
         session.get_one(Server, ports[0].device_id).status = "ERROR"
     demo.network.delete_port(ports[0], ignore_missing=False)
@@ -78,7 +80,7 @@ def test_a_server_in_error_is_left_alone(api: Api, demo: Connection, ports: list
     assert shown(api, demo, ports[0].device_id)["status"] == "ERROR"
 
 
-def test_a_host_that_does_not_answer_is_asked_again(api: Api, demo: Connection, ports: list[Any]) -> None:
+def test_an_unreachable_host_is_tried_again(api: Api, demo: Connection, ports: list[Any]) -> None:
     demo.network.delete_port(ports[0], ignore_missing=False)
     run_jobs(api.cloud, error="no route", unreachable=True)
     assert shown(api, demo, ports[0].device_id)["status"] == "ACTIVE"
@@ -89,7 +91,7 @@ def test_a_host_that_does_not_answer_is_asked_again(api: Api, demo: Connection, 
     assert len(items(run_jobs(api.cloud), "networks")) == 1
 
 
-def test_a_server_that_is_on_no_host_needs_no_job(api: Api, admin: Connection, demo: Connection) -> None:
+def test_a_server_on_no_host_needs_no_job(api: Api, admin: Connection, demo: Connection) -> None:
     things = make_fixtures(api, admin, demo)
     server = Nova(demo, api.url)("POST", "/servers", things.body()).json()["server"]["id"]
     (port,) = demo.network.ports(device_id=server)

@@ -1,4 +1,4 @@
-"""`openstack quota set|show|delete`, with all that the stock client sends, and Nova's answers to quota requests."""
+"""`openstack quota set|show|delete`, with everything that the client sends, and Nova's answers to quota requests."""
 
 import json
 from collections.abc import Callable
@@ -37,7 +37,7 @@ def limits(openstack: Run, *options: str) -> dict[str, Any]:
 
 @pytest.fixture(scope="module", autouse=True)
 def in_use(api: Api) -> None:
-    """The project demo has a server, two networks, two ports or more."""
+    """A server, two networks and at least two ports in the project demo."""
     add_hosts(api.cloud, "host1")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         fixtures = make_fixtures(api, admin, demo)
@@ -55,7 +55,7 @@ def test_quotas_are_set_shown_and_deleted(openstack: Run) -> None:
     assert [shown[name] for name in ("networks", "ports", "cores", "key-pairs")] == [100, 500, -1, 100]
 
 
-def test_limits_below_what_is_used_need_force(openstack: Run) -> None:
+def test_limits_below_the_usage_need_force(openstack: Run) -> None:
     for option, name in (("--instances", "instances"), ("--networks", "networks")):
         with pytest.raises(AssertionError, match="must be greater than or equal to already used"):
             openstack("quota", "set", option, "0", "demo")
@@ -64,7 +64,7 @@ def test_limits_below_what_is_used_need_force(openstack: Run) -> None:
     openstack("quota", "delete", "demo")
 
 
-def test_what_is_used_is_shown(openstack: Run) -> None:
+def test_usage_is_shown(openstack: Run) -> None:
     rows = openstack("quota", "show", "--usage", "demo", "-f", "json")
     shown = {row["Resource"]: (row["Limit"], row["In Use"], row["Reserved"]) for row in rows}
     assert (shown["instances"], shown["networks"]) == ((-1, 1, 0), (100, 2, 0))
@@ -94,7 +94,7 @@ def test_fields_of_quota_classes_by_microversion(nova: Nova) -> None:
     assert nova("PUT", path, {"quota_class_set": {"fixed_ips": 1}}, version="2.50").status_code == 400
 
 
-def test_requests_that_would_have_no_effect_are_refused(nova: Nova, demo: Connection) -> None:
+def test_requests_without_effect_are_refused(nova: Nova, demo: Connection) -> None:
     path = f"/os-quota-sets/{demo.current_project_id}"
     assert nova("PUT", f"{path}?user_id={demo.current_user_id}", {"quota_set": {"cores": 1}}).status_code == 400
     assert nova("PUT", path, {"quota_set": {"cores": 9, "force": "yes", "tenant_id": "x"}}).status_code == 400

@@ -1,4 +1,4 @@
-"""Schedules: at their time, once, with their owner's rights."""
+"""Schedules: they run at their times, once, with the rights of their owner."""
 
 import asyncio
 import threading
@@ -26,7 +26,7 @@ LATER = datetime(utcnow().year + 2, 1, 1)
 
 
 class Clock:
-    """A scheduler whose time is the test's. The API's own one finds nothing: all schedules wait for `LATER`."""
+    """A scheduler whose time the test sets. The API's own scheduler finds nothing due: all schedules wait for `LATER`."""
 
     def __init__(self, api: Api) -> None:
         self.api = api
@@ -66,7 +66,7 @@ def create(connection: Connection, api: Api, **fields: Any) -> dict[str, Any]:
 
 
 def at(api: Api, schedule: dict[str, Any], moment: datetime) -> None:
-    """Let the schedule be due at *moment*."""
+    """Set the next time of the schedule to *moment*."""
     with api.cloud.database.write() as session:
         session.get_one(Schedule, schedule["id"]).next_at = moment
 
@@ -88,7 +88,7 @@ def networks(api: Api, name: str) -> int:
         return session.query(Network).filter_by(name=name).count()
 
 
-def test_a_request_is_made_at_its_time_with_all_that_belongs_to_it(api: Api, clock: Clock, demo: Connection) -> None:
+def test_a_request_is_sent_at_its_time_and_recorded(api: Api, clock: Clock, demo: Connection) -> None:
     body = {"network": {"name": "scheduled"}}
     schedule = create(demo, api, request={**NETWORK, "body": body}, timezone="Europe/Berlin")
     assert (schedule["last_run"], schedule["timezone"]) == (None, "Europe/Berlin")
@@ -107,7 +107,7 @@ def test_a_request_is_made_at_its_time_with_all_that_belongs_to_it(api: Api, clo
         assert (record.address, record.status) == (f"schedule:{schedule['id']}", 201)
 
 
-def test_a_requests_own_headers_come_along(api: Api, clock: Clock, demo: Connection) -> None:
+def test_headers_of_the_request_are_sent(api: Api, clock: Clock, demo: Connection) -> None:
     image = demo.image.create_image(name="before", disk_format="raw", container_format="bare")
     request = {
         "service": "image",
@@ -121,7 +121,7 @@ def test_a_requests_own_headers_come_along(api: Api, clock: Clock, demo: Connect
     assert demo.image.get_image(image.id).name == "after"
 
 
-def test_missed_times_happen_once_and_no_time_happens_twice(api: Api, clock: Clock, demo: Connection) -> None:
+def test_missed_times_run_once_and_no_time_runs_twice(api: Api, clock: Clock, demo: Connection) -> None:
     schedule = create(demo, api, request={**NETWORK, "body": {"network": {"name": "once"}}}, cron="* * * * *")
     schedulers = [clock.scheduler, *(Scheduler(api.cloud, clock.loop) for _ in range(3))]
     threads = [threading.Thread(target=scheduler.tick, args=[clock.now]) for scheduler in schedulers]
@@ -138,12 +138,12 @@ def test_missed_times_happen_once_and_no_time_happens_twice(api: Api, clock: Clo
     assert len(runs(demo, api, schedule)) == 3
 
 
-def test_a_time_that_is_interrupted_leaves_nothing_and_comes_again(
+def test_an_interrupted_run_leaves_nothing_and_is_repeated(
     api: Api, clock: Clock, demo: Connection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     schedule = create(demo, api, request={**NETWORK, "body": {"network": {"name": "killed"}}})
 
-    for cause in (KeyboardInterrupt, DatabaseUnavailable):  # as little is done as after a kill
+    for cause in (KeyboardInterrupt, DatabaseUnavailable):  # nothing more is done, as after a kill
 
         def ends(*_arguments: Any, cause: type[BaseException] = cause) -> None:
             raise cause
@@ -157,11 +157,11 @@ def test_a_time_that_is_interrupted_leaves_nothing_and_comes_again(
     assert (networks(api, "killed"), len(runs(demo, api, schedule))) == (1, 1)
 
 
-def test_a_jobs_end_is_the_runs_end_and_the_next_time_waits_for_it(api: Api, clock: Clock, demo: Connection) -> None:
+def test_a_run_ends_with_its_jobs_and_times_until_then_are_skipped(api: Api, clock: Clock, demo: Connection) -> None:
     network = demo.network.create_network(name="busy")
     request = {"service": "network", "method": "DELETE", "path": f"/v2.0/networks/{network.id}"}
     schedule = create(demo, api, request=request, cron="* * * * *")
-    with api.cloud.database.write() as session:  # a network that hosts know of leaves by a job
+    with api.cloud.database.write() as session:  # a network on hosts is removed by a job
         session.get_one(Network, network.id)
         job = Job(playbook="network", action="delete", project_id=demo.current_project_id)
         session.add(job)
@@ -182,7 +182,7 @@ def test_a_jobs_end_is_the_runs_end_and_the_next_time_waits_for_it(api: Api, clo
     assert (again["state"], again["status"], again["error"][:5]) == ("failed", 404, "404: ")
 
 
-def test_the_owners_rights_are_those_of_the_moment(api: Api, clock: Clock, admin: Connection) -> None:
+def test_the_current_rights_of_the_owner_apply(api: Api, clock: Clock, admin: Connection) -> None:
     project = admin.identity.find_project("demo").id
     user = admin.identity.create_user(name="owner", password=PASSWORD, default_project_id=project)
     roles = {name: admin.identity.find_role(name).id for name in ("member", "reader")}
@@ -220,11 +220,11 @@ def test_the_owners_rights_are_those_of_the_moment(api: Api, clock: Clock, admin
     admin.identity.update_project(project, is_enabled=False)
     assert told(schedule) == "It was not asked for: its owner is gone."
     admin.identity.update_project(project, is_enabled=True)
-    # Each time once, and the one that came to 403 twice more before its owner lost all roles.
+    # Each run sent one request; the schedule with the 403 ran twice more before its owner lost all roles.
     assert networks(api, "owned") == 1 + 1
 
 
-def test_the_api_looks_when_a_minute_begins_and_soon_after_a_failure(
+def test_the_api_checks_when_a_minute_begins_and_soon_after_a_failure(
     api: Api, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[datetime] = []
@@ -247,7 +247,7 @@ def test_the_api_looks_when_a_minute_begins_and_soon_after_a_failure(
     assert looks[2] - looks[1] >= timedelta(seconds=0.05)
 
 
-def test_an_application_credentials_limits_are_the_schedules(api: Api, clock: Clock, demo: Connection) -> None:
+def test_limits_of_an_application_credential_apply(api: Api, clock: Clock, demo: Connection) -> None:
     rules = [{"service": "network", "method": "POST", "path": "/v2.0/networks"}]
     rules.append({"service": "operations", "method": "POST", "path": "/v1/schedules"})
     rules[-1]["path"] = "/schedules"
@@ -275,7 +275,7 @@ def test_an_application_credentials_limits_are_the_schedules(api: Api, clock: Cl
     assert "credentials that it was made with are gone" in show(demo, api, allowed)["last_run"]["error"]
 
 
-def test_what_is_more_than_a_transaction_is_asked_for_outside(api: Api, clock: Clock, admin: Connection) -> None:
+def test_requests_with_several_transactions_are_sent_after_the_move(api: Api, clock: Clock, admin: Connection) -> None:
     drift = create(admin, api, request={"service": "operations", "method": "POST", "path": "/drift", "body": {}})
     clock.tick()
     limit = utcnow() + timedelta(seconds=20)
@@ -286,7 +286,7 @@ def test_what_is_more_than_a_transaction_is_asked_for_outside(api: Api, clock: C
     assert "state" in last["answer"]
 
 
-def test_a_request_that_was_lost_with_its_api_is_given_up(api: Api, clock: Clock, demo: Connection) -> None:
+def test_a_request_that_was_lost_with_its_api_process_fails(api: Api, clock: Clock, demo: Connection) -> None:
     schedule = create(demo, api)
     with api.cloud.database.write() as session:
         session.add(ScheduleRun(schedule_id=schedule["id"], due_at=clock.now, started_at=clock.now))
@@ -297,7 +297,7 @@ def test_a_request_that_was_lost_with_its_api_is_given_up(api: Api, clock: Clock
     assert "the API that asked has ended" in show(demo, api, schedule)["last_run"]["error"]
 
 
-def test_schedules_are_paused_moved_resumed_and_removed(api: Api, clock: Clock, demo: Connection) -> None:
+def test_schedules_are_paused_changed_resumed_and_deleted(api: Api, clock: Clock, demo: Connection) -> None:
     schedule = create(demo, api, request={**NETWORK, "body": {"network": {"name": "paused"}}})
     url = f"{api.url}/v1/schedules/{schedule['id']}"
 
@@ -329,7 +329,7 @@ def test_schedules_are_paused_moved_resumed_and_removed(api: Api, clock: Clock, 
         assert session.query(ScheduleRun).count() == 0
 
 
-def test_history_is_paged_and_forgotten_in_time(api: Api, clock: Clock, demo: Connection) -> None:
+def test_runs_are_paged_and_removed_by_retention(api: Api, clock: Clock, demo: Connection) -> None:
     schedule = create(demo, api, request={**NETWORK, "path": "/v2.0/none"}, cron="* * * * *")
     for _ in range(3):
         clock.tick(minutes=1)

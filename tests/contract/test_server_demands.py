@@ -1,4 +1,4 @@
-"""Servers that this cloud cannot make as asked are refused at once: Nova's 400 and 403, with the reason."""
+"""Requests for servers that this cloud cannot fulfill are refused at once: Nova's 400 and 403, with the reason."""
 
 import uuid
 from collections.abc import Iterator
@@ -117,7 +117,7 @@ def test_extra_specs_that_servers_would_ignore(nova: Nova, nova_admin: Nova, thi
     assert f"extra spec {name}={ASKED_SPECS[name]} is not offered" in refusal(nova("POST", "/servers", body))
 
 
-def test_extra_specs_that_every_server_has_anyway(nova: Nova, nova_admin: Nova, things: Fixtures) -> None:
+def test_extra_specs_that_every_server_fulfills(nova: Nova, nova_admin: Nova, things: Fixtures) -> None:
     specs = {"hw:cpu_policy": "shared", "hw_rng:allowed": "True", "hw:boot_menu": "no", "team": "blue", "foo:bar": "1"}
     body = things.body(flavorRef=flavor(nova_admin, specs=specs))
     assert nova("POST", "/servers", body).status_code == 202
@@ -163,13 +163,13 @@ def test_image_properties_that_servers_would_ignore(api: Api, nova: Nova, things
     assert message.startswith(f"Image {image} is unacceptable: property {name}={ASKED_PROPERTIES[name]} is not offered")
 
 
-def test_image_properties_that_every_server_has_anyway(api: Api, nova: Nova, things: Fixtures) -> None:
+def test_image_properties_that_every_server_fulfills(api: Api, nova: Nova, things: Fixtures) -> None:
     properties = {
         "hw_disk_bus": "virtio",
         "hw_vif_model": "virtio",
         "hw_qemu_guest_agent": "no",
         "hw_rng_model": "virtio",
-        "hw_scsi_model": "virtio-scsi",  # of SCSI disks, which there are none of
+        "hw_scsi_model": "virtio-scsi",  # of SCSI disks, which this cloud does not have
         "hypervisor_type": "qemu",
         "os_type": "linux",
         "os_distro": "debian",
@@ -259,7 +259,7 @@ def test_files_and_hints_that_servers_would_ignore(nova: Nova, things: Fixtures)
         assert nova("POST", "/servers", things.body() | {name: {}}).status_code == 202
 
 
-def test_what_clients_send_empty(nova: Nova, things: Fixtures) -> None:
+def test_empty_values_are_accepted(nova: Nova, things: Fixtures) -> None:
     body = things.body(security_groups=[], block_device_mapping_v2=[LOCAL | {"uuid": things.image}])
     assert nova("POST", "/servers", body).status_code == 202
     assert nova("POST", "/servers", things.body(personality=[]), version="2.56").status_code == 202

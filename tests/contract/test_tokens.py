@@ -1,4 +1,4 @@
-"""Tokens: issued, scoped, described, revoked; and ended at once by whatever ends what they stand for."""
+"""Tokens: issue, scopes, content, revocation; a token ends at once when its user, project or role does."""
 
 import subprocess
 import sys
@@ -24,14 +24,14 @@ def identity(api: Api) -> Iterator[Identity]:
 
 @pytest.fixture(scope="module")
 def member(identity: Identity) -> tuple[str, str]:
-    """(user id, project id) of somebody with the role member on a project."""
+    """Return (user id, project id) of a new user with the role member on a project."""
     project = identity.make("project")["id"]
     user = identity.make("user", password=PASSWORD, default_project_id=project)["id"]
     identity.grant("member", user, f"projects/{project}")
     return user, project
 
 
-def test_a_token_says_who_and_where(demo: Connection) -> None:
+def test_a_token_has_user_and_scope(demo: Connection) -> None:
     token = demo.session.get(
         f"{demo.config.config['auth']['auth_url']}/v3/auth/tokens",
         headers={"X-Subject-Token": demo.auth_token},
@@ -56,7 +56,7 @@ def test_the_example_with_curl_works(api: Api) -> None:
     assert answer.startswith("HTTP/1.1 201") and "x-subject-token:" in answer.lower()
 
 
-def test_names_match_without_regard_to_case(identity: Identity) -> None:
+def test_names_are_case_insensitive(identity: Identity) -> None:
     user = {"name": "DEMO", "domain": {"name": "default"}, "password": PASSWORD}
     scope = {"project": {"name": "Demo", "domain": {"name": "DEFAULT"}}}
     answer = identity.authenticate(scope, password={"user": user})
@@ -109,13 +109,13 @@ def test_scopes(identity: Identity, member: tuple[str, str]) -> None:
         {"system": {"all": True}},
     ],
 )
-def test_scopes_without_a_role_are_refused_like_ones_that_do_not_exist(identity: Identity, scope: object) -> None:
+def test_scopes_without_a_role_are_refused_like_unknown_scopes(identity: Identity, scope: object) -> None:
     answer = identity.login("demo", scope=scope)
     assert answer.status_code == 401
     assert answer.json()["error"]["message"] == "The request you have made requires authentication."
 
 
-def test_a_token_gets_tokens_of_other_scopes_that_end_with_it(identity: Identity, member: tuple[str, str]) -> None:
+def test_a_token_gets_tokens_of_other_scopes_with_the_same_expiry(identity: Identity, member: tuple[str, str]) -> None:
     user, project = member
     first = identity.login(user, scope="unscoped")
     second = identity.authenticate(on_project(project), token={"id": first.headers["x-subject-token"]})
@@ -137,7 +137,7 @@ def test_head_get_and_delete(identity: Identity) -> None:
     assert identity.check(token) == 404
 
 
-def test_what_a_token_may_reach(identity: Identity, member: tuple[str, str]) -> None:
+def test_projects_and_domains_of_a_token(identity: Identity, member: tuple[str, str]) -> None:
     user, project = member
     token = identity.token(user)
     catalog = identity.call("GET", "/auth/catalog", token=token).json()["catalog"]
@@ -152,7 +152,7 @@ def test_what_a_token_may_reach(identity: Identity, member: tuple[str, str]) -> 
 
 
 def _fresh(identity: Identity) -> tuple[str, str, str, str]:
-    """(domain, project, user, token) of a domain of its own."""
+    """Return (domain, project, user, token) in a new domain."""
     domain = identity.make("domain")["id"]
     project = identity.make("project", domain_id=domain)["id"]
     user = identity.make("user", domain_id=domain, password=PASSWORD)["id"]
@@ -163,7 +163,7 @@ def _fresh(identity: Identity) -> tuple[str, str, str, str]:
 
 
 @pytest.mark.parametrize("ended", ["user", "project", "domain"])
-def test_disabling_ends_tokens_at_once_and_for_ever(identity: Identity, ended: str) -> None:
+def test_disabling_revokes_tokens_at_once_and_permanently(identity: Identity, ended: str) -> None:
     domain, project, user, token = _fresh(identity)
     path = {"user": f"/users/{user}", "project": f"/projects/{project}", "domain": f"/domains/{domain}"}[ended]
     assert identity.call("PATCH", path, {ended: {"enabled": False}}).status_code == 200
@@ -175,7 +175,7 @@ def test_disabling_ends_tokens_at_once_and_for_ever(identity: Identity, ended: s
 
 
 @pytest.mark.parametrize("ended", ["user", "project", "grant"])
-def test_deleting_ends_tokens_at_once(identity: Identity, ended: str) -> None:
+def test_deleting_revokes_tokens_at_once(identity: Identity, ended: str) -> None:
     _, project, user, token = _fresh(identity)
     grant = f"/projects/{project}/users/{user}/roles/{identity.role('member')}"
     path = {"user": f"/users/{user}", "project": f"/projects/{project}", "grant": grant}[ended]
@@ -184,8 +184,8 @@ def test_deleting_ends_tokens_at_once(identity: Identity, ended: str) -> None:
     assert identity.check(token) == 404
 
 
-def test_a_change_in_another_process_ends_tokens_here(identity: Identity, api: Api) -> None:
-    """Two processes share the database only: what one changes the other must not remember."""
+def test_a_change_in_another_process_revokes_tokens(identity: Identity, api: Api) -> None:
+    """Two processes share only the database: one must not cache what another one changes."""
     _, _, user, token = _fresh(identity)
     other = Cloud(api.cloud.settings)
     with other.database.read() as session:
@@ -196,14 +196,14 @@ def test_a_change_in_another_process_ends_tokens_here(identity: Identity, api: A
     other.database.engine.dispose()
 
 
-def test_a_new_role_counts_in_old_tokens(identity: Identity) -> None:
+def test_a_new_role_is_effective_in_old_tokens(identity: Identity) -> None:
     _, project, user, token = _fresh(identity)
     identity.grant("manager", user, f"projects/{project}")
     described = identity.call("GET", "/auth/tokens", headers={"X-Subject-Token": token}).json()["token"]
     assert {role["name"] for role in described["roles"]} == {"manager", "member", "reader"}
 
 
-def test_a_trust_lends_some_roles_until_it_is_deleted(identity: Identity, member: tuple[str, str]) -> None:
+def test_a_trust_delegates_roles_until_it_is_deleted(identity: Identity, member: tuple[str, str]) -> None:
     trustor, project = member
     trustee = identity.make("user", password=PASSWORD)["id"]
     token = identity.token(trustor)
@@ -256,7 +256,7 @@ def _application_credential(identity: Identity, user: str, **fields: object) -> 
     return made
 
 
-def test_an_application_credential_logs_in_with_its_roles_and_cannot_multiply(
+def test_an_application_credential_has_its_roles_and_cannot_create_another(
     identity: Identity, member: tuple[str, str]
 ) -> None:
     user, project = member
@@ -274,7 +274,7 @@ def test_an_application_credential_logs_in_with_its_roles_and_cannot_multiply(
     assert identity.call("GET", "/regions", token=token).status_code == 401
 
 
-def test_access_rules_limit_an_application_credential_to_some_requests(
+def test_access_rules_limit_the_requests_of_an_application_credential(
     identity: Identity, member: tuple[str, str]
 ) -> None:
     user, _ = member
@@ -303,14 +303,14 @@ def test_the_sdk_uses_an_application_credential(api: Api, identity: Identity, me
         assert connection.current_project_id == project
 
 
-def test_the_password_is_the_second_time_no_work(identity: Identity) -> None:
-    """bcrypt takes some 200 ms; a client that asks for many tokens pays it once."""
+def test_a_verified_password_is_cached(identity: Identity) -> None:
+    """bcrypt takes about 200 ms; a client that requests many tokens waits for it once."""
     identity.login("demo")
     elapsed = min(identity.login("demo").elapsed.total_seconds() for _ in range(5))
     assert elapsed < 0.1
 
 
-def test_both_paths_answer(api: Api) -> None:
+def test_both_paths_of_identity(api: Api) -> None:
     for path in ("/identity", "/identity/"):
         assert httpx.get(f"{api.url}{path}").status_code == 300
     for path in ("/identity/v3", "/identity/v3/"):

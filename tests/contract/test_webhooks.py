@@ -1,4 +1,4 @@
-"""Webhooks, from their request to their receiver."""
+"""Webhooks, from their creation to the receiver."""
 
 import base64
 import hashlib
@@ -23,7 +23,7 @@ from skywright.jobs.webhooks.deliveries import Deliveries
 
 
 class Receiver(ThreadingHTTPServer):
-    """Keeps what it is told; a path says how it answers: /500, /slow, /redirect, /drip."""
+    """Stores its messages; the path determines the answer: /500, /slow, /redirect, /drip."""
 
     daemon_threads = True
 
@@ -37,7 +37,7 @@ class Receiver(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}"
 
     def wait(self, path: str, seconds: float = 10) -> tuple[dict[str, str], bytes]:
-        """The first message to *path*."""
+        """Wait for the first message to *path* and return it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             for where, headers, body in self.told:
@@ -84,7 +84,7 @@ def receiver() -> Iterator[Receiver]:
 
 @pytest.fixture(scope="module")
 def sending(api: Api) -> Iterator[None]:
-    """A worker's thread that sends, to this machine, too."""
+    """Run a worker's thread that sends deliveries, with private networks permitted."""
     api.cloud.settings.webhook_networks = "127.0.0.0/8"
     patch = pytest.MonkeyPatch()
     patch.setattr(deliveries, "LOOK_SECONDS", 0.05)
@@ -114,7 +114,7 @@ def end(api: Api, project: str, ok: bool = True) -> str:
 
 
 def tried(api: Api, connection: Connection, webhook: dict[str, Any]) -> dict[str, Any]:
-    """The webhook's newest delivery, once an attempt of it has ended."""
+    """Return the webhook's newest delivery when an attempt of it has ended."""
     limit = time.monotonic() + 10
     while time.monotonic() < limit:
         last = connection.session.get(f"{api.url}/v1/webhooks/{webhook['id']}").json()["webhook"]["last_delivery"]
@@ -135,7 +135,7 @@ def no_webhooks_left(api: Api, admin: Connection) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("sending")
-def test_a_job_that_ends_is_told_of_with_a_valid_signature(api: Api, demo: Connection, receiver: Receiver) -> None:
+def test_the_end_of_a_job_is_sent_with_a_valid_signature(api: Api, demo: Connection, receiver: Receiver) -> None:
     webhook = subscribe(api, demo, f"{receiver.url}/good?token=x", states=["failed"], description="pager")
     end(api, demo.current_project_id)
     job_id = end(api, demo.current_project_id, ok=False)
@@ -151,9 +151,7 @@ def test_a_job_that_ends_is_told_of_with_a_valid_signature(api: Api, demo: Conne
 
 
 @pytest.mark.usefixtures("sending")
-def test_receivers_that_do_not_take_it_are_told_why_and_keep_nobody_waiting(
-    api: Api, demo: Connection, receiver: Receiver
-) -> None:
+def test_failed_deliveries_have_a_reason_and_delay_no_others(api: Api, demo: Connection, receiver: Receiver) -> None:
     bad = {
         "/500": "The receiver answered 500",
         "/redirect": "The receiver answered 302",

@@ -12,7 +12,7 @@ SERVICES = ("compute", "identity", "image", "network")
 
 
 def calls(connection: Connection, service: str) -> set[str]:
-    """The public methods of the service's proxy."""
+    """Return the public methods of the service's proxy."""
     proxy = type(getattr(connection, service))
     return {
         name
@@ -22,10 +22,10 @@ def calls(connection: Connection, service: str) -> set[str]:
 
 
 def call(connection: Connection, service: str, text: str, names: dict[str, Any]) -> Any:
-    """What *text* gives: arguments may name what earlier calls made; of a call without any they are made up."""
+    """Return the result of *text*. Arguments may name earlier results; without any, required ones are made up."""
     proxy = getattr(connection, service)
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # the client's about what is deprecated
+        warnings.simplefilter("ignore")  # deprecation warnings of the client
         if "(" in text:
             result = eval(f"proxy.{text}", {"proxy": proxy, **names})
         else:
@@ -35,7 +35,7 @@ def call(connection: Connection, service: str, text: str, names: dict[str, Any])
 
 
 def _arguments(method: Any) -> dict[str, Any]:
-    """What *method* cannot do without; what is missing is to be an error."""
+    """Return made-up values for the required arguments of *method*."""
     parameters = inspect.signature(method).parameters.values()
     needed: dict[str, Any] = {
         parameter.name: "x"

@@ -1,4 +1,4 @@
-"""The cloud that clients are tried on."""
+"""The cloud for the tests of all commands and calls."""
 
 import threading
 import time
@@ -17,10 +17,10 @@ from skywright.db.jobs import Job
 
 @contextmanager
 def running_cloud(state: Path) -> Iterator[Api]:
-    """A cloud with two hosts and an image, whose jobs end well soon after they are queued."""
+    """Run a cloud with two hosts and an image, whose queued jobs soon succeed."""
     state.mkdir()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(passwords, "ROUNDS", 4)  # hashing takes a third of a second, on purpose
+        patch.setattr(passwords, "ROUNDS", 4)  # hashing takes a third of a second by design
         for api in make_api(state):
             add_hosts(api.cloud, "host1", "host2")
             add_image(api.cloud)
@@ -40,7 +40,7 @@ def _work(api: Api, stop: threading.Event) -> None:
 
 
 def settle(api: Api) -> None:
-    """Wait until no job is left to do."""
+    """Wait until all jobs have ended."""
     limit = time.monotonic() + 60
     while time.monotonic() < limit:
         with api.cloud.database.read() as session:

@@ -1,4 +1,4 @@
-"""The commands of the installed openstackclient, all run in one process as its interactive mode does."""
+"""The commands of the installed openstackclient, all run in one process like its interactive mode."""
 
 import argparse
 import io
@@ -30,7 +30,7 @@ GROUPS = {
 
 @cache
 def commands(service: str) -> set[str]:
-    """The commands of *service* that the client brings, those of its extensions too."""
+    """Return the client's commands of *service*, including those of its extensions."""
     return {
         point.name.replace("_", " ")
         for point in distribution("python-openstackclient").entry_points
@@ -47,7 +47,7 @@ class Result:
 
 
 class Terminal(io.StringIO):
-    """Where nobody types anything."""
+    """A terminal without input."""
 
     def isatty(self) -> bool:
         return True
@@ -60,12 +60,12 @@ class Client:
         self._shell = shell
 
     def command(self, words: list[str]) -> tuple[str, Any]:
-        """The command's name, and an instance of it."""
+        """Return the command's name and an instance of it."""
         factory, name, _ = self._shell.command_manager.find_command(list(words))
         return name, factory(self._shell, self._shell.options, cmd_name=name)
 
     def words(self, line: Line, names: Mapping[str, str]) -> list[str]:
-        """The command line of *line*, as JSON where the command can."""
+        """Return the command line of *line*, with JSON output if the command supports it."""
         words = shlex.split(Template(line.text).safe_substitute(names))
         name, command = self.command(words)
         if line.made_up and words == name.split():
@@ -80,7 +80,7 @@ class Client:
         try:
             with redirect_stdout(output), redirect_stderr(complaint):
                 code = self._shell.run_subcommand(words)
-        except SystemExit as error:  # its arguments are wrong
+        except SystemExit as error:  # invalid arguments
             code = 2 if error.code else 0
         finally:
             logging.getLogger().removeHandler(handler)
@@ -95,7 +95,7 @@ def client(environment: Mapping[str, str]) -> Iterator[Client]:
 
         class Shell(OpenStackShell):
             def interact(self) -> None:
-                """Commands come from the test."""
+                """Do nothing: the test runs the commands."""
 
         shell = Shell()
         with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
@@ -105,7 +105,7 @@ def client(environment: Mapping[str, str]) -> Iterator[Client]:
 
 
 def parsed(output: str) -> Any:
-    """The JSON in *output*, or else its text."""
+    """Return the JSON in *output*, or its text."""
     try:
         return json.loads(output)
     except ValueError:
@@ -113,7 +113,7 @@ def parsed(output: str) -> Any:
 
 
 def _arguments(parser: argparse.ArgumentParser) -> list[str]:
-    """What *parser* cannot do without."""
+    """Return made-up values for the required arguments of *parser*."""
     positional, options = [], []
     alternatives = [group._group_actions[0] for group in parser._mutually_exclusive_groups if group.required]
     for action in parser._actions:

@@ -1,4 +1,4 @@
-"""docs/clients.md, made of the tables of commands: `PYTHONPATH=tests python -m contract.clients.document` writes it."""
+"""Writes docs/clients.md from the tables of commands: `PYTHONPATH=tests python -m contract.clients.document`."""
 
 import re
 from collections.abc import Mapping
@@ -25,7 +25,7 @@ Every command of python-openstackclient {client} for the services that this clou
 that *work* do what their help says; those that are *not* there *yet* are refused, with the reason that is given here.
 Commands of block storage, shares, objects and accelerators find no service in the catalog.
 
-This page is made of the tables in `tests/contract/clients/commands`, each line of which is run against the API by
+This page is made from the tables in `tests/contract/clients/commands`, each line of which is run against the API by
 `tests/contract/test_every_command.py`. The tables in `call_tables` beside them hold the same for every call of
 openstacksdk {sdk}.
 """
@@ -33,12 +33,12 @@ openstacksdk {sdk}.
 
 @dataclass
 class Command:
-    """What the lines of one command say."""
+    """The summary of the lines of one command."""
 
-    reason: str | None = None  # why it is refused, if it is
+    reason: str | None = None  # why it is refused; None: it is not
     works: bool = False
-    empty: bool = False  # it lists what there is none of
-    options: set[str] = field(default_factory=set)  # those that work
+    empty: bool = False  # the list is always empty
+    options: set[str] = field(default_factory=set)  # options that work
     refused: set[str] = field(default_factory=set)
 
     def add(self, line: table.Line) -> None:
@@ -51,7 +51,7 @@ class Command:
 
 
 def render() -> str:
-    """The document."""
+    """Return the document."""
     known = set().union(*map(commands, GROUPS))
     found: dict[str, Command] = {}
     for service in GROUPS:
@@ -75,7 +75,7 @@ def _section(service: str, found: Mapping[str, Command]) -> str:
 
 
 def _split(name: str) -> tuple[str, str]:
-    """`server add port` is `add port` of a `server`, `network agent list` is `list` of a `network agent`."""
+    """Split `server add port` into `server` and `add port`, `network agent list` into `network agent` and `list`."""
     words = name.split()
     verbs = _verbs()
     position = next((index for index, word in enumerate(words) if index and word in verbs), len(words) - 1)

@@ -1,13 +1,13 @@
-"""Tables of what clients can do: text files that read as a user would type it.
+"""Tables of what clients can do: text files with commands as users type them.
 
 user create alice                      it works
-user show alice    = {"name": "alice"} it works, and its JSON output holds this
+user show alice    = {"name": "alice"} it works, and its JSON output contains this
 credential create alice blob  -> cert  it works; `$cert` in later lines is the `id` of its output
 server create web  -> fault=fault     ... or another field of it
-server suspend web  ! not offered      it is refused, and the error holds this text
-[This cloud has no routers yet.]       all lines below are refused so; arguments that they lack are made up
-limit delete x  ~                      the client takes the refusal for success
-[This cloud has no routers yet. | x]   ... or the client says x in its own words
+server suspend web  ! not offered      it is refused, and the error contains this text
+[This cloud has no routers yet.]       all lines below are refused like this; missing arguments are made up
+limit delete x  ~                      the client reports success although it is refused
+[This cloud has no routers yet. | x]   ... or the client reports x instead
 # comment                              a group ends at a blank line
 
 """
@@ -24,7 +24,7 @@ MARK = re.compile(r"\s+(->|=|!|~)(?:\s|$)")
 
 
 class Mismatch(Exception):
-    """A client did something else than its line says."""
+    """The result of a client differs from its line."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class Line:
     text: str
     where: str  # file:line
     reason: str | None = None  # why it is refused
-    refusals: tuple[str, ...] = ()  # one of which the client says then
-    silent: bool = False  # it says nothing and ends well
+    refusals: tuple[str, ...] = ()  # one of these is in the client's error
+    silent: bool = False  # the client reports success
     made_up: bool = False  # arguments are
     shows: str | None = None  # JSON
-    keeps: tuple[str, str, str] | None = None  # a name, the field of the output that it stands for, a pattern in it
+    keeps: tuple[str, str, str] | None = None  # a name, the field of the output that it refers to, a pattern in it
 
 
 def read(path: Path) -> list[Line]:
-    """The lines of the table *path*."""
+    """Return the lines of the table *path*."""
     lines, group = [], None
     for number, raw in enumerate(path.read_text().splitlines(), 1):
         text = raw.strip()
@@ -74,14 +74,14 @@ def _line(text: str, where: str, group: str | None) -> Line:
 
 
 def kept(output: Any, field: str, pattern: str) -> str:
-    """What *pattern* finds in the *field* of *output*."""
+    """Return what *pattern* matches in the *field* of *output*."""
     found = re.search(pattern, str((output[0] if isinstance(output, list) else output)[field]))
     assert found
     return found[1]
 
 
 def check(output: Any, line: Line, names: Mapping[str, Any]) -> None:
-    """A Mismatch unless *output* holds what the line says it shows."""
+    """Raise Mismatch unless *output* contains the result in the line."""
     if line.shows is not None:
         wanted = json.loads(Template(line.shows).substitute(names))
         if not holds(output, wanted):
@@ -89,7 +89,7 @@ def check(output: Any, line: Line, names: Mapping[str, Any]) -> None:
 
 
 def holds(output: Any, wanted: Any) -> bool:
-    """Whether *output* holds *wanted*: objects may have more fields, and lists that end with "..." more items."""
+    """Whether *output* contains *wanted*: objects may have more fields, and lists that end with "..." more items."""
     if isinstance(wanted, dict):
         return isinstance(output, dict) and all(key in output and holds(output[key], wanted[key]) for key in wanted)
     if isinstance(wanted, list):
@@ -100,7 +100,7 @@ def holds(output: Any, wanted: Any) -> bool:
 
 
 def narrowed(output: Any, wanted: Any) -> Any:
-    """The part of *output* that is to be compared with *wanted*."""
+    """Return the part of *output* that is compared with *wanted*."""
     if isinstance(wanted, dict) and isinstance(output, dict):
         return {key: narrowed(output.get(key), wanted[key]) for key in wanted}
     if isinstance(wanted, list) and isinstance(output, list):
