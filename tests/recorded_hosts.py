@@ -1,7 +1,7 @@
-"""What real hosts answered to the module `host_info`, for all tests that need a host that was looked at.
+"""Answers of real hosts to the module `host_info`, for all tests that need an observed host.
 
 `host1` and `host2` are hosts of the lab with a server each (QEMU 7.2.22); `without_libvirt` is a machine that has
-neither libvirt nor Open vSwitch. Only the addresses of tunnels were changed, to those of documentation (RFC 5737).
+neither libvirt nor Open vSwitch. Only the addresses of tunnels were replaced by addresses for documentation (RFC 5737).
 """
 
 import json
@@ -15,7 +15,7 @@ RECORDED = Path(__file__).parent / "recorded"
 
 
 def answer(name: str = "host1", **changes: Any) -> dict[str, Any]:
-    """The `host` of the module's answer, with *changes* of what a test is about."""
+    """Return the `host` of the module's answer, with *changes*."""
     recorded: dict[str, Any] = json.loads((RECORDED / f"{name}.json").read_text())
     assert changes.keys() <= recorded.keys(), "no host sends that"
     return recorded | changes
@@ -26,7 +26,7 @@ def facts(name: str = "host1", **changes: Any) -> HostFacts:
 
 
 def observed(name: str, *, recorded: HostFacts | None = None, **columns: Any) -> Host:
-    """A compute host that was looked at and has no servers yet."""
+    """Return an observed compute host without servers."""
     host = Host(name=name, **{"groups": ["computes"], "variables": {}} | columns)
     host.facts = recorded or facts(domains=[])
     return host

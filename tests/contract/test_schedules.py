@@ -26,7 +26,7 @@ LATER = datetime(utcnow().year + 2, 1, 1)
 
 
 class Clock:
-    """A scheduler whose time the test sets. The API's own scheduler finds nothing due: all schedules wait for `LATER`."""
+    """A scheduler whose time the test sets. The API's own scheduler finds nothing due: all times are `LATER`."""
 
     def __init__(self, api: Api) -> None:
         self.api = api

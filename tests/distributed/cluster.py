@@ -1,4 +1,4 @@
-"""A control plane of several processes, each as if on a machine of its own: APIs and workers."""
+"""A control plane of several API processes and workers, each like on a separate machine."""
 
 import os
 import shutil
@@ -23,7 +23,7 @@ HOSTS = ("null1", "null2", "null3")
 
 
 class Machine:
-    """A process with a state directory that no other one knows."""
+    """A process with its own state directory."""
 
     def __init__(self, root: Path, name: str, arguments: list[str], settings: dict[str, str]) -> None:
         self.state = root / name
@@ -63,7 +63,7 @@ class Api(Machine):
 
 
 def make_first(root: Path, database: str, broker: str) -> tuple[Cloud, dict[str, str]]:
-    """The cloud that the test looks at, and the settings of all processes. The database has its tables already."""
+    """Return the cloud for the test's own queries, and the settings of all processes. The database has its tables."""
     settings = {
         "SKYWRIGHT_DATABASE": database,
         "SKYWRIGHT_BROKER": broker,
@@ -89,5 +89,5 @@ def make_first(root: Path, database: str, broker: str) -> tuple[Cloud, dict[str,
             row = Host(name=name, groups=["computes"], variables=variables)
             row.vcpus, row.memory_mib, row.disk_gib = 1000, 1 << 20, 10_000
             session.add(row)
-    assert cloud.tokens and cloud.secrets  # their keys are everybody's
+    assert cloud.tokens and cloud.secrets  # all machines share the keys
     return cloud, settings

@@ -1,4 +1,4 @@
-"""The servers that these tests share."""
+"""The MariaDB and the RabbitMQ of these tests."""
 
 import tempfile
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Throwaway servers out of Debian's packages: a MariaDB and a RabbitMQ that end with the process that started them."""
+"""Temporary servers from Debian's packages: a MariaDB and a RabbitMQ that end with the process that started them."""
 
 import os
 import shutil
@@ -13,7 +13,7 @@ from sqlalchemy import create_engine, text
 
 START_SECONDS = 40.0
 SHARE = Path("/usr/share/mysql")
-# A prefix of commands: the process is killed when the thread that started it is gone, however it went.
+# Prefix of commands: the process is killed when the thread that started it ends for any reason.
 ENDS_WITH_PARENT = ["setpriv", "--pdeathsig", "KILL"]
 
 
@@ -23,7 +23,7 @@ def free_port() -> int:
 
 
 def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None:
-    """Wait until *condition* holds; an AssertionError if it never does."""
+    """Wait until *condition* holds; AssertionError if it does not in time."""
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, f"waited in vain for {what}"
@@ -31,7 +31,7 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
 
 
 class Server:
-    """One server process, its files in *directory*, on 127.0.0.1."""
+    """One server process on 127.0.0.1 with its files in *directory*."""
 
     name = ""
 
@@ -60,11 +60,11 @@ class Server:
             self.wait()
 
     def wait(self) -> None:
-        """Return when it answers."""
+        """Wait until the server answers."""
         wait_for(self.answers, START_SECONDS, f"{self.name}; see {self.directory / 'log'}")
 
     def answers(self) -> bool:
-        """Whether the server speaks first, as both of ours would, or accepts a connection."""
+        """Whether the server sends its greeting."""
         assert self._process is None or self._process.poll() is None, f"{self.name} ended: {self.directory / 'log'}"
         with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1):
             return True
@@ -82,14 +82,14 @@ class Server:
 
 
 class MariaDb(Server):
-    """A MariaDB without privileges to check, durable as in production."""
+    """A MariaDB without privilege checks, durable as in production."""
 
     name = "mariadbd"
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
         (directory / "data").mkdir()
-        # What mariadb-install-db does, which is not in the server's own package.
+        # Like mariadb-install-db, which is not in the server's package.
         script = ["CREATE DATABASE mysql;", "USE mysql;"]
         script += [(SHARE / f"mysql_system_tables{part}.sql").read_text() for part in ("", "_data")]
         command = [*self.command(), "--bootstrap"]
@@ -117,7 +117,7 @@ class MariaDb(Server):
         return f"mariadb+pymysql://root@127.0.0.1:{self.port}"
 
     def url(self, database: str) -> str:
-        """The URL of *database*, which is made if there is none."""
+        """Return the URL of *database*, which is created if it does not exist."""
         engine = create_engine(self.server_url)
         with engine.connect() as connection:
             connection.execute(text(f"CREATE DATABASE IF NOT EXISTS `{database}`"))
@@ -126,7 +126,7 @@ class MariaDb(Server):
 
 
 class RabbitMq(Server):
-    """A RabbitMQ node of its own name, cookie and port mapper."""
+    """A RabbitMQ node with its own name, cookie and port mapper."""
 
     name = "rabbitmq-server"
 
@@ -159,7 +159,7 @@ class RabbitMq(Server):
             "RABBITMQ_ENABLED_PLUGINS_FILE": str(self.directory / "enabled_plugins"),
             "RABBITMQ_GENERATED_CONFIG_DIR": str(self.directory / "generated"),
             "RABBITMQ_PID_FILE": str(self.directory / "pid"),
-            "RUNNING_UNDER_SYSTEMD": "true",  # one process, without a shell above it
+            "RUNNING_UNDER_SYSTEMD": "true",  # one process, without a shell as parent
             "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none",
         }
 
@@ -168,7 +168,7 @@ class RabbitMq(Server):
         return f"skywright{self.port}@localhost"
 
     def evaluate_file(self, file: Path) -> str:
-        """What rabbitmqctl says of the Erlang code in *file*, as JSON."""
+        """Return the JSON result of the Erlang code in *file*, evaluated by rabbitmqctl."""
         command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", "--node", self.node, "eval_file", str(file)]
         told = subprocess.run(
             [*command, "--formatter", "json"], check=True, env=self.environment(), capture_output=True, text=True

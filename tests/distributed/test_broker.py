@@ -1,4 +1,4 @@
-"""Words through RabbitMQ: they arrive, a lost broker only makes them late, and none pile up."""
+"""Notifications through RabbitMQ: they arrive, late if the broker was down, and do not accumulate."""
 
 import logging
 import threading
@@ -20,7 +20,7 @@ def make(rabbitmq: RabbitMq, directory: Path) -> BrokerQueue:
 
 @pytest.fixture
 def sender(rabbitmq: RabbitMq, tmp_path: Path) -> Iterator[BrokerQueue]:
-    """An API's queue; the workers' are in other directories, as on other machines."""
+    """The queue of an API; those of the workers are in other directories, like on other machines."""
     queue = make(rabbitmq, tmp_path / "api")
     yield queue
     queue.close()
@@ -32,15 +32,15 @@ def workers(rabbitmq: RabbitMq, tmp_path: Path) -> Iterator[list[BrokerQueue]]:
     for queue in queues:
         queue.wait(0)
         assert queue.wait(10), "whoever begins to listen looks once"
-    while any(queue.wait(0.5) for queue in queues):  # what earlier tests left
+    while any(queue.wait(0.5) for queue in queues):  # messages of earlier tests
         pass
     yield queues
     for queue in queues:
         queue.close()
 
 
-def told(workers: list[BrokerQueue], seconds: float = 5) -> int:
-    """How many of *workers* hear a word, the others having had a moment, too."""
+def notified(workers: list[BrokerQueue], seconds: float = 5) -> int:
+    """Return how many of *workers* are notified within a moment."""
     limit = time.monotonic() + seconds
     heard = [False] * len(workers)
     while not any(heard) and time.monotonic() < limit:
@@ -48,19 +48,19 @@ def told(workers: list[BrokerQueue], seconds: float = 5) -> int:
     return sum(was or queue.wait(0.5) for was, queue in zip(heard, workers, strict=True))
 
 
-def test_one_worker_hears_of_a_job_and_all_hear_of_what_only_one_can_do(
+def test_one_worker_is_notified_of_a_job_and_all_of_a_cancellation(
     sender: BrokerQueue, workers: list[BrokerQueue]
 ) -> None:
     sender.notify()
-    assert told(workers) == 1
+    assert notified(workers) == 1
     sender.notify_all()
-    assert told(workers) == 2
+    assert notified(workers) == 2
     workers[0].wake()
-    assert told(workers) == 1
-    assert told(workers, 1) == 0
+    assert notified(workers) == 1
+    assert notified(workers, 1) == 0
 
 
-def test_changes_are_announced_to_followers_and_disturb_no_worker(
+def test_changes_notify_followers_but_no_workers(
     rabbitmq: RabbitMq, sender: BrokerQueue, workers: list[BrokerQueue], tmp_path: Path
 ) -> None:
     others = [make(rabbitmq, tmp_path / f"api{number}") for number in range(2)]
@@ -71,12 +71,12 @@ def test_changes_are_announced_to_followers_and_disturb_no_worker(
         event.clear()
     sender.notify_followers()
     assert all(event.wait(5) for event in heard)
-    assert told(workers, 0.5) == 0
+    assert notified(workers, 0.5) == 0
     for queue in others:
         queue.close()
 
 
-def test_a_lost_broker_is_noticed_and_found_again(
+def test_clients_reconnect_to_a_lost_broker(
     rabbitmq: RabbitMq,
     sender: BrokerQueue,
     workers: list[BrokerQueue],
@@ -84,7 +84,7 @@ def test_a_lost_broker_is_noticed_and_found_again(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     sender.notify()
-    assert told(workers) == 1
+    assert notified(workers) == 1
     neighbour = LocalQueue(tmp_path / "api")  # a worker on the sender's machine
     neighbour.wait(0)
     with caplog.at_level(logging.INFO):
@@ -98,15 +98,15 @@ def test_a_lost_broker_is_noticed_and_found_again(
         wait_for(lambda: sender.state() == "ok", 30, "the broker to be found")
         for queue in workers:
             assert queue.wait(30), "whoever finds the broker again looks once"
-        while told(workers, 1):  # the word that was kept for it
+        while notified(workers, 1):  # the message that was kept for it
             pass
         sender.notify()
-        assert told(workers, 20) == 1
+        assert notified(workers, 20) == 1
     neighbour.close()
     assert "guest" not in caplog.text
 
 
-def test_words_that_nobody_takes_do_not_pile_up(rabbitmq: RabbitMq, sender: BrokerQueue) -> None:
+def test_messages_without_consumers_do_not_accumulate(rabbitmq: RabbitMq, sender: BrokerQueue) -> None:
     for _ in range(3000):
         sender.notify()
     with Connection(rabbitmq.url) as connection:

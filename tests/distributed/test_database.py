@@ -1,4 +1,4 @@
-"""MariaDB in place of SQLite: the same values come back, one writer at a time, and lost connections do no harm."""
+"""MariaDB instead of SQLite: the same values, one writer at a time, and no damage by lost connections."""
 
 import socket
 import threading
@@ -39,7 +39,7 @@ def api(tmp_path: Path, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch) -> It
     yield from make_api(tmp_path)
 
 
-def test_values_come_back_as_they_were(database: Database) -> None:
+def test_values_are_read_as_they_were_written(database: Database) -> None:
     moment = datetime(2026, 11, 20, 23, 59, 59, 999999)
     text = "ß 🚀 \\ % ' \" \0 end " + "x" * 100_000
     with database.write() as session:
@@ -54,7 +54,7 @@ def test_values_come_back_as_they_were(database: Database) -> None:
     assert total == 1 and isinstance(total, int)
 
 
-def test_strings_are_the_same_only_if_they_are_equal(database: Database) -> None:
+def test_strings_are_compared_exactly(database: Database) -> None:
     names = ["a", "A", "a ", "á", "ss", "ß"]
     with database.write() as session:
         session.add_all(Host(name=name) for name in names)
@@ -63,7 +63,7 @@ def test_strings_are_the_same_only_if_they_are_equal(database: Database) -> None
         assert session.scalars(select(Host.name).order_by(Host.name)).all() == sorted(names)
 
 
-def test_a_writer_that_is_frozen_does_not_keep_others_waiting(database: Database, mariadb: MariaDb) -> None:
+def test_a_frozen_writer_does_not_block_others(database: Database, mariadb: MariaDb) -> None:
     other = Database(mariadb.url("values"))
     began = time.monotonic()
     with pytest.raises(DatabaseUnavailable), database.write() as frozen:
@@ -80,7 +80,7 @@ def test_a_writer_that_is_frozen_does_not_keep_others_waiting(database: Database
 
 
 class Balancer:
-    """Passes connections on, and when it is `cut`, tells the clients, but not the server."""
+    """Forwards connections; `cut` closes those of the clients, but not those to the server."""
 
     def __init__(self, port: int) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -126,7 +126,7 @@ class Balancer:
                 sink.sendall(data)
 
 
-def test_who_loses_a_connection_ends_what_it_did_on_the_node(
+def test_a_client_that_lost_its_connection_ends_its_old_session(
     database: Database, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "NODE_ID_QUERY", "SELECT 'node', 'this one'")  # as in a cluster
@@ -143,7 +143,7 @@ def test_who_loses_a_connection_ends_what_it_did_on_the_node(
         mine.engine.dispose()
 
 
-def test_writers_wait_for_each_other_and_readers_see_one_moment(database: Database, mariadb: MariaDb) -> None:
+def test_writers_wait_for_each_other_and_readers_see_one_snapshot(database: Database, mariadb: MariaDb) -> None:
     with database.write() as session:
         session.add(Host(name="counted"))
     others = [Database(mariadb.url("values")) for _ in range(3)]
@@ -168,13 +168,13 @@ def test_writers_wait_for_each_other_and_readers_see_one_moment(database: Databa
         other.engine.dispose()
 
 
-def test_a_transaction_whose_connection_is_lost_leaves_nothing(database: Database, mariadb: MariaDb) -> None:
+def test_a_transaction_with_a_lost_connection_is_rolled_back(database: Database, mariadb: MariaDb) -> None:
     with pytest.raises(DatabaseUnavailable) as caught, database.write() as session:
         session.add(Host(name="lost"))
         session.flush()
         mariadb.kill()
         mariadb.start()
-        # As those do that let one job's failure not end the others.
+        # A savepoint, as used where the failure of one job must not affect others.
         with suppress(Exception), session.begin_nested():
             session.add(Host(name="lost, too"))
             session.flush()
@@ -184,7 +184,7 @@ def test_a_transaction_whose_connection_is_lost_leaves_nothing(database: Databas
         assert not session.scalars(select(Host.name).where(Host.name.in_(["lost", "lost, too", "ignored"]))).all()
 
 
-def test_work_is_done_again_until_it_is_done_once(database: Database, mariadb: MariaDb) -> None:
+def test_work_is_repeated_until_it_is_committed_once(database: Database, mariadb: MariaDb) -> None:
     attempts = []
 
     def work(session: Session) -> None:
@@ -202,7 +202,7 @@ def test_work_is_done_again_until_it_is_done_once(database: Database, mariadb: M
 
 
 class LostCommit:
-    """Lets the next commit of a request fail without an answer, after or before it took place."""
+    """Makes the next commit of a request fail without an answer, after or before it took place."""
 
     def __init__(self, api: Api, *, took_place: bool) -> None:
         self._engine, self._took_place = api.cloud.database.engine, took_place
@@ -224,7 +224,7 @@ class LostCommit:
 
 
 @pytest.mark.parametrize("took_place", [True, False])
-def test_a_request_whose_commit_got_no_answer_is_done_once(api: Api, took_place: bool) -> None:
+def test_a_request_whose_commit_got_no_answer_is_applied_once(api: Api, took_place: bool) -> None:
     with api.connect() as admin, LostCommit(api, took_place=took_place):
         token = admin.auth_token
         body = {"flavor": {"name": "once", "vcpus": 1, "ram": 64, "disk": 0}}
@@ -239,7 +239,7 @@ def test_a_request_whose_commit_got_no_answer_is_done_once(api: Api, took_place:
     assert audits == [200]
 
 
-def test_requests_wait_for_a_database_that_comes_back_and_are_told_when_it_does_not(
+def test_requests_wait_for_the_database_and_get_503_if_it_stays_down(
     api: Api, mariadb: MariaDb, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with api.connect() as admin:

@@ -1,4 +1,4 @@
-"""What the module rabbitmq_cluster evaluates in a node, in a real one: only in versions that it was tried with."""
+"""The code that the module rabbitmq_cluster evaluates in a node, with a real node: only in tested versions."""
 
 import importlib
 import sys
@@ -14,7 +14,7 @@ internal = importlib.import_module("ansible_collections.skywright.cloud.plugins.
 
 
 class Runner:
-    """Evaluates in the node of the tests what the module hands to rabbitmqctl."""
+    """Evaluates the module's code in the node of the tests."""
 
     def __init__(self, node: RabbitMq) -> None:
         self._node = node
@@ -32,7 +32,7 @@ def cluster(rabbitmq: RabbitMq, monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     return internal.Cluster(Runner(rabbitmq), node=rabbitmq.node, nodes=[rabbitmq.node])
 
 
-def test_the_version_here_is_one_that_it_was_tried_with(rabbitmq: RabbitMq, cluster: Any) -> None:
+def test_the_installed_version_is_supported(rabbitmq: RabbitMq, cluster: Any) -> None:
     state = cluster.state()
     assert (state["members"], state["running"]) == ([rabbitmq.node], [rabbitmq.node])
     assert [user["name"] for user in state["users"]] == ["guest"]
@@ -41,7 +41,7 @@ def test_the_version_here_is_one_that_it_was_tried_with(rabbitmq: RabbitMq, clus
 
 
 @pytest.mark.parametrize("tried", [("3.1",), ("4.0", "4.1")])
-def test_in_another_version_nothing_is_evaluated(
+def test_in_other_versions_nothing_is_evaluated(
     cluster: Any, monkeypatch: pytest.MonkeyPatch, tried: tuple[str, ...]
 ) -> None:
     monkeypatch.setattr(internal, "TRIED", tried)

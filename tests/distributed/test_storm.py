@@ -21,7 +21,7 @@ from skywright.services.compute.tables import Server
 from skywright.services.network.tables import Address, Port
 
 SERVERS, DELETED = 200, 100
-SECONDS = 24  # the jobs are asked for in this time
+SECONDS = 24  # the jobs are submitted during this time
 CLIENTS = 4
 WAIT_SECONDS = 90.0
 
@@ -55,14 +55,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory, mariadb: MariaDb, rabbitmq
 
 
 def upgrade_twice_at_once(url: str) -> None:
-    """As several processes of a new cloud do."""
+    """Migrate the database twice at once, like several processes of a new cloud."""
     code = f"from skywright.db.migrate import upgrade; upgrade({url!r})"
     both = [subprocess.Popen([sys.executable, "-c", code]) for _ in range(2)]
     assert [process.wait(60) for process in both] == [0, 0]
 
 
 class Client:
-    """A user who tries again when told to, and looks whether it was done when that is not sure."""
+    """A user who repeats a request when told to, and checks whether it was done if that is unknown."""
 
     def __init__(self, apis: list[Api]) -> None:
         self.apis, self.http = apis, httpx.Client(timeout=60, trust_env=False)
@@ -93,7 +93,7 @@ LOGIN = {"auth": {"identity": {"methods": ["password"], "password": {"user": USE
 
 
 class Work:
-    """The requests: servers are made, and the first ones deleted again."""
+    """The requests: servers are created, and the first ones are deleted."""
 
     def __init__(self, client: Client, cloud: Cloud) -> None:
         self._client, self._cloud = client, cloud
@@ -113,12 +113,12 @@ class Work:
         self._network = network
 
     def do(self, number: int, moment: float) -> None:
-        """Make a server at the *moment*, not all at once, and delete an older one."""
+        """Create a server at the *moment*, not all at once, and delete an older one."""
         time.sleep(max(0.0, moment - time.monotonic()))
         self._made[number] = self.make(number)
         older = number - (SERVERS - DELETED)
         if older >= 0:
-            # Else its making would be canceled.
+            # Otherwise the deletion would cancel its create.
             wait_for(lambda: older in self._made and self._active(self._made[older]), WAIT_SECONDS, f"server {older}")
             self._client.ask("DELETE", f"/compute/v2.1/servers/{self._made[older]}", key=number)
 
@@ -133,7 +133,7 @@ class Work:
 
 
 def storm(cluster: Cluster, mariadb: MariaDb, rabbitmq: RabbitMq) -> Iterator[Callable[[], None]]:
-    """What happens, one thing every few seconds. The third worker's machine comes back only at the end."""
+    """Inject one fault every few seconds. The third worker's machine comes back only at the end."""
     first, second, third = cluster.workers
 
     def lose_broker() -> None:
@@ -160,7 +160,7 @@ def storm(cluster: Cluster, mariadb: MariaDb, rabbitmq: RabbitMq) -> Iterator[Ca
 
 
 def settlements(cloud: Cloud) -> None:
-    """Have the database itself count, in the transactions that do it, how often each job ends or changes after that."""
+    """Create database triggers that count how often each job ends or changes after its end."""
     with cloud.database.engine.begin() as connection:
         connection.execute(text("CREATE TABLE settled (job BIGINT, state VARCHAR(16))"))
         connection.execute(
@@ -189,7 +189,9 @@ def test_three_hundred_jobs_have_three_hundred_outcomes(
     before = time.monotonic()
     with ThreadPoolExecutor(CLIENTS) as pool:
         asked = [pool.submit(work.do, number, before + SECONDS * number / SERVERS) for number in range(SERVERS)]
-        for disaster in storm(cluster, mariadb, rabbitmq):  # here, for servers end with the thread that started them
+        for disaster in storm(
+            cluster, mariadb, rabbitmq
+        ):  # in this thread, because servers end with the thread that started them
             time.sleep(SECONDS / 9)
             disaster()
         for each in asked:
@@ -206,7 +208,7 @@ def unfinished(cloud: Cloud) -> int:
 
 
 def check(cluster: Cluster) -> None:
-    """Every job has one outcome, every run ended, and the hosts are as the records say."""
+    """Check that every job has one outcome, every run ended, and the hosts match the records."""
     with cluster.cloud.database.read() as session:
         jobs = session.scalars(select(Job).where(Job.playbook == "server")).all()
         runs = session.scalars(select(Run)).all()

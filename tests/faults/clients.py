@@ -1,4 +1,4 @@
-"""Clients that write to lists and registers as the API writes to its tables, and remember what they were told."""
+"""Clients that write to lists and registers like the API writes to its tables, and record all answers."""
 
 import itertools
 import random
@@ -17,10 +17,10 @@ LISTS = tuple(f"list-{number}" for number in range(4))
 REGISTERS = tuple(f"register-{number}" for number in range(3))
 APPENDERS, SWAPPERS = 4, 4
 PAUSE = 0.02
-# A client that waits longer for one answer would do nothing while the faults pass.
+# A client that waited longer for one answer would miss the faults.
 PATIENCE = 15
 TABLES = [
-    # Its row is the first one that the API's writers change.
+    # The API's writers change its row first.
     "CREATE TABLE write_lock (id INT PRIMARY KEY, number BIGINT NOT NULL)",
     "INSERT INTO write_lock VALUES (1, 0)",
     "CREATE TABLE lists (name VARCHAR(32) PRIMARY KEY, elements MEDIUMTEXT NOT NULL)",
@@ -32,7 +32,7 @@ TABLES = [
 
 @dataclass
 class Attempt:
-    """How far a transaction came."""
+    """The progress of a transaction."""
 
     seen: Seen | None = None
     wrote: bool = False
@@ -55,7 +55,7 @@ def append(connection: Connection, name: str, element: str, attempt: Attempt) ->
 
 
 def swap(connection: Connection, name: str, value: str, attempt: Attempt) -> None:
-    """Write if nobody else has since the reading, which another client may at any time."""
+    """Compare and set: write if no other client has written since the read."""
     attempt.seen = seen_register(connection, name)
     swapped = connection.exec_driver_sql(
         "UPDATE registers SET version = version + 1, value = %s WHERE name = %s AND version = %s",
@@ -73,7 +73,7 @@ def read_register(connection: Connection, name: str, _value: str, attempt: Attem
 
 
 class Clients(Crowd):
-    """Some of them append to lists, in transactions that take the API's lock; others swap registers without any."""
+    """Some clients append to lists, in transactions with the API's write lock; others swap registers without a lock."""
 
     def __init__(self, url: str) -> None:
         super().__init__([self._use_lists] * APPENDERS + [self._use_registers] * SWAPPERS, PAUSE, 4 * PATIENCE)
@@ -86,7 +86,7 @@ class Clients(Crowd):
         self._engine.dispose()
 
     def final(self) -> dict[str, Seen]:
-        """What all is at last; ask when no client is at work any more."""
+        """Return the final states; call this when no client is running any more."""
         with self._engine.connect() as connection:
             lists = {name: seen_list(connection, name) for name in LISTS}
             return lists | {name: seen_register(connection, name) for name in REGISTERS}
@@ -103,7 +103,7 @@ class Clients(Crowd):
         self._do(read_register if random.random() < 0.3 else swap, name, write=False)
 
     def _do(self, work: Callable[[Connection, str, str, Attempt], None], name: str, *, write: bool) -> None:
-        """One transaction; before its COMMIT is sent nothing of it can last."""
+        """Run one transaction; before its COMMIT is sent, it cannot have an effect."""
         element, attempt, began = f"e{next(self._numbers)}", Attempt(), time.monotonic()
         outcome, committing = Outcome.REFUSED, False
         try:

@@ -1,7 +1,7 @@
-"""Clocks that jump: those of single services of a host, for the lab's hosts have the clock of their machine.
+"""Clock jumps for single services of a host, because the lab's hosts share the clock of their machine.
 
-A library stands between these services and the C library (see clock.c). Time that is only measured (CLOCK_MONOTONIC)
-goes on, as it does when a real clock is set.
+A preloaded library replaces functions of the C library in these services (see clock.c). CLOCK_MONOTONIC is not
+affected, as when a real clock is set.
 """
 
 import subprocess
@@ -46,7 +46,7 @@ def library() -> bytes:
 
 
 def attach(host: Host) -> None:
-    """Have the services ask a clock of their own, which is right."""
+    """Restart the services with a clock of their own, which is right at first."""
     host.run(f"base64 --decode > {LIBRARY} <<'END'\n{b64encode(library()).decode()}\nEND")
     host.run(textwrap.dedent(ATTACH), seconds=SECONDS)
 
@@ -56,5 +56,5 @@ def detach(host: Host) -> None:
 
 
 def jump(host: Host, seconds: int) -> None:
-    """From now on the clock goes so much before the right one; the file changes in its place, for it is mapped."""
+    """Set the clock ahead by so many seconds. The file is changed in place, because it is mapped."""
     host.run(f"printf {seconds:08} 1<> {CLOCK}")

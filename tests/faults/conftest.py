@@ -1,4 +1,4 @@
-"""The highly available cloud of the ha inventory, used while its hosts fail; and a table of how it bore that."""
+"""The highly available cloud of the ha inventory, used by clients while its hosts fail; and a table of results."""
 
 import json
 from collections.abc import Iterator
@@ -33,7 +33,7 @@ def cloud() -> Iterator[Connection]:
 
 @pytest.fixture(scope="session")
 def server(cloud: Connection) -> Iterator[dict[str, Any]]:
-    """The body of a request for a server that costs next to nothing: its image has no system."""
+    """The body of a request for a server that needs few resources: its image has no operating system."""
     image = cloud.image.create_image(
         "faults", data=bytes(1 << 20), disk_format="raw", container_format="bare", wait=True
     )

@@ -1,4 +1,4 @@
-"""Clients that do the same again and again, each in a thread of its own."""
+"""Clients that repeat the same work, each in its own thread."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -6,7 +6,7 @@ from typing import Self
 
 
 class Crowd:
-    """While entered, it does each of *work* again and again, *pause* seconds apart; the last may take *patience*."""
+    """While entered, repeats each of *work*, *pause* seconds apart; the last repetition may take *patience* seconds."""
 
     def __init__(self, work: Sequence[Callable[[], None]], pause: float, patience: float) -> None:
         self.stopping = threading.Event()

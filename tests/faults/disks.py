@@ -1,4 +1,4 @@
-"""A disk of a controller's own, with a real file system, which can be full and slow while the other hosts' are not."""
+"""A separate disk of one controller with a real file system, which can be full or slow."""
 
 import textwrap
 from pathlib import Path
@@ -6,9 +6,9 @@ from pathlib import Path
 from faults.hosts import Host, Hosts
 
 SERVICES = "mariadb rabbitmq-server skywright-api skywright-worker"
-DIRECTORIES = "mysql rabbitmq skywright"  # in /var/lib: all that these services keep
+DIRECTORIES = "mysql rabbitmq skywright"  # in /var/lib: the data of these services
 MOUNT, IMAGE = "/run/faults-disk", "/var/lib/faults-disk.img"
-# What a disk has left, and how many writes a second one is able to that is about to die: a good one takes thousands.
+# The size of the disk's reserve, and the writes per second of a failing disk: a good one does thousands.
 FREE_MIB, WRITES = 512, 25
 SECONDS = 150
 THROTTLE = Path("/sys/fs/cgroup/blkio/blkio.throttle.write_iops_device")
@@ -38,7 +38,7 @@ DETACH = f"""
 """
 FILL = f"fallocate --length $(df --output=avail -B 1 {MOUNT} | tail -n 1) {MOUNT}/full; cat /dev/zero > {MOUNT}/fuller"
 
-# More than a table or the system's space has in reserve.
+# More than the reserved space of a table or of the system tablespace.
 GROW = """
     mariadb -e "CREATE DATABASE faults_room; CREATE TABLE faults_room.filled (data LONGBLOB)"
     for number in $(seq 40); do mariadb faults_room -e "INSERT INTO filled VALUES (REPEAT('x', 1 << 20))"; done
@@ -46,17 +46,17 @@ GROW = """
 
 
 def attach(host: Host) -> None:
-    """Move all that the services keep to a disk of the host's own."""
+    """Move the data of the services to a separate disk."""
     host.run(textwrap.dedent(ATTACH), seconds=SECONDS)
 
 
 def detach(host: Host) -> None:
-    """Move all back."""
+    """Move the data back."""
     host.run(textwrap.dedent(DETACH), seconds=SECONDS)
 
 
 def fill(host: Host) -> None:
-    """Leave nothing free, not even for who is root."""
+    """Fill the disk, including the space reserved for root."""
     host.run(FILL, check=False)
 
 
@@ -65,7 +65,7 @@ def empty(host: Host) -> None:
 
 
 def outgrow(hosts: Hosts, host: Host) -> None:
-    """Leave nothing free, and then have others write what needs room on every node."""
+    """Fill the disk, and then write data on other nodes that needs space on every node."""
     fill(host)
     other = next(one for one in hosts.controllers if one is not host)
     other.run(GROW)
@@ -78,7 +78,7 @@ def shrink(hosts: Hosts, host: Host) -> None:
 
 
 def slow_down(host: Host) -> None:
-    """Have the kernel let through only so many writes a second."""
+    """Let the kernel limit the writes per second."""
     _throttle(host, WRITES)
 
 

@@ -1,8 +1,7 @@
-"""Whether one single database, which never fails, could have told its clients what they were told.
+"""Decides whether the answers that clients got could come from a single database that never fails.
 
-All that is ever written is unique, and each thing that is written to, a list or a register, has one history: the
-order in which its elements came. A list shows its whole history; of a register the swaps tell which value came after
-which.
+All written values are unique, and each object, a list or a register, has one history: the order of its elements. A
+list shows its whole history; for a register, the swaps show which value followed which.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -11,7 +10,7 @@ from enum import Enum
 
 
 class Outcome(Enum):
-    """What the client knows of its operation."""
+    """What the client knows about the outcome of its operation."""
 
     DONE = "done"
     REFUSED = "refused"
@@ -20,7 +19,7 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Seen:
-    """A state: how many elements came until then, the last one, and all of them if it is a list's."""
+    """A state of an object: the number of its elements, the last one, and all of them for a list."""
 
     count: int = 0
     last: str | None = None
@@ -31,7 +30,7 @@ class Seen:
         return cls(len(elements), elements[-1] if elements else None, tuple(elements))
 
     def fits(self, history: Sequence[str]) -> bool:
-        """Whether the thing was ever in this state."""
+        """Whether the object was ever in this state."""
         if self.elements is not None:
             return self.elements == tuple(history[: self.count])
         return self.last == (history[self.count - 1] if 0 < self.count <= len(history) else None)
@@ -39,13 +38,13 @@ class Seen:
 
 @dataclass(frozen=True)
 class Operation:
-    """One transaction: it read the thing, and wrote something after what it saw unless it only reads."""
+    """One transaction: it read an object and, unless it is read-only, wrote an element after the state that it saw."""
 
     thing: str
     began: float
     ended: float
     outcome: Outcome
-    seen: Seen | None = None  # None: it never came so far
+    seen: Seen | None = None  # None: the transaction did not get that far
     wrote: str | None = None
 
     def __str__(self) -> str:
@@ -54,7 +53,7 @@ class Operation:
 
 
 def problems(operations: Iterable[Operation], final: Mapping[str, Seen]) -> list[str]:
-    """All that contradicts; *final* is what each thing is at last."""
+    """Return all contradictions; *final* has the final states of the objects."""
     found: list[str] = []
     everything = list(operations)
     for thing, last in final.items():
@@ -67,7 +66,7 @@ def problems(operations: Iterable[Operation], final: Mapping[str, Seen]) -> list
 
 
 def retrace(operations: Iterable[Operation], last: Seen) -> list[str]:
-    """A register's history, from its last value back."""
+    """Return a register's history, reconstructed backwards from its last value."""
     wrote = {operation.wrote: operation for operation in operations if operation.wrote is not None}
     history: list[str] = []
     value = last.last
@@ -79,7 +78,7 @@ def retrace(operations: Iterable[Operation], last: Seen) -> list[str]:
 
 
 def _written(operations: Sequence[Operation], history: Sequence[str]) -> Iterator[str]:
-    """Each element is there once if that was promised, not if it was refused, and right after what its writer saw."""
+    """Check that acknowledged elements are there once, refused ones are not, and each follows what its writer saw."""
     wrote = {operation.wrote: operation for operation in operations if operation.wrote is not None}
     for index, element in enumerate(history):
         operation = wrote.get(element)
@@ -95,14 +94,14 @@ def _written(operations: Sequence[Operation], history: Sequence[str]) -> Iterato
 
 
 def _read(operations: Sequence[Operation], history: Sequence[str]) -> Iterator[str]:
-    """What was seen is a state that was."""
+    """Check that each state that was seen existed."""
     for operation in operations:
         if operation.outcome is Outcome.DONE and operation.seen is not None and not operation.seen.fits(history):
             yield f"never was so: {operation}"
 
 
 def _in_time(operations: Sequence[Operation], history: Sequence[str]) -> Iterator[str]:
-    """Who begins sees at least what others saw or wrote that had ended, and nothing of those that begin later."""
+    """Check that an operation sees everything that earlier operations saw or wrote, and nothing of later ones."""
     done = [each for each in operations if each.outcome is Outcome.DONE and each.seen is not None]
     known, by_end = 0, iter(sorted(done, key=lambda each: each.ended))
     ended = next(by_end, None)

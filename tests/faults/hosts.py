@@ -1,4 +1,4 @@
-"""The hosts of the cloud under test, from outside: their processes, their power, their place in the network."""
+"""The hosts of the cloud under test, from outside: processes, power, network."""
 
 import contextlib
 import json
@@ -40,11 +40,11 @@ class Host:
         self.run(f"systemctl kill --kill-whom=all --signal={name} {unit}")
 
     def cut_power(self) -> None:
-        """End the host without a word."""
+        """Kill the host without a shutdown."""
         cut_power(self._machine["name"])
 
     def remove(self) -> None:
-        """Leave nothing of the host; powering on makes an empty one."""
+        """Remove the host completely; powering on creates an empty one."""
         self.cut_power()
         wanted = {
             "directory": str(Path(self._facts["files"]) / "hosts"),
@@ -57,7 +57,7 @@ class Host:
         subprocess.run(command, check=True, capture_output=True)
 
     def unplug(self) -> None:
-        """Cut the host off from the management network."""
+        """Disconnect the host from the management network."""
         self._link("down")
 
     def plug(self) -> None:
@@ -79,7 +79,7 @@ class Hosts:
         self.virtual_address = self.facts["management_address"].rpartition(".")[0] + ".9"
 
     def holder(self) -> Host:
-        """The controller that has the virtual address."""
+        """Return the controller that has the virtual address."""
         found: Host = eventually(
             lambda: next((host for host in self.controllers if host.holds(self.virtual_address)), None),
             30,
@@ -88,7 +88,7 @@ class Hosts:
         return found
 
     def writer(self) -> Host:
-        """The controller whose database serves the cloud."""
+        """Return the controller whose database is the writer."""
         served = "mariadb -NBe \"SELECT COUNT(*) FROM information_schema.processlist WHERE user = 'skywright'\""
         found: Host = eventually(
             lambda: next((host for host in self.controllers if int(host.run(served)) > 0), None),
@@ -98,32 +98,32 @@ class Hosts:
         return found
 
     def recover(self, seconds: float) -> float:
-        """Wait until every controller has all services and is in the database's cluster; how long that took."""
+        """Wait until every controller has all services and is in the database's cluster. Return the seconds."""
         began = time.monotonic()
         eventually(lambda: all(map(whole, self.controllers)), seconds, "all controllers are whole again")
         return time.monotonic() - began
 
     @staticmethod
     def power_on(**environment: str) -> None:
-        """Boot what is off, make what is not there, and wait until all hosts answer."""
+        """Boot hosts that are off, create missing ones, and wait until all hosts answer."""
         run("ansible-playbook", "-i", "inventories/ha", "playbooks/lab.yml", seconds=180, **environment)
 
 
 def whole(host: Host) -> bool:
-    """Whether a controller is as it shall be."""
+    """Whether a controller is healthy."""
     look = f"mariadb -NBe \"SHOW STATUS LIKE 'wsrep_cluster_size'\" && systemctl is-active {' '.join(SERVICES)}"
-    look += "; ss -Htln sport = :5671 | wc -l"  # a node that heals a partition is active, and serves nobody
+    look += "; ss -Htln sport = :5671 | wc -l"  # a node that recovers from a partition is active, but does not serve
     said = host.run(look, check=False, seconds=15).split()
     return said == ["wsrep_cluster_size", "3", *["active"] * len(SERVICES), "1"]
 
 
 def overcloud(*arguments: str | Path, seconds: float = 600) -> str:
-    """What `skywright overcloud` says; it has to end well."""
+    """Return the output of `skywright overcloud`, which must succeed."""
     return run("skywright", "overcloud", *arguments, seconds=seconds)
 
 
 def run(program: str, *arguments: str | Path, seconds: float, **environment: str) -> str:
-    """What a program of the checkout's says; it has to end well."""
+    """Return the output of a program of the checkout, which must succeed."""
     result = subprocess.run(
         [BIN / program, *arguments],
         check=False, cwd=ROOT, env=os.environ | environment, capture_output=True, text=True, timeout=seconds,

@@ -1,4 +1,4 @@
-"""Clients that use a cloud all the time, and remember what they were promised."""
+"""Clients that use a cloud continuously, and record what was acknowledged."""
 
 import http.client
 import json
@@ -14,25 +14,25 @@ from openstack.connection import Connection
 
 from faults.crowd import Crowd
 
-# A client that waits longer cannot tell how long nobody answered.
+# A client that waits longer cannot measure how long there was no answer.
 PATIENCE = 0.5
-# Few clients, which leave the processors something to mend the cloud with.
+# Few clients, so that the cloud has enough processor time to recover.
 READERS, WRITERS = 2, 2
 PAUSE = 0.1
-# Who makes and deletes servers wants to know whether it was done.
+# The client of servers waits longer, to know the outcome.
 SERVER_PATIENCE = 10.0
 SERVER_SECONDS = 120.0
 PAGE = 1000
-MICROVERSION = {"X-OpenStack-Nova-API-Version": "2.60"}  # of which lists of key pairs come in pages
+MICROVERSION = {"X-OpenStack-Nova-API-Version": "2.60"}  # the page size of lists of key pairs
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIBPVSh8yXDrN2mQsoMfyAYA7rdkXLGvtCKKvSgjYtqLT faults"
 
 
 class Refused(Exception):
-    """Any answer but the one that was asked for, or none in time."""
+    """Any other answer than the expected one, or none in time."""
 
 
 class Http:
-    """Requests to the cloud, each over a connection of its own: no other one's fate becomes theirs."""
+    """Requests to the cloud, each over a new connection, so that they fail independently."""
 
     def __init__(self, cloud: Connection) -> None:
         self._context = ssl.create_default_context(cafile=cloud.config.get_requests_verify_args()[0])
@@ -59,24 +59,24 @@ class Http:
 
 @dataclass
 class Series:
-    """When requests of a kind succeeded, and how long each took."""
+    """The times at which requests of a kind succeeded, and their durations."""
 
     moments: list[tuple[float, float]] = field(default_factory=list)
     refusals: list[tuple[float, str]] = field(default_factory=list)
 
     def gap(self, since: float, until: float) -> float:
-        """The longest time in which none succeeded."""
+        """Return the longest time without a successful request."""
         ends = [since, *(moment for moment, _ in self.moments if since < moment < until), until]
         return max(later - earlier for earlier, later in pairwise(ends))
 
     def mean(self, since: float, until: float) -> float:
-        """How long a request that succeeded took."""
+        """Return the mean duration of successful requests."""
         taken = [seconds for moment, seconds in self.moments if since <= moment <= until]
         return sum(taken) / len(taken) if taken else float("nan")
 
 
 class Load(Crowd):
-    """Readers list servers, writers make key pairs, and one client makes, lists and deletes servers."""
+    """Readers list servers, writers create key pairs, and one client creates, lists and deletes servers."""
 
     def __init__(self, cloud: Connection, server: dict[str, Any]) -> None:
         work = [self._read] * READERS + [self._write] * WRITERS + [self._make_and_delete]
@@ -86,7 +86,7 @@ class Load(Crowd):
         self.reads, self.writes = Series(), Series()
         self.keypairs: set[str] = set()
         self.created: set[str] = set()
-        self.unwanted: set[str] = set()  # asked to be deleted
+        self.unwanted: set[str] = set()  # requested to be deleted
         self.deleted: set[str] = set()
         self.failed: list[str] = []
         self.rounds = 0
@@ -110,7 +110,7 @@ class Load(Crowd):
             self.keypairs.add(name)
 
     def _make_and_delete(self) -> None:
-        """One server's life; what a request's answer promised is remembered, what had no answer promises nothing."""
+        """Create and delete one server; record what was acknowledged."""
         try:
             server = self._http.send("POST", "/servers", self._server, SERVER_PATIENCE)["server"]["id"]
         except Refused:
@@ -128,7 +128,7 @@ class Load(Crowd):
         self.rounds += 1
 
     def _settled(self, server: str) -> str:
-        """The server's status when it is not being built any more."""
+        """Wait until the server is built; return its status."""
         end, status = time.monotonic() + SERVER_SECONDS, "unknown"
         while time.monotonic() < end and not self.stopping.is_set():
             try:
@@ -141,7 +141,7 @@ class Load(Crowd):
         return status
 
     def lost(self) -> list[str]:
-        """What was acknowledged and is not so, looked up when all is well again."""
+        """Return what was acknowledged and is lost, when the cloud is healthy again."""
         there = {entry["keypair"]["name"] for entry in self._all("/os-keypairs", "keypairs", "name")}
         servers = {entry["id"] for entry in self._all("/servers", "servers", "id")}
         end = time.monotonic() + SERVER_SECONDS
@@ -155,7 +155,7 @@ class Load(Crowd):
         ]
 
     def clean(self) -> None:
-        """Remove what is left."""
+        """Remove all resources of the clients."""
         for entry in self._all("/os-keypairs", "keypairs", "name"):
             self._http.send("DELETE", f"/os-keypairs/{entry['keypair']['name']}", patience=30)
         for entry in self._all("/servers", "servers", "id"):
@@ -163,13 +163,13 @@ class Load(Crowd):
                 self._http.send("DELETE", f"/servers/{entry['id']}", patience=30)
 
     def _all(self, path: str, kind: str, marker: str) -> list[dict[str, Any]]:
-        """A list, page by page."""
+        """Return a list, read page by page."""
         found: list[dict[str, Any]] = []
         query = f"?limit={PAGE}"
         while True:
             page = self._http.send("GET", path + query, patience=30)[kind]
             found += page
-            if len(page) < PAGE:  # what is last may be gone before the next page could be asked for
+            if len(page) < PAGE:  # the marker may be deleted before the next page is requested
                 return found
             last = page[-1].get("keypair", page[-1])[marker]
             query = f"?limit={PAGE}&marker={last}"

@@ -1,4 +1,4 @@
-"""The faults: what is done to which host, and how it is made good again."""
+"""The faults: what is done to which host, and how it is repaired."""
 
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from faults import clocks, disks
 from faults.hosts import SERVICES, Host, Hosts
 
-# They write to the database, or pass on what others write: one that is frozen then keeps the lock of writers a while.
+# They write to the database or forward writes: a frozen one keeps the write lock for a while.
 WRITING = ("haproxy", "skywright-api", "skywright-worker")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One row of the matrix. It strikes the holder of the virtual address, or the *database*'s writer."""
+    """One row of the matrix. It hits the holder of the virtual address or, with *database*, the writer."""
 
     name: str
     inject: Callable[[Hosts, Host], None]
@@ -24,7 +24,7 @@ class Fault:
 
 
 def nothing(_hosts: Hosts, _host: Host) -> None:
-    """It mends itself."""
+    """Repair nothing: the cloud recovers without help."""
 
 
 def sent(signal: str, service: str) -> Callable[[Hosts, Host], None]:
@@ -34,7 +34,7 @@ def sent(signal: str, service: str) -> Callable[[Hosts, Host], None]:
 def of_processes(
     how: str, inject: str, heal: Callable[[str], Callable[[Hosts, Host], None]], quick: Collection[str]
 ) -> Iterator[Fault]:
-    """The same for every service."""
+    """Return the same faults for every service."""
     for name in SERVICES:
         yield Fault(
             f"{how} {name}",
@@ -53,7 +53,7 @@ FAULTS = [
     Fault("partition", lambda _, host: host.unplug(), lambda _, host: host.plug(), whole_host=True),
 ]
 
-# What has to be prepared: see test_disk.py and test_clock.py.
+# Faults that need preparation: see test_disk.py and test_clock.py.
 DISK_FAULTS = [
     Fault("slow disk", lambda _, host: disks.slow_down(host), lambda _, host: disks.speed_up(host), database=True),
     Fault("full disk", lambda _, host: disks.fill(host), lambda _, host: disks.empty(host), database=True),

@@ -1,4 +1,4 @@
-"""A controller that is prepared for a fault, and is where it hurts most: it has the database's writer."""
+"""A controller that is prepared for a fault and is the database's writer."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -26,9 +26,9 @@ def prepared(hosts: Hosts, attach: Callable[[Host], None], detach: Callable[[Hos
 
 
 def make_writer(hosts: Hosts, chosen: Host) -> None:
-    """Have all connections to the database go to this node; they stay there when the others are used again.
+    """Make this node the writer; it stays the writer when the others are used again.
 
-    A balancer that was reloaded may still have some, which clients give up within a minute.
+    A reloaded HAProxy may still have connections to another node, which clients close within a minute.
     """
     others = [host for host in hosts.controllers if host is not chosen]
     set_state(hosts, others, "maint")

@@ -19,7 +19,7 @@ def clock(hosts: Hosts) -> Iterator[Host]:
 
 
 @pytest.mark.usefixtures("clock")
-def test_the_cloud_bears_it(
+def test_the_cloud_survives(
     cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
 ) -> None:
-    test_matrix.test_the_cloud_bears_it(CLOCK_FAULT, cloud, hosts, server, report)
+    test_matrix.test_the_cloud_survives(CLOCK_FAULT, cloud, hosts, server, report)

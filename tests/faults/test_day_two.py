@@ -1,4 +1,4 @@
-"""What people do to a cloud that is in use: rest a controller, replace a dead one, add a compute and take it away."""
+"""Day-two operations on a cloud in use: maintenance, replacing a controller, adding and removing a compute host."""
 
 import time
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from lab.support import ROOT, eventually
 PLAN = ROOT / "var/ha/plan.yml"
 
 
-def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hosts, server: dict[str, Any]) -> None:
+def test_maintenance_of_a_controller(cloud: Connection, hosts: Hosts, server: dict[str, Any]) -> None:
     hosts.recover(60)
     host = hosts.holder()
     with Load(cloud, server) as load:
@@ -24,7 +24,7 @@ def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hos
         resting = time.monotonic()
         assert hosts.holder() is not host
         assert hosts.writer() is not host
-        host.run("systemctl stop skywright-api mariadb")  # whatever somebody does there now
+        host.run("systemctl stop skywright-api mariadb")  # the maintenance work
         time.sleep(API_SECONDS)
         host.run("systemctl start mariadb skywright-api")
         ending = time.monotonic()
@@ -35,7 +35,7 @@ def test_a_controller_is_taken_out_of_use_and_back(cloud: Connection, hosts: Hos
     assert load.reads.gap(began, ended) <= API_SECONDS, load.reads.refusals[:3]
     for since, until in ((began, resting), (ending, ended)):
         assert load.writes.gap(since, until) <= API_SECONDS, load.writes.refusals[:3]
-    # A commit has to reach the node that joins again meanwhile, too.
+    # A commit must also reach the node that joins again meanwhile.
     assert load.writes.gap(resting, ending) <= WRITER_SECONDS, load.writes.refusals[:3]
 
 
@@ -58,7 +58,7 @@ def test_an_empty_host_replaces_a_dead_controller(cloud: Connection, hosts: Host
 
 @pytest.fixture
 def newcomer(hosts: Hosts) -> Iterator[Host]:
-    """An empty host beside those of the cloud, which the cloud is without again in the end."""
+    """An additional empty host; the cloud does not have it any more at the end."""
     number = sum(host.name.startswith("compute") for host in hosts.all) + 1
     hosts.power_on(SKYWRIGHT_HA_COMPUTES=str(number))
     found = next(host for host in Hosts().all if host.name == f"compute{number}")
@@ -67,7 +67,7 @@ def newcomer(hosts: Hosts) -> Iterator[Host]:
     found.remove()
 
 
-def test_a_compute_is_added_and_taken_away(cloud: Connection, newcomer: Host, server: dict[str, Any]) -> None:
+def test_a_compute_host_is_added_and_removed(cloud: Connection, newcomer: Host, server: dict[str, Any]) -> None:
     overcloud(
         "scale", OVERCLOUD, "--accept-host-keys", "--add", f"{newcomer.name}={newcomer.address},{newcomer.data_address}"
     )
@@ -84,7 +84,7 @@ def test_a_compute_is_added_and_taken_away(cloud: Connection, newcomer: Host, se
 
 
 def judge(load: Load) -> None:
-    """Nothing that was promised may be lost."""
+    """Check that nothing that was acknowledged is lost."""
     lost = load.lost()
     load.clean()
     assert not lost

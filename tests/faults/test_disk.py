@@ -20,14 +20,14 @@ def disk(hosts: Hosts) -> Iterator[Host]:
 
 @pytest.fixture
 def writer(hosts: Hosts, disk: Host) -> None:
-    """Let it have the writer again, which the fault before may have moved."""
+    """Make the controller the writer again, because the previous fault may have moved it."""
     hosts.recover(SECONDS)
     make_writer(hosts, disk)
 
 
 @pytest.mark.usefixtures("writer")
 @pytest.mark.parametrize("fault", DISK_FAULTS, ids=lambda fault: fault.name)
-def test_the_cloud_bears_it(
+def test_the_cloud_survives(
     fault: Fault, cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
 ) -> None:
-    test_matrix.test_the_cloud_bears_it(fault, cloud, hosts, server, report)
+    test_matrix.test_the_cloud_survives(fault, cloud, hosts, server, report)

@@ -1,4 +1,4 @@
-"""One fault after another, while clients go on: how long nobody was served, and what of all they were told is lost.
+"""One fault after another, while clients use the cloud: time without service, and lost acknowledged data.
 
 `make faults` runs all of them; `make faults-quick` those that are marked quick.
 """
@@ -13,18 +13,18 @@ from faults.hosts import Hosts
 from faults.load import Load
 from faults.matrix import FAULTS, Fault
 
-# How long nobody may be served: at all, and without the database's one writer, for whose successor all have to wait.
+# Limits of the time without service: usually, and when the database's writer is lost and all wait for the next one.
 API_SECONDS, WRITER_SECONDS = 2.0, 10.0
-# For so long the clients go on undisturbed, with the fault, and with the fault mended.
+# Durations of use before the fault, during the fault, and after its repair.
 BEFORE, DURING, AFTER = 5.0, 12.0, 4.0
-# So long at most until all is as before: a controller boots and its database takes over what it missed.
+# Limit until the cloud is healthy again: a controller boots and its database gets the missed data.
 RECOVERED_SECONDS = 120.0
 
 
 @pytest.mark.parametrize(
     "fault", [pytest.param(fault, marks=pytest.mark.quick if fault.quick else (), id=fault.name) for fault in FAULTS]
 )
-def test_the_cloud_bears_it(
+def test_the_cloud_survives(
     fault: Fault, cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
 ) -> None:
     hosts.recover(60)
@@ -32,7 +32,7 @@ def test_the_cloud_bears_it(
     host = writer if fault.database else hosts.holder()
     node = fault.database or fault.whole_host
     limit = WRITER_SECONDS if node and host is writer else API_SECONDS
-    # A commit has to reach all nodes: until a lost one is left out, all wait. So they do for the writers' lock.
+    # A commit must reach all nodes: all wait until a lost node is excluded. They also wait for the write lock.
     write_limit = WRITER_SECONDS if node or fault.keeps_lock else API_SECONDS
     with Load(cloud, server) as load:
         began = time.monotonic()

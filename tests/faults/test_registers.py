@@ -1,4 +1,4 @@
-"""The database, whose nodes are killed, frozen and cut off: could clients tell it from one that never fails?"""
+"""Consistency of the database while its nodes are killed, frozen and partitioned."""
 
 import shlex
 import time
@@ -16,10 +16,10 @@ from lab.support import ROOT, eventually
 
 NAME = "faults"
 AUTHORITY = ROOT / "var/overclouds/overcloud/pki/ca.pem"
-# Between faults; and how long one lasts: the other nodes give a silent one up after 3 to 6 s.
+# Seconds between faults, and duration of a fault: the other nodes exclude a silent one after 3 to 6 s.
 PAUSE, LASTS = 3.0, 9.0
 SYNCED_SECONDS = 90.0
-# So many operations at least are to be judged, or the clients were hardly served.
+# Fewer operations mean that the clients were hardly served.
 ENOUGH = 500
 STATE = "SHOW STATUS WHERE variable_name IN ('wsrep_cluster_size', 'wsrep_local_state_comment')"
 
@@ -39,7 +39,7 @@ def wait_synced(hosts: Hosts) -> None:
 
 @pytest.fixture
 def url(hosts: Hosts) -> Iterator[str]:
-    """As the API connects, but to a database of the test's own."""
+    """Return the API's URL of the database, with the test's own database."""
     wait_synced(hosts)
     deployed = hosts.controllers[0].run("grep ^SKYWRIGHT_DATABASE= /etc/skywright/skywright.env")
     server = deployed.partition("'")[2].partition("/skywright?")[0]
@@ -75,7 +75,7 @@ def cut_off(*struck: Host) -> None:
 
 @dataclass(frozen=True)
 class Strike:
-    """The writer alone, the writer and another one, ..., or one that does not write."""
+    """A fault of some nodes: the writer, the writer and another one, ..., or a node that is not the writer."""
 
     how: Callable[..., None]
     nodes: int = 1
@@ -94,12 +94,12 @@ STRIKES = [
     Strike(cut_off),
     Strike(freeze),
     Strike(kill, writer=False),
-    Strike(cut_off, nodes=2),  # nobody has the majority, then all meet again
+    Strike(cut_off, nodes=2),  # no node has a majority, then all reconnect
     Strike(kill, nodes=3),
 ]
 
 
-def test_no_acknowledged_write_is_lost_reordered_or_seen_too_late(hosts: Hosts, url: str) -> None:
+def test_no_acknowledged_write_is_lost_reordered_or_seen_late(hosts: Hosts, url: str) -> None:
     with Clients(url) as clients:
         time.sleep(PAUSE)
         for strike in STRIKES:
@@ -110,12 +110,12 @@ def test_no_acknowledged_write_is_lost_reordered_or_seen_too_late(hosts: Hosts, 
             print(tally(what, [each for each in clients.operations if each.ended > began], began))
     found = problems(clients.operations, clients.final())
     assert not found, "\n".join(found[:20])
-    # Or it was judged too little: eight clients do so much in a quarter of a minute.
+    # Otherwise too little was tested: eight clients do this in 15 seconds.
     assert Counter(each.outcome for each in clients.operations)[Outcome.DONE] >= ENOUGH
 
 
 def tally(what: str, operations: list[Operation], began: float) -> str:
-    """How the clients fared meanwhile."""
+    """Count the outcomes of the clients' operations."""
     counts = Counter(each.outcome for each in operations)
     done = sorted(each.ended for each in operations if each.outcome is Outcome.DONE)
     silence = max(later - earlier for earlier, later in pairwise([began, *done]))

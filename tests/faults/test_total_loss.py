@@ -1,4 +1,4 @@
-"""All hosts lose their power at the same moment; one command brings the cloud back, with all that it promised."""
+"""All hosts lose power at the same moment; one command recovers the cloud with all acknowledged data."""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -10,11 +10,11 @@ from faults.hosts import OVERCLOUD, Host, Hosts, overcloud
 from faults.load import Load
 
 BEFORE, AFTER = 10.0, 5.0
-# When the command has ended all is well: what is still to come is a client's next request.
+# When the command has ended, the cloud must be healthy; only the next requests of the clients are still to come.
 ANSWER_SECONDS, WHOLE_SECONDS = 2.0, 10.0
 
 
-def test_one_command_brings_the_cloud_back(
+def test_one_command_recovers_the_cloud(
     cloud: Connection, hosts: Hosts, server: dict[str, Any], report: list[dict[str, Any]]
 ) -> None:
     hosts.recover(60)

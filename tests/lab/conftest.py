@@ -1,4 +1,4 @@
-"""The cloud that `make cloud` made, its hosts, and a ledger of what a test makes in it."""
+"""The cloud of `make cloud`, its hosts, and the resources that a test creates in it."""
 
 import tempfile
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from lab.support import ROOT, Lab, Made, connect, unique
 
 @pytest.fixture(scope="session")
 def lab() -> Iterator[Lab]:
-    # Not pytest's directory: the path of a socket must be short.
+    # Not pytest's directory, because the path of a socket must be short.
     with tempfile.TemporaryDirectory(prefix="sw") as control:
         lab = Lab(Path(control))
         yield lab
@@ -30,7 +30,7 @@ def cloud() -> Iterator[Connection]:
 
 @pytest.fixture(scope="session")
 def blank(cloud: Connection) -> Iterator[str]:
-    """The id of an image without a system: for servers that only have to run, at no cost."""
+    """The id of an image without an operating system, for servers that need few resources."""
     disk = bytes(1 << 20)
     image = cloud.image.create_image(unique("blank"), data=disk, disk_format="raw", container_format="bare", wait=True)
     yield image.id
@@ -39,7 +39,7 @@ def blank(cloud: Connection) -> Iterator[str]:
 
 @pytest.fixture
 def made(cloud: Connection, lab: Lab) -> Iterator[Made]:
-    """What one test makes; afterwards nothing of it is left on any host."""
+    """The resources of one test; afterwards nothing of them is left on any host."""
     made = Made(cloud, lab)
     yield made
     made.clean()
@@ -47,7 +47,7 @@ def made(cloud: Connection, lab: Lab) -> Iterator[Made]:
 
 @pytest.fixture(scope="module")
 def made_for_all(cloud: Connection, lab: Lab) -> Iterator[Made]:
-    """What the tests of one file share."""
+    """The resources that the tests of one file share."""
     made = Made(cloud, lab)
     yield made
     made.clean()

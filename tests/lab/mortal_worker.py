@@ -1,7 +1,7 @@
 """`python mortal_worker.py N LOG`: a worker that is killed in its first run of items.yml, at its boundary N.
 
 Boundary 0 is before the task; N is after the Nth result that a host reported while the task ran; the last one is the
-end of the run. The name of the boundary is written to the file LOG. The run's jobs are not tried again by themselves.
+end of the run. The name of the boundary is written to the file LOG. The run's jobs are not repeated automatically.
 """
 
 import os

@@ -1,4 +1,4 @@
-"""What the lab's tests share: the hosts behind the cloud, the guests in it, and a ledger of what a test made."""
+"""Helpers of the lab tests: the cloud's hosts, its guests, and the resources that a test creates."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ CLOUD = "skywright"
 ACTIVE_SECONDS = 60
 BOOT_SECONDS = 90
 CLEAN_SECONDS = 60
-# Everything on a host that a server, a port or a network could leave there, one thing a line.
+# Lists everything on a host that a server, a port or a network could leave there, one item per line.
 FOOTPRINT = r"""
 virsh list --all --uuid | sed 's/^/domain /'
 ls -1 /var/lib/skywright/servers | sed 's/^/directory /'
@@ -40,7 +40,7 @@ Value = TypeVar("Value")
 
 
 def eventually(probe: Callable[[], Value], seconds: float, what: str) -> Value:
-    """The first true answer of *probe*; the test fails when none comes in time."""
+    """Return the first true answer of *probe*; the test fails if there is none in time."""
     end = time.monotonic() + seconds
     while True:
         value = probe()
@@ -52,7 +52,7 @@ def eventually(probe: Callable[[], Value], seconds: float, what: str) -> Value:
 
 
 def cut_power(machine: str) -> None:
-    """End a lab's machine without a word."""
+    """Kill a machine of the lab without a shutdown."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
             command = path.read_text().split("\0")
@@ -67,7 +67,7 @@ def unique(name: str = "test") -> str:
 
 
 class Host:
-    """A lab's host, over one shared SSH connection."""
+    """A host of the lab, with one shared SSH connection."""
 
     def __init__(self, lab: dict[str, Any], machine: dict[str, Any], control: Path) -> None:
         self.name, self.machine, self.files = machine["hostname"], machine["name"], Path(lab["files"])
@@ -95,13 +95,13 @@ class Host:
         return False
 
     def traces(self, needles: Iterable[str]) -> list[str]:
-        """What the host has of things whose id or address is one of *needles*."""
+        """Return the items on the host that contain one of *needles*, ids or addresses."""
         wanted = list(needles)
         lines = self.run(FOOTPRINT).splitlines()
         return [f"{self.name}: {line}" for line in lines if any(needle in line for needle in wanted)]
 
     def domains(self) -> dict[str, str]:
-        """`{server id: id of its running domain, or -}`."""
+        """Return `{server id: id of its running domain, or -}`."""
         rows = [line.split() for line in self.run("virsh list --all").splitlines()]
         return {row[1].removeprefix("instance-"): row[0] for row in rows if row[1:] and row[1].startswith("instance-")}
 
@@ -109,7 +109,7 @@ class Host:
         return self.run(f"cat /var/lib/skywright/servers/{server_id}/console.log", check=False)
 
     def wait_booted(self, server_id: str, name: str = "", seconds: float = BOOT_SECONDS) -> None:
-        """Wait until the guest says that it is ready."""
+        """Wait until the guest reports on its console that it is ready."""
         ready = f"skywright guest: ready {name}"
         eventually(lambda: ready in self.console(server_id), seconds, f"{server_id} has booted")
 
@@ -134,7 +134,7 @@ class Lab:
         return [line for host in self.hosts.values() for line in host.traces(wanted)]
 
     def domains(self) -> dict[str, set[str]]:
-        """`{host: ids of servers that have a domain there}`."""
+        """Return `{host: ids of servers that have a domain there}`."""
         return {name: set(host.domains()) for name, host in self.hosts.items()}
 
     def playbook(self, name: str, *arguments: str, seconds: float = 300) -> "PlaybookRun":
@@ -147,14 +147,14 @@ class Lab:
 
 
 class PlaybookRun:
-    """What a playbook said."""
+    """The output of a playbook."""
 
     def __init__(self, returncode: int, text: str) -> None:
         self.returncode, self.text = returncode, text
 
     @property
     def recap(self) -> dict[str, dict[str, int]]:
-        """`{host: {ok, changed, ...}}`."""
+        """Return `{host: {ok, changed, ...}}`."""
         lines = self.text.rpartition("PLAY RECAP")[2].splitlines()
         rows = [re.match(r"(\S+)\s+:\s+(.+)", line) for line in lines]
         counts = {row[1]: re.findall(r"(\w+)=(\d+)", row[2]) for row in rows if row}
@@ -168,7 +168,7 @@ class PlaybookRun:
 
 
 class Guest:
-    """A server's inside, reached through the DHCP namespace of one of its networks."""
+    """A guest, reached by SSH through the DHCP namespace of one of its networks."""
 
     def __init__(self, lab: Lab, server: Any, network: Any, key: Path | None = None) -> None:
         self.server, self.network = server, network
@@ -188,7 +188,7 @@ class Guest:
         return result.stdout.strip()
 
     def wait_reached(self, seconds: float = BOOT_SECONDS) -> None:
-        """Wait until a login tells the server's name."""
+        """Wait until a login returns the server's name."""
 
         def reached() -> bool:
             with contextlib.suppress(AssertionError, subprocess.TimeoutExpired):
@@ -198,13 +198,13 @@ class Guest:
         eventually(reached, seconds, f"{self.server.name} is reached")
 
     def fetch(self, address: str) -> str:
-        """The page that the guest at *address* serves, which is its host name; empty if it is not reached."""
+        """Return the page that the guest at *address* serves, its host name; empty if it is unreachable."""
         host = f"[{address}]" if ":" in address else address
         return self.run(f"timeout 3 wget -q -O - http://{host}/ || true")
 
 
 class Made:
-    """What a test made in the cloud; `clean` removes it and proves that nothing of it is left on any host."""
+    """The resources of a test; `clean` removes them and checks that nothing of them is left on any host."""
 
     def __init__(self, cloud: Connection, lab: Lab) -> None:
         self.cloud, self.lab = cloud, lab
@@ -220,7 +220,7 @@ class Made:
         return network
 
     def server(self, networks: Sequence[Any], host: str | None = None, **attributes: Any) -> Any:
-        """Ask for a server; see `active`."""
+        """Request a server; see `active`."""
         wanted = {"name": unique("server"), "key_name": CLOUD} | attributes
         if host is not None:
             wanted["availability_zone"] = f"nova:{host}"
@@ -238,7 +238,7 @@ class Made:
         return next(iter(self.cloud.image.images(name=CLOUD)))
 
     def empty_image(self, directory: Path) -> Any:
-        """An image of its own, without a system, that no host has yet."""
+        """Create an image without an operating system that no host has yet."""
         disk = directory / "disk.qcow2"
         subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", disk, "16M"], check=True)
         formats = {"disk_format": "qcow2", "container_format": "bare"}
@@ -256,7 +256,7 @@ class Made:
         return [self.status(server, "ACTIVE", seconds) for server in servers]
 
     def status(self, server: Any, status: str, seconds: float = ACTIVE_SECONDS) -> Any:
-        """The server as soon as it has *status* and nothing is being done to it; another end fails the test."""
+        """Wait until the server has *status* and no task, and return it; another final status fails the test."""
 
         def ended() -> Any:
             found = self.cloud.compute.get_server(server.id)
@@ -268,11 +268,11 @@ class Made:
         return found
 
     def booted(self, server: Any, seconds: float = BOOT_SECONDS) -> None:
-        """Wait until the guest says that it is ready."""
+        """Wait until the guest reports on its console that it is ready."""
         self.lab[self.cloud.compute.get_server(server.id).compute_host].wait_booted(server.id, seconds=seconds)
 
     def delete(self, *servers: Any) -> None:
-        """Delete servers and wait until the API does not know them any more."""
+        """Delete servers and wait until the API does not show them any more."""
         for server in servers:
             self.cloud.compute.delete_server(server.id, ignore_missing=True)
         for server in servers:
@@ -280,7 +280,7 @@ class Made:
             self.servers.pop(server.id, None)
 
     def wait_gone(self, server: Any) -> None:
-        """Wait until the API does not know the server any more."""
+        """Wait until the API does not show the server any more."""
 
         def gone() -> bool:
             try:
@@ -320,14 +320,14 @@ def connect(cloud: str = CLOUD) -> Connection:
 
 
 def hurry(cloud: Connection, resource: Any) -> None:
-    """Have the jobs of the resource run now that would wait for a better time."""
+    """Let the resource's jobs that wait for a time run now."""
     api = cloud.session.get_endpoint(service_type="operations", interface="public")
     for job in cloud.session.get(f"{api}/jobs", params={"resource": resource.id, "state": "queued"}).json()["jobs"]:
         cloud.session.post(f"{api}/jobs/{job['id']}/force")
 
 
 def look_at(cloud: Connection, host: Host) -> None:
-    """Have the host looked at, and wait until the cloud uses it."""
+    """Request an observation of the host, and wait until the cloud uses it."""
     api = cloud.session.get_endpoint(service_type="operations", interface="public")
     asked = cloud.session.put(f"{api}/hosts/{host.name}", json={"host": {}}).json()["job"]["id"]
     eventually(lambda: cloud.session.get(f"{api}/jobs/{asked}").json()["job"]["finished_at"], 60, "it was looked at")

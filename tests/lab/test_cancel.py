@@ -1,4 +1,4 @@
-"""Canceling and deleting what is being built: at once, and nothing of it stays, neither here nor on the hosts."""
+"""Canceling and deleting servers that are being built: at once, and nothing is left, neither here nor on the hosts."""
 
 import time
 from collections.abc import Iterator
@@ -25,7 +25,7 @@ def new_image(made: Made, tmp_path: Path) -> Any:
 
 @contextmanager
 def no_downloads(cloud: Connection, host: Host) -> Iterator[None]:
-    """The API's answers do not reach *host*: who downloads an image waits for them for a long time."""
+    """Drop the API's answers to *host*, so that downloads of images wait for a long time."""
     port = urlsplit(cloud.session.get_endpoint(service_type="operations", interface="public")).port
     chain = "'{ type filter hook input priority 0; }'"
     rule = f"nft add rule inet skywright-test input tcp sport {port} drop"
@@ -37,7 +37,7 @@ def no_downloads(cloud: Connection, host: Host) -> Iterator[None]:
 
 
 def processes_of(run_id: str) -> set[str]:
-    """The processes that work for the run: they hold its directory's lock."""
+    """Return the processes of the run, which hold its directory's lock."""
     found = set()
     for path in Path("/proc").glob("[0-9]*/fd/*"):
         try:
@@ -49,12 +49,12 @@ def processes_of(run_id: str) -> set[str]:
 
 
 def modules(host: Host) -> str:
-    """The modules that run on *host*: Ansible hands them to a Python without arguments."""
+    """Return the modules that run on *host*: Ansible starts them as Python without arguments."""
     return host.run("pgrep -fx '/usr/bin/python3'", check=False)
 
 
 class Build:
-    """A server whose create has come as far as its image, and waits there."""
+    """A server whose create waits for its image."""
 
     def __init__(self, cloud: Connection, made: Made, host: Host, image: Any) -> None:
         self.cloud, self.made, self.host = cloud, made, host
@@ -69,7 +69,7 @@ class Build:
         return str(self.cloud.session.get(f"{self.api}/jobs/{self.job['id']}").json()["job"]["state"])
 
     def assert_gone(self, begun: float) -> None:
-        """In time nothing works for the run any more, and nothing of the server is on any host."""
+        """Wait until no process of the run is left and nothing of the server is on any host."""
 
         def gone() -> bool:
             left = processes_of(self.job["run_id"]) or modules(self.host) or self.made.lab.traces(self.needles)
@@ -90,7 +90,7 @@ def test_canceling_a_create_leaves_nothing(cloud: Connection, made: Made, lab: L
     made.delete(server)
 
 
-def test_deleting_what_is_being_built_does_not_wait_for_it(
+def test_deleting_a_server_that_is_being_built_ends_its_create(
     cloud: Connection, made: Made, lab: Lab, new_image: Any
 ) -> None:
     with no_downloads(cloud, lab["host2"]):

@@ -1,7 +1,7 @@
-"""What check mode predicted equals what the run changed, item by item, for every playbook of jobs.
+"""Check mode predicts the changes of a run, item by item, for every playbook of jobs.
 
-A control plane of its own works on the lab's hosts: it has no worker, so that the test can run each job three times,
-in check mode, in earnest, and in check mode again, when nothing may be left to change.
+A separate control plane without a worker uses the lab's hosts, so that the test can run each job three times: in check
+mode, for real, and in check mode again, which must predict no change.
 """
 
 from collections import defaultdict
@@ -26,7 +26,7 @@ from skywright.jobs.runs.launcher_client import Launcher
 from skywright.jobs.runs.rundir import RunDirectory
 
 GUEST_IMAGE = ROOT / "var/images/guest.qcow2"
-VNI = 7_000_001  # none that the checkout's own cloud would take
+VNI = 7_000_001  # not used by the checkout's own cloud
 COMPARED = ("action", "changed", "status", "error")
 
 Entry = tuple[str, str, str]  # host, module, item id
@@ -43,7 +43,7 @@ class Trial:
         self.comparing = True
 
     def work(self) -> None:
-        """Run all that is queued, and compare."""
+        """Run all queued jobs and compare the results with the prediction."""
         while True:
             with self.api.cloud.database.write() as session:
                 taken = claim(session, self.api.cloud, "tests", new_uuid())
@@ -60,7 +60,7 @@ class Trial:
                 self._compare(taken, predicted, answers(taken, results), left)
 
     def _predict(self, taken: Claim) -> Answers:
-        """What check mode says."""
+        """Return the results of check mode."""
         return answers(taken, self._run(taken, check=True)) if self.comparing and taken.hosts else {}
 
     def _compare(self, taken: Claim, predicted: Answers, done: Answers, left: Answers) -> None:
@@ -82,7 +82,7 @@ class Trial:
 
 
 def answers(taken: Claim, results: Results) -> Answers:
-    """What each module said of each item."""
+    """Return the result of each module for each item."""
     keys = {
         (host, item["id"])
         for host, kinds in taken.work.items.items()
@@ -132,7 +132,7 @@ def test_check_mode_predicts_every_playbook(trial: Trial, admin: Connection, lab
             for host in computes[:1]
         ]
         trial.work()
-        # Another host joins the network: the first one has to be told.
+        # Another host joins the network, so the first one gets a peer.
         servers += [
             admin.compute.create_server(name=f"on-{host}", availability_zone=f"nova:{host}", **wanted)
             for host in computes[1:]
@@ -151,7 +151,7 @@ def test_check_mode_predicts_every_playbook(trial: Trial, admin: Connection, lab
                 change(server)
             trial.work()
     except BaseException:
-        trial.comparing = False  # only clean up
+        trial.comparing = False  # clean up only
         raise
     finally:
         for server in admin.compute.servers():
@@ -162,9 +162,9 @@ def test_check_mode_predicts_every_playbook(trial: Trial, admin: Connection, lab
         admin.network.delete_network(network)
         trial.work()
     assert lab.traces(needles) == []
-    # The Molecule scenario `controller` compares the playbooks of overclouds, which need hosts of their own.
+    # The Molecule scenario `controller` compares the playbooks of overclouds, which need separate hosts.
     assert trial.playbooks == {"items", "host", "console"}
-    # Were nothing changed at all, all predictions would be right.
+    # If nothing was changed, all predictions would be right.
     assert trial.changed["ovs_network"] >= {"create", "update", "delete"}
     assert trial.changed["dhcp_network"] >= {"create", "update", "delete"}
     assert trial.changed["image_cache"] >= {"create", None, "delete"}
@@ -173,7 +173,7 @@ def test_check_mode_predicts_every_playbook(trial: Trial, admin: Connection, lab
 
 
 def observe(trial: Trial, servers: Sequence[Any]) -> None:
-    """The playbooks that only look."""
+    """Run the playbooks that change nothing."""
     cloud = trial.api.cloud
     with cloud.database.write() as session:
         enqueue(session, cloud.queue, "host", "observe", [], {"hosts": sorted(trial.lab.hosts)[:2]})

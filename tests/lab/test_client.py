@@ -1,4 +1,4 @@
-"""Every command of the quick start by the ordinary client, and the same through the SDK."""
+"""Every command of the quick start with the client, and the same with the SDK."""
 
 import json
 import re
@@ -25,7 +25,7 @@ def read(*arguments: str) -> Any:
     return json.loads(openstack(*arguments, "-f", "json"))
 
 
-def test_the_client_makes_uses_and_removes_a_server(made: Made, lab: Lab, tmp_path: Path) -> None:
+def test_the_client_creates_uses_and_deletes_a_server(made: Made, lab: Lab, tmp_path: Path) -> None:
     name = unique("client")
     assert read("token", "issue")["id"]
     assert {"identity", "compute", "image", "network"} <= {row["Type"] for row in read("catalog", "list")}
@@ -74,9 +74,9 @@ def test_the_client_makes_uses_and_removes_a_server(made: Made, lab: Lab, tmp_pa
     assert name not in openstack("server", "list")
 
 
-# While it waits, the SDK takes its own warnings, made errors, for a server that is not there yet.
+# While the SDK waits, it treats its own warnings (errors in pytest) like a server that does not exist yet.
 @pytest.mark.filterwarnings("ignore")
-def test_the_sdk_makes_uses_and_removes_a_server(cloud: Connection, made: Made, lab: Lab) -> None:
+def test_the_sdk_creates_uses_and_deletes_a_server(cloud: Connection, made: Made, lab: Lab) -> None:
     network = made.network()
     server = cloud.create_server(
         unique("sdk"), image=made.image().id, flavor="m1.nano", network=network.id, key_name=CLOUD, wait=True

@@ -1,4 +1,4 @@
-"""The screen of a real guest, as a browser gets it: the link, the page, and RFB through WebSocket and SSH."""
+"""The display of a real guest in a browser: the URL, the page, and RFB through WebSocket and SSH."""
 
 import json
 import struct
@@ -19,7 +19,7 @@ NO_PASSWORD = 1
 
 
 class Screen:
-    """RFB, as far as the first words and one picture: https://www.rfc-editor.org/rfc/rfc6143"""
+    """A minimal RFB client, for the handshake and one picture: https://www.rfc-editor.org/rfc/rfc6143"""
 
     def __init__(self, connection: ClientConnection) -> None:
         self._connection, self._left = connection, b""
@@ -33,19 +33,19 @@ class Screen:
         return taken
 
     def begin(self) -> tuple[int, int, str]:
-        """Shake hands; width, height and name."""
+        """Do the handshake; return width, height and name."""
         assert self.read(12) == RFB
         self._connection.send(RFB)
         assert NO_PASSWORD in self.read(self.read(1)[0])
         self._connection.send(bytes([NO_PASSWORD]))
         assert self.read(4) == bytes(4)
-        self._connection.send(b"\x01")  # others may look, too
+        self._connection.send(b"\x01")  # shared
         width, height, *_, length = struct.unpack(">HH16sI", self.read(24))
         return width, height, self.read(length).decode()
 
     def picture(self, width: int, height: int) -> bytes:
-        """The first rectangle's pixels, as they are."""
-        self._connection.send(struct.pack(">BBHi", 2, 0, 1, 0))  # no encoding but raw
+        """Return the pixels of the first rectangle, in raw encoding."""
+        self._connection.send(struct.pack(">BBHi", 2, 0, 1, 0))  # raw encoding only
         self._connection.send(struct.pack(">BBHHHH", 3, 0, 0, 0, width, height))
         kind, rectangles = struct.unpack(">BxH", self.read(4))
         assert kind == 0 and rectangles >= 1
@@ -60,7 +60,7 @@ def link(server: Any) -> str:
     return str(json.loads(done.stdout)["url"])
 
 
-def test_the_screen_of_a_guest(lab: Lab, cloud: Connection, made: Made) -> None:
+def test_the_display_of_a_guest(lab: Lab, cloud: Connection, made: Made) -> None:
     [server] = made.active(made.server([made.network()], host="host2"))
     made.booted(server)
     url = link(server)
@@ -75,7 +75,7 @@ def test_the_screen_of_a_guest(lab: Lab, cloud: Connection, made: Made) -> None:
         assert width >= 640 and height >= 400 and server.id in name
         screen = Screen(second)
         assert screen.begin() == (width, height, name)
-        assert len(set(screen.picture(width, height))) > 1  # something is to be seen
+        assert len(set(screen.picture(width, height))) > 1  # the picture is not empty
         cloud.compute.stop_server(server.id)
         for connection in (first, second):
             with pytest.raises(ConnectionClosed):

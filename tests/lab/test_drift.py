@@ -1,4 +1,4 @@
-"""What somebody changed by hand on a host is put right by the next job, by the host's own services, and on demand."""
+"""Manual changes on a host are repaired by the next job, by services of the host, and by `skywright converge`."""
 
 import json
 import os
@@ -14,7 +14,7 @@ from lab.support import BIN, CLOUD, ROOT, Guest, Lab, Made, eventually
 pytestmark = pytest.mark.alone
 
 DISKS = "/var/lib/skywright/servers"
-STRANGER = "172.31.255.9"  # no host's tunnel address
+STRANGER = "172.31.255.9"  # not the tunnel address of a host
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +48,7 @@ def skywright(*arguments: str, expected: int) -> str:
 
 
 def leave_behind(lab: Lab, network: Any) -> dict[str, str]:
-    """Leave on host2 what no record knows; the ids of it."""
+    """Create leftovers on host2; return their ids."""
     ids = {kind: str(uuid4()) for kind in ("server", "port", "network", "image")}
     domain = (
         f"<domain type='qemu'><name>instance-{ids['server']}</name><uuid>{ids['server']}</uuid>"
@@ -68,14 +68,14 @@ def leave_behind(lab: Lab, network: Any) -> dict[str, str]:
     return ids
 
 
-def test_drift_names_what_was_changed_by_hand_and_converge_puts_it_right(
+def test_drift_shows_manual_changes_and_converge_repairs_them(
     cloud: Connection, lab: Lab, pair: tuple[Any, Any, Any]
 ) -> None:
     killed, undefined, network = pair
     port = next(iter(cloud.network.ports(device_id=killed.id)))
     tunnels = f"find Port external_ids:skywright-network={network.id} protected=true"
     entries = f"/var/lib/skywright/dhcp/{network.id}/hosts"
-    skywright("converge", expected=0)  # what test runs left that were killed
+    skywright("converge", expected=0)  # leftovers of killed test runs
     skywright("drift", expected=0)
     lab["host2"].run(f"kill -9 $(pgrep -f 'guest=[i]nstance-{killed.id}')")
     lab["host2"].run(f"ovs-vsctl del-port br-int tap{port.id[:11]}")
@@ -111,7 +111,7 @@ def test_drift_names_what_was_changed_by_hand_and_converge_puts_it_right(
         Guest(lab, found, network).wait_reached()
 
 
-def test_what_users_change_is_no_drift(cloud: Connection, lab: Lab, made: Made) -> None:
+def test_changes_by_users_are_no_drift(cloud: Connection, lab: Lab, made: Made) -> None:
     network = made.network("192.168.84.0/24")
     server = made.server([network], "host2", metadata={"role": "web"})
     drive = f"{DISKS}/{server.id}/disk.config"
@@ -131,7 +131,7 @@ def test_what_users_change_is_no_drift(cloud: Connection, lab: Lab, made: Made) 
         assert lab["host2"].run(f"grep -ao 'role\": \"[a-z]*' {drive}") == f'role": "{role}'
 
 
-def test_a_lost_disk_is_told_and_not_made_anew(lab: Lab, pair: tuple[Any, Any, Any]) -> None:
+def test_a_lost_disk_is_reported_and_not_recreated(lab: Lab, pair: tuple[Any, Any, Any]) -> None:
     found, host = pair[1], lab["host1"]
     host.run(f"mv {DISKS}/{found.id} /var/lib/skywright/aside")
     said = skywright("drift", "--host", "host1", expected=2)
@@ -142,7 +142,7 @@ def test_a_lost_disk_is_told_and_not_made_anew(lab: Lab, pair: tuple[Any, Any, A
     skywright("drift", "--host", "host1", expected=0)
 
 
-def test_a_hard_reboot_brings_back_what_was_removed_by_hand(
+def test_a_hard_reboot_restores_what_was_removed_manually(
     cloud: Connection, made: Made, lab: Lab, server: tuple[Any, Any]
 ) -> None:
     found, network = server
@@ -160,7 +160,7 @@ def test_a_hard_reboot_brings_back_what_was_removed_by_hand(
     assert tap in host.run(f"ovs-vsctl --bare --columns=name find Port {tunnels}").split()
 
 
-def test_a_stopped_server_whose_domain_is_gone_starts(made: Made, lab: Lab, server: tuple[Any, Any]) -> None:
+def test_a_stopped_server_without_a_domain_starts(made: Made, lab: Lab, server: tuple[Any, Any]) -> None:
     found, network = server
     made.cloud.compute.stop_server(found)
     made.status(found, "SHUTOFF")
@@ -170,7 +170,7 @@ def test_a_stopped_server_whose_domain_is_gone_starts(made: Made, lab: Lab, serv
     Guest(lab, found, network).wait_reached()
 
 
-def test_a_killed_dhcp_server_comes_back_by_itself(lab: Lab, server: tuple[Any, Any]) -> None:
+def test_a_killed_dhcp_server_is_restarted(lab: Lab, server: tuple[Any, Any]) -> None:
     host, unit = lab["host1"], f"skywright-dhcp@{server[1].id}"
     before = host.run(f"systemctl show -P MainPID {unit}")
     host.run(f"kill -9 {before}")

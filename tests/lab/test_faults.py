@@ -1,4 +1,4 @@
-"""Hosts and images that fail: the server says what and where, can be deleted, and leaves nothing once all is mended."""
+"""Failures of hosts and images: the server's fault has the reason and the host, and the server can be deleted."""
 
 import re
 import subprocess
@@ -20,7 +20,7 @@ SERVERS = "/var/lib/skywright/servers"
 
 
 def failed(made: Made, server: Any) -> str:
-    """The reason why *server* is in ERROR."""
+    """Return the reason why *server* is in ERROR."""
 
     def ended() -> Any:
         found = made.cloud.compute.get_server(server.id)
@@ -70,13 +70,13 @@ FAULTS = {
 
 @pytest.fixture(scope="module")
 def bystander(made_for_all: Made, blank: str) -> tuple[Any, Any]:
-    """A server on host2, and its network. So the image is there, and nothing but a fault can stop the next server."""
+    """A server on host2 and its network. So the image is there, and only a fault can stop the next server."""
     network = made_for_all.network()
     return made_for_all.active(made_for_all.server([network], "host2", image_id=blank))[0], network
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_server_on_a_host_that_fails_says_why(
+def test_a_server_on_a_failing_host_shows_the_reason(
     made: Made, lab: Lab, bystander: tuple[Any, Any], blank: str, fault: str
 ) -> None:
     breaking, reason = FAULTS[fault]
@@ -102,7 +102,7 @@ def assert_matches(message: str, reason: str) -> None:
 
 @pytest.fixture
 def lost_image(made: Made, tmp_path: Path) -> Any:
-    """An active image whose file is gone from the store."""
+    """An active image whose file was removed from the store."""
     image = made.empty_image(tmp_path)
     files = [path for path in (ROOT / "var/images/store").rglob("*") if image.id in path.name]
     assert files
@@ -111,7 +111,7 @@ def lost_image(made: Made, tmp_path: Path) -> Any:
     return image
 
 
-def test_a_server_of_an_image_whose_file_is_lost_says_so(made: Made, lost_image: Any, blank: str) -> None:
+def test_a_server_of_an_image_without_its_file_shows_the_reason(made: Made, lost_image: Any, blank: str) -> None:
     network = made.network()
     server, other = (made.server([network], image_id=image_id) for image_id in (lost_image.id, blank))
     message = failed(made, server)
@@ -121,7 +121,7 @@ def test_a_server_of_an_image_whose_file_is_lost_says_so(made: Made, lost_image:
     made.assert_no_traces({server.id, lost_image.id}, seconds=5)
 
 
-def test_a_server_that_no_host_can_take_says_so(cloud: Connection, made: Made) -> None:
+def test_a_server_that_fits_on_no_host_shows_the_reason(cloud: Connection, made: Made) -> None:
     flavor = cloud.compute.create_flavor(name=unique("huge"), ram=1 << 24, vcpus=1, disk=1)
     made.later(lambda: cloud.compute.delete_flavor(flavor.id))
     server = cloud.compute.create_server(

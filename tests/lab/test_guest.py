@@ -1,4 +1,4 @@
-"""The guest image boots on this very machine, under emulation, without a cloud around it."""
+"""The guest image boots on this machine, with emulation, without a cloud."""
 
 import json
 import re
@@ -19,7 +19,7 @@ HOSTILE = "web-1 $(reboot) \"><x> `poweroff`\n{{ lookup('pipe','id') }}"
 
 
 class Guest:
-    """A machine of one disk, with the console in a file and SSH and HTTP behind ports of the loopback."""
+    """A virtual machine with one disk, its console in a file, and SSH and HTTP on ports of the loopback interface."""
 
     def __init__(self, directory: Path) -> None:
         self.directory = directory
@@ -43,7 +43,7 @@ class Guest:
         subprocess.run(["xorrisofs", "-quiet", "-V", "config-2", "-r", "-J", *iso], check=True)
 
     def boot(self) -> str:
-        """Start it and return its line of readiness."""
+        """Boot the guest and return its message that it is ready."""
         self.console.unlink(missing_ok=True)
         ports = ((self.ssh_port, 22), (self.http_port, 80))
         forward = ",".join(f"hostfwd=tcp:127.0.0.1:{port}-{self.address}:{inside}" for port, inside in ports)
@@ -104,7 +104,7 @@ def test_the_image_is_small() -> None:
     assert IMAGE.stat().st_size <= 32 << 20
 
 
-def test_a_guest_is_the_instance_that_its_owner_asked_for(guest: Guest) -> None:
+def test_a_guest_uses_its_config_drive(guest: Guest) -> None:
     guest.write_config_drive("first", "#!/bin/sh\necho once >> /root/log\nexit 7\n")
     name = guest.boot().split()[3]
     assert re.fullmatch("[A-Za-z0-9-]{1,63}", name) and name.startswith("web-1-")

@@ -1,4 +1,4 @@
-"""A host that lost its power comes back with the servers that shall run, and without those that shall not."""
+"""After a host's power failure, servers whose desired state is running are started again, and others are not."""
 
 import pytest
 from openstack.connection import Connection
@@ -8,7 +8,7 @@ from lab.support import Guest, Lab, Made, cut_power, eventually, look_at
 pytestmark = pytest.mark.alone
 
 
-def test_servers_come_back_with_their_host(cloud: Connection, made: Made, lab: Lab) -> None:
+def test_servers_are_restored_with_their_host(cloud: Connection, made: Made, lab: Lab) -> None:
     network = made.network()
     far, near, stopped = made.active(
         made.server([network], "host2"), made.server([network], "host1"), made.server([network], "host2")

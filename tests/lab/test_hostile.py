@@ -1,4 +1,4 @@
-"""Users' text on its whole way to guests: nothing in it is ever executed or breaks anything."""
+"""Texts of users on their way to guests: nothing in them is executed or causes failures."""
 
 import base64
 import re
@@ -21,7 +21,7 @@ TEXTS = [
 ]
 
 
-def test_what_cannot_be_a_name_or_a_key_is_refused(made: Made) -> None:
+def test_invalid_names_and_keys_are_refused(made: Made) -> None:
     network = made.network()
     for name in ("two\nlines", "nul\0", "x" * 256):
         with pytest.raises(BadRequestException):
@@ -31,7 +31,7 @@ def test_what_cannot_be_a_name_or_a_key_is_refused(made: Made) -> None:
             made.server([network], metadata={key: "value"})
 
 
-def test_hostile_texts_reach_guests_as_they_are(cloud: Connection, made: Made, lab: Lab) -> None:
+def test_hostile_texts_reach_guests_unchanged(cloud: Connection, made: Made, lab: Lab) -> None:
     assert not Path(PWNED).exists()
     servers = []
     network = made.network(name=TEXTS[0], description=TEXTS[1])
@@ -67,12 +67,12 @@ def test_hostile_texts_reach_guests_as_they_are(cloud: Connection, made: Made, l
 
 
 def note(guest: Guest) -> str:
-    """What the user's script wrote."""
+    """Return the text that the user's script wrote."""
     return eventually(lambda: guest.run("cat /root/note 2>/dev/null || true"), 30, "the script has run")
 
 
 def keypair(cloud: Connection, made: Made) -> str:
-    """A key pair whose name and comment are hostile, as far as names may be."""
+    """A key pair whose name and comment are as hostile as allowed."""
     name = unique("rf -- ")
     for text in TEXTS[:3]:
         with pytest.raises(BadRequestException):
@@ -84,7 +84,7 @@ def keypair(cloud: Connection, made: Made) -> str:
 
 
 def hostile_image(cloud: Connection, made: Made) -> Any:
-    """The guest image under a hostile name, with hostile properties."""
+    """The guest image with a hostile name and hostile properties."""
     with made.lab.guest_image.open("rb") as data:
         image = cloud.image.create_image(
             TEXTS[0], data=data, disk_format="qcow2", container_format="bare", wait=True, note=TEXTS[1]

@@ -1,4 +1,4 @@
-"""Hosts come, fail, come back and go: a second cloud on the lab's hosts, each behind a port that can be closed."""
+"""Hosts are added, fail, recover and are removed: a second cloud on the lab's hosts, whose SSH ports can be closed."""
 
 import json
 import os
@@ -25,12 +25,12 @@ from skywright.db.migrate import upgrade
 from skywright.settings import Settings
 
 OBSERVE_SECONDS = 5
-# The longest way back: the pauses between failures, and a look.
+# Limit of a recovery: the pauses between attempts, and an observation.
 BACK_SECONDS = 90
 
 
 class Gate:
-    """A port of this machine that leads to a host's sshd while it is open."""
+    """A port of this machine that forwards to a host's sshd while it is open."""
 
     def __init__(self, address: str) -> None:
         self._to = (address, 22)
@@ -41,7 +41,7 @@ class Gate:
         threading.Thread(target=self._serve, daemon=True).start()
 
     def close(self) -> None:
-        """As if sshd had been stopped and its connections killed."""
+        """Close the port and its connections, as if sshd was stopped."""
         self._open = False
         self.cut()
 
@@ -78,7 +78,7 @@ class Gate:
 
 
 class Cloud:
-    """An API and a worker of their own, with the command line and a connection to them."""
+    """A separate API and worker, with the command line and a connection to them."""
 
     def __init__(self, state: Path, lab: Lab) -> None:
         self.state = state
@@ -155,9 +155,9 @@ class Cloud:
         return found
 
     def server(self, name: str, image_name: str = "blank", **wanted: Any) -> Any:
-        """Ask for a server without networks: another cloud lives on these hosts' switches.
+        """Request a server without networks, because another cloud uses the switches of these hosts.
 
-        Only a guest stops when it is asked to; without a system a server costs nothing.
+        Servers of the image `blank` need few resources, but only a guest with an operating system stops on request.
         """
         compute = self.connection.compute
         image, flavor = self.connection.image.find_image(image_name), compute.find_flavor("nano")
@@ -178,7 +178,7 @@ class Cloud:
 
 @pytest.fixture(scope="module")
 def gates(lab: Lab) -> dict[str, Gate]:
-    """The hosts' names in the scratch cloud, and what leads to each."""
+    """The names of the hosts in the scratch cloud, and the port of each."""
     return {"first": Gate(lab["host1"].address), "second": Gate(lab["host2"].address)}
 
 
@@ -221,7 +221,7 @@ def scratch(lab: Lab, gates: dict[str, Gate], tmp_path_factory: pytest.TempPathF
 
 @pytest.fixture
 def placed(scratch: Cloud) -> Iterator[Callable[..., Any]]:
-    """Makes a server on a host."""
+    """Return a function that creates a server on a host."""
     made = []
 
     def place(host: str, image_name: str = "blank") -> Any:
@@ -235,7 +235,7 @@ def placed(scratch: Cloud) -> Iterator[Callable[..., Any]]:
         eventually(lambda server=server: scratch.gone(server), 60, "the server is deleted")
 
 
-def test_enrolled_hosts_are_there(scratch: Cloud, gates: dict[str, Gate]) -> None:
+def test_hosts_are_enrolled(scratch: Cloud, gates: dict[str, Gate]) -> None:
     for name, gate in gates.items():
         host = scratch.host(name)
         assert (host["state"], host["up"], host["vcpus"] > 0) == ("enabled", True, True)
@@ -243,7 +243,7 @@ def test_enrolled_hosts_are_there(scratch: Cloud, gates: dict[str, Gate]) -> Non
     assert "second" in scratch.cli("hosts", "list")
 
 
-def test_a_server_that_ends_by_itself_is_shut_off(scratch: Cloud, lab: Lab, placed: Callable[..., Any]) -> None:
+def test_a_server_that_ended_is_shown_as_shutoff(scratch: Cloud, lab: Lab, placed: Callable[..., Any]) -> None:
     server = placed("second")
     lab["host2"].run(f"virsh destroy instance-{server.id}")
     server = scratch.wait(server, "SHUTOFF", 6 * OBSERVE_SECONDS)
@@ -254,7 +254,7 @@ def test_a_server_that_ends_by_itself_is_shut_off(scratch: Cloud, lab: Lab, plac
     assert scratch.connection.compute.get_server(server.id).status == "ACTIVE"
 
 
-def test_a_host_in_maintenance_is_left_alone(scratch: Cloud, lab: Lab, placed: Callable[..., Any]) -> None:
+def test_jobs_wait_for_a_host_in_maintenance(scratch: Cloud, lab: Lab, placed: Callable[..., Any]) -> None:
     server = placed("second", "guest")
     text = scratch.cli("hosts", "drain", "second", good=False)
     assert server.name in text and server.id in text
@@ -275,12 +275,12 @@ def test_a_host_in_maintenance_is_left_alone(scratch: Cloud, lab: Lab, placed: C
     scratch.wait(server, "ACTIVE")
 
 
-def test_an_outage_costs_nothing_but_time(
+def test_jobs_continue_after_an_outage_of_a_host(
     scratch: Cloud, lab: Lab, gates: dict[str, Gate], placed: Callable[..., Any]
 ) -> None:
     doomed, kept = placed("second"), placed("second", "guest")
     gates["second"].close()
-    # Two servers are more than either host would be given, were both up.
+    # If both hosts were up, neither would get two servers.
     others = [scratch.server(f"new-{number}") for number in range(2)]
     for server in others:
         assert scratch.wait(server, "ACTIVE").compute_host == "first"
@@ -325,7 +325,7 @@ def test_a_changed_host_key_is_refused_everywhere(scratch: Cloud, lab: Lab, gate
     eventually(lambda: scratch.host("second")["up"], BACK_SECONDS, "it is itself again")
 
 
-def test_a_host_that_is_removed_is_forgotten(scratch: Cloud, gates: dict[str, Gate], lab: Lab) -> None:
+def test_a_removed_host_has_no_record(scratch: Cloud, gates: dict[str, Gate], lab: Lab) -> None:
     scratch.cli("hosts", "remove", "second")
     assert f"[127.0.0.1]:{gates['second'].port}" not in (scratch.state / "known_hosts").read_text()
     assert "second" not in scratch.cli("hosts", "list")

@@ -1,4 +1,4 @@
-"""Guests on two hosts reach each other on every kind of network, and nobody else."""
+"""Guests on two hosts reach each other on every type of network, and no other guests."""
 
 import base64
 from collections.abc import Iterator
@@ -18,7 +18,7 @@ USER_DATA = "#!/bin/sh\necho made-by-user-data > /root/note\n"
 
 @pytest.fixture(scope="module")
 def guests(made_for_all: Made, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """Two guests, one a host, on a VXLAN, a VLAN and a flat network; two more on a network with the same addresses."""
+    """Two guests, one per host, on VXLAN, VLAN and flat networks; two more on a network with the same addresses."""
     made = made_for_all
     private, other = made.network(CIDR), made.network(CIDR)
     vlan = made.network("10.78.0.0/24", **physical("vlan", provider_segmentation_id=777))
@@ -59,7 +59,7 @@ def physical(kind: str, **more: Any) -> dict[str, Any]:
     return {"provider_network_type": kind, "provider_physical_network": "physnet1", **more}
 
 
-def test_guests_on_two_hosts_reach_each_other_on_every_kind_of_network(guests: SimpleNamespace) -> None:
+def test_guests_on_two_hosts_reach_each_other_on_every_type_of_network(guests: SimpleNamespace) -> None:
     assert guests.first.server.compute_host == "host1" and guests.second.server.compute_host == "host2"
     for network in guests.networks:
         address = guests.second.server.addresses[network.name][0]["addr"]
@@ -68,7 +68,7 @@ def test_guests_on_two_hosts_reach_each_other_on_every_kind_of_network(guests: S
         assert guests.second.fetch(address) == guests.first.server.name, network.provider_network_type
 
 
-def test_networks_with_the_same_addresses_are_apart(guests: SimpleNamespace) -> None:
+def test_networks_with_the_same_addresses_are_isolated(guests: SimpleNamespace) -> None:
     assert guests.third.address == guests.first.address
     assert guests.third.fetch(OTHER) == guests.fourth.server.name
     assert guests.third.fetch(SECOND) == ""
@@ -77,7 +77,7 @@ def test_networks_with_the_same_addresses_are_apart(guests: SimpleNamespace) -> 
     assert guests.second.fetch(FIRST) == guests.first.server.name
 
 
-def test_what_is_down_lets_nothing_pass(guests: SimpleNamespace, cloud: Connection) -> None:
+def test_ports_and_networks_that_are_down_forward_nothing(guests: SimpleNamespace, cloud: Connection) -> None:
     private, vlan, _flat = guests.networks
     name = guests.first.server.name
     over_vlan = guests.first.server.addresses[vlan.name][0]["addr"]
@@ -98,7 +98,7 @@ def test_what_is_down_lets_nothing_pass(guests: SimpleNamespace, cloud: Connecti
     reaches(over_vlan, name, "a network that is up again to pass frames")
 
 
-def test_a_guest_is_what_the_api_says(guests: SimpleNamespace) -> None:
+def test_a_guest_has_its_addresses_name_key_and_script(guests: SimpleNamespace) -> None:
     """Addresses by DHCP, the host name, the user's key, the user's script."""
     guest = guests.second
     assert guest.run("hostname") == guest.server.name
@@ -111,21 +111,23 @@ def test_a_guest_is_what_the_api_says(guests: SimpleNamespace) -> None:
     assert guest.run("id -un", user="sky") == "sky"
 
 
-def test_another_key_does_not_open_a_guest(guests: SimpleNamespace, lab: Lab) -> None:
+def test_another_key_cannot_log_in_to_a_guest(guests: SimpleNamespace, lab: Lab) -> None:
     stranger = Guest(lab, guests.second.server, guests.networks[0], Path(lab.facts["key"]))
     with pytest.raises(AssertionError, match="Permission denied"):
         stranger.run("true")
 
 
-def test_another_project_has_networks_and_servers_of_its_own(guests: SimpleNamespace, cloud: Connection) -> None:
+def test_projects_see_only_their_own_networks_and_servers(guests: SimpleNamespace, cloud: Connection) -> None:
     with connect(f"{CLOUD}-demo") as demo:
         ids = {network.id for network in demo.network.networks()}
         assert not ids & {network.id for network in guests.networks}
         assert demo.compute.find_server(guests.first.server.id) is None
 
 
-def test_a_deleted_port_leaves_the_running_guest(guests: SimpleNamespace, made_for_all: Made, lab: Lab) -> None:
-    """Last, for it takes the second guest's flat network."""
+def test_a_deleted_port_is_removed_from_the_running_guest(
+    guests: SimpleNamespace, made_for_all: Made, lab: Lab
+) -> None:
+    """This is the last test, because it removes the second guest's flat network."""
     guest, flat = guests.second, guests.networks[-1]
     (port,) = made_for_all.cloud.network.ports(device_id=guest.server.id, network_id=flat.id)
     assert port.mac_address in guest.run("cat /sys/class/net/eth*/address")

@@ -1,4 +1,4 @@
-"""An operator playbook that comes along, on a real host: packages are reported, and updated when that is wanted."""
+"""The included operator playbook on a real host: it reports package updates, and installs them on request."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +10,7 @@ from lab.support import Host, Lab, eventually
 
 JOB_SECONDS = 90
 PACKAGE = "skywright-lab-dummy"
-# Version 1 of an empty package is installed; version 2 is in a repository of its own, and no other is asked.
+# Version 1 of an empty package is installed; version 2 is in a test repository, which is the only one in use.
 MAKE = f"""
 set -e
 mkdir -p /srv/dummy && cd /srv/dummy
@@ -41,7 +41,7 @@ def outdated(lab: Lab) -> Iterator[Host]:
 
 
 def run(cloud: Connection, **variables: Any) -> str:
-    """What the playbook reports of host1."""
+    """Return the playbook's report for host1."""
     url = cloud.session.get_endpoint(service_type="operations", interface="public")
     body = {"variables": {"refresh": False, **variables}, "hosts": ["host1"]}
     job = cloud.session.post(f"{url}/playbooks/package_updates/run", json=body).json()["job"]

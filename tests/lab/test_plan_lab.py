@@ -1,4 +1,4 @@
-"""Plans of the running cloud: they name what changes on which host, and change nothing there."""
+"""Plans in the running cloud: they show what would change on which host, and change nothing there."""
 
 import subprocess
 from typing import Any
@@ -14,7 +14,7 @@ def plan(*command: str, cloud: str = CLOUD) -> subprocess.CompletedProcess[str]:
 
 
 def traces(lab: Lab, made: Made) -> list[str]:
-    """What the hosts have of the test's things."""
+    """Return the items of the test's resources on the hosts."""
     return sorted(line for line in lab.traces(made.needles) if " process " not in line)
 
 
@@ -26,7 +26,7 @@ def ask(cloud: Connection, service: str, method: str, path: str, body: Any = Non
 
 
 def changes(found: dict[str, Any]) -> set[tuple[str, str, str]]:
-    """{(host, module, action)} of a plan."""
+    """Return {(host, module, action)} of a plan."""
     return {
         (host["host"], item["module"], item["action"])
         for host in found["hosts"]
@@ -35,7 +35,7 @@ def changes(found: dict[str, Any]) -> set[tuple[str, str, str]]:
     }
 
 
-def test_plans_name_every_change_and_make_none(cloud: Connection, made: Made, lab: Lab, blank: str) -> None:
+def test_plans_show_every_change_and_change_nothing(cloud: Connection, made: Made, lab: Lab, blank: str) -> None:
     network = made.network()
     (server,) = made.active(made.server([network], "host2", image_id=blank))
     before = traces(lab, made)
@@ -73,7 +73,7 @@ def test_plans_name_every_change_and_make_none(cloud: Connection, made: Made, la
     assert [found.name for found in cloud.compute.servers() if found.name == name] == []
 
 
-def test_the_command_line_tells_by_its_exit_code(made: Made, lab: Lab, blank: str) -> None:
+def test_exit_codes_of_the_command_line(made: Made, lab: Lab, blank: str) -> None:
     (server,) = made.active(made.server([made.network("192.168.80.0/24")], "host1", image_id=blank))
     stop = plan("server", "stop", server.id)
     assert stop.returncode == 2, stop.stderr

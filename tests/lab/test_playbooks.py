@@ -1,4 +1,4 @@
-"""The operator's playbooks on real hosts: what they say once more is nothing, and a declared cloud needs no API."""
+"""The playbooks for operators on real hosts: check mode on converged hosts, and a declared cloud without an API."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,13 +14,13 @@ EXAMPLE = ROOT / "docs/examples/cloud.yml"
 
 
 def test_check_mode_reports_nothing_on_converged_hosts(lab: Lab) -> None:
-    """That a second run changes nothing is what Molecule's scenario of all roles shows."""
+    """The Molecule scenarios test that a second run changes nothing."""
     lab.playbook("site", "--check", "--diff").assert_well(changed=False)
 
 
 @pytest.fixture
 def declared(lab: Lab, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
-    """The example, and the same with everything absent."""
+    """Return the variables of the example, and the same with everything absent."""
     cloud = yaml.safe_load(EXAMPLE.read_text())
     for items in cloud.values():
         for item in items:
@@ -33,7 +33,7 @@ def declared(lab: Lab, tmp_path: Path) -> Iterator[tuple[Path, Path]]:
         lab.playbook("cloud", "-e", f"@{absent}").assert_well()
 
 
-def test_a_declared_cloud_is_made_kept_and_removed(lab: Lab, declared: tuple[Path, Path]) -> None:
+def test_a_declared_cloud_is_created_kept_and_removed(lab: Lab, declared: tuple[Path, Path]) -> None:
     present, absent = (f"@{path}" for path in declared)
     before = lab.domains()
     lab.playbook("cloud", "-e", present).assert_well(changed=True)

@@ -1,4 +1,4 @@
-"""A client that polls as `openstack ... --wait` does keeps its connection."""
+"""A client that polls like `openstack ... --wait` keeps its connection."""
 
 import time
 

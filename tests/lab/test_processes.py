@@ -1,4 +1,4 @@
-"""Every process of a run ends with it, whatever module of an operator's playbook started it."""
+"""Every process of a run ends with it, whatever module of an operator playbook started it."""
 
 import os
 import signal
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.alone
 
 END_SECONDS = 15
 CUT_SECONDS = 25
-# Processes that nobody would miss, each made in another way; the last task waits.
+# Harmless processes, each started in another way; the last task waits.
 KINDS = ("loop", "daemon", "async", "become", "foreground")
 PLAYBOOK = """
 ---
@@ -44,7 +44,7 @@ PLAYBOOK = """
 
 
 class Running:
-    """A job whose processes all live on host1."""
+    """A job whose processes all run on host1."""
 
     def __init__(self, cloud: Connection, host: Host, name: str) -> None:
         self.cloud, self.host, self.name = cloud, host, name
@@ -58,7 +58,7 @@ class Running:
         return job
 
     def processes(self) -> dict[int, str]:
-        """Its processes on the host, by id."""
+        """Return its processes on the host, by id."""
         lines = self.host.run(f"pgrep -af '{self.name}-' | grep -v pgrep", check=False).splitlines()
         return {int(pid): command for pid, _, command in (line.partition(" ") for line in lines)}
 
@@ -67,7 +67,7 @@ class Running:
         return all(any(f"{self.name}-{kind}" in command for command in commands) for kind in KINDS)
 
     def cancel(self) -> dict[str, Any]:
-        """The job when it has ended."""
+        """Cancel the job, wait for its end and return it."""
         self.cloud.session.post(f"{self.url}/jobs/{self.id}/cancel", raise_exc=False)
         eventually(lambda: self.job()["finished_at"], END_SECONDS + CUT_SECONDS, "it has ended")
         return self.job()
@@ -96,7 +96,7 @@ def test_a_canceled_job_leaves_no_process(running: Running) -> None:
     assert running.processes() == {}
 
 
-def test_the_run_after_a_killed_worker_does_not_meet_what_the_first_left(running: Running) -> None:
+def test_the_run_after_a_killed_worker_ends_processes_of_the_first_run(running: Running) -> None:
     before = running.processes()
     pid = worker()
     assert pid is not None
@@ -104,7 +104,7 @@ def test_the_run_after_a_killed_worker_does_not_meet_what_the_first_left(running
 
     def runs_again() -> bool:
         after = running.processes()
-        # Never two of a kind at once.
+        # There are never two processes of one kind at once.
         assert len([command for command in after.values() if command.startswith(f"{running.name}-")]) < len(KINDS)
         return not before.keys() & after.keys() and running.complete()
 
@@ -112,7 +112,9 @@ def test_the_run_after_a_killed_worker_does_not_meet_what_the_first_left(running
     assert running.job()["attempts"] == 2
 
 
-def test_what_a_lost_connection_leaves_is_told_and_ended_later(cloud: Connection, lab: Lab, running: Running) -> None:
+def test_processes_after_a_lost_connection_are_reported_and_ended_later(
+    cloud: Connection, lab: Lab, running: Running
+) -> None:
     host = lab["host1"]
     table = "nft add table inet skywright-test"
     chain = "nft add chain inet skywright-test input '{ type filter hook input priority 0; }'"
@@ -129,8 +131,8 @@ def test_what_a_lost_connection_leaves_is_told_and_ended_later(cloud: Connection
     assert running.processes() == {}
 
 
-def test_nothing_is_ended_after_a_run_that_came_to_its_end(cloud: Connection, lab: Lab, tmp_path: Path) -> None:
-    """A daemon that a task started on purpose stays."""
+def test_nothing_is_ended_after_a_completed_run(cloud: Connection, lab: Lab, tmp_path: Path) -> None:
+    """A daemon that a task started deliberately stays."""
     name = unique("daemon").replace("-", "_")
     path = ROOT / f"playbooks/operator/{name}.yml"
     tasks = PLAYBOOK.format(name=name).split("    - ansible.builtin.command: env")[0]

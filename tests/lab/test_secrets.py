@@ -1,4 +1,4 @@
-"""What users give their servers in confidence is found in the servers, and in nothing that others read."""
+"""Secrets of users are in their servers, and nowhere where others can read them."""
 
 import base64
 import sqlite3
@@ -15,7 +15,7 @@ from lab.support import ROOT, Lab, Made, unique
 
 CANARY = f"canary-{unique('x')}"
 TABLES = ("audit", "event", "job", "run")
-# On a host: all logs, what systemd keeps, what Ansible may have left; but not the servers' own disks and consoles.
+# On a host: all logs, systemd's files, files that Ansible may have left; not the servers' own disks and consoles.
 TRACES = r"""
 {{ journalctl --no-pager -o verbose 2>/dev/null
    find /var/log /tmp /run/log /root/.ansible -type f -exec cat {{}} + 2>/dev/null
@@ -29,7 +29,7 @@ def secrets() -> dict[str, str]:
 
 
 class Processes:
-    """The command lines, here and on the hosts, that show a secret meanwhile."""
+    """Collects the command lines, here and on the hosts, that contain a secret while it is entered."""
 
     def __init__(self, lab: Lab, patterns: list[str]) -> None:
         self._lab, self._patterns = lab, patterns
@@ -47,7 +47,7 @@ class Processes:
         self._thread.join()
 
     def _look(self) -> None:
-        # The lab's hosts are containers of this machine: their processes are among its own.
+        # The lab's hosts are containers, so their processes are processes of this machine, too.
         while not self._stop.wait(0.02):
             self.looks += 1
             for process in Path("/proc").glob("[0-9]*"):
@@ -61,7 +61,7 @@ class Processes:
 
 
 def patterns_of(secrets: dict[str, str]) -> list[str]:
-    """How the secrets may look: as they are, and as base64 of the text that holds them."""
+    """Return patterns of the secrets: plain, and as base64 of the text that contains them."""
     encoded = base64.b64encode(user_data(secrets)).decode()
     return [CANARY, encoded, encoded[:60]]
 
@@ -71,7 +71,7 @@ def user_data(secrets: dict[str, str]) -> bytes:
 
 
 def kept(patterns: list[str]) -> Iterator[str]:
-    """What the cloud itself keeps and shows a secret in."""
+    """Return the places of the cloud's own data that contain a secret."""
     for path in [*(ROOT / "var/log").rglob("*"), *(ROOT / "var/runs").rglob("*"), *(ROOT / "var/plans").rglob("*")]:
         if path.is_file() and any(pattern in path.read_text(errors="replace") for pattern in patterns):
             yield str(path)
@@ -109,7 +109,7 @@ def test_secrets_stay_with_the_server(made: Made, lab: Lab, blank: str, secrets:
 
 
 def replayed(server: Any) -> int:
-    """The exit code of a replay of the server's run, in check mode."""
+    """Return the exit code of a replay of the server's run, in check mode."""
     query = "SELECT run_id FROM job JOIN job_resource ON job_sequence = sequence WHERE resource_id = ?"
     with sqlite3.connect(f"file:{ROOT / 'var/skywright.db'}?mode=ro", uri=True) as database:
         (run_id,) = database.execute(query, [server.id]).fetchone()

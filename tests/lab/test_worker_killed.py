@@ -1,4 +1,4 @@
-"""kill -9 of the worker, between the results of a host and at any time: the end is as if nothing had been."""
+"""kill -9 of the worker, between the results of a host and at any time: the final state is the same as without it."""
 
 import os
 import re
@@ -23,7 +23,7 @@ READY, AGAIN = "a free worker", "another attempt"
 DAEMON = ROOT / "var/run/skywright.pid"
 RUNS = ROOT / "var/runs"
 MORTAL = Path(__file__).parent / "mortal_worker.py"
-# The one thing that tells how long a server has been there: it asked for its address.
+# The only trace of a server's age: its guest requested its address.
 PASSING = re.compile(r"/leases:")
 MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
 
@@ -46,7 +46,7 @@ def worker() -> int | None:
 
 
 def family(pid: int) -> set[int]:
-    """The process with all below it."""
+    """Return the process and all its descendants."""
     return {pid}.union(*(family(child) for child in children(pid)))
 
 
@@ -68,7 +68,7 @@ def jobs(cloud: Connection, **wanted: Any) -> list[dict[str, Any]]:
 
 @contextmanager
 def worker_stopped(cloud: Connection, servers: list[Any]) -> Iterator[None]:
-    """The cloud's own worker stands still, without a run and without the database's lock; then it does what is left."""
+    """Stop the cloud's worker without a run and without the database's lock; afterwards it does the remaining jobs."""
     pid = eventually(worker, 10, "there is a worker")
     eventually(lambda: stand_still(cloud, pid), 30, "the worker is idle")
     try:
@@ -90,7 +90,7 @@ def stand_still(cloud: Connection, pid: int) -> bool:
 
 
 def die_at(boundary: int, log: Path) -> str:
-    """Have a worker of the test do what is queued, until it is killed at *boundary*; return the boundary's name."""
+    """Run a worker of the test until it is killed at *boundary*; return the boundary's name."""
     log.unlink(missing_ok=True)
     mortal = subprocess.Popen([sys.executable, MORTAL, str(boundary), log], cwd=ROOT, stderr=subprocess.DEVNULL)
     try:
@@ -101,7 +101,7 @@ def die_at(boundary: int, log: Path) -> str:
 
 
 def die_at_every_boundary(log: Path, ask: Callable[[int], Any]) -> list[str]:
-    """One worker after another takes on what is asked for, and is killed one boundary later than the one before."""
+    """Run one worker after another on the same requests, each killed one boundary later than the one before."""
     boundaries: list[str] = []
     while "end" not in boundaries:
         ask(len(boundaries))
@@ -110,7 +110,7 @@ def die_at_every_boundary(log: Path, ask: Callable[[int], Any]) -> list[str]:
 
 
 def finish(cloud: Connection, servers: list[Any]) -> None:
-    """Have the cloud's worker do now what the killed ones left; each server has a job that was left or is done."""
+    """Let the cloud's worker run now what the killed ones left; each server has a job that was left or is done."""
     eventually(lambda: not jobs(cloud, state="running", playbook="server"), 10, "the last run is known to be over")
     left = [job for job in jobs(cloud, state="queued") if (job["waiting_for"] or "").startswith(AGAIN)]
     for job in left:
@@ -121,7 +121,7 @@ def finish(cloud: Connection, servers: list[Any]) -> None:
 
 
 def footprint(made: Made, lab: Lab, server: Any) -> list[str]:
-    """All that the hosts have of the server, without what tells it from another."""
+    """Return everything on the hosts of the server, without its ids and addresses."""
     ports = list(made.cloud.network.ports(device_id=server.id))
     words = {server.id: "SERVER", server.id[:11]: "SERVER", server.name: "NAME"}
     for port in ports:
@@ -141,7 +141,7 @@ def assert_same(made: Made, lab: Lab, server: Any, wanted: list[str], why: str) 
     assert found == wanted, why
 
 
-def test_a_worker_that_is_killed_at_any_boundary_leaves_no_trace(
+def test_a_worker_that_is_killed_at_any_boundary_has_no_effect(
     cloud: Connection, made: Made, lab: Lab, tmp_path: Path, blank: str
 ) -> None:
     network, log = made.network(), tmp_path / "boundary"
@@ -182,13 +182,13 @@ def test_a_worker_that_is_killed_at_any_boundary_leaves_no_trace(
 
 
 def assert_kinds(boundaries: list[str], action: str, *kinds: str) -> None:
-    """A worker died before the task, at its end, and after such a result of each of *kinds*."""
+    """Check that workers died before the task, at its end, and after a result of each of *kinds*."""
     wanted = {"before the task", "end", *(f"after {action} of {kind}" for kind in kinds)}
     assert wanted <= set(boundaries), boundaries
 
 
 def kill_worker_when(moment: Callable[[], Any], what: str) -> None:
-    """Kill the worker at *moment*; the run that it leaves must end at once, and another worker come."""
+    """Kill the worker at *moment*; its run must end at once, and another worker must start."""
     eventually(moment, 30, what)
     old = worker()
     assert old is not None
@@ -199,11 +199,11 @@ def kill_worker_when(moment: Callable[[], Any], what: str) -> None:
 
 
 def there(lab: Lab, servers: list[Any]) -> int:
-    """How many of the servers have a domain."""
+    """Return how many of the servers have a domain."""
     return sum(server.id in lab[name].domains() for name in lab.hosts for server in servers)
 
 
-def test_servers_survive_a_worker_that_is_killed_within_a_task(
+def test_servers_survive_a_worker_that_is_killed_during_a_task(
     cloud: Connection, made: Made, lab: Lab, blank: str
 ) -> None:
     network = made.network()
@@ -229,16 +229,16 @@ def test_servers_survive_a_worker_that_is_killed_within_a_task(
 
 
 def assert_nothing_runs(lab: Lab) -> None:
-    """Of runs nothing but their records, and no module on a host."""
+    """Check that of runs only records are left, and that no module runs on a host."""
     eventually(lambda: not unfinished_runs(), 10, "no run's directory is left")
     eventually(lambda: not modules(lab), 10, "no module runs on a host")
 
 
 def unfinished_runs() -> list[Path]:
-    # A worker that was killed while it cleared away another's run leaves the lock, by which the next hour finds it.
+    # A worker that is killed while it removes another's run leaves the lock file, which housekeeping removes later.
     return [path for path in RUNS.glob("*/*") if path.name not in ("record.json", "lock")]
 
 
 def modules(lab: Lab) -> list[str]:
-    # Ansible hands them to a Python without arguments.
+    # Ansible starts them as Python without arguments.
     return [found for host in lab.hosts.values() if (found := host.run("pgrep -fx '/usr/bin/python3'", check=False))]

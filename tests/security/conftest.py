@@ -1,4 +1,4 @@
-"""The API of the contract tests, for hostile clients."""
+"""The fixtures of the contract tests, for hostile clients."""
 
 from contract.conftest import admin, alt, api, demo
 

@@ -1,4 +1,4 @@
-"""Hostile users of the compute service: what they send works as plain text or is refused."""
+"""Hostile input to the compute service: it works as plain text or is refused."""
 
 import json
 from typing import Any
@@ -45,8 +45,10 @@ def nova_admin(api: Api, admin: Connection) -> Nova:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_texts_stay_texts(api: Api, nova: Nova, nova_admin: Nova, things: Fixtures, text: str) -> None:
-    visible = "\u202e" not in text  # a control character, not a printable one
+def test_hostile_texts_are_stored_unchanged(
+    api: Api, nova: Nova, nova_admin: Nova, things: Fixtures, text: str
+) -> None:
+    visible = "\u202e" not in text  # a control character
     more = {"metadata": {"key": text[:255]}, "description": text} if visible else {}
     answer = nova("POST", "/servers", things.body(text, **more))
     assert answer.status_code == (202 if visible else 400), answer.text
@@ -81,7 +83,7 @@ BODIES: list[Any] = [None, [], "x", 1, {}, {"server": None}, {"server": []}, {"s
 
 @pytest.mark.parametrize("body", BODIES)
 @pytest.mark.parametrize("path", ["/servers", "/os-keypairs", "/servers/x/action", "/servers/x/metadata"])
-def test_wrong_bodies(nova: Nova, path: str, body: Any) -> None:
+def test_invalid_bodies(nova: Nova, path: str, body: Any) -> None:
     assert nova("POST", path, body).status_code in (400, 404)
 
 
@@ -106,7 +108,7 @@ def test_wrong_bodies(nova: Nova, path: str, body: Any) -> None:
         {"hostname": "a\n"},
     ],
 )
-def test_wrong_values(nova: Nova, things: Fixtures, change: dict[str, Any]) -> None:
+def test_invalid_values(nova: Nova, things: Fixtures, change: dict[str, Any]) -> None:
     assert nova("POST", "/servers", things.body(**change)).status_code == 400
 
 
@@ -133,12 +135,12 @@ def test_wrong_values(nova: Nova, things: Fixtures, change: dict[str, Any]) -> N
         "/os-simple-tenant-usage/x?start=0001-01-01T00:00:00%2B23:59",
     ],
 )
-def test_wrong_queries(nova: Nova, nova_admin: Nova, path: str) -> None:
+def test_invalid_queries(nova: Nova, nova_admin: Nova, path: str) -> None:
     for client in (nova, nova_admin):
         assert client("GET", path).status_code < 500
 
 
-def test_others_resources(api: Api, alt: Connection, nova: Nova, things: Fixtures) -> None:
+def test_resources_of_others_are_not_found(api: Api, alt: Connection, nova: Nova, things: Fixtures) -> None:
     server = nova("POST", "/servers", things.body("secret")).json()["server"]["id"]
     other = Nova(alt, api.url)
     for method, path, body in (
@@ -166,7 +168,7 @@ def test_others_resources(api: Api, alt: Connection, nova: Nova, things: Fixture
     nova("DELETE", f"/servers/{server}")
 
 
-def test_tokens(api: Api, demo: Connection) -> None:
+def test_invalid_tokens(api: Api, demo: Connection) -> None:
     forged = demo.auth_token[:-4] + "AAAA"
     for token in (forged, "", "x" * 5000, "\u00e9".encode()):
         answer = requests.get(f"{api.url}/compute/v2.1/servers", headers={"X-Auth-Token": token}, timeout=5)

@@ -1,4 +1,4 @@
-"""Consoles: a token opens one server's screen to whoever was given it, for a while; nothing else opens any."""
+"""Consoles: a token gives access to one server's display for a limited time, and nothing else does."""
 
 import io
 import logging
@@ -29,14 +29,14 @@ def address(api: Api, token: str) -> str:
     return f"{api.url.replace('http', 'ws', 1)}/compute/console/socket?token={token}"
 
 
-def test_others_servers(api: Api, alt: Connection, servers: list[str]) -> None:
+def test_servers_of_others(api: Api, alt: Connection, servers: list[str]) -> None:
     other = Nova(alt, api.url)
     assert other("POST", f"/servers/{servers[0]}/remote-consoles", WANTED).status_code == 404
     body = {"os-getVNCConsole": {"type": "novnc"}}
     assert other("POST", f"/servers/{servers[0]}/action", body, version="2.1").status_code == 404
 
 
-def test_readers_have_none(api: Api, admin: Connection, servers: list[str]) -> None:
+def test_readers_get_no_console(api: Api, admin: Connection, servers: list[str]) -> None:
     user = admin.identity.create_user(name="reader", password="secret-of-the-tests")
     role, project = admin.identity.find_role("reader"), admin.identity.find_project("demo")
     admin.identity.assign_project_role_to_user(project, user, role)
@@ -59,11 +59,11 @@ def test_forged_tokens(api: Api, nova: Nova, servers: list[str], host: Host) -> 
         "",
         "..",
         server,
-        f"{servers[1]}.{expires}.{signature}",  # another server's
-        f"{server}.{int(expires) + 1}.{signature}",  # longer
+        f"{servers[1]}.{expires}.{signature}",  # of another server
+        f"{server}.{int(expires) + 1}.{signature}",  # longer validity
         f"{server}.{expires}.{signature[:-1]}",
         f"{server}.{expires}.{'0' * 64}",
-        f"{server}.{expires}.{image}",  # signed for something else
+        f"{server}.{expires}.{image}",  # signed for another purpose
         f"{server}.x.{signature}",
         f"{server}.{expires}.%C3%A9",
         "%00",
@@ -98,7 +98,7 @@ def test_tokens_are_not_logged(
     assert signature not in lines.getvalue() and "secret-token" not in lines.getvalue()
 
 
-def test_no_file_but_the_pages(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_files_of_novnc_are_served(api: Api, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "secret").write_text("secret")
     pages = tmp_path / "pages"
     pages.mkdir()

@@ -1,4 +1,4 @@
-"""Drift and converge give no rights, and one tenant cannot spoil them for others."""
+"""Drift and converge give no additional rights, and one project cannot break them for others."""
 
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -28,7 +28,7 @@ def things(api: Api) -> Iterator[Fixtures]:
 
 @pytest.fixture(scope="module")
 def server(api: Api, things: Fixtures) -> str:
-    """A server of demo's."""
+    """A server of demo."""
     with api.connect("demo", "demo") as demo:
         answer = Nova(demo, api.url)("POST", "/servers", things.body("theirs"))
     run_jobs(api.cloud)
@@ -48,7 +48,7 @@ def ask(connection: Connection, api: Api, path: str = "drift", **body: Any) -> r
 
 
 @pytest.mark.parametrize("path", ["drift", "converge"])
-def test_who_has_no_token_learns_nothing(api: Api, path: str) -> None:
+def test_requests_without_a_token_are_refused(api: Api, path: str) -> None:
     for headers in ({}, {"X-Auth-Token": "forged"}, {"X-Auth-Token": "gAAAAA" + "x" * 200}):
         assert requests.post(f"{api.url}/v1/{path}", json={}, headers=headers, timeout=5).status_code == 401
 
@@ -68,7 +68,7 @@ def test_hostile_bodies(api: Api, admin: Connection, hosts: FakeHosts, body: Any
     assert hosts.drafts == []
 
 
-def test_others_resources_are_neither_told_nor_repaired(
+def test_resources_of_others_are_neither_shown_nor_repaired(
     api: Api, demo: Connection, alt: Connection, hosts: FakeHosts, server: str
 ) -> None:
     hosts.say("secret-host", "libvirt_domain", server, action="create", after={"power": "running"})
@@ -79,13 +79,13 @@ def test_others_resources_are_neither_told_nor_repaired(
     assert "secret-host" not in ask(demo, api).text
 
 
-def test_a_tenants_reserved_names_do_not_stop_others(  # noqa: PLR0917
+def test_reserved_names_of_one_user_do_not_affect_others(  # noqa: PLR0917
     api: Api, admin: Connection, demo: Connection, hosts: FakeHosts, things: Fixtures, server: str
 ) -> None:
-    """Ansible refuses the arguments of all items together if one has such a key."""
+    """Ansible refuses the arguments of a whole task if one item has such a key."""
     demo.compute.set_server_metadata(server, __ansible_unsafe="x")
     with api.cloud.database.write() as session:
-        session.get_one(Server, server).drive = None  # as of servers from before config drives were kept
+        session.get_one(Server, server).drive = None  # like servers from before config drives were stored
     report = ask(admin, api).json()
     assert [one["id"] for one in report["left_out"]] == [server]
     assert "reserved" in report["left_out"][0]["reason"]
@@ -93,7 +93,7 @@ def test_a_tenants_reserved_names_do_not_stop_others(  # noqa: PLR0917
     demo.compute.delete_server_metadata(server, ["__ansible_unsafe"])
 
 
-def test_only_so_many_may_wait(api: Api, admin: Connection, hosts: FakeHosts, server: str) -> None:
+def test_the_number_of_waiting_requests_is_limited(api: Api, admin: Connection, hosts: FakeHosts, server: str) -> None:
     asked, go_on = Event(), Event()
 
     def slow() -> None:

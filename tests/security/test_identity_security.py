@@ -1,4 +1,4 @@
-"""Hostile input to identity: it works as text or is refused clearly, and nothing is learnt from a refusal."""
+"""Hostile input to identity: it works as text or is refused, and refusals disclose nothing."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +35,7 @@ def identity(api: Api) -> Iterator[Identity]:
 
 @pytest.mark.parametrize("kind", ["project", "user", "group", "role", "domain"])
 @pytest.mark.parametrize("text", NASTY)
-def test_names_are_text(identity: Identity, kind: str, text: str) -> None:
+def test_hostile_names_are_stored_unchanged(identity: Identity, kind: str, text: str) -> None:
     name = f"{text}{unique('')}"
     made = identity.make(kind, name=name, description=text, nasty=text)
     assert made["name"] == name and made["nasty"] == text
@@ -45,7 +45,7 @@ def test_names_are_text(identity: Identity, kind: str, text: str) -> None:
 
 @pytest.mark.parametrize("kind", ["project", "user", "group", "role", "domain"])
 @pytest.mark.parametrize("name", REFUSED)
-def test_wrong_names_are_400(identity: Identity, kind: str, name: object) -> None:
+def test_invalid_names_are_refused(identity: Identity, kind: str, name: object) -> None:
     answer = identity.call("POST", f"/{kind}s", {kind: {"name": name}})
     assert answer.status_code == 400
     assert answer.json()["error"]["code"] == 400 and answer.json()["error"]["title"] == "Bad Request"
@@ -76,13 +76,13 @@ def test_a_user_name_of_255_characters(identity: Identity) -> None:
         b"\xff\xfe",
     ],
 )
-def test_wrong_bodies_are_400(identity: Identity, body: bytes) -> None:
+def test_invalid_bodies_are_refused(identity: Identity, body: bytes) -> None:
     headers = {"X-Auth-Token": identity.admin, "Content-Type": "application/json"}
     assert identity.http.post("/users", content=body, headers=headers).status_code == 400
 
 
 @pytest.mark.parametrize("path", ["/users", "/projects", "/domains", "/OS-TRUST/trusts", "/auth/catalog", "/regions"])
-def test_without_a_token_everything_is_401(identity: Identity, path: str) -> None:
+def test_requests_without_a_token_are_refused(identity: Identity, path: str) -> None:
     for method in ("GET", "POST") if path != "/auth/catalog" else ("GET",):
         answer = identity.call(method, path, {} if method == "POST" else None, token="")
         assert answer.status_code == 401, method
@@ -90,7 +90,7 @@ def test_without_a_token_everything_is_401(identity: Identity, path: str) -> Non
         assert answer.headers["www-authenticate"].startswith("Keystone uri=")
 
 
-def test_a_tenant_cannot_tell_others_from_none(identity: Identity) -> None:
+def test_resources_of_others_look_like_unknown_ones(identity: Identity) -> None:
     token = identity.token("demo")
     for kind in ("project", "user", "group", "domain"):
         row = identity.make(kind)["id"]
@@ -103,8 +103,8 @@ def test_a_tenant_cannot_tell_others_from_none(identity: Identity) -> None:
             assert there.json() == nowhere.json()
 
 
-def test_unknown_users_cost_as_much_as_wrong_passwords(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time that bcrypt takes is decided by the rounds of the hash that it compares with."""
+def test_unknown_users_take_as_long_as_wrong_passwords(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The duration of bcrypt depends only on the rounds of the hash."""
     rounds: list[str] = []
     check = bcrypt.checkpw
 
@@ -121,7 +121,7 @@ def test_unknown_users_cost_as_much_as_wrong_passwords(identity: Identity, monke
 
 
 @pytest.mark.parametrize("change", [{"enabled": False}, None])
-def test_refusals_to_log_in_do_not_say_why(identity: Identity, change: dict[str, Any] | None) -> None:
+def test_refused_logins_do_not_show_the_reason(identity: Identity, change: dict[str, Any] | None) -> None:
     user = identity.make("user", password=PASSWORD)
     if change:
         identity.call("PATCH", f"/users/{user['id']}", {"user": change})
@@ -131,14 +131,14 @@ def test_refusals_to_log_in_do_not_say_why(identity: Identity, change: dict[str,
     assert wrong.json() == nobody.json()
 
 
-def test_a_longer_password_with_the_same_beginning_is_wrong(identity: Identity) -> None:
-    """bcrypt itself would read 72 bytes only."""
+def test_passwords_are_compared_beyond_72_bytes(identity: Identity) -> None:
+    """bcrypt alone would ignore all bytes after the 72nd."""
     user = identity.make("user", password="p" * 72)["id"]
     assert identity.login(user, "p" * 72).status_code == 201
     assert identity.login(user, "p" * 73).status_code == 401
 
 
-def test_one_cannot_act_for_others(identity: Identity) -> None:
+def test_users_cannot_act_for_others(identity: Identity) -> None:
     demo, alt = identity.login("demo"), identity.login("alt").json()["token"]
     token, other = demo.headers["x-subject-token"], alt["user"]["id"]
     trust = {
@@ -157,7 +157,7 @@ def test_one_cannot_act_for_others(identity: Identity) -> None:
     assert identity.call("POST", "/credentials", blob, token=token).status_code == 403
 
 
-def test_nobody_lends_roles_that_he_does_not_hold(identity: Identity) -> None:
+def test_trusts_delegate_only_roles_of_the_trustor(identity: Identity) -> None:
     demo = identity.login("demo").json()["token"]
     wanted = {
         "trustor_user_id": demo["user"]["id"],
@@ -180,7 +180,7 @@ def test_a_role_of_another_domain_is_not_granted(identity: Identity) -> None:
     assert identity.login(user, scope=on_project(project)).status_code == 401
 
 
-def test_large_bodies_are_refused_in_the_services_format(identity: Identity, api: Api) -> None:
+def test_large_bodies_are_refused_in_the_format_of_the_service(identity: Identity, api: Api) -> None:
     limit = api.cloud.settings.max_body_bytes
     large = b'{"user": {"name": "' + b"x" * limit + b'"}}'
 

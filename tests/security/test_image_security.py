@@ -1,4 +1,4 @@
-"""The image service against hostile clients: a request works, or it is refused; nothing leaks, nothing breaks."""
+"""Hostile input to the image service: a request works or is refused, and nothing leaks."""
 
 import uuid
 from pathlib import Path
@@ -34,7 +34,7 @@ def new(connection: Connection, **attributes: Any) -> str:
 
 
 @pytest.mark.parametrize("text", HOSTILE)
-def test_hostile_text_is_only_text(demo: Connection, text: str) -> None:
+def test_hostile_texts_are_stored_unchanged(demo: Connection, text: str) -> None:
     answer = demo.image.post("/images", json={"name": text, "tags": [text], text: text})
     assert answer.status_code == 201
     image = demo.image.get(f"/images/{answer.json()['id']}").json()
@@ -46,7 +46,7 @@ def test_hostile_text_is_only_text(demo: Connection, text: str) -> None:
 
 
 @pytest.mark.parametrize("image_id", ["../../skywright.db", "..%2f..%2fkeys%2furls.key", "x%00y", "{{ 7*7 }}", "ü"])
-def test_ids_are_no_paths(demo: Connection, image_id: str) -> None:
+def test_paths_as_ids_are_not_found(demo: Connection, image_id: str) -> None:
     for path in (f"/images/{image_id}", f"/images/{image_id}/file", f"/images/{image_id}/members"):
         assert demo.image.get(path).status_code == 404
     assert demo.image.put(f"/images/{image_id}/file", data=b"x", headers=OCTETS).status_code == 404
@@ -73,7 +73,7 @@ def test_ids_are_no_paths(demo: Connection, image_id: str) -> None:
         b"\xff\xfe",
     ],
 )
-def test_bad_bodies(demo: Connection, body: bytes) -> None:
+def test_invalid_bodies(demo: Connection, body: bytes) -> None:
     headers = {"Content-Type": "application/json"}
     assert demo.image.post("/images", data=body, headers=headers).status_code == 400
     image_id = new(demo)
@@ -82,7 +82,7 @@ def test_bad_bodies(demo: Connection, body: bytes) -> None:
     assert demo.image.post(f"/images/{image_id}/import", data=body, headers=headers).status_code == 400
 
 
-def test_what_is_private_does_not_exist_for_others(demo: Connection, alt: Connection) -> None:
+def test_private_images_are_not_found_for_others(demo: Connection, alt: Connection) -> None:
     image_id = new(demo, visibility="private")
     nothing = str(uuid.uuid4())
     demo.image.put(f"/images/{image_id}/file", data=b"secret", headers=OCTETS)
@@ -111,15 +111,15 @@ def test_what_is_private_does_not_exist_for_others(demo: Connection, alt: Connec
         assert image_id not in {image["id"] for image in listed}
 
 
-def test_whose_id_it_is_stays_hidden(demo: Connection, alt: Connection) -> None:
-    """Taking another's id is refused as taking one's own."""
+def test_an_existing_id_does_not_show_its_owner(demo: Connection, alt: Connection) -> None:
+    """An id of another project is refused like an own one."""
     mine, theirs = new(alt), new(demo, visibility="private")
     answers = [alt.image.post("/images", json={"id": image_id}) for image_id in (mine, theirs)]
     assert {answer.status_code for answer in answers} == {409}
     assert len({answer.text.replace(mine, "").replace(theirs, "") for answer in answers}) == 1
 
 
-def test_members_see_but_do_not_change(demo: Connection, alt: Connection, admin: Connection) -> None:
+def test_members_see_images_but_cannot_change_them(demo: Connection, alt: Connection, admin: Connection) -> None:
     image_id = new(demo)
     member = alt.current_project_id
     for project in (member, "another-project"):

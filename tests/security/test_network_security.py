@@ -1,4 +1,4 @@
-"""Hostile input to the network API: it works as plain text or is refused, and nothing leaks."""
+"""Hostile input to the network service: it works as plain text or is refused, and nothing leaks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,7 +30,7 @@ def request(connection: Connection, method: str, path: str, body: object = None,
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_names_are_text(demo: Connection, name: str) -> None:
+def test_hostile_names_are_stored_unchanged(demo: Connection, name: str) -> None:
     for kind, values in KINDS.items():
         body = {kind: {**values, "name": name, "description": name}}
         made = request(demo, "POST", f"/{kind}s", body).json()[kind]
@@ -43,13 +43,13 @@ def test_names_are_text(demo: Connection, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["a" * 256, "nul\0", "\ud800", 5, ["x"], {"a": 1}, None, True])
-def test_what_is_no_name_is_400(demo: Connection, name: object) -> None:
+def test_invalid_names_are_refused(demo: Connection, name: object) -> None:
     for kind, values in KINDS.items():
         assert request(demo, "POST", f"/{kind}s", {kind: {**values, "name": name}}).status_code == 400
 
 
 @pytest.mark.parametrize("identifier", ["..%2f..", "%00", "'", "{{7*7}}", "x" * 300, "%ff%fe", "-1", "💥"])
-def test_ids_that_are_none_are_404(demo: Connection, identifier: str) -> None:
+def test_invalid_ids_are_not_found(demo: Connection, identifier: str) -> None:
     for kind in ("network", "subnet", "port", "subnetpool"):
         assert request(demo, "GET", f"/{kind}s/{identifier}").status_code == 404
         assert request(demo, "DELETE", f"/{kind}s/{identifier}").status_code == 404
@@ -89,7 +89,7 @@ HUGE = 10**40
         {"subnetpool_id": "../x"},
     ],
 )
-def test_what_is_no_subnet_is_400(demo: Connection, network: Any, values: dict[str, Any]) -> None:
+def test_invalid_subnets_are_refused(demo: Connection, network: Any, values: dict[str, Any]) -> None:
     body = {"subnet": {"network_id": network.id, "ip_version": 4, **values}}
     answer = request(demo, "POST", "/subnets", body)
     assert answer.status_code == 400, answer.text
@@ -114,13 +114,13 @@ def test_what_is_no_subnet_is_400(demo: Connection, network: Any, values: dict[s
         {"binding:vnic_type": "direct"},
     ],
 )
-def test_what_is_no_port_is_400(demo: Connection, network: Any, values: dict[str, Any]) -> None:
+def test_invalid_ports_are_refused(demo: Connection, network: Any, values: dict[str, Any]) -> None:
     answer = request(demo, "POST", "/ports", {"port": {"network_id": network.id, **values}})
     assert answer.status_code == 400, answer.text
 
 
 @pytest.mark.parametrize("body", ["", "{", "[]", "null", '{"network": {"name": "\\ud800"}}', "[" * 5000, '"x"'])
-def test_what_is_no_json_object_is_400(demo: Connection, body: str) -> None:
+def test_bodies_that_are_not_json_objects_are_refused(demo: Connection, body: str) -> None:
     headers = {"Content-Type": "application/json"}
     answer = demo.network.request("/networks", "POST", data=body, headers=headers, raise_exc=False)
     assert answer.status_code == 400
@@ -142,18 +142,18 @@ def test_what_is_no_json_object_is_400(demo: Connection, body: str) -> None:
         "name=" + "x" * 5000,
     ],
 )
-def test_queries_never_crash(demo: Connection, query: str) -> None:
+def test_hostile_queries_cause_no_errors(demo: Connection, query: str) -> None:
     for kind in ("networks", "ports"):
         assert request(demo, "GET", f"/{kind}?{query}").status_code in (200, 400)
 
 
 @pytest.mark.parametrize("tag", ["a,b", "x" * 256])
-def test_bad_tags_are_400(demo: Connection, network: Any, tag: str) -> None:
+def test_invalid_tags_are_refused(demo: Connection, network: Any, tag: str) -> None:
     assert request(demo, "PUT", f"/networks/{network.id}/tags/{tag}").status_code == 400
     assert request(demo, "PUT", f"/networks/{network.id}/tags", {"tags": [tag]}).status_code == 400
 
 
-def test_tokens_of_nobody_are_401(demo: Connection) -> None:
+def test_invalid_tokens_are_refused(demo: Connection) -> None:
     for token in ("x", "gAAAAAB" + "A" * 200):
         answer = demo.network.request(
             "/networks", "GET", headers={"X-Auth-Token": token}, authenticated=False, raise_exc=False
@@ -161,7 +161,7 @@ def test_tokens_of_nobody_are_401(demo: Connection) -> None:
         assert answer.status_code == 401
 
 
-def test_others_things_do_not_leak(admin: Connection, demo: Connection, alt: Connection, network: Any) -> None:
+def test_resources_of_others_do_not_leak(admin: Connection, demo: Connection, alt: Connection, network: Any) -> None:
     subnet = demo.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.0.0.0/24")
     project = demo.current_project_id
     mine = alt.network.create_network(name="mine")

@@ -1,4 +1,4 @@
-"""Plans give no rights, and hosts nothing but what the same request would."""
+"""Plans give no additional rights, and send nothing to hosts that the request itself would not send."""
 
 import sys
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def things(api: Api) -> Iterator[Fixtures]:
 
 @pytest.fixture(scope="module")
 def server(api: Api, things: Fixtures) -> str:
-    """A server of demo's."""
+    """A server of demo."""
     with api.connect("demo", "demo") as demo:
         answer = Nova(demo, api.url)("POST", "/servers", things.body("theirs"))
     run_jobs(api.cloud)
@@ -47,19 +47,19 @@ def ask(connection: Connection, api: Api, path: str, body: Any = None, **more: A
     return answer
 
 
-def test_who_has_no_token_plans_nothing(api: Api, server: str) -> None:
+def test_requests_without_a_token_are_refused(api: Api, server: str) -> None:
     wanted = {"service": "compute", "method": "DELETE", "path": f"/v2.1/servers/{server}"}
     for headers in ({}, {"X-Auth-Token": "forged"}, {"X-Auth-Token": "gAAAAA" + "x" * 200}):
         assert requests.post(f"{api.url}/v1/plan", json=wanted, headers=headers, timeout=5).status_code == 401
 
 
-def test_a_token_in_the_plan_does_not_count(api: Api, admin: Connection, alt: Connection, server: str) -> None:
+def test_a_token_in_the_planned_request_is_ignored(api: Api, admin: Connection, alt: Connection, server: str) -> None:
     headers = {"X-Auth-Token": admin.auth_token}
     answer = ask(alt, api, f"/v2.1/servers/{server}/action", {"os-stop": None}, headers=headers)
     assert answer.status_code == 400
 
 
-def test_others_resources_are_not_there(api: Api, alt: Connection, things: Fixtures, server: str) -> None:
+def test_resources_of_others_are_not_found(api: Api, alt: Connection, things: Fixtures, server: str) -> None:
     action = ask(alt, api, f"/v2.1/servers/{server}/action", {"os-stop": None}).json()
     deletion = ask(alt, api, f"/v2.1/servers/{server}", method="DELETE").json()
     network = ask(alt, api, f"/v2.0/networks/{things.network}", service="network", method="DELETE").json()
@@ -73,7 +73,7 @@ def test_others_resources_are_not_there(api: Api, alt: Connection, things: Fixtu
     assert ask(alt, api, "/v2.1/servers", own).json()["request"]["status"] in (400, 404)
 
 
-def test_readers_may_not_write(api: Api, server: str, things: Fixtures) -> None:
+def test_readers_cannot_plan_changes(api: Api, server: str, things: Fixtures) -> None:
     with api.cloud.database.write() as session:
         project = bootstrap.ensure_project(session, "demo")
         user = bootstrap.ensure_user(session, "reader", PASSWORD, project)
@@ -84,7 +84,7 @@ def test_readers_may_not_write(api: Api, server: str, things: Fixtures) -> None:
         assert found["request"]["status"] == 403
 
 
-def test_rules_of_credentials_hold_for_plans_too(api: Api, demo: Connection, server: str) -> None:
+def test_access_rules_of_credentials_apply_to_plans(api: Api, demo: Connection, server: str) -> None:
     user = demo.current_user_id
     url = f"{api.url}/identity/v3/users/{user}/application_credentials"
     for path, status in (("/v2.1/servers", 401), ("/plan", 200)):
@@ -98,12 +98,12 @@ def test_rules_of_credentials_hold_for_plans_too(api: Api, demo: Connection, ser
         wanted = {"service": "compute", "method": "DELETE", "path": f"/v2.1/servers/{server}"}
         plan = requests.post(f"{api.url}/v1/plan", json=wanted, headers=headers, timeout=30)
         assert plan.status_code == status, (path, plan.text)
-        if status == 200:  # the plan is allowed, what it plans is not
+        if status == 200:  # the plan is allowed, the planned request is not
             assert plan.json()["request"]["status"] == 401
             assert plan.json()["jobs"] == []
 
 
-def test_hosts_are_not_told_to_tenants(api: Api, demo: Connection, admin: Connection, things: Fixtures) -> None:
+def test_users_see_no_hosts(api: Api, demo: Connection, admin: Connection, things: Fixtures) -> None:
     found = ask(demo, api, "/v2.1/servers", things.body("x"))
     assert found.status_code == 200 and found.json()["changed"] == 1
     for internal in ("secret-host", "diff", "/var/lib", "definition"):
@@ -112,7 +112,7 @@ def test_hosts_are_not_told_to_tenants(api: Api, demo: Connection, admin: Connec
 
 
 @pytest.mark.parametrize("text", [TEMPLATE, "$(touch /tmp/skywright-plan-pwned)", "'; DROP TABLE server; --", "-rf"])
-def test_texts_stay_texts(api: Api, demo: Connection, things: Fixtures, text: str) -> None:
+def test_hostile_texts_are_not_evaluated(api: Api, demo: Connection, things: Fixtures, text: str) -> None:
     PWNED.unlink(missing_ok=True)
     found = ask(demo, api, "/v2.1/servers", things.body(text, metadata={"key": text})).json()
     assert found["complete"], found
@@ -137,7 +137,7 @@ def test_texts_stay_texts(api: Api, demo: Connection, things: Fixtures, text: st
         {"surprise": 1},
     ],
 )
-def test_bad_plans_are_refused(api: Api, demo: Connection, more: dict[str, Any]) -> None:
+def test_invalid_plans_are_refused(api: Api, demo: Connection, more: dict[str, Any]) -> None:
     answer = ask(demo, api, **{"path": "/v2.1/servers", "body": {}} | more)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["code"] == 400

@@ -1,4 +1,4 @@
-"""What users type reaches hosts as they typed it: Ansible templates, executes and decrypts none of it."""
+"""Texts of users reach hosts unchanged: Ansible does not evaluate, execute or decrypt them."""
 
 import json
 import os
@@ -60,7 +60,7 @@ def run(
         return runner.Run(directory, PROJECT, "fake", launcher).execute(inventory, {"skywright_items": items}, sink)
 
 
-def test_hostile_values_arrive_as_they_are(launcher: Launcher, tmp_path: Path) -> None:
+def test_hostile_values_arrive_unchanged(launcher: Launcher, tmp_path: Path) -> None:
     pwned = tmp_path / "pwned"
     data = json.loads(json.dumps(HOSTILE).replace("PWNED", str(pwned)))
     results = run(launcher, tmp_path, data)
@@ -96,7 +96,7 @@ def test_secrets_are_in_no_command_line_environment_or_event(launcher: Launcher,
     assert CANARY in (tmp_path / "file-x").read_text()
 
 
-def test_nothing_is_left_of_a_run_and_nobody_else_may_look_into_it(launcher: Launcher, tmp_path: Path) -> None:
+def test_run_directories_are_private_and_removed(launcher: Launcher, tmp_path: Path) -> None:
     found: set[str] = set()
     open_to_others: list[Path] = []
 

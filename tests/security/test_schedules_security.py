@@ -1,4 +1,4 @@
-"""Schedules and playbooks in hostile hands."""
+"""Hostile input to schedules and operator playbooks."""
 
 from typing import Any
 
@@ -20,7 +20,7 @@ def post(api: Api, connection: Connection, **schedule: Any) -> requests.Response
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_any_name_is_only_a_name(api: Api, demo: Connection, name: str) -> None:
+def test_hostile_names_are_stored_unchanged(api: Api, demo: Connection, name: str) -> None:
     answer = post(api, demo, name=name)
     assert (answer.status_code, answer.json()["schedule"]["name"]) == (201, name)
 
@@ -39,14 +39,12 @@ def test_any_name_is_only_a_name(api: Api, demo: Connection, name: str) -> None:
         {"request": {"service": "operations", "method": "POST", "path": "/%73chedules/x", "body": {}}},
     ],
 )  # fmt: skip
-def test_what_makes_no_sense_is_refused(api: Api, demo: Connection, fields: dict[str, Any]) -> None:
+def test_invalid_schedules_are_refused(api: Api, demo: Connection, fields: dict[str, Any]) -> None:
     answer = post(api, demo, **fields)
     assert answer.status_code == 400, answer.text
 
 
-def test_other_projects_and_other_users_keep_their_hands_off(
-    api: Api, admin: Connection, demo: Connection, alt: Connection
-) -> None:
+def test_schedules_of_others_cannot_be_changed(api: Api, admin: Connection, demo: Connection, alt: Connection) -> None:
     schedule = post(api, admin).json()["schedule"]
     mine = post(api, demo).json()["schedule"]
     assert {row["id"] for row in alt.session.get(f"{api.url}/v1/schedules").json()["schedules"]} == set()
@@ -57,7 +55,7 @@ def test_other_projects_and_other_users_keep_their_hands_off(
             answer = connection.session.request(f"{url}{path}", method, json=body, raise_exc=False)
             assert answer.status_code == 404, (method, path)
     assert requests.get(f"{api.url}/v1/schedules", timeout=5).status_code == 401
-    # A colleague sees it, but when it runs is its owner's matter.
+    # Other users of the project see it, but cannot change it.
     project, user = demo.current_project_id, alt.current_user_id
     role = admin.identity.find_role("member").id
     admin.session.put(f"{api.url}/identity/v3/projects/{project}/users/{user}/roles/{role}")
@@ -69,7 +67,7 @@ def test_other_projects_and_other_users_keep_their_hands_off(
     assert demo.session.delete(f"{api.url}/v1/schedules/{mine['id']}").status_code == 204
 
 
-def test_playbooks_are_the_administrators(api: Api, demo: Connection) -> None:
+def test_playbooks_are_for_administrators(api: Api, demo: Connection) -> None:
     for method, path in (("GET", ""), ("GET", "/package_updates"), ("POST", "/package_updates/run")):
         answer = demo.session.request(f"{api.url}/v1/playbooks{path}", method, json={}, raise_exc=False)
         assert answer.status_code == 403, (method, path)
@@ -78,7 +76,7 @@ def test_playbooks_are_the_administrators(api: Api, demo: Connection) -> None:
     assert answer.status_code == 403
 
 
-def test_secrets_in_a_request_are_nowhere_to_be_read(api: Api, demo: Connection) -> None:
+def test_secrets_of_a_request_are_not_readable(api: Api, demo: Connection) -> None:
     body = {"server": {"name": "s", "adminPass": "pass-canary", "user_data": "data-canary"}}
     request = {"service": "compute", "method": "POST", "path": "/v2.1/servers", "body": body}
     answer = post(api, demo, request=request)
@@ -94,7 +92,7 @@ def test_secrets_in_a_request_are_nowhere_to_be_read(api: Api, demo: Connection)
         assert "canary" not in str([record.body for record in session.query(Audit)])
 
 
-def test_a_project_has_only_so_many(api: Api, alt: Connection) -> None:
+def test_the_number_of_schedules_is_limited(api: Api, alt: Connection) -> None:
     left = 50 - len(alt.session.get(f"{api.url}/v1/schedules").json()["schedules"])
     answers = [post(api, alt).status_code for _ in range(left + 1)]
     assert answers == [201] * left + [403]

@@ -1,4 +1,4 @@
-"""Secrets that users send: in no log, event, job, run, audit record, run directory or process list.
+"""Secrets of users are in no log, event, job, run, audit record, run directory or process list.
 
 The same is tested on real hosts in tests/lab/test_secrets.py.
 """
@@ -26,7 +26,7 @@ from skywright.log import JsonFormatter
 from skywright.redact import is_secret, selected
 
 CANARY = "canary-5be901"
-# What jobs, operators and auditors read. Users' own tables hold their secrets: a config drive needs them.
+# Tables that operators and auditors read. Other tables contain users' secrets, because a config drive needs them.
 TABLES = ("audit", "event", "job", "job_resource", "run", "heartbeat", "tally")
 NULL_HOST = {
     "ansible_connection": "local",
@@ -37,7 +37,7 @@ NULL_HOST = {
 
 
 class Watch(logging.Handler):
-    """Everything that is logged meanwhile, as it would be written, and every command line that shows a canary."""
+    """Collects all formatted log records, and all command lines that contain a canary."""
 
     def __init__(self, secrets: set[str]) -> None:
         super().__init__()
@@ -77,7 +77,7 @@ class Watch(logging.Handler):
 
 
 def rows(api: Api) -> Iterator[tuple[str, str]]:
-    """Each row of `TABLES` as text."""
+    """Yield each row of `TABLES` as text."""
     with api.cloud.database.engine.connect() as connection:
         for table in TABLES:
             for row in connection.execute(Base.metadata.tables[table].select()):
@@ -85,7 +85,7 @@ def rows(api: Api) -> Iterator[tuple[str, str]]:
 
 
 def files(api: Api) -> Iterator[tuple[str, str]]:
-    """What lies in the state directory, but for the database, the keys and images' data."""
+    """Yield the files of the state directory, without the database, the keys and the data of images."""
     root = api.cloud.settings.root
     for path in root.rglob("*"):
         if path.is_file() and path.relative_to(root).parts[0] not in ("keys", "images") and ".db" not in path.name:
@@ -93,7 +93,7 @@ def files(api: Api) -> Iterator[tuple[str, str]]:
 
 
 def plant(api: Api, admin: Connection, demo: Connection) -> set[str]:
-    """Send secrets in all ways that the API has; those that it made itself are in the answer."""
+    """Send secrets in all requests that have some. Return those that the API generated."""
     secrets = {CANARY, PASSWORD, demo.auth_token, admin.auth_token}
     identity, compute = f"{api.url}/identity/v3", f"{api.url}/compute/v2.1"
 
@@ -126,7 +126,7 @@ def plant(api: Api, admin: Connection, demo: Connection) -> set[str]:
 
 
 def boot(api: Api, admin: Connection, demo: Connection) -> set[str]:
-    """Boot servers with secrets of their own, one with a password that the API makes; that one is the answer."""
+    """Boot servers with secrets. Return the password that the API generated for one of them."""
     limit = time.monotonic() + 60
     while not admin.session.get(f"{api.url}/v1/hosts/null").json()["host"]["vcpus"]:
         assert time.monotonic() < limit, "the host was never looked at"
@@ -151,14 +151,14 @@ def boot(api: Api, admin: Connection, demo: Connection) -> set[str]:
     return generated - {f"{CANARY}-admin"}
 
 
-def test_no_secret_is_anywhere_but_where_it_belongs(api: Api, admin: Connection, demo: Connection) -> None:
+def test_secrets_are_only_where_they_are_necessary(api: Api, admin: Connection, demo: Connection) -> None:
     secrets = {CANARY, CANARY.encode().hex()}
     worker = Worker(api.cloud)
     thread = threading.Thread(target=worker.run)
     with Watch(secrets.copy()) as watch:
         thread.start()
         secrets |= plant(api, admin, demo)
-        # The clients of tests that run beside this one have that, too.
+        # Clients of tests that run at the same time have the same password.
         watch.secrets |= secrets - {PASSWORD}
         try:
             generated = boot(api, admin, demo)
@@ -182,7 +182,7 @@ def test_no_secret_is_anywhere_but_where_it_belongs(api: Api, admin: Connection,
     assert watch.processes == []
 
 
-def test_errors_of_the_database_do_not_show_what_was_stored(api: Api) -> None:
+def test_errors_of_the_database_do_not_show_values(api: Api) -> None:
     with pytest.raises(IntegrityError) as caught, api.cloud.database.write() as session:
         session.add(RevokedToken(audit_id=CANARY, expires_at=None))
     assert CANARY not in str(caught.value)
@@ -203,11 +203,11 @@ def test_errors_of_the_database_do_not_show_what_was_stored(api: Api) -> None:
         ("flavorRef", False),
     ],
 )
-def test_secrets_are_known_by_their_names(name: str, secret: bool) -> None:
+def test_secrets_are_recognized_by_their_names(name: str, secret: bool) -> None:
     assert is_secret(name) is secret
 
 
-def test_only_fields_without_secrets_are_kept_of_a_request() -> None:
+def test_the_audit_trail_keeps_only_fields_without_secrets() -> None:
     body = {
         "server": {"name": "a", "flavorRef": "1", "min_count": 2, "adminPass": "x", "metadata": {"k": "x"}},
         "os-x": None,

@@ -1,4 +1,4 @@
-"""Tokens that were not issued, or not for this."""
+"""Forged, expired and misused tokens."""
 
 import json
 from collections.abc import Iterator
@@ -32,23 +32,23 @@ def identity(api: Api) -> Iterator[Identity]:
         "llPd1V8iNf68moOn7wcBbI3PdZeJe8_i5OeSrdlcfTQ=",
     ],
 )
-def test_garbage_is_401(identity: Identity, token: str) -> None:
+def test_invalid_tokens_are_refused(identity: Identity, token: str) -> None:
     assert identity.call("GET", "/regions", token=token).status_code == 401
     assert identity.check(token) == 404
     assert identity.authenticate(token={"id": token}).status_code == 401
 
 
-def test_bytes_that_are_not_ascii_are_401(identity: Identity) -> None:
+def test_tokens_that_are_not_ascii_are_refused(identity: Identity) -> None:
     assert identity.http.get("/regions", headers={b"X-Auth-Token": b"\xff\xfetoken"}).status_code == 401
 
 
-def test_a_token_of_another_key_is_401(identity: Identity) -> None:
+def test_a_token_of_another_key_is_refused(identity: Identity) -> None:
     content = ["u", [None, None, 1], ["password"], ["a"], [0, 9e9], [None, None]]
     forged = Fernet(Fernet.generate_key()).encrypt(json.dumps(content).encode()).decode()
     assert identity.call("GET", "/regions", token=forged).status_code == 401
 
 
-def test_a_changed_token_is_401(identity: Identity) -> None:
+def test_a_changed_token_is_refused(identity: Identity) -> None:
     token = identity.token("demo")
     for place in (5, len(token) // 2, len(token) - 3):
         changed = token[:place] + ("A" if token[place] != "A" else "B") + token[place + 1 :]
@@ -69,7 +69,7 @@ def _claims(api: Api, identity: Identity, **changes: object) -> Claims:
     return Claims(**{**fields, **changes})  # type: ignore[arg-type]
 
 
-def test_an_expired_token_is_401_also_when_it_is_remembered(api: Api, identity: Identity) -> None:
+def test_an_expired_token_is_refused_even_if_cached(api: Api, identity: Identity) -> None:
     tokens = api.cloud.tokens
     soon = tokens.issue(_claims(api, identity, expires_at=utcnow() + timedelta(seconds=2)))
     assert identity.call("GET", "/regions", token=soon).status_code == 200
@@ -80,14 +80,14 @@ def test_an_expired_token_is_401_also_when_it_is_remembered(api: Api, identity: 
     assert identity.call("GET", "/regions", token=over).status_code == 401
 
 
-def test_a_scope_is_worth_only_what_is_held_there(api: Api, identity: Identity) -> None:
-    """Even a token that we sealed ourselves gives nothing that the database does not."""
+def test_a_token_gives_only_the_roles_in_the_database(api: Api, identity: Identity) -> None:
+    """Even a token that is encrypted with the right key gives only the roles in the database."""
     for scope in ({"project_id": None, "system": True}, {"project_id": None, "domain_id": "default"}):
         token = api.cloud.tokens.issue(_claims(api, identity, **scope))
         assert identity.call("GET", "/regions", token=token).status_code == 401
 
 
-def test_others_tokens_are_not_shown_or_revoked(identity: Identity) -> None:
+def test_tokens_of_others_cannot_be_shown_or_revoked(identity: Identity) -> None:
     demo, alt = identity.token("demo"), identity.token("alt")
     subject = {"X-Subject-Token": alt}
     for method in ("GET", "HEAD", "DELETE"):
@@ -108,7 +108,7 @@ def test_others_tokens_are_not_shown_or_revoked(identity: Identity) -> None:
         {"identity": {"methods": ["token"], "token": {"id": "x"}}, "scope": {}},
     ],
 )
-def test_malformed_requests_are_400(identity: Identity, auth: object) -> None:
+def test_malformed_requests_are_refused(identity: Identity, auth: object) -> None:
     assert identity.http.post("/auth/tokens", json={"auth": auth}).status_code == 400
 
 
@@ -122,17 +122,17 @@ def test_malformed_requests_are_400(identity: Identity, auth: object) -> None:
         {"methods": ["password"], "password": {"user": {"name": "demo", "password": "no domain"}}},
     ],
 )
-def test_what_proves_nothing_is_401(identity: Identity, wrong: dict[str, object]) -> None:
+def test_requests_without_a_valid_method_are_refused(identity: Identity, wrong: dict[str, object]) -> None:
     assert identity.http.post("/auth/tokens", json={"auth": {"identity": wrong}}).status_code == 401
 
 
-def test_two_methods_must_prove_the_same_user(identity: Identity) -> None:
+def test_two_methods_must_be_of_the_same_user(identity: Identity) -> None:
     mine, others = identity.token("demo"), identity.token("alt")
     user = {"name": "demo", "domain": {"id": "default"}, "password": "secret-of-the-tests"}
     assert identity.authenticate(password={"user": user}, token={"id": mine}).status_code == 201
     assert identity.authenticate(password={"user": user}, token={"id": others}).status_code == 401
 
 
-def test_keys_are_readable_by_their_owner_only(api: Api) -> None:
+def test_only_the_owner_can_read_the_keys(api: Api) -> None:
     for key in api.cloud.settings.key_dir.rglob("*.key"):
         assert key.stat().st_mode & 0o077 == 0 and key.parent.stat().st_mode & 0o077 == 0

@@ -1,4 +1,4 @@
-"""Webhooks in hostile hands."""
+"""Hostile input to webhooks."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def post(api: Api, connection: Connection, **webhook: Any) -> requests.Response:
         "http://\u212aexample.org/", "http://example.org/" + "x" * 2048, "", "javascript:alert(1)",
     ],
 )  # fmt: skip
-def test_urls_that_nothing_may_be_sent_to_are_refused(api: Api, demo: Connection, url: str) -> None:
+def test_forbidden_urls_are_refused(api: Api, demo: Connection, url: str) -> None:
     answer = post(api, demo, url=url)
     assert answer.status_code == 400, answer.text
     assert answer.json()["error"]["code"] == 400
@@ -41,21 +41,21 @@ def test_urls_that_nothing_may_be_sent_to_are_refused(api: Api, demo: Connection
         {"playbooks": ["a"] * 21}, {"secret": "whsec_" + "A" * 5000},
     ],
 )  # fmt: skip
-def test_fields_that_make_no_sense_are_refused(api: Api, demo: Connection, fields: dict[str, Any]) -> None:
+def test_invalid_fields_are_refused(api: Api, demo: Connection, fields: dict[str, Any]) -> None:
     assert post(api, demo, url="https://example.org/", **fields).status_code == 400
 
 
-def test_only_administrators_are_told_of_all_projects(api: Api, demo: Connection) -> None:
+def test_only_administrators_get_all_projects(api: Api, demo: Connection) -> None:
     assert post(api, demo, url="https://example.org/", all_projects=True).status_code == 403
     assert requests.get(f"{api.url}/v1/webhooks", timeout=5).status_code == 401
 
 
-def test_a_project_has_only_so_many(api: Api, alt: Connection) -> None:
+def test_the_number_of_webhooks_is_limited(api: Api, alt: Connection) -> None:
     answers = [post(api, alt, url="https://example.org/") for _ in range(11)]
     assert [answer.status_code for answer in answers] == [201] * 10 + [403]
 
 
-def test_the_secret_is_nowhere_to_be_read(api: Api, demo: Connection) -> None:
+def test_the_secret_is_not_readable(api: Api, demo: Connection) -> None:
     created = post(api, demo, url="https://example.org/?token=url-canary", secret=SECRET, description="{{ 7 * 7 }}")
     webhook = created.json()["webhook"]
     assert (webhook["secret"], webhook["description"]) == (SECRET, "{{ 7 * 7 }}")

@@ -1,6 +1,6 @@
-"""A note's life in a cloud of one host, this machine: `python scenario.py STATE NOTES` prints what happened as JSON.
+"""The lifecycle of a note on one host, this machine: `python scenario.py STATE NOTES` prints the results as JSON.
 
-It runs in a copy of the project that has the kind `note`, with the API and a worker of its own in one process.
+It runs in a copy of the project that has the kind `note`, with the API and a worker in one process.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ LIMIT_SECONDS = 60
 
 
 class Story:
-    """The requests and what they came to."""
+    """The requests and their results."""
 
     def __init__(self, client: httpx.AsyncClient, notes: Path) -> None:
         self.client, self.notes, self.seen = client, notes, dict[str, Any]()

@@ -1,4 +1,4 @@
-"""A new kind of resource is six places: tried by adding one to a copy of the project, and living through its life."""
+"""A new kind of resource needs six places: tests add one to a copy of the project and run its lifecycle."""
 
 import json
 import os
@@ -28,9 +28,7 @@ COPIED = (
 
 @pytest.fixture(scope="module")
 def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the project with the service `notes`: its folder, its migration, its kind on hosts and its role, each
-    named in one list.
-    """
+    """A copy of the project with the service `notes`: its folder, migration, kind on hosts and role."""
     copy = tmp_path_factory.mktemp("project")
     ignored = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in COPIED:
@@ -61,7 +59,7 @@ def _add(path: Path, behind: str, text: str) -> None:
 
 @pytest.fixture(scope="module")
 def seen(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What scenario.py saw."""
+    """The results of scenario.py."""
     state, notes = tmp_path_factory.mktemp("state"), tmp_path_factory.mktemp("notes")
     environment = {**os.environ, "PYTHONPATH": str(project / "api")}
     command = [sys.executable, HERE / "scenario.py", state, notes]
@@ -71,34 +69,34 @@ def seen(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, A
     return found
 
 
-def test_it_is_served_and_in_the_catalog(seen: dict[str, Any]) -> None:
+def test_the_service_is_in_the_catalog(seen: dict[str, Any]) -> None:
     assert "notes" in seen["catalog"] and seen["without a token"] == 401
 
 
-def test_it_is_planned_before_it_is_made(seen: dict[str, Any]) -> None:
+def test_a_note_is_planned(seen: dict[str, Any]) -> None:
     assert '"note_file"' in json.dumps(seen["plan"]) and "create" in json.dumps(seen["plan"])
     assert seen["after the plan"] == {}
 
 
-def test_it_is_made(seen: dict[str, Any]) -> None:
+def test_a_note_is_created(seen: dict[str, Any]) -> None:
     assert (seen["accepted"], seen["created"]) == (202, "ACTIVE")
     assert list(seen["on the host"].values()) == ["hello"]
     assert seen["clean"]["resources"] == seen["clean"]["leftovers"] == []
 
 
-def test_its_drift_is_visible_and_repaired(seen: dict[str, Any]) -> None:
+def test_drift_of_a_note_is_shown_and_repaired(seen: dict[str, Any]) -> None:
     assert seen["drift"]["resources"] == [["note", "its text differs"]]
     assert [kind for kind, _id in seen["drift"]["leftovers"]] == ["note"]
     assert seen["drift"]["state"] == "drift"
     assert seen["repaired"] == seen["on the host"]
 
 
-def test_it_is_deleted(seen: dict[str, Any]) -> None:
+def test_a_note_is_deleted(seen: dict[str, Any]) -> None:
     assert seen["deleting"] == 202 and seen["deleted"] == {}
 
 
 @pytest.mark.parametrize("tests", ["test_imports.py", "kinds", "resources"])
-def test_the_rules_for_imports_and_the_contracts_of_kinds_hold_with_it(project: Path, tests: str) -> None:
+def test_import_rules_and_contracts_of_kinds_hold_with_the_new_kind(project: Path, tests: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(project / "api")}
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", f"tests/unit/{tests}"]
     only = [] if tests == "test_imports.py" else ["-k", "note"]
@@ -107,7 +105,7 @@ def test_the_rules_for_imports_and_the_contracts_of_kinds_hold_with_it(project: 
     assert "passed" in result.stdout
 
 
-def test_the_modules_options_are_documented_with_it(project: Path) -> None:
+def test_the_options_of_the_new_kind_are_documented(project: Path) -> None:
     command = [Path(sys.executable).with_name("ansible-doc"), "--json", "skywright.cloud.host_items"]
     result = subprocess.run(command, cwd=project, check=True, capture_output=True, text=True)
     options = json.loads(result.stdout)["skywright.cloud.host_items"]["doc"]["options"]
