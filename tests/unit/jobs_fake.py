@@ -1,6 +1,6 @@
-"""A worker whose playbook is a test's: it writes files on this machine in place of servers on hosts.
+"""A worker with a test playbook, which writes files on this machine instead of creating servers on hosts.
 
-`python jobs_fake.py STATE` is such a worker, for tests that kill it.
+`python jobs_fake.py STATE` runs such a worker, for tests that kill it.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ HERE = Path(__file__).parent
 
 
 class FakeKind:
-    """`playbooks/cloud/fake.yml`: an item is a file to write; how each job ended is appended to `settled`."""
+    """Jobs of `playbooks/cloud/fake.yml`: an item is a file to write; each job's outcome is appended to `settled`."""
 
     name = playbook = "fake"
     read_only = probing = False
@@ -53,7 +53,7 @@ class FakeKind:
 
 
 def make_cloud(state: Path, *, create: bool = True) -> Cloud:
-    """A cloud in *state* with the hosts `here` (this machine) and `gone` (nowhere), running the tests' playbooks."""
+    """Return a cloud in *state* with the test playbooks and the hosts `here` (this machine), `gone` (unreachable)."""
     cloud = Cloud(
         Settings(state_dir=state, project_dir=HERE / "jobs_project", observe_seconds=0, workers_sweep_seconds=0.5),
         [FakeKind(), *registry.kinds()],
@@ -70,7 +70,7 @@ def make_cloud(state: Path, *, create: bool = True) -> Cloud:
 
 
 def submit(cloud: Cloud, *resources: str, **arguments: object) -> str:
-    """Queue a fake job on *resources*; its id."""
+    """Queue a fake job on *resources* and return its id."""
     with cloud.database.write() as session:
         job = enqueue(session, cloud.queue, "fake", "write", [("file", name) for name in resources], arguments)
         session.flush()
@@ -78,7 +78,7 @@ def submit(cloud: Cloud, *resources: str, **arguments: object) -> str:
 
 
 def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
-    """Wait until *condition* holds; an AssertionError if it never does."""
+    """Wait until *condition* holds; AssertionError if it does not in time."""
     limit = time.monotonic() + seconds
     while not condition():
         assert time.monotonic() < limit, "waited in vain"
@@ -86,13 +86,13 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
 
 
 def ended(cloud: Cloud, *job_ids: str) -> list[Job]:
-    """The jobs, once all have ended."""
+    """Wait until all jobs have ended and return them."""
     wait_for(lambda: all(job(cloud, job_id).finished_at for job_id in job_ids), 40)
     return [job(cloud, job_id) for job_id in job_ids]
 
 
 def processes_of(state: Path) -> list[int]:
-    """The processes that work for a run in *state* (they hold its lock open), but for this one."""
+    """Return the other processes of runs in *state*, which hold a run's lock open."""
     found = []
     for path in Path("/proc").glob("[0-9]*/fd/*"):
         pid = int(path.parts[2])
@@ -103,7 +103,7 @@ def processes_of(state: Path) -> list[int]:
 
 
 def topmost(state: Path) -> list[int]:
-    """Those of them whose parents are none of them: the guardians of the runs."""
+    """Return those whose parents are not among them: the guardians of the runs."""
     processes = {pid: _parent(pid) for pid in processes_of(state)}
     return [pid for pid, parent in processes.items() if parent not in processes]
 
@@ -115,7 +115,7 @@ def _parent(pid: int) -> int:
 
 
 def job(cloud: Cloud, job_id: str) -> Job:
-    """The job as it is now."""
+    """Return the current state of the job."""
     with cloud.database.read() as session:
         return session.query(Job).filter_by(id=job_id).one()
 

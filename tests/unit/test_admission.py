@@ -1,4 +1,4 @@
-"""What bounds the requests that cost as much as a run of Ansible."""
+"""The limit of simultaneous requests that run Ansible."""
 
 import asyncio
 from threading import Event
@@ -9,7 +9,7 @@ from skywright.errors import Unavailable
 from skywright.http.admission import AdmissionLimit
 
 
-def test_who_comes_at_the_same_moment_is_counted() -> None:
+def test_simultaneous_requests_are_counted() -> None:
     limit, request, go_on = AdmissionLimit(1, 2, "Too many."), Request({"type": "http", "app": FastAPI()}), Event()
 
     async def ask() -> list[bool | BaseException]:

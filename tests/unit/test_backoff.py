@@ -1,4 +1,4 @@
-"""Pauses double up to their limit, however many there are."""
+"""Pauses of a backoff double up to their limit."""
 
 from datetime import timedelta
 

@@ -1,4 +1,4 @@
-"""How the broker's URLs are read: TLS that proves who the node is, and all nodes tried."""
+"""Broker URLs: TLS that verifies the node's certificate, and attempts with all nodes."""
 
 import datetime
 import ipaddress
@@ -21,7 +21,7 @@ from skywright.queue.broker import connect, unopened_connection
 
 
 def certificate(directory: Path, address: str) -> Path:
-    """A certificate that is its own authority, with its key, in one file."""
+    """Write a self-signed certificate and its key to one file."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "a node")])
     now = datetime.datetime.now(datetime.UTC)
@@ -47,7 +47,7 @@ def certificate(directory: Path, address: str) -> Path:
 
 @dataclass
 class Node:
-    """Something that speaks TLS and keeps the first words of each client that believes it."""
+    """A TLS server that stores the first bytes of each client that accepts its certificate."""
 
     port: int
     heard: list[bytes]
@@ -81,13 +81,13 @@ def node(pem: Path) -> Iterator[Node]:
         thread.join()
 
 
-def test_a_node_that_the_authority_vouches_for_is_spoken_to(node: Node, pem: Path) -> None:
-    with pytest.raises(OSError, match=r"closed|expected|reset"):  # it is no broker and hangs up
+def test_a_node_with_a_valid_certificate_is_accepted(node: Node, pem: Path) -> None:
+    with pytest.raises(OSError, match=r"closed|expected|reset"):  # it is no broker and closes the connection
         connect(f"amqps://user:secret@127.0.0.1:{node.port}/vhost?ssl_ca={pem}")
     assert node.heard == [b"AMQP\x00\x00\x09\x01"]
 
 
-def test_others_are_not(node: Node, tmp_path: Path) -> None:
+def test_a_node_with_another_certificate_is_refused(node: Node, tmp_path: Path) -> None:
     stranger = certificate(tmp_path, "127.0.0.2")
     for parameters in (f"?ssl_ca={stranger}", ""):
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -95,19 +95,19 @@ def test_others_are_not(node: Node, tmp_path: Path) -> None:
     assert node.heard == []
 
 
-def test_nor_is_a_node_with_the_certificate_of_another(node: Node, pem: Path) -> None:
+def test_a_node_with_the_certificate_of_another_is_refused(node: Node, pem: Path) -> None:
     with pytest.raises(ssl.SSLCertVerificationError, match="mismatch"):
         connect(f"amqps://user:secret@localhost:{node.port}/vhost?ssl_ca={pem}")
     assert node.heard == []
 
 
-def test_other_parameters_stay(pem: Path) -> None:
+def test_other_parameters_are_kept(pem: Path) -> None:
     connection = unopened_connection(f"amqps://us%2Fer:sec%40ret@10.0.0.1/vhost?ssl_ca={pem}&login_method=AMQPLAIN")
     assert (connection.userid, connection.password, connection.virtual_host) == ("us/er", "sec@ret", "vhost")
     assert (connection.hostname, connection.port, connection.login_method) == ("10.0.0.1", None, "AMQPLAIN")
 
 
-def test_without_tls_nothing_is_asked_for() -> None:
+def test_without_tls_there_are_no_tls_options() -> None:
     assert not unopened_connection("amqp://user:secret@10.0.0.1//").ssl
 
 

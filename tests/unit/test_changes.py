@@ -1,4 +1,4 @@
-"""Numbers of changes: each change has its own, and they grow in the order of commits."""
+"""Numbers of changes are unique and grow in the order of commits."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +33,7 @@ def number(cloud: Cloud) -> int:
         return latest(session)
 
 
-def test_what_changes_gets_a_number_beyond_all_before(cloud: Cloud) -> None:
+def test_a_change_gets_a_higher_number_than_all_before(cloud: Cloud) -> None:
     before, seen = numbers(cloud), number(cloud)
     assert len(set(before.values())) == 3
     assert max(before.values()) <= seen
@@ -57,7 +57,7 @@ def test_each_row_of_a_bulk_update_gets_its_own_number(cloud: Cloud) -> None:
     assert numbers(cloud) == after
 
 
-def test_what_is_taken_back_leaves_no_number_behind(cloud: Cloud) -> None:
+def test_a_rolled_back_change_uses_no_number(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         job = session.query(Job).filter_by(action="0").one()
         with pytest.raises(ZeroDivisionError), session.begin_nested():
@@ -72,7 +72,7 @@ def test_what_is_taken_back_leaves_no_number_behind(cloud: Cloud) -> None:
     assert numbers(cloud)["1"] > number(cloud) - changes.BLOCK >= first
 
 
-def test_a_transactions_events_come_before_its_jobs_and_any_number_of_them_fits(cloud: Cloud) -> None:
+def test_events_of_a_transaction_are_numbered_before_its_jobs(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         session.add(run := Run(playbook="server", worker="w"))
         session.flush()

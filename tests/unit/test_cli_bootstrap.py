@@ -1,4 +1,4 @@
-"""The first account of a cloud that several controllers share."""
+"""The first account of a cloud with several controllers."""
 
 import pytest
 
@@ -7,7 +7,7 @@ from skywright.cli.failure import StepFailed
 from skywright.settings import Settings
 
 
-def test_the_second_time_changes_nothing_and_another_password_or_address_does(tmp_path):
+def test_a_second_bootstrap_changes_only_a_new_password_or_address(tmp_path):
     settings = Settings(state_dir=tmp_path)
     assert bootstrap_administrator(settings, "secret")
     assert not bootstrap_administrator(settings, "secret")
@@ -15,6 +15,6 @@ def test_the_second_time_changes_nothing_and_another_password_or_address_does(tm
     assert bootstrap_administrator(Settings(state_dir=tmp_path, public_url="https://10.0.0.9:8000"), "another")
 
 
-def test_an_empty_password_is_none(tmp_path):
+def test_an_empty_password_is_refused(tmp_path):
     with pytest.raises(StepFailed):
         bootstrap_administrator(Settings(state_dir=tmp_path), "")

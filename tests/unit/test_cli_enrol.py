@@ -1,4 +1,4 @@
-"""Meeting hosts, scripted ones: an SSH server in this process that answers as it is told."""
+"""Enrolling hosts, with a fake SSH server in this process."""
 
 import contextlib
 import socket
@@ -19,7 +19,7 @@ GOOD |= {"system": "debian 12", "kvm": "yes", "interface": "yes"}
 
 
 class Host(paramiko.ServerInterface):
-    """One connection's other end."""
+    """The server side of one connection."""
 
     def __init__(self, host: "FakeHost") -> None:
         self._host = host
@@ -67,7 +67,7 @@ class FakeHost:
             transport.add_server_key(self.key)
             try:
                 transport.start_server(server=Host(self))
-            except (paramiko.SSHException, EOFError, OSError):  # the client did not like our key
+            except (paramiko.SSHException, EOFError, OSError):  # the client refused our key
                 continue
 
     def close(self) -> None:
@@ -111,7 +111,7 @@ def meet(host: FakeHost, key: Path, known: KnownHosts, fingerprint: str | None =
     return look(Target("127.0.0.1", "root", key, host.port), known, "data0", fingerprint, ask)
 
 
-def test_the_key_is_shown_recorded_and_not_asked_for_again(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_the_key_is_shown_and_recorded_once(host: FakeHost, key: Path, known: KnownHosts) -> None:
     shown: list[str] = []
     findings = meet(host, key, known, ask=lambda text: not shown.append(text))  # type: ignore[func-returns-value]
     assert (findings.problems, findings.hostname, findings.has_kvm) == ([], "node7", True)
@@ -122,7 +122,7 @@ def test_the_key_is_shown_recorded_and_not_asked_for_again(host: FakeHost, key: 
     assert known.path.read_text() == line
 
 
-def test_the_promised_key_is_taken_without_asking_and_no_other(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_only_the_key_with_the_given_fingerprint_is_accepted(host: FakeHost, key: Path, known: KnownHosts) -> None:
     with pytest.raises(StepFailed, match="shows another key"):
         meet(host, key, known, "SHA256:other", never)
     assert not known.path.exists()
@@ -130,14 +130,14 @@ def test_the_promised_key_is_taken_without_asking_and_no_other(host: FakeHost, k
     assert known.path.exists()
 
 
-def test_a_key_that_nobody_accepts_is_not_recorded(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_a_key_that_is_not_accepted_is_not_recorded(host: FakeHost, key: Path, known: KnownHosts) -> None:
     with pytest.raises(StepFailed, match="not accepted"):
         meet(host, key, known, ask=no)
     assert not known.path.exists() and host.script == b""
 
 
 @pytest.mark.parametrize("other", [paramiko.ECDSAKey.generate(), paramiko.RSAKey.generate(2048)])
-def test_a_changed_key_is_refused_loudly(host: FakeHost, key: Path, known: KnownHosts, other: paramiko.PKey) -> None:
+def test_a_changed_key_is_refused(host: FakeHost, key: Path, known: KnownHosts, other: paramiko.PKey) -> None:
     meet(host, key, known)
     before, host.key, host.script = known.path.read_text(), other, b""
     for fingerprint in (None, other.fingerprint):
@@ -146,7 +146,7 @@ def test_a_changed_key_is_refused_loudly(host: FakeHost, key: Path, known: Known
     assert known.path.read_text() == before and host.script == b""
 
 
-def test_all_problems_are_named_at_once(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_all_problems_are_reported_at_once(host: FakeHost, key: Path, known: KnownHosts) -> None:
     host.facts = {"hostname": "n", "uid": "1000", "root": "", "python": "3.8", "clock": "100.5", "disk": "1048576"}
     host.facts |= {"system": "ubuntu 24.04", "kvm": "", "interface": ""}
     findings = meet(host, key, known)
@@ -163,25 +163,25 @@ def test_sudo_is_as_good_as_root(host: FakeHost, key: Path, known: KnownHosts) -
     assert (findings.problems, findings.is_root) == ([], False)
 
 
-def test_a_host_does_not_command_the_terminal(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_control_characters_of_a_host_do_not_reach_the_terminal(host: FakeHost, key: Path, known: KnownHosts) -> None:
     host.facts["system"] = "\x1b]0;pwned\x07evil\x9b2J"
     (problem,) = meet(host, key, known).problems
     assert problem.isprintable() and "evil" in problem
 
 
 @pytest.mark.parametrize("clock", ["nan", "inf", "1e309", "-1", "9" * 5000])
-def test_a_clock_that_is_none_is_a_problem(host: FakeHost, key: Path, known: KnownHosts, clock: str) -> None:
+def test_an_invalid_clock_is_a_problem(host: FakeHost, key: Path, known: KnownHosts, clock: str) -> None:
     host.facts["clock"] = clock
     assert len(meet(host, key, known).problems) == 1
 
 
-def test_who_is_not_let_in_is_told_so(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_a_refused_login_is_reported(host: FakeHost, key: Path, known: KnownHosts) -> None:
     host.login = paramiko.ECDSAKey.generate()
     with pytest.raises(StepFailed, match="does not let root in"):
         meet(host, key, known)
 
 
-def test_what_is_no_key_without_a_passphrase_is_said_to_be_none(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_unusable_private_keys_are_reported(host: FakeHost, key: Path, known: KnownHosts) -> None:
     key.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
     with pytest.raises(StepFailed, match="is not a private key"):
         meet(host, key, known)
@@ -191,13 +191,13 @@ def test_what_is_no_key_without_a_passphrase_is_said_to_be_none(host: FakeHost, 
         meet(host, key, known)
 
 
-def test_a_host_that_is_off_cannot_be_met(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_an_unreachable_host_is_reported(host: FakeHost, key: Path, known: KnownHosts) -> None:
     host.close()
     with pytest.raises(StepFailed, match="cannot be reached"):
         meet(host, key, known)
 
 
-def test_forgetting_a_key_keeps_the_others(host: FakeHost, key: Path, known: KnownHosts) -> None:
+def test_removing_a_key_keeps_the_others(host: FakeHost, key: Path, known: KnownHosts) -> None:
     known.record("other", host.key)
     meet(host, key, known)
     known.forget(f"[127.0.0.1]:{host.port}")

@@ -1,4 +1,4 @@
-"""What a controller tells Prometheus of its services, and whether the shipped rules ask for what there is."""
+"""Prometheus metrics of a controller's services, and the metrics that the alert rules use."""
 
 import re
 import socket
@@ -34,14 +34,14 @@ GALERA = {
     "wsrep_local_recv_queue": "7",
 }
 STATS = b"STAT bytes 10\r\nSTAT limit_maxbytes 100\r\nSTAT curr_connections 2\r\nSTAT evictions 1\r\nEND\r\n"
-# What is no metric in an expression: functions, words, and the labels within `by (...)` and the like.
+# Names in expressions that are no metrics: functions, keywords, and labels in `by (...)` and similar clauses.
 WORDS = re.compile(r"\b(?:by|on|group_left|without|ignoring)\s*\([^)]*\)|\{[^}]*\}|\[[^]]*\]")
 NAME = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*(?!\w|\s*\()")
 OPERATORS = {"and", "or", "unless", "bool"}
 
 
 class Cursor:
-    """One that knows the node's status."""
+    """A cursor that returns the node's status."""
 
     def __init__(self, status: dict[str, str]) -> None:
         self.status = status
@@ -72,7 +72,7 @@ def certificate(days: int) -> bytes:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[SimpleNamespace]:
-    """A controller of programs and servers that only say what they are asked for here."""
+    """A controller with fake programs and servers."""
     tools, tls = tmp_path / "bin", tmp_path / "tls"
     tools.mkdir()
     tls.mkdir()
@@ -118,12 +118,12 @@ def _serve(listener: socket.socket) -> None:
 
 
 def samples(settings: Settings) -> dict[tuple[str, ...], float]:
-    """{(name, labels' values): value}."""
+    """Return {(name, label values): value}."""
     families = text_string_to_metric_families(ControllerMetrics(settings).text().decode())
     return {(row.name, *row.labels.values()): row.value for family in families for row in family.samples}
 
 
-def test_every_component_is_told(host: SimpleNamespace) -> None:
+def test_every_component_has_metrics(host: SimpleNamespace) -> None:
     found = samples(host.settings)
     assert {value for (name, *_), value in found.items() if name == "skywright_component_up"} == {1}
     assert found["skywright_database_primary",] == found["skywright_database_synced",] == 1
@@ -141,19 +141,19 @@ def test_every_component_is_told(host: SimpleNamespace) -> None:
     assert 0 < found["skywright_filesystem_available_bytes", "/"] < found["skywright_filesystem_size_bytes", "/"]
 
 
-def test_the_database_is_this_hosts_own_node(host: SimpleNamespace) -> None:
+def test_the_metrics_are_of_the_local_database_node(host: SimpleNamespace) -> None:
     samples(host.settings)
     assert (host.connected["host"], host.connected["user"]) == ("127.0.0.1", "user")
     assert host.connected["ssl"] == {"ca": "/ca.pem"}
 
 
 @pytest.mark.parametrize(("address", "held"), [("10.0.0.9", 1), ("10.0.0.99", 0)])
-def test_only_the_host_that_has_the_address_says_so(host: SimpleNamespace, address: str, held: int) -> None:
+def test_only_the_holder_has_the_virtual_address(host: SimpleNamespace, address: str, held: int) -> None:
     host.settings.virtual_address = address
     assert samples(host.settings)["skywright_virtual_address_held",] == held
 
 
-def test_what_does_not_answer_is_told_and_hides_nothing_else(host: SimpleNamespace) -> None:
+def test_a_silent_component_does_not_affect_others(host: SimpleNamespace) -> None:
     host.galera = {}
     (host.tools / "chronyc").write_text("#!/bin/sh\nexit 1\n")
     (host.tools / "systemctl").write_text("#!/bin/sh\nexec sleep 60\n")
@@ -164,7 +164,7 @@ def test_what_does_not_answer_is_told_and_hides_nothing_else(host: SimpleNamespa
     assert found["skywright_memcached_bytes",] == 10
 
 
-def test_a_node_without_a_cluster_says_so(host: SimpleNamespace) -> None:
+def test_a_node_without_a_cluster_is_not_primary(host: SimpleNamespace) -> None:
     host.galera |= {"wsrep_cluster_status": "Disconnected", "wsrep_local_state": "0", "wsrep_cluster_size": "0"}
     found = samples(host.settings)
     assert found["skywright_database_primary",] == found["skywright_database_synced",] == 0
@@ -184,26 +184,26 @@ def test_names_are_found_in_expressions() -> None:
     assert metrics_of(text) == {"a_total", "d:e", "f"}
 
 
-def test_rules_ask_only_for_what_is_exported(host: SimpleNamespace) -> None:
-    """HAProxy's and RabbitMQ's names are those of Debian 12's, as they answered."""
+def test_rules_use_only_exported_metrics(host: SimpleNamespace) -> None:
+    """The names of HAProxy and RabbitMQ were recorded on Debian 12."""
     recorded = [name for path in (ROOT / "tests/unit/expositions").glob("*.txt") for name in path.read_text().split()]
     app = create_app(Settings(state_dir=host.settings.state_dir))
     app.cloud.database.create_all()
     families = text_string_to_metric_families(app.metrics.text().decode())
     exported = {"up", *recorded, *(name for name, *_ in samples(host.settings))}
-    # Gauges of what there is none of are families without samples.
+    # Families without samples are gauges without objects.
     exported |= {family.name for family in families}
     asked = {name for expression in expressions().values() for name in metrics_of(expression)}
     assert len(asked) > 20
     assert asked <= exported
 
 
-def test_every_component_has_a_rule_and_a_place_to_be_scraped() -> None:
+def test_every_component_has_a_rule_and_a_scrape_job() -> None:
     scraped = {job["job_name"] for job in yaml.safe_load(CONFIGURATION.read_text())["scrape_configs"]}
     named = set(re.findall(r'job="([^"]+)"', "".join(expressions().values())))
     assert named == scraped == {"skywright", "skywright-controller", "haproxy", "rabbitmq"}
 
 
-def test_the_rules_fire_for_faults_and_for_nothing_else() -> None:
+def test_the_rules_fire_only_for_faults() -> None:
     promtool = Path(sys.executable).with_name("promtool")
     subprocess.run([promtool, "test", "rules", ROOT / "tests/prometheus/alerts_test.yml"], check=True)

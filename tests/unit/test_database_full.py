@@ -1,4 +1,4 @@
-"""A database without room is one to leave for another node of its cluster, which may have some."""
+"""Errors of a database node without disk space: another node of the cluster may have some."""
 
 import pytest
 from pymysql import OperationalError
@@ -12,5 +12,5 @@ def test_a_full_disk_is_an_outage(number: int) -> None:
     assert is_transient(DBAPIError("INSERT", None, OperationalError(number, "full")))
 
 
-def test_what_is_wrong_with_a_statement_is_none() -> None:
+def test_errors_of_a_statement_are_no_outage() -> None:
     assert not is_transient(DBAPIError("INSERT", None, OperationalError(1054, "Unknown column")))

@@ -1,4 +1,4 @@
-"""What check mode says, told in words of the resource that it concerns."""
+"""Results of check mode, described as differences of resources."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def wanted() -> Desired:
 
 
 def told(module: str, identifier: str, reason: str | None = None, **result: Any) -> Findings:
-    """What becomes of one answer; all others are that nothing differs."""
+    """Return the findings of one answer; all other answers have no difference."""
     results = Results()
     results.rc = 0
     for name in (NETWORK, IMAGE, SERVER):
@@ -93,7 +93,7 @@ def test_dhcp(before: Any, expected: Any) -> None:
     assert texts(told("dhcp_network", NETWORK, diff={"before": before, "after": dhcp()})) == expected
 
 
-def test_a_dhcp_server_too_many() -> None:
+def test_a_superfluous_dhcp_server() -> None:
     found = told("dhcp_network", NETWORK, diff={"before": dhcp(), "after": {}})
     assert texts(found) == [(NETWORK, "a DHCP server is there, but should not be")]
 
@@ -142,7 +142,7 @@ def test_disks_and_images() -> None:
     assert [finding.state for finding in told("server_disk", SERVER, error="x").found] == [UNKNOWN]
 
 
-def test_a_host_that_said_nothing_is_named() -> None:
+def test_a_silent_host_is_named() -> None:
     results = Results()
     results.rc = 4
     results.add({"event": "runner_on_unreachable", "event_data": {"host": "h", "res": {"msg": "no route"}}})

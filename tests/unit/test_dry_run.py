@@ -1,4 +1,4 @@
-"""The one transaction of a dry run: all of its writers share it, and it is rolled back."""
+"""The transaction of a dry run: all its writers share it, and it is rolled back."""
 
 import threading
 from collections.abc import Iterator
@@ -35,7 +35,7 @@ def hosts(database: Database) -> list[str]:
         return list(session.scalars(select(Host.name).order_by(Host.name)))
 
 
-def test_what_one_writes_the_next_reads_and_nobody_else(database: Database, dry_run: DryRunDatabase) -> None:
+def test_writes_are_visible_only_within_the_dry_run(database: Database, dry_run: DryRunDatabase) -> None:
     told: list[str] = []
     with dry_run.write() as session:
         session.add(Host(name="new"))
@@ -50,7 +50,7 @@ def test_what_one_writes_the_next_reads_and_nobody_else(database: Database, dry_
     assert told == []
 
 
-def test_a_failure_takes_back_only_its_own(dry_run: DryRunDatabase) -> None:
+def test_a_failure_rolls_back_only_its_own_changes(dry_run: DryRunDatabase) -> None:
     with dry_run.write() as session:
         session.add(Job(playbook="server", action="kept"))
     with pytest.raises(ValueError, match="failed"), dry_run.write() as session:
@@ -61,7 +61,7 @@ def test_a_failure_takes_back_only_its_own(dry_run: DryRunDatabase) -> None:
     assert dry_run.added(Host) == []
 
 
-def test_reading_takes_no_lock_and_writing_gives_it_back(database: Database, dry_run: DryRunDatabase) -> None:
+def test_reads_take_no_lock_and_writes_release_it(database: Database, dry_run: DryRunDatabase) -> None:
     def write(name: str) -> None:
         with database.write() as session:
             session.add(Host(name=name))
@@ -79,7 +79,7 @@ def test_reading_takes_no_lock_and_writing_gives_it_back(database: Database, dry
     assert hosts(database) == ["first", "second", "there"]
 
 
-def test_a_request_that_waits_is_ended(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_waiting_request_is_ended(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "LIMIT_SECONDS", 0.05)
     dry_run = DryRunDatabase(database)
     with pytest.raises(BadRequest, match="too long"):

@@ -1,4 +1,4 @@
-"""SQLite's commits are durable when they are told, and wait for the disk together."""
+"""SQLite's commits are durable when they return, and share one wait for the disk."""
 
 import os
 import threading
@@ -24,7 +24,7 @@ def database(tmp_path: Path) -> Iterator[Database]:
 
 
 class Disk:
-    """Takes the place of fdatasync: counts, and lets nobody pass while it is closed."""
+    """Replaces fdatasync: it counts the calls, and blocks while it is closed."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.open, self.asked, self.syncs = threading.Event(), threading.Event(), 0
@@ -48,14 +48,14 @@ def committed(database: Database) -> int:
         return session.scalar(select(func.count()).select_from(Run)) or 0
 
 
-def test_commits_wait_for_the_disk_together(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_commits_share_one_wait_for_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     disk = Disk(monkeypatch)
     threads = [threading.Thread(target=add, args=(database, number)) for number in range(WRITERS)]
     threads[0].start()
     assert disk.asked.wait(10)
     for thread in threads[1:]:
         thread.start()
-    while committed(database) < WRITERS:  # nobody waits for the disk to commit
+    while committed(database) < WRITERS:  # a commit does not wait for the disk of another one
         pass
     assert all(thread.is_alive() for thread in threads)
     disk.open.set()
@@ -65,7 +65,7 @@ def test_commits_wait_for_the_disk_together(database: Database, monkeypatch: pyt
     assert 2 <= disk.syncs <= WRITERS // 2
 
 
-def test_what_waits_for_a_commit_waits_for_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_actions_after_a_commit_wait_for_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     disk, told = Disk(monkeypatch), []
     disk.open.set()
     with database.write() as session:
@@ -74,7 +74,7 @@ def test_what_waits_for_a_commit_waits_for_the_disk(database: Database, monkeypa
     assert told == [1]
 
 
-def test_a_disk_that_fails_is_no_success(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_disk_fails_the_commit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     told = []
 
     def fail(_descriptor: int) -> None:
@@ -87,5 +87,5 @@ def test_a_disk_that_fails_is_no_success(database: Database, monkeypatch: pytest
     assert told == []
 
 
-def test_without_a_log_all_is_in_the_database(tmp_path: Path) -> None:
+def test_without_a_log_everything_is_in_the_database(tmp_path: Path) -> None:
     module.WriteAheadLog(str(tmp_path / "closed.db")).sync()

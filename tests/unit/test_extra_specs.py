@@ -36,7 +36,7 @@ VALID = [
     ("resources1:CUSTOM_GOLD", "4"),
     ("trait:HW_CPU_X86_AVX2", "required"),
     ("trait_NET1:CUSTOM_FOO", "forbidden"),
-    # What Nova does not interpret.
+    # Keys that Nova does not interpret.
     ("foo", "bar"),
     ("foo:bar", "baz"),
     ("hardware:bogus", "1"),
@@ -64,18 +64,18 @@ INVALID = [
 
 
 @pytest.mark.parametrize(("name", "value"), VALID)
-def test_what_nova_takes(name: str, value: str) -> None:
+def test_extra_specs_that_nova_accepts(name: str, value: str) -> None:
     check_extra_specs({name: value})
 
 
 @pytest.mark.parametrize(("name", "value", "message"), INVALID)
-def test_what_nova_refuses(name: str, value: str, message: str) -> None:
+def test_extra_specs_that_nova_refuses(name: str, value: str, message: str) -> None:
     with pytest.raises(BadRequest) as refused:
         check_extra_specs({"foo": "bar", name: value})
     assert refused.value.message.startswith("Validation failed; ")
     assert message in refused.value.message
 
 
-def test_labels_ask_for_nothing() -> None:
+def test_labels_need_no_feature() -> None:
     asked = {name for name, _ in VALID if is_interpreted(name)}
     assert {name for name, _ in VALID} - asked == {"foo", "foo:bar", "hardware:bogus"}

@@ -1,4 +1,4 @@
-"""The judge of what a database told its clients finds each way in which it may have lied."""
+"""The check of a database's answers finds every kind of inconsistency."""
 
 import itertools
 
@@ -10,7 +10,7 @@ DONE, REFUSED, UNKNOWN = Outcome.DONE, Outcome.REFUSED, Outcome.UNKNOWN
 
 
 def append(began: float, seen: str, wrote: str, outcome: Outcome = DONE) -> Operation:
-    """It takes one second."""
+    """Return an append that takes one second."""
     return Operation("list", began, began + 1, outcome, Seen.of_list(seen), wrote)
 
 
@@ -34,7 +34,7 @@ def only(found: list[str], beginning: str) -> None:
     assert found and all(each.startswith(beginning) for each in found), found
 
 
-def test_nothing_is_wrong_with_what_one_database_says() -> None:
+def test_answers_of_one_database_have_no_problems() -> None:
     assert not of_list(
         "abcd",
         append(0, "", "a"),
@@ -70,13 +70,13 @@ def test_a_duplicate_is_found() -> None:
     only(of_list("aa", append(0, "", "a")), "twice")
 
 
-def test_what_nobody_wrote_is_found() -> None:
+def test_an_element_that_nobody_wrote_is_found() -> None:
     only(of_list("a"), "nobody wrote a")
     only(of_register(1, "a"), "nobody wrote a")
 
 
 def test_a_lost_update_is_found() -> None:
-    """Two appended to the same state, and both were promised."""
+    """Two clients appended to the same state, and both were acknowledged."""
     only(of_list("ab", append(0, "", "a"), append(0, "", "b")), "twice, or not after what it saw but as element 1")
 
 
@@ -85,16 +85,16 @@ def test_a_fork_is_found() -> None:
     only(found, "lost: done: b")
 
 
-def test_a_register_that_went_back_is_found() -> None:
+def test_a_register_that_returned_to_an_old_value_is_found() -> None:
     found = of_register(3, "c", swap(0, 0, None, "a"), swap(2, 1, "a", "b"), swap(4, 1, "a", "c"))
     assert any("stale" in each for each in found) and any("3 elements are counted" in each for each in found), found
 
 
-def test_values_that_follow_each_other_in_a_circle_are_found() -> None:
+def test_values_in_a_cycle_are_found() -> None:
     assert of_register(2, "b", swap(0, 1, "b", "a"), swap(2, 1, "a", "b"))
 
 
-def test_another_order_is_found() -> None:
+def test_a_different_order_is_found() -> None:
     found = of_list("ba", append(0, "", "a", UNKNOWN), append(0, "", "b", UNKNOWN), read(1, "a"))
     assert any(each.startswith("never was so: done: reading") for each in found), found
 
@@ -109,21 +109,21 @@ def test_a_stale_read_of_a_register_is_found() -> None:
 
 
 def test_a_read_that_is_older_than_another_one_is_found() -> None:
-    """Nobody was promised the element, but somebody had seen it."""
+    """The element was not acknowledged, but a client had seen it."""
     only(of_list("a", append(0, "", "a", UNKNOWN), read(1, "a"), read(3, "")), "stale, for 1 elements were known")
 
 
-def test_what_is_seen_before_it_is_written_is_found() -> None:
+def test_an_element_that_is_seen_before_it_is_written_is_found() -> None:
     only(of_list("a", read(0, "a"), append(5, "", "a", UNKNOWN)), "seen before it was written")
 
 
-def test_the_order_in_which_clients_tell_does_not_matter() -> None:
+def test_the_order_of_reports_does_not_matter() -> None:
     operations = [append(0, "", "a"), append(2, "a", "b"), read(4, "ab"), read(5, "a")]
     found = {tuple(sorted(of_list("ab", *each))) for each in itertools.permutations(operations)}
     assert len(found) == 1 and len(found.pop()) == 1
 
 
-def test_things_are_judged_each_for_itself() -> None:
+def test_objects_are_checked_separately() -> None:
     operations = [append(0, "", "a"), swap(0, 0, None, "b")]
     assert not problems(operations, {"list": Seen.of_list("a"), "register": Seen(1, "b")})
     assert len(problems(operations, {"list": Seen.of_list(""), "register": Seen()})) == 2

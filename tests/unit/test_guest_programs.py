@@ -1,4 +1,4 @@
-"""The guest's own programs lie in the checkout, executable, where somebody may run them by mistake."""
+"""The guest's programs are executable files in the checkout, where they may be run by mistake."""
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 FILES = Path(__file__).parents[2] / "roles/guest_image/files"
 HARM = re.compile(r"^[^#\n]*\b(killall|kill|umount|mount|poweroff|switch_root)\b", re.MULTILINE)
-# Either leaves, or reads a file that only guests have, without which a shell goes no further.
+# Both stop a program: an exit, or reading a file that only guests have.
 GUARD = re.compile(r"\|\| exit 1$|^\. /usr/lib/skywright/", re.MULTILINE)
 HARMFUL = sorted(
     str(path.relative_to(FILES))
@@ -16,13 +16,13 @@ HARMFUL = sorted(
 )
 
 
-def test_there_are_some() -> None:
+def test_there_are_programs() -> None:
     assert "root/etc/acpi/PWRF/00000080" in HARMFUL
     assert "initramfs/init" in HARMFUL
 
 
 @pytest.mark.parametrize("name", HARMFUL)
-def test_what_ends_processes_or_unmounts_leaves_before_that_outside_of_a_guest(name: str) -> None:
+def test_dangerous_programs_exit_outside_of_a_guest(name: str) -> None:
     text = (FILES / name).read_text()
     guard, harm = GUARD.search(text), HARM.search(text)
     assert guard

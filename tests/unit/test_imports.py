@@ -1,6 +1,6 @@
-"""Which part of the API may import which, and how small a worker stays.
+"""Allowed imports of the API's packages, and the size of a worker.
 
-Every import counts, also those below `if TYPE_CHECKING:` and inside functions.
+Every import counts, including those below `if TYPE_CHECKING:` and in functions.
 """
 
 import ast
@@ -11,8 +11,8 @@ from pathlib import Path
 
 API = Path("api")
 PACKAGE = API / "skywright"
-# From the top down: a file imports from its own room and from those below it.
-ROOMS = (
+# From top to bottom: a file imports only from its own layer and from those below it.
+LAYERS = (
     ("cli", "app", "worker", "revise", "__main__", "metrics", "controller_metrics"),
     ("services",),
     ("http",),
@@ -24,7 +24,7 @@ ROOMS = (
     ("queue",),
     ("settings", "errors", "log", "redact", "backoff", "validation"),
 )
-# What knows all services; everything else in `services` belongs to one of them.
+# Modules that know all services; everything else in `services` belongs to one of them.
 ALL_SERVICES = ("registry", "bootstrap")
 
 
@@ -39,7 +39,7 @@ def modules() -> dict[str, Path]:
 
 
 def imports(path: Path) -> set[str]:
-    """The modules that the file imports; of a package that it takes modules from, only these."""
+    """Return the modules that the file imports; for modules imported from a package, only these."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -51,14 +51,14 @@ def imports(path: Path) -> set[str]:
 
 
 @cache
-def arrows() -> dict[str, set[str]]:
-    """{module: the modules of the API that it imports}."""
+def imports_of_modules() -> dict[str, set[str]]:
+    """Return {module: the modules of the API that it imports}."""
     return {name: (imports(path) & modules().keys()) - {name} for name, path in modules().items()}
 
 
-def room_of(module: str) -> int:
+def layer_of(module: str) -> int:
     part = module.split(".")[1] if "." in module else "__main__"
-    return next(number for number, parts in enumerate(ROOMS) if part in parts)
+    return next(number for number, parts in enumerate(LAYERS) if part in parts)
 
 
 def service_of(module: str) -> str | None:
@@ -67,14 +67,14 @@ def service_of(module: str) -> str | None:
 
 
 def importers(prefix: str, directory: Path) -> set[str]:
-    """The files of *directory* that import *prefix* or something in it."""
+    """Return the files of *directory* that import *prefix* or something in it."""
     files = [path for path in directory.rglob("*.py") if "__pycache__" not in path.parts]
     found = [path for path in files if any(f"{name}.".startswith(f"{prefix}.") for name in imports(path))]
     return {str(path.relative_to(directory)) for path in found}
 
 
-def circles() -> list[list[str]]:
-    """The groups of modules that import each other (Tarjan's strongly connected components)."""
+def cycles() -> list[list[str]]:
+    """Return the groups of modules that import each other (Tarjan's strongly connected components)."""
     index: dict[str, int] = {}
     low: dict[str, int] = {}
     stack: list[str] = []
@@ -83,7 +83,7 @@ def circles() -> list[list[str]]:
     def visit(name: str) -> None:
         index[name] = low[name] = len(index)
         stack.append(name)
-        for other in arrows()[name]:
+        for other in imports_of_modules()[name]:
             if other not in index:
                 visit(other)
                 low[name] = min(low[name], low[other])
@@ -101,44 +101,44 @@ def circles() -> list[list[str]]:
     return found
 
 
-def test_no_modules_import_each_other() -> None:
-    assert circles() == []
+def test_there_are_no_import_cycles() -> None:
+    assert cycles() == []
 
 
-def test_nothing_imports_from_a_room_above_its_own() -> None:
+def test_nothing_imports_from_a_layer_above_its_own() -> None:
     upward = [
         f"{name} -> {other}"
-        for name, others in arrows().items()
+        for name, others in imports_of_modules().items()
         for other in sorted(others)
-        if room_of(other) < room_of(name)
+        if layer_of(other) < layer_of(name)
     ]
     assert upward == []
 
 
-def test_services_meet_only_through_their_internal_modules() -> None:
+def test_services_import_each_other_only_through_internal_modules() -> None:
     crossing = [
         f"{name} -> {other}"
-        for name, others in arrows().items()
+        for name, others in imports_of_modules().items()
         for other in sorted(others)
         if service_of(name) and service_of(other) not in (None, service_of(name)) and not other.endswith(".internal")
     ]
     assert crossing == []
 
 
-def test_no_service_imports_what_knows_all_services() -> None:
+def test_no_service_imports_modules_that_know_all_services() -> None:
     central = {f"skywright.services.{name}" for name in ALL_SERVICES}
-    assert [name for name, others in arrows().items() if service_of(name) and others & central] == []
+    assert [name for name, others in imports_of_modules().items() if service_of(name) and others & central] == []
 
 
-def test_only_the_runner_knows_ansible_runner() -> None:
+def test_only_the_runner_imports_ansible_runner() -> None:
     assert importers("ansible_runner", PACKAGE) == {"jobs/runs/runner.py"}
 
 
-def test_nothing_that_goes_to_hosts_knows_the_api() -> None:
+def test_plugins_do_not_import_the_api() -> None:
     assert importers("skywright", Path("plugins")) == set()
 
 
-def test_a_worker_loads_neither_the_web_stack_nor_the_command_line() -> None:
+def test_a_worker_loads_neither_the_web_framework_nor_the_command_line() -> None:
     heavy = ("fastapi", "starlette", "uvicorn", "oslo_policy", "oslo_config", "typer", "rich", "alembic", "openstack")
     code = f"""
 import sys, skywright.worker

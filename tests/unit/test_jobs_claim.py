@@ -1,4 +1,4 @@
-"""Claiming, settling and requeueing, on a database, without a worker."""
+"""Claiming, settling and requeueing jobs, with a database and without a worker."""
 
 import time
 from collections.abc import Iterator
@@ -48,7 +48,7 @@ def report(cloud: Cloud, claimed: Claim, results: Results) -> None:
     Report(PersistentWriter(cloud, lambda: False), claimed).settle(results)
 
 
-def test_jobs_of_one_resource_run_in_order_and_say_what_they_wait_for(cloud: Cloud) -> None:
+def test_jobs_of_one_resource_run_in_order_and_show_what_they_wait_for(cloud: Cloud) -> None:
     first, second, other = (jobs_fake.submit(cloud, name) for name in ("a", "a", "b"))
     claimed = take(cloud)
     assert claimed and set(claimed.attempts) == {first, other}
@@ -59,7 +59,7 @@ def test_jobs_of_one_resource_run_in_order_and_say_what_they_wait_for(cloud: Clo
     assert claimed and set(claimed.attempts) == {second}
 
 
-def test_a_job_that_waits_for_its_time_keeps_its_place(cloud: Cloud) -> None:
+def test_a_job_that_waits_for_a_time_keeps_its_place(cloud: Cloud) -> None:
     first, second = jobs_fake.submit(cloud, "a"), jobs_fake.submit(cloud, "a")
     with cloud.database.write() as session:
         session.scalars(select(Job).where(Job.id == first)).one().not_before = utcnow() + timedelta(hours=1)
@@ -67,14 +67,14 @@ def test_a_job_that_waits_for_its_time_keeps_its_place(cloud: Cloud) -> None:
     assert first in (jobs_fake.job(cloud, second).waiting_for or "")
 
 
-def test_a_run_takes_many_jobs_but_not_all(cloud: Cloud) -> None:
+def test_a_run_has_a_limited_number_of_jobs(cloud: Cloud) -> None:
     for number in range(BATCH + 5):
         jobs_fake.submit(cloud, str(number))
     sizes = [len(claimed.attempts) for claimed in (take(cloud), take(cloud, "w2")) if claimed]
     assert sizes == [BATCH, 5]
 
 
-def test_one_job_that_cannot_be_rendered_does_not_keep_the_others(cloud: Cloud) -> None:
+def test_a_job_that_cannot_be_rendered_does_not_affect_others(cloud: Cloud) -> None:
     bad, good, refused = (
         jobs_fake.submit(cloud, "a", **{"raise": "no such thing"}),
         jobs_fake.submit(cloud, "b"),
@@ -87,14 +87,14 @@ def test_one_job_that_cannot_be_rendered_does_not_keep_the_others(cloud: Cloud) 
     assert jobs_fake.job(cloud, refused).state == "failed"
 
 
-def test_a_job_on_a_host_that_is_not_registered_fails_at_once(cloud: Cloud) -> None:
+def test_a_job_on_an_unknown_host_fails_at_once(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "a", host="removed")
     claimed = take(cloud)
     assert claimed and not claimed.hosts
     assert jobs_fake.job(cloud, job_id).error == "No such host is registered: removed"
 
 
-def test_the_next_run_on_its_hosts_ends_what_the_run_of_a_dead_worker_left(cloud: Cloud) -> None:
+def test_the_next_run_on_its_hosts_ends_processes_of_a_dead_workers_run(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "a")
     lost = take(cloud)
     assert lost and lost.unended == {}
@@ -109,7 +109,7 @@ def test_the_next_run_on_its_hosts_ends_what_the_run_of_a_dead_worker_left(cloud
     assert claimed and claimed.unended == {}
 
 
-def test_a_host_that_did_not_answer_to_the_end_may_still_execute_what_was_begun(cloud: Cloud) -> None:
+def test_a_host_that_became_unreachable_may_still_have_processes(cloud: Cloud) -> None:
     jobs_fake.submit(cloud, "a")
     cut_off = take(cloud)
     assert cut_off
@@ -120,7 +120,7 @@ def test_a_host_that_did_not_answer_to_the_end_may_still_execute_what_was_begun(
         assert session.get_one(Host, "here").unended_runs == [cut_off.run_id]
 
 
-def test_a_canceled_job_tells_what_could_not_be_ended(cloud: Cloud) -> None:
+def test_a_canceled_job_reports_processes_that_could_not_be_ended(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "a")
     claimed = take(cloud)
     assert claimed
@@ -153,7 +153,7 @@ def test_a_worker_that_lost_its_jobs_cannot_settle_them(cloud: Cloud) -> None:
     assert jobs_fake.job(cloud, job_id).state == "successful"
 
 
-def test_attempts_are_bounded_and_spaced(cloud: Cloud, tmp_path: Path) -> None:
+def test_attempts_are_limited_and_have_pauses(cloud: Cloud, tmp_path: Path) -> None:
     job_id = jobs_fake.submit(cloud, "a")
     for attempt in range(1, MAX_ATTEMPTS + 1):
         claimed = take(cloud)
@@ -171,7 +171,7 @@ def test_attempts_are_bounded_and_spaced(cloud: Cloud, tmp_path: Path) -> None:
     assert (tmp_path / "settled").read_text() == f"{job_id} False\n"
 
 
-def test_a_lease_that_ran_out_is_not_enough_while_a_process_of_the_run_lives(cloud: Cloud) -> None:
+def test_an_expired_lease_is_ignored_while_a_process_of_the_run_is_alive(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "a")
     claimed = take(cloud)
     assert claimed
@@ -185,7 +185,7 @@ def test_a_lease_that_ran_out_is_not_enough_while_a_process_of_the_run_lives(clo
         assert session.get_one(Run, claimed.run_id).state == "error"
 
 
-def test_a_canceled_job_that_waits_never_runs(cloud: Cloud, tmp_path: Path) -> None:
+def test_a_canceled_waiting_job_never_runs(cloud: Cloud, tmp_path: Path) -> None:
     job_id = jobs_fake.submit(cloud, "a")
     with cloud.database.write() as session:
         session.scalars(select(Job).where(Job.id == job_id)).one().cancel_requested_at = utcnow()
@@ -194,15 +194,13 @@ def test_a_canceled_job_that_waits_never_runs(cloud: Cloud, tmp_path: Path) -> N
     assert (tmp_path / "settled").exists()
 
 
-def test_every_playbook_has_its_decisions() -> None:
+def test_every_playbook_has_a_kind() -> None:
     cloud_playbooks = {path.stem for path in Path("playbooks/cloud").glob("*.yml")}
     kinds = {kind.playbook for kind in registry.kinds() if kind.name != "operator"}
     assert cloud_playbooks == kinds | {processes.PLAYBOOK}
 
 
-def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(
-    cloud: Cloud, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_next_worker_continues_the_recovery_of_a_dead_one(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = jobs_fake.submit(cloud, "a")
     claimed = take(cloud)
     assert claimed
@@ -224,7 +222,7 @@ def test_a_worker_that_dies_while_it_recovers_leaves_that_to_the_next(
 
 
 def ask(cloud: Cloud, project: str | None, *resources: str, playbook: str = "fake", **values: Any) -> str:
-    """A queued job of *project*."""
+    """Queue a job of *project*."""
     with cloud.database.write() as session:
         job = Job(playbook=playbook, action="write", project_id=project, **values)
         job.resources = [JobResource(resource_type="file", resource_id=name) for name in resources]
@@ -234,7 +232,7 @@ def ask(cloud: Cloud, project: str | None, *resources: str, playbook: str = "fak
 
 
 def next_run(cloud: Cloud, selection: Selection) -> list[str]:
-    """The jobs of the next run; it ends at once."""
+    """Return the jobs of the next run, which ends at once."""
     with cloud.database.write() as session:
         claimed = claim(session, cloud, "w1", new_uuid(), selection)
     assert claimed is not None
@@ -255,7 +253,7 @@ def test_projects_take_turns_in_a_run(cloud: Cloud) -> None:
     assert len(run) == BATCH and {*few, nobody} <= set(run)
 
 
-def test_a_project_that_found_no_place_in_a_run_is_in_the_next(cloud: Cloud) -> None:
+def test_a_project_without_a_place_in_a_run_is_in_the_next_one(cloud: Cloud) -> None:
     for number in range(BATCH):
         for _ in range(3):
             ask(cloud, f"project-{number}", new_uuid())
@@ -280,7 +278,7 @@ def test_playbooks_take_turns_for_runs(cloud: Cloud, monkeypatch: pytest.MonkeyP
     assert len(next_run(cloud, selection)) == BATCH
 
 
-def test_nothing_that_waits_hides_what_may_run(cloud: Cloud) -> None:
+def test_waiting_jobs_do_not_hide_jobs_that_may_run(cloud: Cloud) -> None:
     later = utcnow() + timedelta(hours=1)
     with cloud.database.write() as session:
         for number in range(1500):
@@ -291,7 +289,7 @@ def test_nothing_that_waits_hides_what_may_run(cloud: Cloud) -> None:
     assert next_run(cloud, Selection()) == [mine]
 
 
-def test_an_operators_priority_goes_first_and_lifts_what_it_waits_for(cloud: Cloud) -> None:
+def test_priorities_apply_to_the_jobs_that_a_job_waits_for(cloud: Cloud) -> None:
     for number in range(BATCH):
         ask(cloud, None, f"usual-{number}")
     first, second = ask(cloud, None, "a"), ask(cloud, None, "a", "b")
@@ -302,7 +300,7 @@ def test_an_operators_priority_goes_first_and_lifts_what_it_waits_for(cloud: Clo
     assert next_run(cloud, selection) == [urgent]
 
 
-def test_a_forced_job_forces_what_it_waits_for(cloud: Cloud) -> None:
+def test_forcing_applies_to_the_jobs_that_a_job_waits_for(cloud: Cloud) -> None:
     later = utcnow() + timedelta(hours=1)
     held = ask(cloud, None, "a", not_before=later, held_by="gone")
     retried = ask(cloud, None, "b", not_before=later)
@@ -314,14 +312,14 @@ def test_a_forced_job_forces_what_it_waits_for(cloud: Cloud) -> None:
     assert {jobs_fake.job(cloud, job_id).state for job_id in (retried, forced)} == {"queued"}
 
 
-def test_a_job_that_was_tried_often_runs_alone(cloud: Cloud) -> None:
+def test_a_job_with_several_lost_attempts_runs_alone(cloud: Cloud) -> None:
     suspect, usual = ask(cloud, None, "a", attempts=ALONE_AFTER), ask(cloud, None, "b")
     selection = Selection()
     assert next_run(cloud, selection) == [suspect]
     assert next_run(cloud, selection) == [usual]
 
 
-def test_choosing_among_thousands_of_jobs_is_fast(cloud: Cloud) -> None:
+def test_selecting_from_thousands_of_jobs_is_fast(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         for number in range(5000):
             job = Job(playbook="fake", action="write", project_id=f"p{number % 7}", waiting_for="a free worker")
@@ -333,11 +331,11 @@ def test_choosing_among_thousands_of_jobs_is_fast(cloud: Cloud) -> None:
             begun = time.process_time()
             assert len(choose(session, cloud, selection)) == BATCH
             times.append(time.process_time() - begun)
-    assert min(times) < 0.15  # seconds of CPU time; 0.05 as a rule
+    assert min(times) < 0.15  # seconds of CPU time; usually 0.05
 
 
 class TestCancel:
-    """A canceled create takes back what it made, in its place of the queue."""
+    """A canceled create removes what it made, at its place in the queue."""
 
     @pytest.fixture
     def created(self, cloud: Cloud) -> tuple[str, Claim]:
@@ -354,7 +352,7 @@ class TestCancel:
             job.cancel_requested_at = utcnow()
             cancel(session, cloud, job)
 
-    def test_it_goes_before_what_came_later(self, cloud: Cloud, created: tuple[str, Claim], tmp_path: Path) -> None:
+    def test_it_runs_before_later_jobs(self, cloud: Cloud, created: tuple[str, Claim], tmp_path: Path) -> None:
         job_id, _ = created
         later = ask(cloud, None, "a")
         ask(cloud, None, "b", priority=100)
@@ -375,7 +373,7 @@ class TestCancel:
         job = jobs_fake.job(cloud, job_id)
         assert (job.state, job.undoing) == ("queued", True)
 
-    def test_it_ends_when_it_failed_too_often(self, cloud: Cloud, created: tuple[str, Claim]) -> None:
+    def test_it_ends_after_too_many_attempts(self, cloud: Cloud, created: tuple[str, Claim]) -> None:
         job_id, _ = created
         self.cancel(cloud, job_id)
         with cloud.database.write() as session:
@@ -386,7 +384,7 @@ class TestCancel:
         assert job.state == "canceled"
         assert (job.error or "").startswith("The job was canceled; the changes are not undone yet: The run was killed")
 
-    def test_one_that_never_began_ends_at_once(self, cloud: Cloud) -> None:
+    def test_a_create_that_did_not_begin_ends_at_once(self, cloud: Cloud) -> None:
         job_id = ask(cloud, None, "a", cancel_requested_at=utcnow())
         assert take(cloud) is None
         assert jobs_fake.job(cloud, job_id).state == "canceled"

@@ -1,4 +1,4 @@
-"""Hosts that do not answer or are in maintenance: outcomes are scripted, time is the database's."""
+"""Unreachable hosts and hosts in maintenance, with scripted outcomes; time passes by changes in the database."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -65,7 +65,7 @@ def take(cloud: Cloud) -> Claim | None:
 
 
 def results_of(claimed: Claim, **unreachable: str) -> Results:
-    """What a run says in which all hosts do as they are told, but for those that are *unreachable*."""
+    """Return the results of a run that succeeds on all hosts except the *unreachable* ones."""
     results = Results()
     for host, kinds in claimed.work.items.items():
         if host in unreachable:
@@ -81,7 +81,7 @@ def results_of(claimed: Claim, **unreachable: str) -> Results:
 
 
 def end(cloud: Cloud, claimed: Claim, **unreachable: str) -> None:
-    """As the worker does after a run."""
+    """Settle the jobs like a worker after a run."""
     results = results_of(claimed, **unreachable)
     with cloud.database.write() as session:
         host_state.record_reachability(session, cloud, results, session.get_one(Run, claimed.run_id).started_at)
@@ -117,7 +117,7 @@ def set_host(cloud: Cloud, name: str, **values: Any) -> None:
 
 
 def time_passes(cloud: Cloud, name: str) -> None:
-    """It is time to try the host, and the jobs that wait for it, again."""
+    """Let the pauses of the host and of the jobs that wait for it end."""
     past = utcnow() - timedelta(seconds=1)
     with cloud.database.write() as session:
         session.execute(update(Host).where(Host.name == name, Host.retry_at.is_not(None)).values(retry_at=past))
@@ -160,7 +160,7 @@ def probe(
         settle(session, cloud, row, results.outcome({("a", "a")}))
 
 
-def test_a_new_server_goes_to_another_host_when_the_first_does_not_answer(cloud: Cloud) -> None:
+def test_a_new_server_goes_to_another_host_if_the_first_is_unreachable(cloud: Cloud) -> None:
     make(cloud, "s")
     job_id = ask(cloud, "create", "s")
     run(cloud, a=REFUSED)
@@ -171,7 +171,7 @@ def test_a_new_server_goes_to_another_host_when_the_first_does_not_answer(cloud:
     assert "avoid" not in job(cloud, job_id).arguments
 
 
-def test_a_new_server_that_no_other_host_can_take_fails_with_the_reason(cloud: Cloud) -> None:
+def test_a_new_server_without_another_host_fails_with_the_reason(cloud: Cloud) -> None:
     make(cloud, "s")
     ask(cloud, "create", "s")
     run(cloud, a=REFUSED)
@@ -182,7 +182,7 @@ def test_a_new_server_that_no_other_host_can_take_fails_with_the_reason(cloud: C
     assert "enabled and up: 0" in found.fault["message"]
 
 
-def test_a_new_server_that_shall_be_on_one_host_fails_at_once(cloud: Cloud) -> None:
+def test_a_new_server_on_a_requested_host_fails_at_once(cloud: Cloud) -> None:
     make(cloud, "s", wanted_host="b")
     ask(cloud, "create", "s")
     run(cloud, b=REFUSED)
@@ -191,14 +191,14 @@ def test_a_new_server_that_shall_be_on_one_host_fails_at_once(cloud: Cloud) -> N
     assert found.fault["message"] == f"b is unreachable: {REFUSED}"
 
 
-def test_a_server_that_is_half_made_stays_where_it_is(cloud: Cloud) -> None:
+def test_a_create_that_had_begun_stays_on_its_host(cloud: Cloud) -> None:
     make(cloud, "s", host="a")
     job_id = ask(cloud, "create", "s")
     run(cloud, a=REFUSED)
     assert (job(cloud, job_id).held_by, server(cloud, "s").host) == ("a", "a")
 
 
-def test_a_job_on_a_host_that_does_not_answer_is_tried_later_and_later(cloud: Cloud) -> None:
+def test_attempts_on_an_unreachable_host_have_growing_pauses(cloud: Cloud) -> None:
     make(cloud, "s", host="a", status="SHUTOFF")
     job_id = ask(cloud, "restore", "s", None)
     pauses = []
@@ -238,7 +238,7 @@ def test_after_some_failures_only_the_observer_tries_a_host(cloud: Cloud) -> Non
     assert job(cloud, job_id).state == "successful"
 
 
-def test_one_outage_seen_by_many_runs_counts_once(cloud: Cloud) -> None:
+def test_an_outage_that_several_runs_see_counts_once(cloud: Cloud) -> None:
     for name in ("r", "s"):
         make(cloud, name, host="a", status="SHUTOFF")
     ask(cloud, "start", "r")
@@ -258,12 +258,12 @@ def test_an_answer_from_before_the_failure_does_not_count(cloud: Cloud) -> None:
     assert host(cloud, "a").failures == 1
 
 
-def test_a_host_that_is_not_who_it_was_is_quarantined_at_once(cloud: Cloud) -> None:
+def test_a_host_with_another_key_is_quarantined_at_once(cloud: Cloud) -> None:
     probe(cloud, down=HOST_KEY_CHANGED)
     assert host(cloud, "a").condition == "quarantined"
 
 
-def test_a_user_waits_for_a_silent_host_for_a_bounded_time(cloud: Cloud) -> None:
+def test_jobs_of_users_wait_for_an_unreachable_host_for_a_limited_time(cloud: Cloud) -> None:
     make(cloud, "s", host="a")
     started, cleanup = ask(cloud, "create", "s"), ask(cloud, "cleanup", "x", None, server_id="x", host="a", ports=[])
     run(cloud, a=REFUSED)
@@ -281,9 +281,7 @@ def test_a_user_waits_for_a_silent_host_for_a_bounded_time(cloud: Cloud) -> None
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize("action", ["start", "stop", "reboot"])
-def test_what_users_ask_of_a_silent_host_fails_at_once_and_changes_nothing(
-    cloud: Cloud, action: str, known: bool
-) -> None:
+def test_actions_on_an_unreachable_host_fail_at_once_and_change_nothing(cloud: Cloud, action: str, known: bool) -> None:
     wanted = {"power": "shutoff", "boot_id": "new", "task_state": "powering-off"}
     make(cloud, "s", host="a", status="ACTIVE", **wanted)
     job_id = ask(cloud, action, "s", before={"power": "running", "boot_id": "old"})
@@ -297,7 +295,7 @@ def test_what_users_ask_of_a_silent_host_fails_at_once_and_changes_nothing(
     assert (found.status, found.task_state, found.power, found.boot_id) == ("ACTIVE", None, "running", "old")
 
 
-def test_deleting_does_not_wait_for_a_host_and_cleans_up_when_it_is_back(cloud: Cloud) -> None:
+def test_deleting_does_not_wait_for_a_host_which_is_cleaned_up_later(cloud: Cloud) -> None:
     make(cloud, "s", host="a", status="ACTIVE")
     quarantine(cloud, "a")
     delete = ask(cloud, "delete", "s")
@@ -350,7 +348,7 @@ def test_an_operator_lifts_a_quarantine(cloud: Cloud) -> None:
     assert (host(cloud, "a").condition, host(cloud, "a").retry_at) == ("enabled", None)
 
 
-def test_a_host_that_is_back_learns_of_its_networks_peers(cloud: Cloud) -> None:
+def test_a_host_that_is_back_gets_the_peers_of_its_networks(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         for row in session.scalars(select(Host)):
             row.variables = {"vswitch_data_address": f"172.20.1.{1 + 'ab'.index(row.name)}/24"}
@@ -364,7 +362,7 @@ def test_a_host_that_is_back_learns_of_its_networks_peers(cloud: Cloud) -> None:
     assert claimed.work.items.keys() == {"a"}
 
 
-def test_a_silent_host_is_left_out_of_others_runs(cloud: Cloud) -> None:
+def test_an_unreachable_host_is_left_out_of_other_runs(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         for row in session.scalars(select(Host)):
             row.variables = {"vswitch_data_address": f"172.20.1.{1 + 'ab'.index(row.name)}/24"}
@@ -396,7 +394,7 @@ def test_a_silent_host_is_left_out_of_others_runs(cloud: Cloud) -> None:
         (("BUILD", 0), "running", ("BUILD", 0)),
     ],
 )
-def test_a_server_is_what_its_host_says(
+def test_servers_follow_the_observed_state(
     cloud: Cloud, before: tuple[str, int], domain: str | None, after: tuple[str, int]
 ) -> None:
     make(cloud, "s", host="a", status=before[0], power_state=before[1])
@@ -408,7 +406,9 @@ def test_a_server_is_what_its_host_says(
 
 
 @pytest.mark.parametrize(("state", "minutes", "status"), [("queued", 0, "ACTIVE"), ("successful", -1, "SHUTOFF")])
-def test_a_look_is_no_news_while_a_job_changes_the_server(cloud: Cloud, state: str, minutes: int, status: str) -> None:
+def test_an_observation_is_ignored_while_a_job_changes_the_server(
+    cloud: Cloud, state: str, minutes: int, status: str
+) -> None:
     make(cloud, "s", host="a", status="ACTIVE", power_state=1)
     job_id = ask(cloud, "reboot", "s")
     ended = None if state == "queued" else utcnow() + timedelta(minutes=minutes)
@@ -418,7 +418,7 @@ def test_a_look_is_no_news_while_a_job_changes_the_server(cloud: Cloud, state: s
     assert server(cloud, "s").status == status
 
 
-def test_a_look_that_began_before_a_job_ended_is_stale(cloud: Cloud) -> None:
+def test_an_observation_that_began_before_a_job_ended_is_ignored(cloud: Cloud) -> None:
     make(cloud, "s", host="a", status="ACTIVE", power_state=1)
     job_id = ask(cloud, "start", "s")
     with cloud.database.write() as session:
@@ -427,7 +427,7 @@ def test_a_look_that_began_before_a_job_ended_is_stale(cloud: Cloud) -> None:
     assert server(cloud, "s").status == "ACTIVE"
 
 
-def test_the_observer_looks_at_all_hosts_and_at_quarantined_ones_when_their_time_has_come(cloud: Cloud) -> None:
+def test_the_observer_observes_all_hosts_and_quarantined_ones_after_their_pause(cloud: Cloud) -> None:
     cloud.settings.observe_seconds = 60
     quarantine(cloud, "a")
     assert observe.submit_if_due(cloud)
@@ -443,7 +443,7 @@ def test_the_observer_looks_at_all_hosts_and_at_quarantined_ones_when_their_time
     assert claimed and [name for name, _, _ in claimed.hosts] == ["a"]
 
 
-def test_a_host_that_booted_gets_its_running_servers_back(cloud: Cloud) -> None:
+def test_running_servers_are_restored_after_a_reboot_of_their_host(cloud: Cloud) -> None:
     make(cloud, "s", host="a", status="ACTIVE")
     make(cloud, "off", host="a", status="SHUTOFF")
     make(cloud, "elsewhere", host="b", status="ACTIVE")
@@ -459,7 +459,7 @@ def test_a_host_that_booted_gets_its_running_servers_back(cloud: Cloud) -> None:
 
 
 @pytest.mark.parametrize(("reason", "power"), [("shutdown", "shutoff"), ("crashed", "running"), ("unknown", "running")])
-def test_only_the_guest_itself_changes_what_is_wanted(cloud: Cloud, reason: str, power: str) -> None:
+def test_only_a_guests_own_shutdown_changes_the_desired_state(cloud: Cloud, reason: str, power: str) -> None:
     make(cloud, "s", host="a", status="ACTIVE", power_state=1, task_state=None)
     probe(cloud, ("s", "shutoff"), reason=reason)
     assert (server(cloud, "s").status, server(cloud, "s").power) == ("SHUTOFF", power)

@@ -1,4 +1,4 @@
-"""Whole jobs, through a worker and a real Ansible on this machine: what may go wrong does."""
+"""Complete jobs with a worker and real Ansible on this machine, with many kinds of failures."""
 
 import errno
 import os
@@ -54,7 +54,7 @@ def test_each_job_of_a_run_has_its_own_outcome(cloud: Cloud) -> None:
     assert (unsettled.state, unsettled.error) == ("error", "The run was successful; applying that failed: cannot apply")
 
 
-def test_a_job_waits_for_a_host_that_does_not_answer(cloud: Cloud) -> None:
+def test_a_job_waits_for_an_unreachable_host(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "c", host="gone")
     jobs_fake.wait_for(lambda: jobs_fake.job(cloud, job_id).put_off)
     job = jobs_fake.job(cloud, job_id)
@@ -68,20 +68,20 @@ def test_a_job_waits_for_a_host_that_does_not_answer(cloud: Cloud) -> None:
     assert jobs_fake.ended(cloud, job_id)[0].state == "canceled"
 
 
-def test_an_item_that_ansible_would_refuse_is_refused_alone(cloud: Cloud) -> None:
+def test_an_item_that_ansible_would_refuse_does_not_affect_others(cloud: Cloud) -> None:
     bad = jobs_fake.submit(cloud, "a", item={"data": {"__ansible_type": "x"}})
     good = jobs_fake.submit(cloud, "b")
     assert [job.state for job in jobs_fake.ended(cloud, bad, good)] == ["failed", "successful"]
     assert "'__ansible_type' is reserved" in (jobs_fake.job(cloud, bad).error or "")
 
 
-def test_a_module_that_crashes_is_every_items_error(cloud: Cloud) -> None:
+def test_a_crashed_module_is_the_error_of_every_item(cloud: Cloud) -> None:
     (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a", item={"crash": True}))
     assert job.state == "failed"
     assert "planned" in (job.error or "")
 
 
-def test_a_run_leaves_its_steps_and_events(cloud: Cloud) -> None:
+def test_steps_and_events_of_a_run_are_stored(cloud: Cloud) -> None:
     (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
     with cloud.database.read() as session:
         run = session.get_one(Run, job.run_id)
@@ -97,7 +97,7 @@ def test_many_jobs_share_few_runs(cloud: Cloud) -> None:
     assert len({job.run_id for job in jobs}) <= 8
 
 
-def test_cancel_ends_the_processes_and_spares_the_others_of_the_run(cloud: Cloud) -> None:
+def test_cancel_ends_the_processes_and_requeues_the_other_jobs_of_the_run(cloud: Cloud) -> None:
     slow = jobs_fake.submit(cloud, "slow", item={"seconds": 60})
     root = cloud.settings.root
     pid_file = root / f"file-{slow}.pid"
@@ -116,7 +116,7 @@ def test_cancel_ends_the_processes_and_spares_the_others_of_the_run(cloud: Cloud
 def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
     job_id = jobs_fake.submit(cloud, "killed", item={"seconds": 1})
     jobs_fake.wait_for((cloud.settings.root / f"file-{job_id}.busy").exists)
-    # The launcher too holds the lock while it forks.
+    # The launcher also holds the lock while it forks.
     jobs_fake.wait_for(lambda: len(jobs_fake.topmost(cloud.settings.root)) == 1)
     os.kill(jobs_fake.topmost(cloud.settings.root)[0], signal.SIGKILL)
     (job,) = jobs_fake.ended(cloud, job_id)
@@ -132,7 +132,7 @@ def test_a_launcher_that_died_is_replaced(cloud: Cloud) -> None:
     assert job.state == "successful"
 
 
-def test_a_full_disk_while_a_run_begins_costs_an_attempt(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_while_a_run_begins_counts_as_an_attempt(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     usual, failures = RunDirectory.write, iter([OSError(errno.ENOSPC, "No space left on device")])
 
     def write(directory: RunDirectory, name: str, text: str) -> Path:
@@ -158,7 +158,7 @@ def full(*_arguments: object) -> None:
     [("skywright.jobs.worker.RunDirectory", full), ("skywright.jobs.runs.rundir.is_full", lambda _path: True)],
     ids=["full", "nearly"],
 )
-def test_a_disk_that_is_full_before_a_run_begins_is_waited_for(
+def test_jobs_wait_while_the_disk_is_full(
     cloud: Cloud, monkeypatch: pytest.MonkeyPatch, name: str, stand_in: object
 ) -> None:
     with monkeypatch.context() as patch:
@@ -188,14 +188,14 @@ def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
 
 
 def marked(run_id: str) -> subprocess.Popen[bytes]:
-    """A process that the run left: none of its parents, and no pipe, knows of it."""
+    """Start a process with the run's id that is no descendant of the run and has none of its pipes."""
     process = subprocess.Popen(["sleep", "60"], env={**os.environ, MARK: run_id}, start_new_session=True)
     # The kernel shows the environment a moment after Popen() returns.
     jobs_fake.wait_for(lambda: run_id.encode() in Path(f"/proc/{process.pid}/environ").read_bytes())
     return process
 
 
-def test_a_run_begins_when_what_an_earlier_one_left_has_ended(cloud: Cloud) -> None:
+def test_a_run_begins_after_the_processes_of_an_earlier_one_ended(cloud: Cloud) -> None:
     left, other = marked(earlier := new_uuid()), marked(new_uuid())
     try:
         with cloud.database.write() as session:
@@ -211,7 +211,7 @@ def test_a_run_begins_when_what_an_earlier_one_left_has_ended(cloud: Cloud) -> N
             process.wait()
 
 
-def test_no_run_begins_over_what_cannot_be_ended(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_no_run_begins_if_processes_cannot_be_ended(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     def end(*_arguments: object) -> dict[str, str]:
         return {"here": "process 7 (dd) does not end"}
 
@@ -228,7 +228,7 @@ def test_no_run_begins_over_what_cannot_be_ended(cloud: Cloud, monkeypatch: pyte
     assert jobs_fake.ended(cloud, job_id)[0].state == "successful"
 
 
-def test_what_let_go_of_the_runs_lock_ends_with_it(tmp_path: Path) -> None:
+def test_a_process_that_released_the_runs_lock_ends_with_the_run(tmp_path: Path) -> None:
     with RunDirectory(tmp_path, new_uuid()) as directory:
         process = marked(directory.path.name)
         directory.kill_remaining()
@@ -236,7 +236,7 @@ def test_what_let_go_of_the_runs_lock_ends_with_it(tmp_path: Path) -> None:
 
 
 class WorkerProcess:
-    """A worker in a process of its own, to be killed."""
+    """A worker in a separate process, which tests kill."""
 
     def __init__(self, state: Path) -> None:
         command = [sys.executable, jobs_fake.__file__, str(state)]
@@ -260,7 +260,7 @@ def test_jobs_survive_a_worker_that_is_killed(tmp_path: Path) -> None:
     second = WorkerProcess(tmp_path)
     try:
         jobs = jobs_fake.ended(cloud, *ids)
-        # The module fails an item that is being written by another process at this moment.
+        # The module fails for an item that another process is writing at the same time.
         assert [(job.state, job.error) for job in jobs] == [("successful", None)] * 6
         assert {job.attempts for job in jobs} == {2}
         assert sorted((tmp_path / "settled").read_text().split()[::2]) == sorted(ids)
@@ -270,7 +270,7 @@ def test_jobs_survive_a_worker_that_is_killed(tmp_path: Path) -> None:
     assert {path.name for path in cloud.settings.run_dir.glob("*/*")} <= {"record.json"}
 
 
-def test_nothing_of_a_run_outlives_its_worker(tmp_path: Path) -> None:
+def test_no_process_of_a_run_outlives_its_worker(tmp_path: Path) -> None:
     cloud = jobs_fake.make_cloud(tmp_path)
     job_id = jobs_fake.submit(cloud, "a", item={"seconds": 60})
     worker = WorkerProcess(tmp_path)
@@ -281,7 +281,7 @@ def test_nothing_of_a_run_outlives_its_worker(tmp_path: Path) -> None:
     jobs_fake.wait_for(lambda: not Path(f"/proc/{module}").exists(), 5)
 
 
-def test_a_worker_that_stops_gives_its_long_jobs_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_stops_requeues_its_long_jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skywright.jobs.worker.STOP_SECONDS", 0.5)
     cloud = jobs_fake.make_cloud(tmp_path)
     job_id = jobs_fake.submit(cloud, "a", item={"seconds": 60})

@@ -27,7 +27,7 @@ def test_names_and_addresses_come_from_the_lab_id():
     assert lab["machines"][1]["nics"][0]["address"] == "10.90.43.12/24"
 
 
-def test_device_names_fit_the_kernel():
+def test_device_names_are_short_enough_for_the_kernel():
     lab = run("--lab", SKYWRIGHT_LAB_HOSTS="200")
     devices = [nic[key] for machine in lab["machines"] for nic in machine["nics"] for key in ("device", "bridge")]
     assert all(len(device) <= 15 for device in devices)
@@ -43,13 +43,13 @@ def test_addresses_are_valid_and_of_the_same_host():
         assert tunnel.is_private
 
 
-def test_labs_in_other_places_have_other_names():
+def test_labs_in_other_directories_have_other_names():
     names = {run("--lab", SKYWRIGHT_LAB_FILES=path)["id"] for path in ("/one", "/two")} | {run("--lab")["id"]}
     assert len(names) == 3
     assert all(re.fullmatch("sw[0-9a-f]{4}", name) for name in names)
 
 
-def test_no_host_that_is_there_is_forgotten(tmp_path):
+def test_existing_hosts_stay_in_the_inventory(tmp_path):
     (tmp_path / "hosts/host4").mkdir(parents=True)
     assert run("--list", SKYWRIGHT_LAB_FILES=str(tmp_path))["computes"]["hosts"][-1] == "host4"
 
@@ -59,7 +59,7 @@ def test_other_lab_ids_are_refused(lab_id):
     assert "SKYWRIGHT_LAB_ID" in run("--lab", SKYWRIGHT_LAB_ID=lab_id)
 
 
-def test_the_ha_inventory_is_a_lab_of_its_own_with_controllers(tmp_path):
+def test_the_ha_inventory_is_a_separate_lab_with_controllers(tmp_path):
     inventory = run("--list", inventory="ha", SKYWRIGHT_HA_FILES=str(tmp_path), SKYWRIGHT_HA_COMPUTES="3")
     facts = inventory["_meta"]["hostvars"]["localhost"]["lab_host_lab"]
     assert facts["id"] != run("--lab")["id"]
@@ -69,7 +69,7 @@ def test_the_ha_inventory_is_a_lab_of_its_own_with_controllers(tmp_path):
     assert len(set(addresses)) == 6
 
 
-def test_one_host_may_be_everything(tmp_path):
+def test_one_host_can_have_all_roles(tmp_path):
     wanted = {"SKYWRIGHT_HA_CONTROLLERS": "1", "SKYWRIGHT_HA_COMPUTES": "0"}
     inventory = run("--list", inventory="ha", SKYWRIGHT_HA_FILES=str(tmp_path), **wanted)
     groups = [inventory[group]["hosts"] for group in ("controllers", "computes", "networks")]

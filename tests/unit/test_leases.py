@@ -1,4 +1,4 @@
-"""Leases: whoever cannot renew one ends its run in time, and whoever sees none renewed may take the jobs."""
+"""Leases: a worker that cannot renew its lease ends its runs in time, and then other workers may take the jobs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +26,7 @@ def cloud(tmp_path: Path) -> Iterator[Cloud]:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """What time it is: the list's only number."""
+    """The current time: the only number in the list."""
     now = [1000.0]
     monkeypatch.setattr(leases, "clock", lambda: now[0])
     return now
@@ -69,21 +69,21 @@ def test_a_lease_that_is_renewed_ends_nothing(cloud: Cloud, clock: list[float]) 
     held.watch()
 
 
-def test_a_lease_is_over_when_it_was_seen_not_to_change_for_as_long_as_it_lasts() -> None:
+def test_a_lease_expires_when_it_did_not_change_for_its_duration() -> None:
     watch, until = LeaseWatch(SECONDS), utcnow()
     for now in range(0, 30, 5):
         assert watch.expired({"silent": until, "renewed": until + timedelta(seconds=now)}, now) == set()
     assert watch.expired({"silent": until, "renewed": until + timedelta(seconds=30), "new": until}, 30) == {"silent"}
 
 
-def test_no_clock_but_ones_own_tells_whether_a_lease_is_over() -> None:
+def test_only_the_own_clock_decides_whether_a_lease_expired() -> None:
     watch, long_ago = LeaseWatch(SECONDS), utcnow() - timedelta(days=1)
     assert watch.expired({"run": long_ago}, 100) == set()
     assert watch.expired({"run": long_ago}, 110) == set()
 
 
-def test_whoever_could_not_look_begins_anew() -> None:
-    """While the database is away nobody renews a lease: its return is not the end of all of them."""
+def test_a_worker_that_could_not_poll_starts_to_measure_again() -> None:
+    """While the database is down no lease is renewed; they do not all expire when it is back."""
     watch, until = LeaseWatch(SECONDS), utcnow()
     for now in range(0, 30, 5):
         watch.expired({"run": until}, now)

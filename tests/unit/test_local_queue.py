@@ -1,4 +1,4 @@
-"""One machine's queue: workers are woken, followers hear of changes, and nobody waits for those who died."""
+"""The queue of one machine: workers and followers are notified, and dead ones are ignored."""
 
 import threading
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 from skywright.queue.local import LocalQueue
 
 
-def test_workers_are_told_of_jobs_and_followers_of_changes(tmp_path: Path) -> None:
+def test_workers_are_notified_of_jobs_and_followers_of_changes(tmp_path: Path) -> None:
     worker, api = LocalQueue(tmp_path), LocalQueue(tmp_path)
     heard = threading.Event()
     api.subscribe(heard.set)
@@ -20,7 +20,7 @@ def test_workers_are_told_of_jobs_and_followers_of_changes(tmp_path: Path) -> No
     worker.close()
 
 
-def test_who_died_is_forgotten(tmp_path: Path) -> None:
+def test_sockets_of_dead_processes_are_removed(tmp_path: Path) -> None:
     worker = LocalQueue(tmp_path)
     worker.wait(0)
     (path,) = tmp_path.iterdir()

@@ -1,4 +1,4 @@
-"""Logs are JSON lines that carry the ids of what they are about."""
+"""Logs are JSON lines with the ids of their request, job and run."""
 
 import json
 import logging
@@ -14,14 +14,14 @@ Written = Callable[[], list[dict[str, Any]]]
 
 @pytest.fixture
 def written(caplog: pytest.LogCaptureFixture) -> Written:
-    """What was logged, as it is written."""
+    """The formatted log records."""
     lines: list[str] = []
     caplog.handler.emit = lambda record: lines.append(JsonFormatter().format(record))  # type: ignore[method-assign]
     caplog.set_level(logging.INFO)
     return lambda: [json.loads(line) for line in lines]
 
 
-def test_whatever_is_logged_within_carries_the_ids(written: Written) -> None:
+def test_log_records_in_a_context_have_its_ids(written: Written) -> None:
     with log_context(request="req-1"):
         logging.getLogger("somebody.elses").info("hello %s", "there")
         with log_context(run="r", job="j"):
@@ -35,7 +35,7 @@ def test_whatever_is_logged_within_carries_the_ids(written: Written) -> None:
     assert "request" not in outside
 
 
-def test_a_line_is_one_line_and_shows_no_time_zone_but_utc(written: Written) -> None:
+def test_a_record_is_one_line_with_times_in_utc(written: Written) -> None:
     try:
         raise ValueError("one\ntwo")
     except ValueError:

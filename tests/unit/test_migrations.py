@@ -1,4 +1,4 @@
-"""The migrations lead to the tables as they are declared."""
+"""The migrations create the declared tables."""
 
 import json
 import threading
@@ -28,7 +28,7 @@ def test_a_new_database_has_the_declared_tables(tmp_path: Path) -> None:
     database.engine.dispose()
 
 
-def test_whoever_comes_second_waits_for_the_first(tmp_path: Path) -> None:
+def test_a_second_migration_waits_for_the_first(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/new.db"
     errors: list[BaseException] = []
 
@@ -46,7 +46,7 @@ def test_whoever_comes_second_waits_for_the_first(tmp_path: Path) -> None:
     assert errors == []
 
 
-def test_facts_of_hosts_that_were_looked_at_before_fit_their_contract(tmp_path: Path) -> None:
+def test_facts_of_observed_hosts_are_migrated(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path}/old.db"
     command.upgrade(migrate._config(url), "0008")
     old = answer(hypervisor_version="7.2.22")

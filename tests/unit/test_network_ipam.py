@@ -1,4 +1,4 @@
-"""Addresses and ports, on a database of their own."""
+"""Allocation of addresses and ports."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,11 +51,11 @@ def test_a_port_gets_one_address_of_each_version(session: Session) -> None:
     assert port.mac_address.startswith("fa:16:3e:")
 
 
-def test_a_network_without_subnets_gives_none(session: Session) -> None:
+def test_a_network_without_subnets_has_no_addresses(session: Session) -> None:
     assert addresses(ipam.create_port(session, make_network(session), "p")) == []
 
 
-def test_a_full_subnet_is_a_conflict_and_the_next_one_serves(session: Session) -> None:
+def test_a_full_subnet_is_skipped_and_without_another_a_conflict(session: Session) -> None:
     network = make_network(session, ("10.0.0.0/29", "10.0.0.2", "10.0.0.3"), ("10.0.1.0/29", "10.0.1.2", "10.0.1.2"))
     got = [addresses(ipam.create_port(session, network, "p"))[0] for _ in range(3)]
     assert got == ["10.0.0.2", "10.0.0.3", "10.0.1.2"]
@@ -64,7 +64,7 @@ def test_a_full_subnet_is_a_conflict_and_the_next_one_serves(session: Session) -
     assert caught.value.kind == "IpAddressGenerationFailure"
 
 
-def test_a_released_address_comes_back_only_after_the_others(session: Session) -> None:
+def test_a_released_address_is_reused_last(session: Session) -> None:
     network = make_network(session, ("10.0.0.0/29", "10.0.0.2", "10.0.0.4"))
     first = ipam.create_port(session, network, "p")
     ipam.delete_port(session, first)
@@ -72,7 +72,7 @@ def test_a_released_address_comes_back_only_after_the_others(session: Session) -
     assert got == ["10.0.0.3", "10.0.0.4", "10.0.0.2"]
 
 
-def test_wanted_addresses(session: Session) -> None:
+def test_requested_addresses(session: Session) -> None:
     network = make_network(session, ("10.0.0.0/24", "10.0.0.2", "10.0.0.254"))
     assert addresses(ipam.create_port(session, network, "p", fixed_ip="10.0.0.77")) == ["10.0.0.77"]
     with pytest.raises(Conflict) as taken:
@@ -83,14 +83,14 @@ def test_wanted_addresses(session: Session) -> None:
             ipam.create_port(session, network, "p", fixed_ip=wrong)
 
 
-def test_allocation_steps_over_addresses_that_were_wanted(session: Session) -> None:
+def test_allocation_skips_requested_addresses(session: Session) -> None:
     network = make_network(session, ("10.0.0.0/24", "10.0.0.2", "10.0.0.254"))
     for last in range(2, 60):
         ipam.create_port(session, network, "p", fixed_ip=f"10.0.0.{last}")
     assert addresses(ipam.create_port(session, network, "p")) == ["10.0.0.60"]
 
 
-def test_changing_addresses_keeps_those_that_stay(session: Session) -> None:
+def test_changing_addresses_keeps_unchanged_ones(session: Session) -> None:
     network = make_network(session, ("10.0.0.0/24", "10.0.0.2", "10.0.0.254"))
     subnet = ipam.subnets_of(session, network.id)[0]
     port = ipam.create_port(session, network, "p")
@@ -101,7 +101,7 @@ def test_changing_addresses_keeps_those_that_stay(session: Session) -> None:
     assert addresses(port) == []
 
 
-def test_a_mac_is_given_once_in_a_network(session: Session) -> None:
+def test_mac_addresses_are_unique_in_a_network(session: Session) -> None:
     network = make_network(session)
     ipam.create_port(session, network, "p", mac_address="fa:16:3e:00:00:01")
     with pytest.raises(Conflict) as caught:
@@ -109,7 +109,7 @@ def test_a_mac_is_given_once_in_a_network(session: Session) -> None:
     assert caught.value.kind == "MacAddressInUse"
 
 
-def test_the_quota_counts_what_the_project_has(session: Session) -> None:
+def test_the_quota_counts_the_usage_of_the_project(session: Session) -> None:
     network = make_network(session)
     session.add(NetworkQuota(project_id="p", resource="port", limit=2))
     ipam.create_port(session, network, "p")
@@ -120,7 +120,7 @@ def test_the_quota_counts_what_the_project_has(session: Session) -> None:
     ipam.check_quota(session, "other", "port", 500)
 
 
-def test_filling_a_subnet_costs_the_same_for_every_port(session: Session) -> None:
+def test_filling_a_subnet_takes_the_same_time_for_every_port(session: Session) -> None:
     network = make_network(session, ("10.0.0.0/20", "10.0.0.2", "10.0.15.254"))
     statements: list[str] = []
     event.listen(session.connection(), "before_cursor_execute", lambda *call: statements.append(call[2]))

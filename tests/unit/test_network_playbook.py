@@ -1,4 +1,4 @@
-"""What ports need on hosts."""
+"""Items of networks on hosts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -56,13 +56,13 @@ def port_on(session: Session, network: Network, host: str, **values: Any) -> Por
 
 
 def items(session: Session, *changes: PortChange) -> dict[str, dict[str, Any]]:
-    """The one item of each host."""
+    """Return the only item of each host."""
     work = network_items(session, changes)
     assert all(len(found) == 1 for found in work.items.values())
     return {host: found[0] for host, found in work.items.items()}
 
 
-def test_the_first_port_brings_tap_tunnels_and_dhcp(session: Session, network: Network) -> None:
+def test_the_first_port_adds_tap_tunnels_and_dhcp(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
     work = network_items(session, [PortChange(port, "host2")])
     assert set(work.items) == {"host1", "host2"}
@@ -85,7 +85,7 @@ def test_the_first_port_brings_tap_tunnels_and_dhcp(session: Session, network: N
 
 
 @pytest.mark.parametrize("down", ["network", "port"])
-def test_what_is_down_lets_nothing_pass(session: Session, network: Network, down: str) -> None:
+def test_ports_and_networks_that_are_down(session: Session, network: Network, down: str) -> None:
     port = port_on(session, network, "host2")
     items(session, PortChange(port, "host2"))
     (network if down == "network" else port).admin_state_up = False
@@ -98,14 +98,14 @@ def test_what_is_down_lets_nothing_pass(session: Session, network: Network, down
     assert (recorded_dhcp_port(session, network.id) is None) == (down == "network")
 
 
-def test_a_dhcp_port_that_is_down_serves_nothing(session: Session, network: Network) -> None:
+def test_a_dhcp_port_that_is_down(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
     items(session, PortChange(port, "host2"))
     recorded_dhcp_port(session, network.id).admin_state_up = False  # type: ignore[union-attr]
     assert items(session, PortChange(port, "host2"))["host1"]["dhcp"]["state"] == "absent"
 
 
-def test_a_known_host_concerns_nobody_else(session: Session, network: Network) -> None:
+def test_a_port_on_a_known_host_changes_no_other_host(session: Session, network: Network) -> None:
     first = port_on(session, network, "host2")
     network_items(session, [PortChange(first, "host2")])
     ipam.ports_up(session, [first])
@@ -114,7 +114,7 @@ def test_a_known_host_concerns_nobody_else(session: Session, network: Network) -
     assert set(items(session, PortChange(second, "host2"))) == {"host1", "host2"}
 
 
-def test_a_new_host_is_made_known_to_all_members(session: Session, network: Network) -> None:
+def test_a_new_host_is_added_as_a_peer_on_all_hosts(session: Session, network: Network) -> None:
     first = port_on(session, network, "host2")
     network_items(session, [PortChange(first, "host2")])
     ipam.ports_up(session, [first])
@@ -125,7 +125,7 @@ def test_a_new_host_is_made_known_to_all_members(session: Session, network: Netw
     assert found["host1"]["peers"] == ["172.20.1.12", "172.20.1.13"]
 
 
-def test_a_host_whose_first_run_failed_is_made_known_again(session: Session, network: Network) -> None:
+def test_a_host_whose_first_run_failed_is_added_as_a_peer_again(session: Session, network: Network) -> None:
     up = port_on(session, network, "host2")
     network_items(session, [PortChange(up, "host2")])
     ipam.ports_up(session, [up])
@@ -141,7 +141,7 @@ def test_ports_of_one_run_share_an_item(session: Session, network: Network) -> N
     assert len(found["host1"]["dhcp"]["hosts"]) == 3
 
 
-def test_a_leaving_port_takes_its_tap_and_entry(session: Session, network: Network) -> None:
+def test_a_removed_port_removes_its_tap_and_entry(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
     items(session, PortChange(port, "host2"))
     found = items(session, PortChange(port, "host2", present=False))
@@ -150,14 +150,14 @@ def test_a_leaving_port_takes_its_tap_and_entry(session: Session, network: Netwo
     assert found["host1"]["dhcp"]["hosts"][0]["state"] == "absent"
 
 
-def test_null_hosts_need_nothing(session: Session, network: Network) -> None:
+def test_null_hosts_have_no_networks(session: Session, network: Network) -> None:
     port = port_on(session, network, "null1")
     work = network_items(session, [PortChange(port, "null1")])
     assert not work.items
     assert not work.depends
 
 
-def test_without_dhcp_there_is_no_server(session: Session, network: Network) -> None:
+def test_without_dhcp_there_is_no_dhcp_server(session: Session, network: Network) -> None:
     ipam.subnets_of(session, network.id)[0].enable_dhcp = False
     found = items(session, PortChange(port_on(session, network, "host2"), "host2"))
     assert set(found) == {"host2"}
@@ -178,7 +178,7 @@ def job(session: Session, network: Network, action: str, **arguments: Any) -> Jo
     return job
 
 
-def test_a_deleted_network_leaves_all_its_hosts(session: Session, network: Network) -> None:
+def test_a_deleted_network_is_removed_from_all_its_hosts(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
     items(session, PortChange(port, "host2"))
     deletion = job(session, network, "delete", dhcp_host="host1")
@@ -191,7 +191,7 @@ def test_a_deleted_network_leaves_all_its_hosts(session: Session, network: Netwo
     assert work.depends[deletion.id] == {("host1", network.id), ("host2", network.id)}
 
 
-def test_the_row_goes_when_the_hosts_are_clean(session: Session) -> None:
+def test_the_row_is_deleted_when_the_hosts_are_clean(session: Session) -> None:
     network = Network(project_id="p", segmentation_id=7)
     session.add(network)
     session.flush()
@@ -208,7 +208,7 @@ def test_the_row_goes_when_the_hosts_are_clean(session: Session) -> None:
     assert NetworkKind().render(session, [deletion], CLOUD).items == {}
 
 
-def test_an_update_sends_the_server_all_entries(session: Session, network: Network) -> None:
+def test_an_update_sends_all_entries_to_the_dhcp_server(session: Session, network: Network) -> None:
     ports = [port_on(session, network, host) for host in ("host2", "host3", "null1")]
     items(session, *(PortChange(port, port.host) for port in ports))
     work = NetworkKind().render(session, [job(session, network, "update")], CLOUD)
@@ -228,14 +228,14 @@ def test_turning_dhcp_off_removes_server_and_port(session: Session, network: Net
 
 
 def validated(work: Any) -> dict[str, dict[str, Any]]:
-    """The one item of each host, if it is what the role takes."""
+    """Return the only item of each host, validated against the role's options."""
     for kinds in work.items.values():
         result = ArgumentSpecValidator(OPTIONS).validate({"network_networks": kinds["networks"]})
         assert not result.error_messages and not result.unsupported_parameters
     return {host: kinds["networks"][0] for host, kinds in work.items.items()}
 
 
-def test_converging_repairs_what_is_the_networks_own(session: Session, network: Network) -> None:
+def test_converging_repairs_the_networks_own_parts(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
     items(session, PortChange(port, "host2"))
     found = validated(NetworkKind().render(session, [job(session, network, "converge", hosts=["host1"])], CLOUD))
@@ -244,7 +244,7 @@ def test_converging_repairs_what_is_the_networks_own(session: Session, network: 
     assert found["host1"]["dhcp"]["subnets"] and found["host1"]["dhcp"]["hosts"] == []
 
 
-def test_tidying_removes_what_by_then_no_record_knows(session: Session, network: Network) -> None:
+def test_tidying_removes_only_items_without_a_record(session: Session, network: Network) -> None:
     here, elsewhere = port_on(session, network, "host2"), port_on(session, network, "host3")
     items(session, PortChange(here, "host2"), PortChange(elsewhere, "host3"))
     arguments = {"host": "host2", "ports": [here.id, elsewhere.id, "gone"], "peers": ["172.20.1.13", "192.0.2.1"]}
@@ -263,7 +263,7 @@ def test_tidying_removes_what_by_then_no_record_knows(session: Session, network:
     assert session.get(Network, network.id) is not None
 
 
-def test_tidying_a_network_that_does_not_belong_there(session: Session, network: Network) -> None:
+def test_tidying_a_network_on_a_wrong_host(session: Session, network: Network) -> None:
     items(session, PortChange(port_on(session, network, "host2"), "host2"))
     unknown = Job(playbook="network", action="tidy", arguments={"network_id": "x", "host": "host3"})
     session.add(unknown)

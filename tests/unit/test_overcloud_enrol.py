@@ -1,4 +1,4 @@
-"""Meeting the hosts of a plan before it is deployed."""
+"""Enrolling the hosts of a plan before it is deployed."""
 
 import io
 from pathlib import Path
@@ -17,7 +17,7 @@ from skywright.services.operations.overcloud.plan import Plan, read
 
 
 class Hosts:
-    """The network: who was met, with which fingerprint; `problems` and `silent` are what is to be found."""
+    """Fake hosts: records the enrolled ones with their fingerprints; `problems` and `silent` are the results."""
 
     def __init__(self) -> None:
         self.met: dict[str, str | None] = {}
@@ -56,25 +56,25 @@ def plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Plan:
 
 
 def run(plan: Plan, *fingerprints: str) -> str:
-    """What the command fails with; the API's refusal says that it was asked."""
+    """Return the error of the command; a refusal by the API shows that it was called."""
     with pytest.raises(StepFailed) as failure:
         deploy(Console(file=io.StringIO()), plan, Enrolment(lambda _text: True, fingerprints))
     return failure.value.what
 
 
-def test_hosts_that_are_new_are_met_with_their_fingerprints(hosts: Hosts, plan: Plan) -> None:
+def test_new_hosts_are_enrolled_with_their_fingerprints(hosts: Hosts, plan: Plan) -> None:
     assert run(plan, "c1=SHA256:abc=") == "deployed"
     assert hosts.met == {**dict.fromkeys(host.address for host in plan.hosts.values()), "10.0.0.11": "SHA256:abc="}
 
 
-def test_hosts_that_are_known_are_not_asked_again(hosts: Hosts, plan: Plan, tmp_path: Path) -> None:
+def test_known_hosts_are_not_enrolled_again(hosts: Hosts, plan: Plan, tmp_path: Path) -> None:
     hosts.registered = [host.address for host in plan.hosts.values()]
     (tmp_path / "known_hosts").write_text("".join(f"{address} key\n" for address in hosts.registered[1:]))
     assert run(plan) == "deployed"
     assert list(hosts.met) == [hosts.registered[0]]
 
 
-def test_what_is_wrong_with_all_of_them_is_told_at_once(hosts: Hosts, plan: Plan) -> None:
+def test_problems_of_all_hosts_are_reported_at_once(hosts: Hosts, plan: Plan) -> None:
     hosts.problems = {"10.0.0.11": ["it runs plan9", "no disk"]}
     hosts.silent = {"10.0.0.12", "10.0.0.22"}
     assert run(plan).splitlines() == [

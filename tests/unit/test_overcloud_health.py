@@ -1,4 +1,4 @@
-"""What a look at an overcloud's services means."""
+"""The problems in the status of an overcloud's services."""
 
 import copy
 from typing import Any
@@ -31,14 +31,14 @@ WELL: dict[str, Any] = {
 
 
 def reports(**changes: Any) -> dict[str, Any]:
-    """All is well but what is changed on c2."""
+    """Return reports of a healthy cloud, with changes on c2."""
     found = {name: copy.deepcopy(WELL) for name in PLAN.hosts}
     found["c1"]["virtual_address"] = True
     found["c2"] |= changes
     return found
 
 
-def test_nothing_is_wrong_when_all_is_well() -> None:
+def test_a_healthy_cloud_has_no_problems() -> None:
     assert problems(PLAN, reports()) == []
     assert holders(reports()) == ["c1"]
 
@@ -66,12 +66,12 @@ def test_nothing_is_wrong_when_all_is_well() -> None:
         ({"virtual_address": True}, "c1, c2 have the virtual address"),
     ],
 )
-def test_what_is_wrong_is_named_with_its_host(changes: dict[str, Any], found: str) -> None:
+def test_problems_are_named_with_their_host(changes: dict[str, Any], found: str) -> None:
     (problem,) = problems(PLAN, reports(**changes))
     assert problem.startswith(found)
 
 
-def test_a_cluster_that_lost_a_node_is_told_by_who_is_left() -> None:
+def test_the_remaining_nodes_report_a_lost_node() -> None:
     seen = reports()
     seen["c3"] = None
     for name in ("c1", "c2"):
@@ -82,11 +82,11 @@ def test_a_cluster_that_lost_a_node_is_told_by_who_is_left() -> None:
     ]
 
 
-def test_a_virtual_address_that_nobody_has_is_missed_and_drained_servers_are_not() -> None:
+def test_a_virtual_address_without_a_holder_is_a_problem_but_drained_servers_are_not() -> None:
     seen = reports(haproxy={"servers": [{"backend": "api", "server": "c3", "status": "MAINT"}]})
     seen["c1"]["virtual_address"] = False
     assert problems(PLAN, seen) == ["No controller has the virtual address"]
 
 
-def test_nothing_answers() -> None:
+def test_no_host_is_reachable() -> None:
     assert problems(PLAN, dict.fromkeys(PLAN.hosts)) == ["c1, c2, c3: no answer"]

@@ -1,4 +1,4 @@
-"""Plans of overclouds: what is one, and everything that is wrong with one, told at once."""
+"""Validation of overcloud plans, which reports all problems at once."""
 
 import copy
 import json
@@ -32,7 +32,7 @@ GOOD: dict[str, Any] = {
 
 
 def changed(**changes: Any) -> dict[str, Any]:
-    """The plan with other values; `hosts__n1__address` is a path."""
+    """Return the plan with other values; `hosts__n1__address` is a path."""
     document = copy.deepcopy(GOOD)
     for path, value in changes.items():
         *parents, last = path.split("__")
@@ -49,7 +49,7 @@ def problems(document: Any) -> list[str]:
     return caught.value.problems
 
 
-def test_a_plan_says_groups_and_variables() -> None:
+def test_a_plan_has_groups_and_variables() -> None:
     plan = read(GOOD)
     assert [plan.groups(name) for name in ("c1", "n1", "n2")] == [
         ["controllers"],
@@ -64,7 +64,7 @@ def test_a_plan_says_groups_and_variables() -> None:
     assert read(json.loads(json.dumps(plan.model_dump()))) == plan
 
 
-def test_all_mistakes_are_named_at_once() -> None:
+def test_all_problems_are_reported_at_once() -> None:
     document = changed(
         roles={"controllers": ["c1", "c1"], "computes": ["n1", "n9"], "networks": []},
         hosts__c2__address="10.0.0.11",
@@ -93,7 +93,7 @@ def test_all_mistakes_are_named_at_once() -> None:
         assert any(text.startswith(words) for text in found), (words, found)
 
 
-def test_fields_that_are_none_are_named_together_without_what_they_hold() -> None:
+def test_unknown_fields_are_named_without_their_values() -> None:
     found = problems(changed(name="X", colour="red", hosts__c1__address="canary", hosts__c2__port="22", roles={}))
     assert [text.partition(":")[0] for text in found] == [
         "name", "roles", "hosts.c1.address", "hosts.c2.port", "the plan",
@@ -121,7 +121,7 @@ def test_one_mistake_is_one_problem(changes: dict[str, Any], words: str) -> None
 
 
 @pytest.mark.parametrize("document", [None, [], "plan", 1, {}, {"hosts": [1]}, {1: 2}])
-def test_what_is_no_plan_at_all_is_refused(document: Any) -> None:
+def test_invalid_documents_are_refused(document: Any) -> None:
     assert problems(document)
 
 
@@ -150,12 +150,12 @@ def test_a_file_is_read_with_keys_named_relative_to_home(tmp_path: Path, monkeyp
         ("[]", "is no plan"),
     ],
 )
-def test_files_that_are_none_are_refused_with_the_reason(tmp_path: Path, text: str, words: str) -> None:
+def test_invalid_files_are_refused_with_the_reason(tmp_path: Path, text: str, words: str) -> None:
     with pytest.raises(StepFailed, match=words):
         load(write(tmp_path, text))
 
 
-def test_hosts_are_added_to_what_is_deployed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_hosts_are_added_to_a_deployed_plan(monkeypatch: pytest.MonkeyPatch) -> None:
     deployed = read(GOOD).model_dump()
     monkeypatch.setattr(Api, "__init__", lambda _self: None)
     monkeypatch.setattr(Api, "request", lambda *_arguments: {"overcloud": {"plan": copy.deepcopy(deployed)}})
@@ -173,7 +173,9 @@ def test_hosts_are_added_to_what_is_deployed(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(("controllers", "computes"), [(3, 2), (1, 0)])
-def test_the_labs_plan_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, controllers: int, computes: int) -> None:
+def test_the_labs_plan_is_valid(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, controllers: int, computes: int
+) -> None:
     monkeypatch.setenv("SKYWRIGHT_HA_FILES", str(tmp_path))
     monkeypatch.setenv("SKYWRIGHT_HA_CONTROLLERS", str(controllers))
     monkeypatch.setenv("SKYWRIGHT_HA_COMPUTES", str(computes))

@@ -1,4 +1,4 @@
-"""What people see of an overcloud's jobs, and the exit codes for programs."""
+"""The output of an overcloud's jobs, and the exit codes for programs."""
 
 import io
 from typing import Any
@@ -47,7 +47,7 @@ def test_nothing_would_change(console: Console) -> None:
     assert "Nothing would change" in text(console)
 
 
-def test_changes_are_told_by_stage_with_warnings(console: Console) -> None:
+def test_changes_are_shown_by_stage_with_warnings(console: Console) -> None:
     told = job(
         start(CHECKS, "Judge"),
         start(STAGE, "Write"),
@@ -60,20 +60,20 @@ def test_changes_are_told_by_stage_with_warnings(console: Console) -> None:
     assert f"{STAGE}\n  ~ Write (a, b)\n! a: it has no /dev/kvm" in text(console)
 
 
-def test_what_cannot_be_foretold_is_said_to_be_so(console: Console) -> None:
+def test_unpredictable_stages_are_reported(console: Console) -> None:
     told = job(start(STAGE, "Ask"), failed("a", "Ask", "nobody there [red]"), error="a: Ask: nobody there")
     assert show_changes(console, told) == 2
     assert "a: what follows cannot be foretold: Ask: nobody there [red]" in text(console)
 
 
-def test_what_hinders_is_told_as_such(console: Console) -> None:
+def test_pre_flight_problems_are_reported(console: Console) -> None:
     events = [start(CHECKS, "Judge"), failed("a", "Judge", "x", items=[{"id": "a", "error": "no disk"}])]
     assert show_changes(console, job(*events, error="a: Judge: no disk")) == 1
     assert show_changes(console, job(error="There is no such host")) == 1
     assert "It cannot be deployed like that: a: Judge: no disk" in text(console)
 
 
-def test_stages_are_shown_with_how_they_ended(console: Console) -> None:
+def test_stages_are_shown_with_their_outcomes(console: Console) -> None:
     with Board(console) as board:
         board.show("job", {"finished_at": None, "state": "queued", "waiting_for": "a free worker"})
         board.show("event", start("One", "First"))
@@ -127,13 +127,13 @@ def test_every_service_of_every_host_is_a_cell(console: Console, monkeypatch: py
     assert "✗ two: it does not answer" in text(console)
 
 
-def test_all_is_well_for_programs_too(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_healthy_cloud_in_json(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     answers(monkeypatch, report={"one": SAID})
     assert status(console, "ha", json=True) == 0
     assert '"problems": []' in text(console)
 
 
-def test_an_old_look_is_not_taken_for_a_new_one(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_status_is_not_shown_as_a_new_one(console: Console, monkeypatch: pytest.MonkeyPatch) -> None:
     for observed in (None, "2026-11-20T09:59:59"):
         answers(monkeypatch, report=None, observed_at=observed)
         with pytest.raises(StepFailed, match="no such host"):

@@ -1,4 +1,4 @@
-"""How plans look on a terminal: what users typed stays text."""
+"""Plans on a terminal: texts of users are printed literally."""
 
 import io
 from typing import Any
@@ -34,7 +34,7 @@ def item(**values: Any) -> list[dict[str, Any]]:
 
 
 @pytest.mark.parametrize("name", ["[red]web[/red]", "[/]", "\x1b[2Jweb", "web\nhost9", "\u202egpj.exe", "\u00e9\u4e16"])
-def test_what_users_typed_stays_text(name: str) -> None:
+def test_texts_of_users_are_printed_literally(name: str) -> None:
     diff = {"before": {"name": "x"}, "after": {"name": name, "power": "running"}}
     text = shown(hosts=item(id=name, diff=diff, error=name))
     assert "\x1b" not in text and "\u202e" not in text
@@ -50,7 +50,7 @@ def test_differences_are_coloured() -> None:
     assert "\x1b[31m-power: running" in text and "\x1b[32m+power: shutoff" in text
 
 
-def test_what_a_job_would_wait_for_is_told() -> None:
+def test_the_reason_why_a_job_would_wait_is_shown() -> None:
     text = shown(jobs=[JOB | {"error": None, "waiting_for": "host host1 is in maintenance"}])
     assert "would wait: host host1 is in maintenance" in text
 
@@ -66,7 +66,7 @@ def test_what_a_job_would_wait_for_is_told() -> None:
         ({"request": {"status": 400, "body": {"NeutronError": {"message": "No.", "type": "X"}}}}, "No."),
     ],
 )
-def test_the_last_line_says_all(more: dict[str, Any], last: str) -> None:
+def test_the_last_line_is_a_summary(more: dict[str, Any], last: str) -> None:
     assert shown(**more).splitlines()[-1] == last
 
 

@@ -1,4 +1,4 @@
-"""Policy rules: each route has one, each has a use, and those of OpenStack's services have OpenStack's names."""
+"""Policy rules: each route has one, each is used, and rules of OpenStack's services have OpenStack's names."""
 
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
@@ -53,7 +53,7 @@ ANONYMOUS = {
         "GET /",
         "GET /v2",
         "GET /versions",
-        # What controllers ask each other for, by signed URLs.
+        # Requests between controllers, with signed URLs.
         "GET /v2/images/{image_id}/replicas/{digest}",
         "PUT /v2/images/{image_id}/replicas/{digest}",
     },
@@ -80,7 +80,7 @@ def test_every_rule_of_a_route_is_one_of_its_service(service: Service) -> None:
         assert set(rules or ()) - {AUTHENTICATED} <= service.policies.keys(), path
 
 
-def test_every_rule_is_of_a_route_or_what_others_refer_to(service: Service) -> None:
+def test_every_rule_is_used_by_a_route_or_another_rule(service: Service) -> None:
     used = {rule for _, rules in service.operations() for rule in rules or ()} - {AUTHENTICATED}
     base = import_module(f"skywright.services.{service.type}.policies").BASE
     assert service.policies.keys() == used | base.keys()
@@ -117,8 +117,8 @@ def test_the_list_of_rules_is_a_policy_file_with_operations_and_overrides(tmp_pa
         list(policy_file(Settings(state_dir=tmp_path), "volume"))
 
 
-def test_no_request_is_decided_while_a_changed_file_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """oslo.policy first forgets all rules: a request that came in between was refused, and that was remembered."""
+def test_requests_wait_while_a_changed_file_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """oslo.policy first removes all rules: a request at that time was refused, and the refusal was cached."""
     policy = Policy("compute", {"rule": "@"}, tmp_path)
     enforcer, forgotten, go_on = policy._enforcer, Event(), Event()
     load = enforcer.load_rules
@@ -154,7 +154,7 @@ def test_no_request_is_decided_while_a_changed_file_is_loaded(tmp_path: Path, mo
         ("field:port:device_owner=~^network:", {"device_owner": "compute:network:"}, False),
     ],
 )
-def test_neutrons_check_of_fields(check: str, target: dict[str, Any], allowed: bool, tmp_path: Path) -> None:
+def test_neutrons_field_check(check: str, target: dict[str, Any], allowed: bool, tmp_path: Path) -> None:
     assert Policy("network", {"rule": check}, tmp_path).allows("rule", target, {}) is allowed
 
 
@@ -170,5 +170,5 @@ def test_neutrons_check_of_fields(check: str, target: dict[str, Any], allowed: b
         ),
     ],
 )
-def test_neutrons_words_for_a_refusal(rules: str, expression: str) -> None:
+def test_neutrons_message_of_a_refusal(rules: str, expression: str) -> None:
     assert SERVICES["network"].refusal(rules.split()) == f"{expression} is disallowed by policy"

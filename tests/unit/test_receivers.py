@@ -1,4 +1,4 @@
-"""What is sent goes to the address that was checked, in the name that was meant."""
+"""Deliveries go to the address that was checked, and verify the name of the receiver."""
 
 import asyncio
 import datetime
@@ -38,7 +38,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
-    """A receiver with a certificate for its name, which everybody here trusts."""
+    """A receiver with a trusted certificate for its name."""
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, NAME)])
     now = datetime.datetime.now(datetime.UTC)
@@ -67,7 +67,7 @@ def port(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> list[str]:
-    """Let names have the addresses of one of *answers* after the other; the names that were asked for."""
+    """Let each lookup of a name return the next of *answers*; return the list of requested names."""
     asked: list[str] = []
 
     def getaddrinfo(host: str, port: int, **_options: Any) -> list[Any]:
@@ -83,7 +83,7 @@ def send(url: str, networks: list[Network]) -> tuple[int | None, str | None]:
         return asyncio.run(receivers.send(url, {"a": "b"}, "{}", networks, resolver))
 
 
-def test_the_name_is_checked_in_the_certificate_and_told(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_certificate_is_verified_and_the_host_header_sent(port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     resolve_to(monkeypatch, ["127.0.0.1"], ["127.0.0.1"])
     assert send(f"https://{NAME}:{port}/x", HERE) == (204, None)
     assert Handler.hosts == [f"{NAME}:{port}"]
@@ -92,7 +92,7 @@ def test_the_name_is_checked_in_the_certificate_and_told(port: int, monkeypatch:
     assert "CERTIFICATE_VERIFY_FAILED" in str(reason)
 
 
-def test_a_name_is_looked_up_once_and_only_permitted_addresses_are_used(
+def test_a_name_is_resolved_once_and_only_permitted_addresses_are_used(
     port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = resolve_to(monkeypatch, ["10.0.0.1", "127.0.0.1"], ["169.254.169.254"])
@@ -105,13 +105,13 @@ def test_a_name_is_looked_up_once_and_only_permitted_addresses_are_used(
 
 
 @pytest.mark.parametrize("url", ["ftp://8.8.8.8/", "http:///x", "//x", "http://[::1", "http://8.8.8.8:99999/"])
-def test_what_is_no_url_of_http_is_an_error_not_a_crash(url: str) -> None:
+def test_invalid_urls_are_errors(url: str) -> None:
     status, reason = send(url, HERE)
     assert status is None
     assert reason
 
 
-def test_numbers_that_mean_this_machine_are_found_out() -> None:
+def test_numeric_forms_of_local_addresses_are_refused() -> None:
     for host in ("2130706433", "0x7f.1", "127.1", "localhost"):
         status, reason = send(f"http://{host}:9/", [])
         assert status is None

@@ -1,4 +1,4 @@
-"""A run is recorded without its secrets, and can be run again with them."""
+"""Records of runs have no secrets; a replay reads them from the database."""
 
 import json
 import stat
@@ -43,13 +43,13 @@ def ran(cloud: Cloud) -> Job:
 
 
 def change(cloud: Cloud, job: Job, **item: Any) -> None:
-    """The job would now send another item."""
+    """Change the item that the job would have now."""
     with cloud.database.write() as session:
         row = session.get_one(Job, job.sequence)
         row.arguments = {**row.arguments, "item": {**row.arguments["item"], **item}}
 
 
-def test_the_record_says_what_was_run_and_holds_no_secret(cloud: Cloud, ran: Job) -> None:
+def test_the_record_has_the_run_without_secrets(cloud: Cloud, ran: Job) -> None:
     path = cloud.settings.run_dir / str(ran.run_id) / "record.json"
     assert CANARY not in path.read_text()
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
@@ -88,7 +88,7 @@ def test_a_replay_sends_the_same_again(cloud: Cloud, ran: Job) -> None:
     assert (item["config_drive"], item["password"]) == ({"user_data": CANARY}, CANARY)
 
 
-def test_differences_are_told_without_secrets(cloud: Cloud, ran: Job) -> None:
+def test_differences_are_shown_without_secrets(cloud: Cloud, ran: Job) -> None:
     change(cloud, ran, data="other", password=f"{CANARY}-2", url="http://h/f?signature=another")
     found = replay.prepare(cloud, str(ran.run_id))
     where = f"here files {ran.id}"
@@ -98,7 +98,7 @@ def test_differences_are_told_without_secrets(cloud: Cloud, ran: Job) -> None:
     assert item["data"] == "{{ 1 + 1 }}"
 
 
-def test_secrets_that_are_gone_are_missed(cloud: Cloud, ran: Job) -> None:
+def test_missing_secrets_are_reported(cloud: Cloud, ran: Job) -> None:
     with cloud.database.write() as session:
         session.delete(session.get_one(Job, ran.sequence))
     found = replay.prepare(cloud, str(ran.run_id))
@@ -106,7 +106,9 @@ def test_secrets_that_are_gone_are_missed(cloud: Cloud, ran: Job) -> None:
     assert f"here files {ran.id}: not sent any more" in found.differences
 
 
-def test_other_playbooks_and_unknown_runs_are_told(cloud: Cloud, ran: Job, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_changed_playbooks_and_unknown_runs_are_reported(
+    cloud: Cloud, ran: Job, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = {"collection": "9.9.9", "commit": None, "sha256": "0" * 64}
     monkeypatch.setattr(records, "version", lambda _project: other)
     assert "9.9.9 (000000000000) now" in replay.prepare(cloud, str(ran.run_id)).differences[0]

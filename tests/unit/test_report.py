@@ -1,4 +1,4 @@
-"""What a run tells is in the database once, although nobody answers some commits."""
+"""The outcome of a run is stored once, although answers to commits are lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -40,7 +40,7 @@ def report(cloud: Cloud, job_id: str) -> Report:
 
 
 def lose_answers(cloud: Cloud, monkeypatch: pytest.MonkeyPatch, *, took_place: bool) -> None:
-    """Let nobody answer the next commit."""
+    """Lose the answer to the next commit."""
     write = cloud.database.write
 
     @contextmanager
@@ -69,7 +69,7 @@ def ended(job_id: str) -> Results:
 
 
 @pytest.mark.parametrize("took_place", [True, False])
-def test_events_and_ends_are_told_once(
+def test_events_and_outcomes_are_stored_once(
     cloud: Cloud, job_id: str, report: Report, monkeypatch: pytest.MonkeyPatch, took_place: bool
 ) -> None:
     report.add([task(1), task(2)])
@@ -88,7 +88,7 @@ def test_events_and_ends_are_told_once(
     assert jobs_fake.job(cloud, job_id).state == "successful"
 
 
-def test_a_claim_that_perhaps_took_place_is_undone(cloud: Cloud, job_id: str) -> None:
+def test_a_claim_with_an_unknown_result_is_released(cloud: Cloud, job_id: str) -> None:
     run_id = new_uuid()
     with cloud.database.write() as session:
         assert claim(session, cloud, "w", run_id, Selection()) is not None
@@ -100,7 +100,7 @@ def test_a_claim_that_perhaps_took_place_is_undone(cloud: Cloud, job_id: str) ->
         assert (job.state, session.get_one(Run, run_id).state) == ("queued", "error")
 
 
-def test_a_run_whose_jobs_were_taken_over_tells_nothing(cloud: Cloud, job_id: str, report: Report) -> None:
+def test_a_run_whose_jobs_were_taken_over_stores_nothing(cloud: Cloud, job_id: str, report: Report) -> None:
     with cloud.database.write() as session:
         session.scalars(select(Run)).one().state = "error"
     report.add([task(1)])

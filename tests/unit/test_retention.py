@@ -1,4 +1,4 @@
-"""What is forgotten, when, and that counters do not notice."""
+"""Retention: what is removed and when; counters keep their values."""
 
 from collections.abc import Iterator
 from datetime import timedelta
@@ -35,7 +35,7 @@ def add(cloud: Cloud, *rows: Any) -> None:
 
 
 def run(days: float, events: int = 0, **values: Any) -> Run:
-    """A run that began so many days ago and took two seconds."""
+    """Add a run that began so many days ago and took two seconds."""
     started = NOW - timedelta(days=days)
     row = Run(id=f"run-{days}", playbook="server", worker="w", state="successful", started_at=started, events=events)
     row.finished_at = started + timedelta(seconds=2)
@@ -67,7 +67,7 @@ def left(cloud: Cloud, column: Any) -> list[Any]:
         return list(session.scalars(select(column).order_by(column)))
 
 
-def test_old_runs_go_with_their_events_and_jobs_stay(cloud: Cloud) -> None:
+def test_old_runs_are_removed_with_their_events_and_jobs_are_kept(cloud: Cloud) -> None:
     add(cloud, run(31, 3), run(29, 2))
     add(cloud, *events(31, 3), job(31, run_id="run-31"), job(29, run_id="run-29"))
     retention.sweep(cloud, NOW)
@@ -76,13 +76,13 @@ def test_old_runs_go_with_their_events_and_jobs_stay(cloud: Cloud) -> None:
     assert left(cloud, Job.run_id) == [None, "run-29"]
 
 
-def test_only_so_many_runs_are_kept_and_never_one_that_runs(cloud: Cloud) -> None:
+def test_the_number_of_runs_is_limited_without_running_ones(cloud: Cloud) -> None:
     add(cloud, run(9, state="running"), *(run(day) for day in range(1, 8)))
     retention.sweep(cloud, NOW)
     assert left(cloud, Run.id) == ["run-1", "run-2", "run-3", "run-4", "run-5", "run-9"]
 
 
-def test_events_go_by_age_and_by_number_the_oldest_runs_first(cloud: Cloud) -> None:
+def test_events_are_removed_by_age_and_by_number_oldest_runs_first(cloud: Cloud) -> None:
     add(cloud, run(15, 1), run(3, 6), run(2, 6), run(1, 4))
     add(cloud, *events(15, 1), *events(3, 6), *events(2, 6), *events(1, 4))
     retention.sweep(cloud, NOW)
@@ -90,14 +90,14 @@ def test_events_go_by_age_and_by_number_the_oldest_runs_first(cloud: Cloud) -> N
     assert len(left(cloud, Run.id)) == 4
 
 
-def test_the_trail_goes_by_age_and_number(cloud: Cloud) -> None:
+def test_the_trail_is_removed_by_age_and_number(cloud: Cloud) -> None:
     add(cloud, record(91), *(record(1) for _ in range(25)))
     retention.sweep(cloud, NOW)
     assert len(left(cloud, Audit.sequence)) == 20
     assert left(cloud, Audit.sequence)[-1] == 26
 
 
-def test_requests_of_nobody_do_not_push_out_those_of_users(cloud: Cloud) -> None:
+def test_requests_without_a_token_do_not_displace_those_of_users(cloud: Cloud) -> None:
     add(cloud, *(record(1) for _ in range(5)))
     add(cloud, *(record(0, user_id=None, status=401) for _ in range(15)))
     retention.sweep(cloud, NOW)
@@ -107,7 +107,7 @@ def test_requests_of_nobody_do_not_push_out_those_of_users(cloud: Cloud) -> None
     assert counts == {"u": 5, None: 2}
 
 
-def test_jobs_stay_as_long_as_the_trail_but_for_the_observers(cloud: Cloud) -> None:
+def test_jobs_are_kept_like_the_trail_except_observations(cloud: Cloud) -> None:
     observer = {"playbook": "host", "user_id": None}
     add(cloud, run(1), run(0.01))
     add(cloud, job(91), job(91, state="queued"), job(89), job(0.01, id="new", run_id="run-0.01", **observer))
@@ -119,7 +119,7 @@ def test_jobs_stay_as_long_as_the_trail_but_for_the_observers(cloud: Cloud) -> N
     assert left(cloud, Run.id) == ["run-0.01"]
 
 
-def test_expired_revocations_and_silent_workers_go(cloud: Cloud) -> None:
+def test_expired_revocations_and_dead_workers_are_removed(cloud: Cloud) -> None:
     for seconds, name in ((-1, "past"), (1, "future")):
         add(cloud, RevokedToken(audit_id=name, expires_at=NOW + timedelta(seconds=seconds)))
     add(cloud, Heartbeat(worker="dead", seen_at=NOW - timedelta(hours=2)), Heartbeat(worker="alive", seen_at=NOW))
@@ -128,7 +128,7 @@ def test_expired_revocations_and_silent_workers_go(cloud: Cloud) -> None:
     assert left(cloud, Heartbeat.worker) == ["alive"]
 
 
-def test_counters_do_not_notice(cloud: Cloud) -> None:
+def test_counters_keep_their_values(cloud: Cloud) -> None:
     def counters() -> list[str]:
         text = Metrics(cloud).text().decode().splitlines()
         return [
@@ -143,13 +143,13 @@ def test_counters_do_not_notice(cloud: Cloud) -> None:
     assert 'skywright_host_failures_total{host="h"} 3.0' in before
 
 
-def test_large_amounts_go_in_batches(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_rows_are_removed_in_batches(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(retention, "BATCH", 3)
     add(cloud, *(record(100) for _ in range(7)))
     assert [retention.sweep(cloud, NOW) for _ in range(4)] == [3, 3, 1, 0]
 
 
-def test_directories_of_forgotten_runs_go_and_those_in_use_stay(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_directories_of_removed_runs_are_removed_unless_in_use(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("skywright.jobs.runs.records.LEFT_SECONDS", -1.0)
     add(cloud, run(1), run(2))
     runs = cloud.settings.run_dir

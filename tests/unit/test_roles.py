@@ -1,4 +1,4 @@
-"""What is said about a role in one place holds in the others."""
+"""Argument specifications, defaults and packages of roles are consistent."""
 
 from pathlib import Path
 
@@ -14,7 +14,7 @@ def load(path):
 
 
 def packages(role):
-    """The packages that a role's tasks install, wherever they are written down."""
+    """Return the packages that a role's tasks install."""
     tasks = [task for path in (ROLES / role / "tasks").glob("*.yml") for task in load(path)]
     names = [task["ansible.builtin.apt"].get("name", []) for task in tasks if "ansible.builtin.apt" in task]
     return {package for some in names if isinstance(some, list) for package in some}
@@ -28,14 +28,14 @@ def test_defaults_equal_those_of_the_specification(role):
 
 
 @pytest.mark.parametrize("role", NAMES)
-def test_variables_begin_with_the_roles_name(role):
+def test_variables_begin_with_the_name_of_the_role(role):
     options = load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options") or {}
     assert all(name.startswith(f"{role}_") for name in options)
     assert all(name.lstrip("_").startswith(f"{role}_") for name in load(ROLES / role / "vars/main.yml") or {})
 
 
-def test_the_lab_has_every_package_that_its_hosts_install():
-    """A lab's host has no way out to install one that is missing from the shared tree."""
+def test_the_labs_base_tree_has_every_package_of_the_roles():
+    """Hosts of the lab have no access to package repositories."""
     tree = set(load(ROLES / "lab_host/vars/main.yml")["_lab_host_tree_packages"])
     for role in ("common", "vswitch", "hypervisor", "network_node"):
         assert packages(role), role

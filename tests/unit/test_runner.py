@@ -1,4 +1,4 @@
-"""A run's results, reconciled from events, exit code and silence."""
+"""The results of a run, from events, exit code and unreachable hosts."""
 
 import json
 import os
@@ -57,12 +57,12 @@ STATS = {"event": "playbook_on_stats", "event_data": {}}
         (results(OK, STATS, rc=2, disk_full=True), None),
     ],
 )
-def test_how_an_item_fared(found: Results, error: str | None) -> None:
+def test_the_result_of_an_item(found: Results, error: str | None) -> None:
     outcome = found.outcome({("h1", "a")})
     assert (outcome.ok, outcome.error) == (error is None, error)
 
 
-def test_a_playbooks_last_word_names_the_items() -> None:
+def test_a_failed_task_without_items_fails_all_items() -> None:
     last = event("runner_on_failed", action="ansible.builtin.fail", res={"msg": {"a": "no image"}})
     found = results(OK, last, STATS, rc=2)
     assert found.outcome({("h1", "a")}).error == "h1: no image"
@@ -100,7 +100,7 @@ def test_lost_events_are_no_failure(found: Results, has_lost_events: bool) -> No
     assert found.has_lost_events({("h1", "a")}) == has_lost_events
 
 
-def test_events_whose_announcement_got_lost_are_taken_from_the_artifact(tmp_path: Path) -> None:
+def test_lost_events_are_read_from_the_artifacts(tmp_path: Path) -> None:
     found, sunk = Results(), list[dict[str, Any]]()
     lost = LauncherRunner(RunnerConfig(tmp_path), *[None] * 2, found, sunk.extend, timeout_seconds=1)  # type: ignore[arg-type]
     (tmp_path / "2-partial.json").write_text(json.dumps(STATS))
@@ -120,12 +120,12 @@ def test_facts_of_a_host_are_a_result() -> None:
     assert result == {"host": "h1", "module": "host_info", "id": "h1", "changed": False} | answer()
 
 
-def test_results_of_a_loop_count() -> None:
+def test_results_of_a_loop_are_results() -> None:
     loop = event("runner_on_ok", res={"results": [{"results": [{"id": "a", "changed": True}]}]})
     assert results(loop, STATS).outcome({("h1", "a")}).ok
 
 
-def test_a_document_keeps_its_types_and_is_unsafe_as_a_whole() -> None:
+def test_a_document_keeps_its_types_and_is_completely_unsafe() -> None:
     hosts = {"h1": {"note": "{{ x }}", "port": 22, "answer": "yes", "number": "0x10"}}
     text = dump(inventory([("h1", ["computes"], hosts["h1"])]))
     assert text.startswith("--- !unsafe\n")
@@ -133,6 +133,6 @@ def test_a_document_keeps_its_types_and_is_unsafe_as_a_whole() -> None:
     assert yaml.safe_load(text.removeprefix("--- !unsafe")) == {"all": {"hosts": hosts, "children": groups}}
 
 
-def test_keys_that_ansible_keeps_for_itself_are_found_wherever_they_are() -> None:
+def test_reserved_keys_of_ansible_are_found_at_any_depth() -> None:
     assert reserved_key({"a": [{"b": {"__ansible_type": 1}}]}) == "__ansible_type"
     assert reserved_key({"a": ["__ansible_type", {"ansible_": "x"}]}) is None

@@ -1,4 +1,4 @@
-"""Which host a server goes to."""
+"""The scheduler's choice of hosts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +47,7 @@ def place(session: Session, row: Server, **settings: Any) -> str:
     return Scheduler(session, Settings(**settings)).place(row)
 
 
-def test_a_batch_spreads(session: Session) -> None:
+def test_servers_of_a_batch_are_spread(session: Session) -> None:
     host(session, "a")
     host(session, "b")
     scheduler = Scheduler(session, Settings())
@@ -66,7 +66,7 @@ def test_most_free_memory_wins_then_fewest_servers(session: Session) -> None:
     assert place(session, server(session, ram=1)) == "c"
 
 
-def test_deleted_servers_take_nothing(session: Session) -> None:
+def test_deleted_servers_use_nothing(session: Session) -> None:
     host(session, "a")
     server(session, host="a", ram=1000, deleted_at=utcnow())
     assert place(session, server(session, ram=1000)) == "a"
@@ -86,7 +86,7 @@ def test_deleted_servers_take_nothing(session: Session) -> None:
         ({}, {"architecture": "aarch64"}, "architecture: 0"),
     ],
 )
-def test_what_keeps_a_server_away(session: Session, values: Any, wish: Any, reason: str) -> None:
+def test_hosts_that_are_filtered_out(session: Session, values: Any, wish: Any, reason: str) -> None:
     host(session, "a", **values)
     row = server(session, **wish)
     with pytest.raises(NoValidHost, match=r"^No valid host was found\. ") as failure:
@@ -94,7 +94,7 @@ def test_what_keeps_a_server_away(session: Session, values: Any, wish: Any, reas
     assert reason in str(failure.value) and row.host is None
 
 
-def test_zone_and_wanted_host(session: Session) -> None:
+def test_zone_and_requested_host(session: Session) -> None:
     host(session, "a", memory_mib=9000)
     host(session, "b", variables={"skywright_availability_zone": "east"})
     assert place(session, server(session, availability_zone="east")) == "b"
@@ -102,7 +102,7 @@ def test_zone_and_wanted_host(session: Session) -> None:
     assert place(session, server(session, availability_zone="nova")) == "a"
 
 
-def test_an_architecture_and_hosts_that_did_not_say_theirs(session: Session) -> None:
+def test_an_architecture_and_hosts_without_a_known_one(session: Session) -> None:
     host(session, "a", memory_mib=9000)
     host(session, "null", variables={"hypervisor_libvirt_uri": "test:///default"})
     assert place(session, server(session, architecture="x86_64")) == "a"

@@ -1,4 +1,4 @@
-"""What the jobs of servers tell the hosts, and what comes of it."""
+"""Items of servers' jobs, and the outcomes."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -77,7 +77,7 @@ def job(session: Session, action: str, server: str, playbook: str = "server", **
     return row
 
 
-def test_a_config_drive_has_key_and_name_servers_and_its_server_a_host(session: Session, cloud: Cloud) -> None:
+def test_a_new_server_gets_a_host_and_a_config_drive(session: Session, cloud: Cloud) -> None:
     make(session, "a", public_key="ssh-ed25519 AAAA", key_name="key", user_data="aGk=", properties={"a": "{{ b }}"})
     make(session, "b", config_drive=False)
     jobs = [job(session, "create", "a"), job(session, "create", "b")]
@@ -91,7 +91,7 @@ def test_a_config_drive_has_key_and_name_servers_and_its_server_a_host(session: 
     assert {port.host for port in session.scalars(select(Port).where(Port.device_id != ""))} >= {"host1", "host2"}
 
 
-def test_one_image_is_told_once_a_host(session: Session, cloud: Cloud) -> None:
+def test_an_image_is_listed_once_per_host(session: Session, cloud: Cloud) -> None:
     for name in "abcd":
         make(session, name)
     work = KIND.render(session, [job(session, "create", name) for name in "abcd"], cloud)
@@ -146,7 +146,7 @@ def test_outcomes(session: Session, cloud: Cloud) -> None:
     assert (server.status, server.task_state) == ("SHUTOFF", None)
 
 
-def test_a_deletion_that_waits_is_not_forgotten(session: Session, cloud: Cloud) -> None:
+def test_a_waiting_deletion_is_kept(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host1", task_state="deleting")
     KIND.settle(session, job(session, "create", "a"), GOOD, cloud)
     assert (server.status, server.task_state) == ("ACTIVE", "deleting")
@@ -167,7 +167,7 @@ def test_ports_of_the_user_outlive_the_server(session: Session, cloud: Cloud) ->
     assert server.status == "DELETED" and server.deleted_at
 
 
-def test_clean_up_backs_off_and_ends_with_the_host(session: Session, cloud: Cloud) -> None:
+def test_cleanup_has_growing_pauses_and_ends_with_the_host(session: Session, cloud: Cloud) -> None:
     make(session, "a", host="host2")
     failed = Outcome(ok=False, error="host2 is unreachable")
     KIND.settle(session, job(session, "delete", "a"), failed, cloud)
@@ -215,7 +215,7 @@ def test_only_a_server_that_never_ran_gets_a_new_disk(session: Session, cloud: C
     assert not launched("create"), "a run of its first job can be done again"
 
 
-def test_a_repair_that_failed_leaves_the_server_as_it_was(session: Session, cloud: Cloud) -> None:
+def test_a_failed_repair_does_not_change_the_server(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host2", status="ACTIVE")
     converge = job(session, "converge", "a")
     KIND.settle(session, converge, Outcome(ok=False, error="host2: no"), cloud)
@@ -225,7 +225,7 @@ def test_a_repair_that_failed_leaves_the_server_as_it_was(session: Session, clou
     assert (server.status, server.power_state) == ("ACTIVE", 1)
 
 
-def test_tidying_removes_a_leftover_and_nothing_else(session: Session, cloud: Cloud) -> None:
+def test_tidying_removes_only_leftovers(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host2", status="ACTIVE")
     leftover, own = (job(session, "tidy", "a", server_id="a", host=host, ports=[]) for host in ("host1", "host2"))
     work = KIND.render(session, [leftover, own], cloud)
@@ -237,7 +237,7 @@ def test_tidying_removes_a_leftover_and_nothing_else(session: Session, cloud: Cl
 
 
 class TestCanceledCreate:
-    """A create that was canceled after it began, and takes back what it made."""
+    """A create that was canceled after it began, and removes what it made."""
 
     @pytest.fixture
     def server(self, session: Session) -> Server:
@@ -253,7 +253,7 @@ class TestCanceledCreate:
     def cleanups(self, session: Session) -> list[Job]:
         return list(session.scalars(select(Job).where(Job.action == "cleanup")))
 
-    def test_it_says_that_nothing_shall_be_there(self, session: Session, cloud: Cloud, undoing: Job) -> None:
+    def test_its_items_are_absent(self, session: Session, cloud: Cloud, undoing: Job) -> None:
         items = KIND.render(session, [undoing], cloud).items
         assert items["host2"]["servers"] == [{"id": "a", "state": "absent"}]
         assert [port["state"] for port in items["host2"]["networks"][0]["ports"]] == ["absent"]
@@ -269,15 +269,15 @@ class TestCanceledCreate:
         assert {port.host for port in session.scalars(select(Port).where(Port.device_id == "a"))} == {""}
         assert self.cleanups(session) == []
 
-    def test_what_its_host_does_not_remove_now_is_removed_later(
-        self, session: Session, cloud: Cloud, undoing: Job, server: Server
-    ) -> None:
+    def test_a_cleanup_job_removes_the_rest(self, session: Session, cloud: Cloud, undoing: Job, server: Server) -> None:
         settle(session, cloud, undoing, Outcome(ok=False, error="host2 is unreachable"))
         assert (undoing.state, server.status, server.host) == ("canceled", "ERROR", None)
         [cleanup] = self.cleanups(session)
         assert cleanup.arguments["host"] == "host2" and len(cleanup.arguments["ports"]) == 1
 
-    def test_it_leaves_that_to_a_deletion(self, session: Session, cloud: Cloud, undoing: Job, server: Server) -> None:
+    def test_a_deletion_replaces_the_cleanup_job(
+        self, session: Session, cloud: Cloud, undoing: Job, server: Server
+    ) -> None:
         server.task_state = "deleting"
         assert not KIND.render(session, [undoing], cloud).items
         settle(session, cloud, undoing, GOOD)

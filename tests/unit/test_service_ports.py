@@ -1,4 +1,4 @@
-"""The port of a service stands in its `Service`, and nowhere else."""
+"""The port of a service is only in its `Service`."""
 
 import importlib
 import json
@@ -22,9 +22,9 @@ def files() -> list[Path]:
     return [path for path in found if path.is_file() and path.suffix in TEXT and "__pycache__" not in path.parts]
 
 
-def test_no_other_file_names_a_services_port() -> None:
+def test_no_other_file_has_the_port_of_a_service() -> None:
     ports = "|".join(str(service.port) for service in SERVICES.values() if service.port)
-    # After a colon or the word, or in a list of ports; 5000 may also be the number of something else.
+    # After a colon or the word `port`, or in a list of ports; 5000 may also be another number.
     named = re.compile(rf"(?i)(:|port\w*\W{{1,3}})({ports})\b|\b({ports}),? \d{{4}}\b|\b\d{{4}},? ({ports})\b")
     own = {Path(f"api/skywright/services/{name}/api.py") for name in registry.SERVICES}
     lines = [
@@ -37,12 +37,12 @@ def test_no_other_file_names_a_services_port() -> None:
     assert lines == []
 
 
-def test_the_ports_are_those_that_clients_of_openstack_know() -> None:
+def test_the_ports_are_openstacks() -> None:
     wanted = {"identity": 5000, "compute": 8774, "image": 9292, "network": 9696}
     assert {kind: SERVICES[kind].port for kind in wanted} == wanted
 
 
-def test_playbooks_ask_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_playbooks_get_the_ports_from_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     sys.path.insert(0, ".collections")
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     lookup = importlib.import_module("ansible_collections.skywright.cloud.plugins.lookup.services")
@@ -57,7 +57,7 @@ def test_playbooks_ask_the_registry(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         lookup.LookupModule().run([])
 
 
-def test_people_are_shown_the_services() -> None:
+def test_the_command_line_shows_the_services() -> None:
     command = [sys.executable, "-m", "skywright", "services"]
     shown = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     assert "compute" in shown and "/compute" in shown

@@ -1,4 +1,4 @@
-"""Surveys: what their authors may write, and what fits them."""
+"""Surveys: their format, and values that match them."""
 
 from pathlib import Path
 from typing import Any
@@ -58,7 +58,7 @@ def test_values_are_checked_and_completed(survey: Survey) -> None:
         ({"{{ x }}": 1}, "is no variable of this playbook"),
     ],
 )
-def test_values_that_do_not_fit_are_refused_with_the_reason(
+def test_values_that_do_not_match_are_refused_with_the_reason(
     survey: Survey, given: dict[str, Any], message: str
 ) -> None:
     with pytest.raises(BadValue) as raised:
@@ -67,7 +67,7 @@ def test_values_that_do_not_fit_are_refused_with_the_reason(
     assert "short" not in str(raised.value)
 
 
-def test_all_mistakes_are_told_at_once(survey: Survey) -> None:
+def test_all_problems_are_reported_at_once(survey: Survey) -> None:
     with pytest.raises(BadValue, match=r"extra is no variable.*size must be.*url is required"):
         survey.values({"extra": 1, "size": 0})
 
@@ -86,14 +86,14 @@ def test_all_mistakes_are_told_at_once(survey: Survey) -> None:
         ["a"],
     ],
 )
-def test_a_survey_that_makes_no_sense_is_its_authors_mistake(tmp_path: Path, options: Any) -> None:
+def test_invalid_surveys_are_refused(tmp_path: Path, options: Any) -> None:
     write(tmp_path, options)
     with pytest.raises(BadSurvey, match=r"^refresh.survey.yml: "):
         surveys.load(tmp_path, "refresh")
 
 
 @pytest.mark.parametrize("content", ["", "[", "argument_specs: 1", "!!python/object/apply:os.system [id]", "a: b"])
-def test_a_file_that_is_no_survey_is_its_authors_mistake(tmp_path: Path, content: str) -> None:
+def test_invalid_survey_files_are_refused(tmp_path: Path, content: str) -> None:
     write(tmp_path, {})
     (tmp_path / "refresh.survey.yml").write_text(content)
     with pytest.raises(BadSurvey):
@@ -103,7 +103,7 @@ def test_a_file_that_is_no_survey_is_its_authors_mistake(tmp_path: Path, content
 @pytest.mark.parametrize(
     "name", ["none", "../refresh", "refresh.yml", "", ".", "refresh\n", "refresh.survey", "x" * 51]
 )
-def test_a_name_leads_nowhere_else(tmp_path: Path, name: str) -> None:
+def test_names_are_no_paths(tmp_path: Path, name: str) -> None:
     write(tmp_path / "..", {}, "outside")
     write(tmp_path, {})
     with pytest.raises(NoPlaybook):
@@ -119,7 +119,7 @@ def test_a_playbook_without_a_survey_takes_no_variables(tmp_path: Path) -> None:
         surveys.load(tmp_path, "plain").values({"x": 1})
 
 
-def test_the_surveys_that_come_along_make_sense() -> None:
+def test_the_included_surveys_are_valid() -> None:
     directory = Path("playbooks/operator")
     assert surveys.names(directory)
     for name in surveys.names(directory):

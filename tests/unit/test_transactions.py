@@ -1,4 +1,4 @@
-"""Transactions end well, or with what went wrong in them, whatever becomes of their connection afterwards."""
+"""A transaction ends with its result or its own error, even if its connection is lost at its end."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ from skywright.db import Database
 
 @pytest.fixture
 def lost_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Database]:
-    """A database whose server is gone whenever a transaction is rolled back."""
+    """A database whose connection is lost at each rollback."""
 
     def fail(_connection: Any) -> None:
         raise sqlite3.OperationalError("the server is gone")
@@ -26,12 +26,12 @@ def lost_at_the_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator
     database.engine.dispose()
 
 
-def test_what_was_read_was_read(lost_at_the_end: Database) -> None:
+def test_a_lost_connection_after_a_read_is_ignored(lost_at_the_end: Database) -> None:
     with lost_at_the_end.read() as session:
         assert session.scalar(text("SELECT 1")) == 1
 
 
-def test_what_went_wrong_is_told(lost_at_the_end: Database) -> None:
+def test_the_error_of_the_transaction_is_raised(lost_at_the_end: Database) -> None:
     with pytest.raises(LookupError), lost_at_the_end.write() as session:
         assert session.scalar(text("SELECT 1")) == 1
         raise LookupError

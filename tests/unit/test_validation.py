@@ -1,4 +1,4 @@
-"""What is wrong with a document, in JSON Schema's words. The texts are those of the library `jsonschema`."""
+"""Messages of invalid documents, in the format of the library `jsonschema`."""
 
 from typing import Annotated, Any, Literal
 
@@ -75,7 +75,7 @@ def found(body: Any) -> list[tuple[tuple[Any, ...], str]]:
         ({"more": 1}, (), "Additional properties are not allowed ('more' was unexpected)"),
     ],
 )  # fmt: skip
-def test_words(field: dict[str, Any], path: tuple[Any, ...], message: str) -> None:
+def test_messages(field: dict[str, Any], path: tuple[Any, ...], message: str) -> None:
     assert found({"name": "n"} | field) == [(path, message)]
 
 
@@ -83,7 +83,7 @@ def test_null_can_be_an_empty_list() -> None:
     assert Whole.model_validate({"name": "n", "items": None}).items == []
 
 
-def test_what_is_no_object_or_lacks_something() -> None:
+def test_documents_that_are_no_objects_or_incomplete() -> None:
     assert found([]) == [((), "[] is not of type 'object'")]
     assert found({}) == [((), "'name' is a required property")]
     assert found({"more": 1}) == [
@@ -92,7 +92,7 @@ def test_what_is_no_object_or_lacks_something() -> None:
     ]
 
 
-def test_values_are_shown_short_and_without_secrets() -> None:
+def test_values_are_shortened_and_secrets_hidden() -> None:
     ((_, message),) = found({"name": "x" * 10_000})
     assert len(message) < 150
     nested: Any = "secret"
@@ -105,11 +105,11 @@ def test_values_are_shown_short_and_without_secrets() -> None:
     assert len(message) < 300
 
 
-def test_no_more_than_a_few_are_named() -> None:
+def test_only_a_few_names_are_listed() -> None:
     assert len(found({"name": "n"} | {f"more{number}": 1 for number in range(100)})) == 5
 
 
-def test_words_of_the_format() -> None:
+def test_messages_of_formats() -> None:
     with pytest.raises(ValidationError) as caught:
         _model_of(misfit("uuid")).model_validate({"value": "x"})
     assert [each.message() for each in mistakes_in(caught.value, {"value": "x"})] == ["'x' is not a 'uuid'"]
@@ -122,12 +122,12 @@ def _model_of(error: Exception) -> type[BaseModel]:
     return create_model("Model", value=(Annotated[str, AfterValidator(fail)], ...))
 
 
-def test_what_pydantic_may_come_up_with_has_words_of_ours() -> None:
+def test_every_error_of_pydantic_has_a_message() -> None:
     unknown = {"loc": ("body", "a"), "type": "brand_new", "msg": "Input should be nice", "input": 1}
     (mistake,) = mistakes([unknown], {"body": {"a": 1}})
     assert mistake.message() == "1 is not valid"
 
 
 @pytest.mark.parametrize("text", [JSON_SCHEMA[kind] for kind in (*TEXT, *INTEGER, *NUMBER, *BOOLEAN, *ARRAY, *OBJECT)])
-def test_no_words_of_pydantic(text: str) -> None:
+def test_no_message_is_pydantics(text: str) -> None:
     assert not any(words in text for words in PYDANTIC)

@@ -1,4 +1,4 @@
-"""What is owed to webhooks, when it is tried again, how it is signed, and where nothing is sent."""
+"""Deliveries of webhooks: creation, retries, signatures, and forbidden addresses."""
 
 import base64
 import hashlib
@@ -75,7 +75,7 @@ def delivery(cloud: Cloud) -> Delivery:
         return session.query(Delivery).one()
 
 
-def test_the_end_of_a_job_is_owed_to_those_who_want_it(cloud: Cloud) -> None:
+def test_the_end_of_a_job_creates_deliveries_for_matching_webhooks(cloud: Cloud) -> None:
     mine, all_projects = subscribe(cloud), subscribe(cloud, None)
     subscribe(cloud, "another")
     failures = subscribe(cloud, states=["failed"])
@@ -90,7 +90,7 @@ def test_the_end_of_a_job_is_owed_to_those_who_want_it(cloud: Cloud) -> None:
     assert [webhook for webhook, job in owed(cloud) if job == unasked] == [looks]
 
 
-def test_a_job_that_is_not_ended_after_all_is_not_told_of(cloud: Cloud) -> None:
+def test_a_rolled_back_end_of_a_job_creates_no_delivery(cloud: Cloud) -> None:
     subscribe(cloud)
     with pytest.raises(RuntimeError), cloud.database.write() as session:
         job = Job(playbook="fake", action="write", project_id="p", user_id="u")
@@ -102,7 +102,7 @@ def test_a_job_that_is_not_ended_after_all_is_not_told_of(cloud: Cloud) -> None:
     assert owed(cloud) == []
 
 
-def test_an_attempt_that_nothing_is_heard_of_is_made_again_and_only_the_last_one_counts(cloud: Cloud) -> None:
+def test_an_attempt_without_a_result_is_repeated_and_only_the_last_one_counts(cloud: Cloud) -> None:
     subscribe(cloud)
     end(cloud)
     (first,) = take(cloud, NOW)
@@ -116,7 +116,7 @@ def test_an_attempt_that_nothing_is_heard_of_is_made_again_and_only_the_last_one
     assert take(cloud, NOW + timedelta(days=2)) == []
 
 
-def test_failures_are_tried_again_later_and_later_for_a_day(cloud: Cloud) -> None:
+def test_failures_are_repeated_with_growing_pauses_for_a_day(cloud: Cloud) -> None:
     subscribe(cloud)
     end(cloud)
     now = delivery(cloud).created_at
@@ -132,7 +132,7 @@ def test_failures_are_tried_again_later_and_later_for_a_day(cloud: Cloud) -> Non
     assert (delivery(cloud).state, delivery(cloud).reason) == ("failed", ("refused" * 100)[:255])
 
 
-def test_what_was_told_is_forgotten_in_time_and_with_its_project(cloud: Cloud) -> None:
+def test_deliveries_are_removed_by_retention_and_with_their_project(cloud: Cloud) -> None:
     with cloud.database.write() as session:
         session.add(Domain(id="default", name="Default", name_key="default"))
         session.flush()
@@ -149,7 +149,7 @@ def test_what_was_told_is_forgotten_in_time_and_with_its_project(cloud: Cloud) -
         assert {row.id for row in session.query(Webhook)} == {mine, everyones}
 
 
-def test_each_webhook_has_its_turn_and_a_busy_one_waits(cloud: Cloud) -> None:
+def test_webhooks_take_turns_and_get_one_message_at_a_time(cloud: Cloud) -> None:
     many, one = subscribe(cloud, "many"), subscribe(cloud, "one")
     for _ in range(5):
         end(cloud, "many")
@@ -161,7 +161,7 @@ def test_each_webhook_has_its_turn_and_a_busy_one_waits(cloud: Cloud) -> None:
     assert [attempt.webhook_id for attempt in take(cloud, now + timedelta(seconds=10), most=1)] == [many]
 
 
-def test_signatures_are_those_of_the_standard(cloud: Cloud) -> None:
+def test_signatures_follow_the_standard(cloud: Cloud) -> None:
     subscribe(cloud)
     job_id = end(cloud, ok=False)
     (attempt,) = take(cloud, NOW)
@@ -198,7 +198,7 @@ def test_nothing_is_sent_to_addresses_that_are_not_public(address: str) -> None:
     assert not permitted(address)
 
 
-def test_public_addresses_and_an_operators_networks_are_permitted() -> None:
+def test_public_addresses_and_configured_networks_are_permitted() -> None:
     assert permitted("8.8.8.8")
     assert permitted("2606:4700::1111")
     inside = [ipaddress.ip_network("10.1.0.0/16")]

@@ -1,4 +1,4 @@
-"""A worker that is killed while it tells a webhook: the next one tells it again, by the same id."""
+"""A worker is killed while it sends a delivery: the next worker sends it again with the same id."""
 
 import subprocess
 import sys
@@ -77,7 +77,7 @@ def test_a_delivery_outlives_its_worker(tmp_path: Path, receiver: Receiver, monk
     assert taken is not None
     assert (taken.state, taken.attempts, taken.next_at - utcnow() > announce.LEASE / 2) == ("pending", 1, True)
     with cloud.database.write() as session:
-        session.query(Delivery).update({"next_at": utcnow()})  # as if the time of that attempt were over
+        session.query(Delivery).update({"next_at": utcnow()})  # as if the time of that attempt was over
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as second:
         jobs_fake.wait_for(lambda: (found := delivery()) and found.state == "delivered", 60)
         second.terminate()

@@ -29,7 +29,7 @@ def test_python_runs_the_bytecode_in_the_zip_file(tmp_path: Path) -> None:
     assert load(importer).WHERE == "parcel"
 
 
-def test_another_version_of_python_takes_the_source(tmp_path: Path, monkeypatch) -> None:
+def test_another_version_of_python_uses_the_source(tmp_path: Path, monkeypatch) -> None:
     monkeypatch.setattr(importlib.util, "MAGIC_NUMBER", b"\0\0\r\n")
     importer = zipimport.zipimporter(str(pack(tmp_path / "b.zip")))
     assert importer.get_filename("parcel").endswith("parcel.py")

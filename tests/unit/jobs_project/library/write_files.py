@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""What the tests' jobs do: write a file an item, perhaps slowly, perhaps not at all."""
+"""The module of the test jobs: writes one file per item, slowly or not at all if requested."""
 
 import json
 import os
@@ -10,7 +10,7 @@ from ansible.module_utils.basic import AnsibleModule
 
 
 def write(item):
-    """Write one file; tell who is at it meanwhile, so that a second one at the same time shows."""
+    """Write one file, with a lock file of this process meanwhile, so that a concurrent second writer is detected."""
     path = Path(item["directory"], f"file-{item['id']}")
     busy, pid = Path(f"{path}.busy"), Path(f"{path}.pid")
     result = {"id": item["id"], "changed": False}
@@ -19,7 +19,7 @@ def write(item):
     try:
         busy.touch(exist_ok=False)
     except FileExistsError:
-        # A run that was killed left it, unless its process lives.
+        # A killed run left it, unless its process is alive.
         if pid.exists() and Path("/proc", pid.read_text()).exists():
             return dict(result, error="two at once")
     pid.write_text(str(os.getpid()))
