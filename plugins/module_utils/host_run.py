@@ -20,6 +20,12 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options impo
 STATES = ("present", "absent")
 
 
+def _names_before(kind):
+    """Return the names of the kinds that *kind* comes after, directly or through a kind that may have no items."""
+    direct = [other for other in KINDS if other.name in kind.after]
+    return {other.name for other in direct}.union(*map(_names_before, direct))
+
+
 class Part(threading.Thread):
     """The items of one kind and one state, converged when the parts before it have ended."""
 
@@ -85,7 +91,7 @@ class HostRun:
         if one.state != other.state:
             return False
         first, then = (one, other) if one.state == "present" else (other, one)
-        return first.kind.name in then.kind.after
+        return first.kind.name in _names_before(then.kind)
 
     def converge(self):
         """Converge everything; (results, writes)."""

@@ -85,6 +85,17 @@ def test_present_items_converge_in_the_order_of_their_kinds_and_absent_ones_in_r
     assert Toy.journal[0] == ("car", "delete", "c") and len(Toy.journal) == 3
 
 
+@pytest.mark.parametrize("state", ["present", "absent"])
+def test_kinds_keep_their_order_without_items_of_the_kind_between_them(toys, monkeypatch, state):
+    monkeypatch.setattr(Motor, "after", ("wheel",))
+    monkeypatch.setattr(Car, "after", ("motor",))
+    items = {"cars": [item("c", state=state)], "wheels": [item("w", state=state)]}
+    parts = {part.kind.name: part for part in host_run.HostRun(items, {}).parts}
+    first, then = ("wheel", "car") if state == "present" else ("car", "wheel")
+    assert parts[then].before == [parts[first]]
+    assert parts[first].before == []
+
+
 def test_a_second_run_changes_nothing_and_check_mode_predicts(toys):
     items = {"cars": [item("c", "w")], "wheels": [item("w")]}
     foretold = converge(items, check_mode=True)
