@@ -24,18 +24,7 @@ CLOUD = "skywright"
 ACTIVE_SECONDS = 60
 BOOT_SECONDS = 90
 CLEAN_SECONDS = 60
-# Lists everything on a host that a server, a port or a network could leave there, one item per line.
-FOOTPRINT = r"""
-virsh list --all --uuid | sed 's/^/domain /'
-ls -1 /var/lib/skywright/servers | sed 's/^/directory /'
-ls -1 /var/lib/skywright/dhcp | sed 's/^/dhcp /'
-ls -1 /var/lib/skywright/images | sed 's/^/image /'
-grep -rs '' /var/lib/skywright/dhcp | sed 's/^/dhcp /'
-ls -1 /run/netns 2>/dev/null | sed 's/^/namespace /'
-ip -o link | sed 's/^/device /'
-ovs-vsctl --format=csv --no-headings --columns=name,external_ids list port | sed 's/^/port /'
-ps -eo args | sed 's/^/process /'
-"""
+FOOTPRINT = Path(__file__).with_name("footprint.sh").read_text()
 Value = TypeVar("Value")
 
 
