@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Ask a URL again and again, run a command meanwhile, and tell what failed and for how long nothing was answered.
+"""Send requests to a URL, run a command meanwhile, and print failures and the longest time without an answer.
 
 probe.py URL AUTHORITY SECONDS [COMMAND...]
 """
@@ -14,14 +14,14 @@ import time
 import urllib.parse
 from concurrent.futures import ThreadPoolExecutor
 
-PATIENCE = 3
+TIMEOUT = 3
 PAUSE = 0.05
 
 
 def ask(url, context):
-    """Send one request on a connection of its own; give when it was sent, when it was answered, and what was wrong."""
+    """Send one request on a new connection; return the times of request and answer, and the error or None."""
     sent = time.monotonic()
-    connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=PATIENCE, context=context)
+    connection = http.client.HTTPSConnection(url.hostname, url.port, timeout=TIMEOUT, context=context)
     try:
         connection.request("GET", url.path)
         answer = connection.getresponse()

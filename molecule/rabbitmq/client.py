@@ -1,6 +1,6 @@
-"""A client of the cluster as Skywright's own processes are: publishes with confirms to a quorum queue, and consumes.
+"""Publish to a quorum queue with confirms, or consume from it, as Skywright's processes do.
 
-client.py publish|consume TEXT URL[;URL...]; tries for half a minute, as whoever uses a cluster has to
+client.py publish|consume TEXT URL[;URL...]; retries for 30 seconds
 """
 
 import sys
@@ -25,7 +25,7 @@ def attempt(what: str, text: str, urls: str) -> None:
             return
         message = queue.get()
         if message is None or message.decode() != text:
-            raise LookupError(f"{message and message.decode()!r} in place of {text!r}")
+            raise LookupError(f"{message and message.decode()!r} instead of {text!r}")
         message.ack()
 
 
