@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""How a Galera cluster gets up, told from what its nodes said."""
+"""The decision how a Galera cluster starts, from the registered facts of its nodes."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ NOTHING = {
 
 
 def galera_nodes(registered):
-    """Give the nodes' facts out of the results of a loop over their names; of some only why there are none."""
+    """Return the nodes' facts from the results of a loop over their names; a failed result becomes an C(error)."""
     nodes = []
     for result in registered:
         if "node" in result:
             nodes.append(result["node"])
         else:
-            why = "it cannot be reached" if result.get("unreachable") else "it cannot be looked at"
-            nodes.append({**NOTHING, "name": result["item"], "error": f"{why}: {result.get('msg', 'no reason told')}"})
+            why = "it is unreachable" if result.get("unreachable") else "its facts cannot be gathered"
+            nodes.append({**NOTHING, "name": result["item"], "error": f"{why}: {result.get('msg', 'no reason given')}"})
     return nodes
 
 
 def galera_decision(registered, without=()):
-    """Tell how the cluster gets or stays up: {action, node, reason, position}."""
+    """Decide how the cluster starts or continues: {action, node, reason, position}."""
     nodes = galera_nodes(registered)
     unknown = sorted(set(without) - {node["name"] for node in nodes})
     if unknown:
@@ -44,7 +44,7 @@ def galera_decision(registered, without=()):
 
 
 def galera_addresses(names, hostvars):
-    """Give the nodes' addresses, in the same order."""
+    """Return the nodes' addresses, in the same order."""
     return [hostvars[name].get("galera_address") or hostvars[name].get("ansible_host", name) for name in names]
 
 

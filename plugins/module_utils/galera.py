@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What is known of a Galera cluster's nodes, and which of them has to begin; nothing here touches a host."""
+"""The decision how a Galera cluster starts, from the facts of its nodes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SYNCED = "4"
 
 
 def parse_state(text):
-    """Read grastate.dat: what the provider last wrote down about the data."""
+    """Parse grastate.dat, the saved state of the provider."""
     found = dict(re.findall(r"^(\w+):[ \t]*(\S*)", text, re.MULTILINE))
     seqno = found.get("seqno", "-1")
     return {
@@ -23,12 +23,12 @@ def parse_state(text):
 
 
 def state_text(uuid):
-    """Write grastate.dat for data of which the server itself has to recover the position."""
+    """Return a grastate.dat that lets the server recover the position itself and allows to bootstrap."""
     return f"# GALERA saved state\nversion: 2.1\nuuid:    {uuid}\nseqno:   -1\nsafe_to_bootstrap: 1\n"
 
 
 def recovered(text):
-    """Read what `galera_recovery` says; None if the data never was a cluster's."""
+    """Parse the output of `galera_recovery`; None if the data never was in a cluster."""
     match = RECOVERED.search(text)
     if not match:
         raise ValueError(f"galera_recovery names no position: {text!r}")
@@ -36,82 +36,82 @@ def recovered(text):
 
 
 def is_primary(status):
-    """Whether a node with this status is in the part of the cluster that may write."""
+    """Return whether a node with this status is in the primary component."""
     return status.get("wsrep_cluster_status") == "Primary"
 
 
 def is_ready(status):
-    """Whether a node with this status takes part; one that lost the cluster while it gave its data never does again."""
+    """Return whether a node is primary and ready; a donor that lost the cluster never becomes ready."""
     return is_primary(status) and status.get("wsrep_ready") == "ON"
 
 
 def is_synced(status):
-    """Whether a node with this status is up to date and takes writes."""
+    """Return whether a node with this status is synced and accepts writes."""
     return is_ready(status) and status.get("wsrep_local_state") == SYNCED
 
 
 def decide(nodes, without=()):
-    """Tell how the cluster gets (or stays) up: {action: join, examine, bootstrap or refuse, node, reason}.
+    """Decide how the cluster starts or continues: {action: join, examine, bootstrap or refuse, node, reason}.
 
-    A node has a name, primary, synced and uuid as its server says them, and:
-    error      why nothing is known of it (it cannot be reached, its data cannot be read), or None
-    position   how far its data is, {uuid, seqno}; None if it never was in a cluster
-    exact      whether the position is certain; else the node is to be stopped and examined
-    sound      whether the provider vouches for the data; it does not for a node that it found to differ from the others
-    safe       whether it was the last one to leave
-    partial    whether a transfer of another node's data broke off
-    databases  those that are somebody's
-    C(without) names the nodes whose data the operator gives up.
+    A node has a name; primary, synced and uuid from its server; and:
+    error      why its facts are missing (it is unreachable, its data cannot be read), or None
+    position   {uuid, seqno} of its data; None if it never was in a cluster
+    exact      whether the position is exact; else the node must be stopped and examined
+    sound      whether the provider considers the data consistent with the cluster
+    safe       whether it was the last node to leave the cluster
+    partial    whether a state transfer to it was interrupted
+    databases  the names of its databases, without those of the server
+    C(without) names the nodes whose data may be lost.
     """
-    alive = [node for node in nodes if node["primary"]]
-    if alive:
-        return _join(alive)
+    up = [node for node in nodes if node["primary"]]
+    if up:
+        return _join(up)
     known = [node for node in nodes if node["name"] not in without]
     unknown = [node for node in known if node["error"]]
     if unknown:
         reasons = "; ".join(f"{node['name']}: {node['error']}" for node in unknown)
-        return _refuse(f"how far these nodes' data is cannot be told: {reasons}", unknown)
+        return _refuse(f"the positions of these nodes are unknown: {reasons}", unknown)
     placed = [node for node in known if node["position"]]
     if len({node["position"]["uuid"] for node in placed}) > 1:
         return _refuse(f"the nodes' data comes from different clusters: {_positions(placed)}", placed)
     guessed = [node for node in known if not node["exact"]]
     if guessed:
-        reason = (
-            f"no node is alive, and how far the data of {_names(guessed)} is can be told only when they are stopped"
-        )
+        reason = f"no node is up, and the positions of {_names(guessed)} are exact only after they are stopped"
         return {"action": "examine", "node": None, "reason": reason}
-    return _continue(placed) if placed else _begin([node for node in known if not node["partial"]])
+    return _bootstrap_recovered(placed) if placed else _bootstrap_new([node for node in known if not node["partial"]])
 
 
-def _join(alive):
-    if len({node["uuid"] for node in alive}) > 1:
-        return _refuse(f"two clusters are alive: {_list(alive, 'uuid')}. Stop the one whose data is not wanted", [])
-    ready = [node for node in alive if node["synced"]] or alive
-    return _answer("join", ready[0], f"{_names(alive)} are alive")
+def _join(up):
+    if len({node["uuid"] for node in up}) > 1:
+        return _refuse(f"two clusters are up: {_list(up, 'uuid')}. Stop the cluster whose data may be lost", [])
+    ready = [node for node in up if node["synced"]] or up
+    return _answer("join", ready[0], f"{_names(up)} are up")
 
 
-def _continue(placed):
-    """Begin with the node that is furthest of those that were in a cluster."""
+def _bootstrap_recovered(placed):
+    """Bootstrap with the most advanced of the nodes that were in a cluster."""
     last = max(node["position"]["seqno"] for node in placed)
     ahead = [node for node in placed if node["position"]["seqno"] == last]
     sound = [node for node in ahead if node["sound"]]
     if not sound and any(node["sound"] for node in placed):
-        reason = "the nodes that are furthest were marked as differing from the others"
+        reason = "the most advanced nodes are marked as inconsistent"
         return _refuse(f"{reason}: {_positions(placed)}, marked: {_names(ahead)}", ahead)
-    # Of equals, the last one to leave.
+    # Among equal nodes, the last one that left the cluster.
     best = max(sound or ahead, key=lambda node: node["safe"])
-    return _answer("bootstrap", best, f"no node is alive, and {best['name']} is as far as any: {_positions(placed)}")
+    return _answer(
+        "bootstrap", best, f"no node is up, and {best['name']} has the most recent data: {_positions(placed)}"
+    )
 
 
-def _begin(new):
-    """Begin with the only node that has databases, or any if none has."""
+def _bootstrap_new(new):
+    """Bootstrap a new cluster with the only node that has databases, or with the first node if none has."""
     full = [node for node in new if node["databases"]]
     if len(full) > 1:
         return _refuse(f"several nodes have databases but none was in a cluster: {_list(full, 'databases')}", full)
     if not new:
-        return _refuse("no node has whole data", [])
+        return _refuse("no node has complete data", [])
     best = (full or new)[0]
-    return _answer("bootstrap", best, f"no node was in a cluster yet; {best['name']} begins")
+    return _answer("bootstrap", best, f"no node was in a cluster yet; {best['name']} bootstraps it")
 
 
 def _answer(action, node, reason):
@@ -121,7 +121,7 @@ def _answer(action, node, reason):
 def _refuse(reason, nodes):
     advice = ""
     if nodes:
-        advice = ". If the data of some of them may be given up, name those in galera_recover_without"
+        advice = ". If the data of some of these nodes may be lost, name them in galera_recover_without"
     return {"action": "refuse", "node": None, "reason": reason + advice}
 
 

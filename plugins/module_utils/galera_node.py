@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One node of a Galera cluster: its service, its server's own account of itself, and its data."""
+"""A node of a Galera cluster: its service, the status from its server, and its data."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ SNAPSHOTS = "/var/lib/mysql-snapshots"
 SOCKET = "/run/mysqld/mysqld.sock"
 UNIT = "mariadb.service"
 CHECK_PORT = 9200
-# Databases of the server itself, and directories that are none.
+# Databases of the server itself, and other directories.
 NOT_DATABASES = {"mysql", "performance_schema", "sys", "lost+found"}
-# The provider's cache is as large as the data of a small cloud, and worth nothing to a reader of the snapshot.
+# The provider's cache can be as large as the data and is useless in a snapshot.
 NOT_IN_SNAPSHOT = {"galera.cache"}
 KEPT_SNAPSHOTS = 2
 STATUS = "SHOW GLOBAL STATUS LIKE 'wsrep%'"
-# A server that says nothing for so long is frozen or hardly better.
+# A server that does not answer within this time counts as frozen.
 SILENCE_SECONDS = 5
 STOP_SECONDS = 120
-# A server that finds no cluster gives up after 30 s, and is started again.
+# A server that finds no cluster exits after 30 s, and systemd restarts it.
 MANY_RESTARTS = 4
 
 
 @contextmanager
 def administrator(seconds=SILENCE_SECONDS):
-    """Give a cursor of the local administrator; OSError says why there is none, or what the server refused."""
-    import pymysql  # noqa: PLC0415 - a package of the host, which in check mode may still be missing
+    """Yield a cursor of the local administrator; raise OSError with the error of the connection or of a statement."""
+    import pymysql  # noqa: PLC0415 - a package of the host, which may be missing in check mode
 
     limits = {"connect_timeout": seconds, "read_timeout": seconds, "write_timeout": seconds}
     try:
@@ -54,7 +54,7 @@ def administrator(seconds=SILENCE_SECONDS):
 
 
 def answers(address):
-    """Whether the health check of the node at this address says that it is synced."""
+    """Return whether the health check at this address reports a synced node."""
     host = f"[{address}]" if ":" in address else address
     try:
         with open_url(f"http://{host}:{CHECK_PORT}/", timeout=3, use_proxy=False) as answer:
@@ -64,7 +64,7 @@ def answers(address):
 
 
 class Node:
-    """The node that this host is."""
+    """The node on this host."""
 
     def __init__(self, name, data=DATA, snapshots=SNAPSHOTS):
         self.name = name
@@ -73,11 +73,11 @@ class Node:
         self.runner = Runner()
 
     def unit(self):
-        """Give the state of the service: active, activating, failed, inactive..."""
+        """Return the state of the service: active, activating, failed, inactive..."""
         return self.runner.read(["systemctl", "show", "--property=ActiveState", "--value", UNIT]).strip()
 
     def status(self):
-        """Give what the server says of the cluster, and why it says nothing though it runs."""
+        """Return (state of the service, wsrep status, error of a running server that does not answer)."""
         unit = self.unit()
         if unit != "active":
             return unit, {}, None
@@ -89,11 +89,11 @@ class Node:
             return unit, {}, f"its server runs but does not answer: {error}"
 
     def synced(self):
-        """Whether the node is up to date."""
+        """Return whether the node is synced."""
         return is_synced(self.status()[1])
 
     def facts(self):
-        """Tell what can be seen without touching anything; the position is right only if the server has left well."""
+        """Return the facts of the node; the position is exact only after a clean stop of the server."""
         unit, status, error = self.status()
         text = read_text(os.path.join(self.data, "grastate.dat"))
         state = parse_state(text or "")
@@ -114,7 +114,7 @@ class Node:
         }
 
     def databases(self):
-        """Name the databases that are somebody's."""
+        """Return the names of the databases, without those of the server."""
         if not os.path.isdir(self.data):
             return []
         with os.scandir(self.data) as entries:
@@ -122,17 +122,17 @@ class Node:
         return sorted(names - NOT_DATABASES)
 
     def halt(self):
-        """Stop the server; one that does not listen is killed, which loses nothing that it acknowledged."""
+        """Stop the server. A frozen server is killed, which loses no committed transaction."""
         if self.status()[2]:
             self.kill()
         self.runner.write(["systemctl", "stop", UNIT], timeout=STOP_SECONDS)
 
     def kill(self):
-        """End a server that does not listen; the service starts it again."""
+        """Kill a frozen server; systemd restarts it."""
         self.runner.write(["systemctl", "kill", "--signal=KILL", UNIT])
 
     def place(self, facts):
-        """Add to the facts of a node that is stopped how far its data really is."""
+        """Return the facts of a stopped node with its exact position."""
         if facts["exact"]:
             return facts
         facts = {**facts, "exact": True}
@@ -144,14 +144,14 @@ class Node:
             return {**facts, "error": f"its data cannot be read: {error}"}
 
     def snapshot(self):
-        """Copy the data, which must be at rest, beside itself; tell where, or why not."""
+        """Copy the data of a stopped server; return the directory of the copy, or the reason why there is none."""
         paths = [os.path.join(self.data, name) for name in sorted(os.listdir(self.data)) if name not in NOT_IN_SNAPSHOT]
         size = sum(map(_size, paths))
         os.makedirs(self.snapshots, mode=0o700, exist_ok=True)
         for old in sorted(os.listdir(self.snapshots))[: 1 - KEPT_SNAPSHOTS]:
             remove(os.path.join(self.snapshots, old))
         if shutil.disk_usage(self.snapshots).free < 2 * size:
-            return f"none, for it would need {size >> 20} MiB, and as much has to stay free"
+            return f"none, because the disk needs twice its {size >> 20} MiB"
         place = os.path.join(self.snapshots, time.strftime("%Y%m%dT%H%M%SZ", time.gmtime()))
         os.makedirs(place, mode=0o700, exist_ok=True)
         self.runner.write(["cp", "--archive", "--reflink=auto", f"--target-directory={place}", *paths], timeout=1800)
@@ -161,13 +161,13 @@ class Node:
         return not os.path.isdir(os.path.join(self.data, "mysql"))
 
     def _prepare(self):
-        """Give the service a beginning: what it needs to start at all, and all attempts that it has."""
+        """Create missing system tables and reset the failure counter of the service."""
         if self._is_empty():
             self.runner.write(["mariadb-install-db", "--user=mysql", "--auth-root-authentication-method=socket"], 120)
         self.runner.write(["systemctl", "reset-failed", UNIT])
 
     def bootstrap(self, position, seconds):
-        """Begin a cluster with the data of this node."""
+        """Bootstrap a cluster with the data of this node."""
         if position:
             path = os.path.join(self.data, "grastate.dat")
             write_text(path, state_text(position["uuid"]), mode=0o660)
@@ -177,25 +177,27 @@ class Node:
         self.wait_synced(seconds)
 
     def start(self, seconds):
-        """Start the server, which joins the cluster that it finds, and wait until it is up to date."""
+        """Start the server, which joins the cluster, and wait until the node is synced."""
         self._prepare()
         self.runner.write(["systemctl", "start", "--no-block", UNIT])
         self.wait_synced(seconds)
 
     def wait_synced(self, seconds):
-        """Wait until the node is up to date, but not through more failures than chance explains."""
+        """Wait until the node is synced; give up after several restarts of the service."""
         if wait(lambda: self.synced() or self._restarts() >= MANY_RESTARTS, seconds) and self.synced():
             return
         unit, status, error = self.status()
-        said = error or status.get("wsrep_local_state_comment") or f"the service is {unit}"
-        raise ItemError(f"the node does not get synced: {said}, {self._restarts()} restarts; see journalctl -u mariadb")
+        state = error or status.get("wsrep_local_state_comment") or f"the service is {unit}"
+        raise ItemError(
+            f"the node does not become synced: {state}, {self._restarts()} restarts; see journalctl -u mariadb"
+        )
 
     def _restarts(self):
         return int(self.runner.read(["systemctl", "show", "--property=NRestarts", "--value", UNIT]).strip() or 0)
 
 
 def wait(reached, seconds):
-    """Wait until something is so; tell whether it came to be."""
+    """Wait until C(reached()) is true; return False on a timeout."""
     until = time.monotonic() + seconds
     while not reached():
         if time.monotonic() >= until:

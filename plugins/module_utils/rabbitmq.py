@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Speaking to a cluster of RabbitMQ.
+"""Commands for a RabbitMQ cluster.
 
-Every rabbitmqctl costs a second, so one tells everything and one changes everything. Both call functions that are
-internal to RabbitMQ and may do something else in another version, so only in versions that they were tried with.
+Each rabbitmqctl takes a second, so one call reads everything and one writes everything. Both call internal functions of
+RabbitMQ, which may differ in other versions, so the code refuses versions that it was not tested with.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ USER = "rabbitmq"
 CLIENTS, NODES = 5671, 25672
 HASHES = {f"rabbit_password_hashing_{name}": getattr(hashlib, name) for name in ("sha256", "sha512", "md5")}
 HASH = "rabbit_password_hashing_sha256"
-TRIED = ("3.10",)  # Debian 12's
-QUORUM = 3  # replicas that a quorum queue has if nobody asks for another number
+TESTED = ("3.10",)  # Debian 12's
+QUORUM = 3  # the default number of replicas of a quorum queue
 
-# Says which version the node is, in place of evaluating code that was not tried with it.
+# Returns the version of the node instead of evaluating code that was not tested with it.
 GUARD = """
 "rabbit-" ++ Version = filename:basename(code:lib_dir(rabbit)),
-case lists:any(fun(Series) -> lists:prefix(Series ++ ".", Version) end, %(tried)s) of
-false -> iolist_to_binary(["{\\"untried\\": \\"", Version, "\\"}"]);
+case lists:any(fun(Series) -> lists:prefix(Series ++ ".", Version) end, %(tested)s) of
+false -> iolist_to_binary(["{\\"untested\\": \\"", Version, "\\"}"]);
 true -> %(code)s
 end.
 """
-# A node that starts, or that the smaller part of a divided cluster holds, knows its members but nothing else.
+# A node that is starting, or is in the minority of a partition, knows the members but nothing else.
 STATE = """
 Members = rabbit_mnesia:cluster_nodes(all),
 Alone = fun(N) -> not lists:member(N, Members) andalso rpc:call(N, rabbit, is_running, [], 5000) =:= true end,
@@ -52,12 +52,12 @@ rabbit_json:encode(case rabbit:is_running() of
       permissions => rabbit_definitions:list_permissions(), policies => rabbit_definitions:list_policies()}
 end)
 """
-# Not every node has a copy of every table.
+# Loads the local copies of tables on all connected nodes, because not every node has a copy of every table.
 FORCE = """
 Tables = fun(N) -> rpc:call(N, mnesia, system_info, [local_tables]) -- [schema] end,
 [rpc:call(N, lists, foreach, [fun mnesia:force_load_table/1, Tables(N)], 30000) || N <- [node() | nodes()]], <<"[]">>
 """
-# Each write says by itself what became of it.
+# Evaluates each write separately and returns its result.
 WRITES = """
 Ok = fun(ok) -> true; ({ok, _}) -> true; (L) -> is_list(L) end,
 Try = fun(F) -> try F() of R -> case Ok(R) of true -> ok; false -> iolist_to_binary(io_lib:format("~0p", [R])) end
@@ -67,22 +67,22 @@ rabbit_json:encode([%s])
 
 
 def text(value):
-    """A string of Erlang's that may be anything."""
+    """Return an Erlang expression for any string."""
     return f'base64:decode("{base64.b64encode(value.encode()).decode()}")'
 
 
 def atom(node):
-    """The name of a node, which has been found to be one."""
+    """Return the Erlang atom of a validated node name."""
     return f"'{node}'"
 
 
 def definitions(**kinds):
-    """The call that puts things as they are described in a file of definitions."""
+    """Return the call that imports definitions."""
     return f"rabbit_definitions:import_raw({text(json.dumps(kinds))})"
 
 
 def forget(node):
-    """The calls that take a member that does not run away, and its replicas of queues."""
+    """Return the calls that remove a stopped member and its replicas of queues."""
     return [
         f"rabbit_mnesia:forget_cluster_node({atom(node)}, false)",
         f"rabbit_quorum_queue:shrink_all({atom(node)})",
@@ -90,7 +90,7 @@ def forget(node):
 
 
 def join(node):
-    """The call that makes a cluster of one node part of this one; what it has is lost, so it must have no queues."""
+    """Return the call that joins a one-node cluster to this one. The node loses its data, so it must have no queues."""
     rpc = f"rpc:call({atom(node)}, "
     return (
         f"case {rpc}rabbit_amqqueue, count, []) of 0 -> {rpc}rabbit, stop, []), "
@@ -100,19 +100,19 @@ def join(node):
 
 
 def grow(node):
-    """The call that gives a node replicas of the quorum queues."""
+    """Return the call that adds replicas of the quorum queues on a node."""
     grown = f'rabbit_quorum_queue:grow({atom(node)}, <<".*">>, <<".*">>, all)'
     return f"case [E || {{_, E}} <- {grown}, element(1, E) =/= ok] of [] -> ok; Errors -> {{error, Errors}} end"
 
 
 def password_hash(password):
-    """What the broker keeps of a password."""
+    """Return a new salted hash of a password, as the broker stores it."""
     salt = secrets.token_bytes(4)
     return base64.b64encode(salt + HASHES[HASH](salt + password.encode()).digest()).decode()
 
 
 def is_password(password, user):
-    """Whether a user has this password."""
+    """Return whether the user has this password."""
     digest = HASHES.get(user["hashing_algorithm"])
     kept = base64.b64decode(user["password_hash"])
     if digest is None or not kept:
@@ -121,7 +121,7 @@ def is_password(password, user):
 
 
 class Cluster:
-    """The cluster, by the first of its nodes that runs; that of this host is asked first."""
+    """The cluster. Commands go to its first running node; the host's own node comes first."""
 
     def __init__(self, runner, *, node, nodes):
         self.runner = runner
@@ -129,11 +129,11 @@ class Cluster:
         self._node = node
 
     def is_blank(self):
-        """Whether this host's node never ran."""
+        """Return whether this host's node never ran."""
         return not os.path.isdir(os.path.join(HOME, "mnesia", self.nodes[0]))
 
     def wait(self, seconds):
-        """Wait until this host's node takes clients, and all others that start; choose the one to speak to."""
+        """Wait until this host's node and all other starting nodes accept clients; choose the node for commands."""
         limit = time.monotonic() + seconds
         own = self.nodes[0]
         while True:
@@ -145,29 +145,29 @@ class Cluster:
         self._node = ready[0] if ready else own
 
     def state(self):
-        """What there is in the cluster; C(running) is missing if the node does not run yet."""
+        """Return the state of the cluster; C(running) is missing while the node is starting."""
         listed = "[" + ", ".join(map(atom, self.nodes)) + "]"
         code = STATE % {"nodes": listed, "replicas": min(QUORUM, len(self.nodes))}
         try:
             return self._eval(code, self.runner.read)
         except ItemError as error:
-            if "Target node is not running" in str(error):  # which is what it says of any that it cannot reach
+            if "Target node is not running" in str(error):  # rabbitmqctl says this of any unreachable node
                 raise ItemError(f"{self._node} cannot be reached") from error
             raise
 
     def force(self):
-        """Let the starting nodes take what they have for the newest, and not wait for others."""
+        """Start nodes that wait for their peers with the data that they have."""
         self._eval(FORCE, self.runner.write)
 
     def change(self, writes):
-        """Do C(writes), pairs of a name and a call, one after another; return what failed."""
+        """Evaluate C(writes), pairs of a name and a call, in order; return {name: error} of those that failed."""
         calls = [f"[{text(name)}, Try(fun() -> {call} end)]" for name, call in writes]
         answers = self._eval(WRITES % ",\n".join(calls), self.runner.write, timeout=180)
         return {name: answer for name, answer in answers if answer != "ok"}
 
     def _eval(self, code, run, timeout=60):
-        """Evaluate C(code) in the node; it comes from a file, since everybody may see command lines."""
-        code = GUARD % {"tried": json.dumps(TRIED), "code": code}
+        """Evaluate C(code) in the node; a file passes it, because every user of the host can read command lines."""
+        code = GUARD % {"tested": json.dumps(TESTED), "code": code}
         with tempfile.NamedTemporaryFile("w", dir=HOME, prefix="skywright-", suffix=".erl") as file:
             file.write(code)
             file.flush()
@@ -177,14 +177,14 @@ class Cluster:
                 timeout=timeout,
             )
         value = json.loads(json.loads(answer)["value"])
-        if isinstance(value, dict) and "untried" in value:
-            tried = ", ".join(TRIED)
-            raise ItemError(f"{self._node} is RabbitMQ {value['untried']}: this module was tried with {tried} only")
+        if isinstance(value, dict) and "untested" in value:
+            tested = ", ".join(TESTED)
+            raise ItemError(f"{self._node} is RabbitMQ {value['untested']}: this module was tested with {tested} only")
         return value
 
 
 def listens(node, port):
-    """Whether somebody takes connections at a port of a node's host."""
+    """Return whether the port of the node's host accepts connections."""
     try:
         with socket.create_connection((node.partition("@")[2], port), timeout=0.5):
             return True

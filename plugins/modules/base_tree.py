@@ -1,21 +1,21 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A Debian tree, made once for every recipe."""
+"""A cached Debian tree per recipe."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: base_tree
-short_description: A cached tree of a Debian system
+short_description: Create a cached root file system of Debian
 description:
-  - Makes a directory with a whole Debian system by mmdebstrap, unless one of the same recipe is there.
-  - The recipe is everything that the tree is made of; its hash is in the directory's name.
-  - The tree is made under another name and renamed when it is complete, so an interrupted run leaves no half tree.
+  - Creates a directory with a Debian system by mmdebstrap, unless there is one with the same recipe.
+  - The recipe consists of all options that determine the tree. Its hash is in the name of the directory.
+  - The tree has a temporary name until it is complete, so an interrupted run leaves no partial tree.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   cache:
-    description: The directory that holds the trees.
+    description: The directory of the trees.
     type: path
     required: true
   suite:
@@ -23,24 +23,24 @@ options:
     type: str
     required: true
   packages:
-    description: The packages in the tree, without what they only recommend.
+    description: The packages to install, without recommended packages.
     type: list
     elements: str
     required: true
   excludes:
-    description: Paths that packages do not get to install.
+    description: Paths that are left out of packages.
     type: list
     elements: str
     default: []
   hooks:
-    description: Shell commands that finish the tree, whose path is their argument.
+    description: Shell commands to run at the end, with the path of the tree as argument.
     type: list
     elements: str
     default: []
 """
 
 EXAMPLES = r"""
-- name: Make a tree for containers
+- name: Create a tree for containers
   skywright.cloud.base_tree:
     cache: /var/cache/skywright
     suite: bookworm
@@ -55,7 +55,7 @@ results:
   type: list
   elements: dict
 commands:
-  description: The writes that were sent.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list
@@ -79,24 +79,24 @@ ARGUMENT_SPEC = {
     "hooks": {"type": "list", "elements": "str", "default": []},
 }
 BUILD_SECONDS = 900
-# Whatever ends this module ends all that it started, and what they mounted is gone with them.
+# When the module ends for any reason, its child processes end and their mounts disappear.
 BOUND = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child", "--mount-proc"]
 
 
 def recipe_of(params):
-    """What the tree is made of; the order of packages does not matter."""
+    """Return everything that determines the tree, independent of the order of packages."""
     recipe = {key: params[key] for key in ("suite", "excludes", "hooks")}
     return dict(recipe, packages=sorted(set(params["packages"])))
 
 
 def path_of(cache, recipe):
-    """Where the tree of this recipe is."""
+    """Return the path of the tree of this recipe."""
     text = json.dumps(recipe, sort_keys=True)
     return os.path.join(cache, "base-" + hashlib.sha256(text.encode()).hexdigest()[:12])
 
 
 def build(runner, recipe, path):
-    """Make the tree; whoever comes second waits and finds it made."""
+    """Create the tree; a second process waits for the first and uses its tree."""
     os.makedirs(os.path.dirname(path), exist_ok=True)
     with lock("base-tree", timeout=BUILD_SECONDS):
         if os.path.isdir(path):

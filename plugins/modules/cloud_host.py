@@ -6,20 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: cloud_host
-short_description: Hosts as a cloud knows them
+short_description: Register hosts with a cloud
 description:
-  - Tells a cloud's API its hosts, as C(skywright hosts add) does, and waits until a worker has looked at those that are
-    new or changed.
-  - What an operator decided about a host (that it is disabled or in maintenance) stays.
-  - In check mode a cloud that cannot be reached, since it is not there yet, is taken to know no hosts.
+  - Registers hosts by the API, as C(skywright hosts add) does, and waits until a worker has observed new and changed
+    hosts.
+  - The module does not change whether a host is disabled or in maintenance.
+  - In check mode, a cloud that cannot be reached counts as a cloud without hosts, because it may not exist yet.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   auth_url:
-    description: The identity service, C(https://10.0.0.9:8000/identity/v3).
+    description: The URL of the identity service, such as C(https://10.0.0.9:8000/identity/v3).
     type: str
     required: true
   username:
-    description: Who may register hosts.
+    description: A user that may register hosts.
     type: str
     default: admin
   password:
@@ -31,10 +31,11 @@ options:
     type: str
     default: admin
   ca:
-    description: A file with the certificates that the API's may be signed by; without one the system's are taken.
+    description:
+      - The file of the CA certificates that verify the API's certificate. The default is the system's CA certificates.
     type: path
   timeout:
-    description: Seconds that the look at a host may take.
+    description: Seconds that the observation of a host may take.
     type: int
     default: 120
   hosts:
@@ -48,7 +49,7 @@ options:
         type: str
         required: true
       state:
-        description: Whether the cloud knows the host. One that has servers cannot be forgotten.
+        description: Whether the host is registered. A host with servers cannot be removed.
         type: str
         choices: [present, absent]
         default: present
@@ -76,13 +77,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a host.
+  description: One entry per host.
   returned: always
   type: list
   elements: dict
   sample: [{id: compute1, changed: true, action: create, status: present}]
 commands:
-  description: The requests that were sent to change something.
+  description: The requests that changed something.
   returned: always
   type: list
   elements: list
@@ -120,14 +121,14 @@ ARGUMENT_SPEC = {
     },
 }
 REQUEST_SECONDS = 30
-# A controller may be taking over just now: what can be repeated is.
+# The virtual address may be moving to another controller. All requests are safe to repeat.
 TRIES = 5
 PAUSE_SECONDS = 2.0
 BUSY = (502, 503, 504)
 
 
 class Unreachable(ItemError):
-    """Nobody answers."""
+    """The API does not answer."""
 
 
 class Api:
@@ -160,7 +161,7 @@ class Api:
             if service["type"] == "operations":
                 self._url = next(e["url"] for e in service["endpoints"] if e["interface"] == "public")
                 return
-        raise ItemError(f"{params['auth_url']} is no cloud of Skywright: its catalog has no operations")
+        raise ItemError(f"{params['auth_url']} is no Skywright cloud: its catalog has no operations service")
 
     def _send(self, method, url, body):
         for attempt in range(1, TRIES + 1):
@@ -196,24 +197,24 @@ class Hosts:
         self._timeout = module.params["timeout"]
 
     def read(self, items):
-        """What the cloud knows of the hosts."""
+        """Return the registered hosts."""
         wanted = {item["id"] for item in items}
         try:
             known = {host["name"]: host for host in self._api.call("GET", "/hosts")["hosts"]}
         except Unreachable as error:
             if not self._module.check_mode:
                 raise
-            self._module.warn(f"As far as one can tell the cloud knows no hosts: {error}")
+            self._module.warn(f"The cloud cannot be reached, so it counts as one without hosts: {error}")
             known = {}
         return {name: _described(host) for name, host in known.items() if name in wanted}
 
     @staticmethod
     def want(item, have):
-        """What it shall know."""
+        """Return the groups and variables that are wanted."""
         return None if item["state"] == "absent" else _described(item)
 
     def put(self, step):
-        """Tell it, and wait until it has looked."""
+        """Register the host and wait until a worker has observed it."""
         answer = self._api.call("PUT", _path(step.id), {"host": step.want})
         deadline = time.monotonic() + self._timeout
         while True:
@@ -221,14 +222,16 @@ class Hosts:
             if job["state"] == "successful":
                 return
             if job["state"] not in ("queued", "running"):
-                raise ItemError(f"the cloud cannot look at it: {job['error'] or job['state']}")
+                raise ItemError(f"the cloud cannot observe the host: {job['error'] or job['state']}")
             if time.monotonic() > deadline:
                 waits = job["waiting_for"] or "a worker"
-                raise ItemError(f"the cloud did not look at it within {self._timeout} seconds: it waits for {waits}")
+                raise ItemError(
+                    f"the cloud did not observe the host within {self._timeout} seconds: its job waits for {waits}"
+                )
             time.sleep(0.5)
 
     def delete(self, step):
-        """Have it forgotten."""
+        """Remove the host."""
         self._api.call("DELETE", _path(step.id))
 
 

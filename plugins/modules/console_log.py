@@ -8,8 +8,8 @@ DOCUMENTATION = r"""
 module: console_log
 short_description: Read the end of servers' console logs
 description:
-  - Returns the last lines of what servers wrote to their serial consoles since they were booted.
-  - A server without a log has an empty one; this never fails.
+  - Returns the last lines that servers wrote to their serial consoles since their boot.
+  - A server without a log has an empty output. The module never fails.
 options:
   servers:
     description: The servers to read.
@@ -22,14 +22,14 @@ options:
         type: str
         required: true
       length:
-        description: How many lines; without it as many as O(max_bytes) allows.
+        description: The number of lines. The default is as many as O(max_bytes) allows.
         type: int
   directory:
-    description: Where the servers' directories are.
+    description: The directory of the servers' directories.
     type: path
     default: /var/lib/skywright/servers
   max_bytes:
-    description: At most so many bytes of each log are read, from its end.
+    description: The maximum number of bytes to read from the end of each log.
     type: int
     default: 262144
 attributes:
@@ -41,7 +41,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: The last ten lines
+- name: Read the last ten lines
   skywright.cloud.console_log:
     servers:
       - id: 0a0b0c0d-0000-4000-8000-000000000004
@@ -50,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a server.
+  description: One entry per server.
   returned: always
   type: list
   elements: dict

@@ -1,57 +1,56 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A node's part in its Galera cluster."""
+"""The state of a node in its Galera cluster."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: galera_cluster
-short_description: A node's part in its Galera cluster
+short_description: Stop, bootstrap, join or restart a node of a Galera cluster
 description:
-  - Stops a node, begins a cluster with it, lets it join, or restarts it for its configuration.
-  - Which of these a node needs is told by the filter C(skywright.cloud.galera_decision) out of all nodes' facts.
+  - Stops a node, bootstraps the cluster with it, lets it join, or restarts it with a new configuration.
+  - The filter C(skywright.cloud.galera_decision) decides from the facts of all nodes which state a node needs.
 options:
   name:
-    description: The node's name in the answer.
+    description: The node's name in the returned facts.
     type: str
     required: true
   state:
     description:
-      - With C(stopped), a node that is not in a primary component is stopped, its databases (if it has any) are copied
-        to C(/var/lib/mysql-snapshots), and how far its data is comes with the answer. A node of a primary component is
-        left alone.
-      - With C(bootstrapped), the node begins a cluster, unless it is in a primary component.
-      - With C(joined), the node is started, or helped if it hangs, until it is synced. There must be a primary
-        component.
-      - With C(current), a node that runs with another configuration than the one on disk is restarted while all
+      - With C(stopped), the module stops a node that is not in a primary component, copies its databases to
+        C(/var/lib/mysql-snapshots) and returns its position. It does not stop a node of a primary component.
+      - With C(bootstrapped), the node bootstraps a cluster, unless it is in a primary component.
+      - With C(joined), the module starts the node, or restarts a node that hangs, and waits until it is synced. There
+        must be a primary component.
+      - With C(current), the module restarts a node that runs with another configuration than the one on disk, while all
         C(peers) are synced.
     type: str
     choices: [stopped, bootstrapped, joined, current]
     required: true
   position:
-    description: Where the data of a node that begins is, as it was told when the node was C(stopped).
+    description: The position of the node that bootstraps, as returned by state C(stopped).
     type: dict
   peers:
-    description: The addresses of the other nodes, whose health checks have to answer before this one is restarted.
+    description: The addresses of the other nodes, whose health checks must pass before this node restarts.
     type: list
     elements: str
     default: []
   configuration:
-    description: The file that the server was started with a copy of.
+    description: The configuration file on disk.
     type: path
     default: /etc/mysql/mariadb.conf.d/90-skywright.cnf
   started_with:
-    description: The copy.
+    description: The copy of the configuration file that the running server started with.
     type: path
     default: /run/skywright-galera.cnf
   timeout:
-    description: For how many seconds the node may take to be synced; a transfer of all data is part of that.
+    description: Seconds that the node may take until it is synced, including a full state transfer.
     type: int
     default: 900
 attributes:
   check_mode:
-    description: Predicts whether anything would be done, and does nothing.
+    description: Predicts whether the module would change the node, and changes nothing.
     support: full
 author:
   - Skywright contributors (@skywright)
@@ -67,7 +66,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 node:
-  description: The node, as C(galera_info) tells; with C(stopped), its position is exact.
+  description: The facts of the node, as from M(skywright.cloud.galera_info); with C(stopped), the position is exact.
   returned: success
   type: dict
 stale:
@@ -75,7 +74,7 @@ stale:
   returned: success
   type: bool
 snapshot:
-  description: Where the data was copied to, or why it was not.
+  description: The directory of the copy, or the reason why there is none.
   returned: when the node has been stopped
   type: str
 commands:
@@ -101,51 +100,51 @@ ARGUMENT_SPEC = {
     "started_with": {"type": "path", "default": "/run/skywright-galera.cnf"},
     "timeout": {"type": "int", "default": 900},
 }
-# How long a node that runs may need to find its way back by itself.
-PATIENCE_SECONDS = 30
+# How long a running node may take to rejoin without a restart.
+REJOIN_SECONDS = 30
 
 
 def is_stale(params):
-    """Whether the server was started with another configuration."""
+    """Return whether the server runs with another configuration."""
     return read_text(params["configuration"]) != read_text(params["started_with"])
 
 
 def stop(node, params, facts):
-    """Stop the node, save its databases and find out how far they are."""
+    """Stop the node, save its databases and read its position."""
     if facts["unit"] in ("active", "activating", "reloading", "deactivating"):
         node.halt()
-    snapshot = node.snapshot() if facts["databases"] else "none, for there are no databases"
+    snapshot = node.snapshot() if facts["databases"] else "none, because there are no databases"
     return {"node": node.place(node.facts()), "snapshot": snapshot}
 
 
 def bootstrap(node, params, facts):
-    """Begin a cluster."""
+    """Bootstrap a cluster."""
     node.bootstrap(params["position"], params["timeout"])
     return {}
 
 
-def finds_back(node, params):
-    """Whether a server that runs takes part in the cluster soon; one that does not know of it never will."""
-    return wait(lambda: is_ready(node.status()[1]), 0 if is_stale(params) else PATIENCE_SECONDS)
+def rejoins(node, params):
+    """Whether a running server rejoins the cluster without a restart; one with an old configuration does not."""
+    return wait(lambda: is_ready(node.status()[1]), 0 if is_stale(params) else REJOIN_SECONDS)
 
 
 def join(node, params, facts):
-    """Start the node, or help it back."""
+    """Start the node, or restart a node that hangs."""
     if facts["error"]:
         node.kill()
-    elif facts["unit"] == "active" and not finds_back(node, params):
+    elif facts["unit"] == "active" and not rejoins(node, params):
         node.halt()
     node.start(params["timeout"])
     return {}
 
 
 def restart(node, params, facts):
-    """Restart the node while the others carry on."""
-    missing = [peer for peer in params["peers"] if not wait(lambda peer=peer: answers(peer), PATIENCE_SECONDS)]
+    """Restart the node while all other nodes are synced."""
+    missing = [peer for peer in params["peers"] if not wait(lambda peer=peer: answers(peer), REJOIN_SECONDS)]
     if missing:
         raise ItemError(
-            f"the node is not restarted while other nodes are not synced: {', '.join(missing)} (a node that stays away"
-            " may be named in galera_recover_without)"
+            f"the node is not restarted while other nodes are not synced: {', '.join(missing)} (name a node that is"
+            " down for long in galera_recover_without)"
         )
     node.halt()
     if params["peers"]:
@@ -155,7 +154,7 @@ def restart(node, params, facts):
     return {}
 
 
-# What makes each state, and when it is there already.
+# For each state, the function that establishes it and the condition that it is established.
 STATES = {
     "stopped": (stop, lambda facts, stale: facts["primary"]),
     "bootstrapped": (bootstrap, lambda facts, stale: facts["primary"]),
@@ -165,21 +164,21 @@ STATES = {
 
 
 def converge(params, check):
-    """Bring the node into its state and tell how it is then."""
+    """Establish the state of the node and return its facts."""
     node = Node(params["name"])
-    make, is_there = STATES[params["state"]]
+    establish, is_established = STATES[params["state"]]
     facts, stale = node.facts(), is_stale(params)
-    done = {"node": facts, "changed": not is_there(facts, stale)}
+    done = {"node": facts, "changed": not is_established(facts, stale)}
     if done["changed"] and not check:
-        done.update({"node": None, **make(node, params, facts)})
+        done.update({"node": None, **establish(node, params, facts)})
         done["node"] = done["node"] or node.facts()
-    # A node of which the database is only about to be started takes the configuration of that moment.
+    # A node that is not active reads the configuration when it starts.
     done["stale"] = done["node"]["unit"] == "active" and is_stale(params)
     return {**done, "commands": node.runner.commands}
 
 
 def main():
-    """Bring the node into its state."""
+    """Establish the state of the node."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     end_with_caller()
     try:

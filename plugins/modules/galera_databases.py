@@ -7,15 +7,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: galera_databases
-short_description: Databases and users of a MariaDB server
+short_description: Manage databases and users of a MariaDB server
 description:
-  - Makes databases, and users with exactly the rights that are listed, as the local administrator.
-  - In a cluster, all nodes get them from the one.
-  - Passwords are compared and sent as their hashes, and told to nobody.
+  - Creates databases, and users with exactly the listed privileges, as the local administrator.
+  - In a cluster, the changes replicate to all nodes.
+  - The module compares and sends hashes of passwords, and returns no passwords.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   databases:
-    description: The databases to make.
+    description: The databases to create.
     type: list
     elements: str
     default: []
@@ -30,29 +30,29 @@ options:
         type: str
         required: true
       host:
-        description: Where the user may come from.
+        description: The hosts that the user may connect from.
         type: str
         default: "%"
       password:
-        description: The user's password. It is needed for users that are to be there.
+        description: The user's password, required with C(state=present).
         type: str
       privileges:
         description: Lists of privileges, as C(SHOW GRANTS) names them, by level, as in C(skywright.*) or C(*.*).
         type: dict
         default: {}
       require_tls:
-        description: Whether the user has to come by TLS.
+        description: Whether the user must connect by TLS.
         type: bool
         default: true
       state:
-        description: Whether the user is to be there.
+        description: Whether the user exists.
         type: str
         choices: [present, absent]
         default: present
 """
 
 EXAMPLES = r"""
-- name: Make the database of the cloud
+- name: Create the database of the cloud
   skywright.cloud.galera_databases:
     databases: [skywright]
     users:
@@ -63,7 +63,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry an item, with the id C(database NAME) or C(user NAME@HOST).
+  description: One entry per item, with the id C(database NAME) or C(user NAME@HOST).
   returned: always
   type: list
   elements: dict
@@ -103,7 +103,7 @@ LEVEL = re.compile(r"(\*|[A-Za-z0-9_$-]+)\.(\*|[A-Za-z0-9_$-]+)")
 PRIVILEGE = re.compile(r"[A-Z][A-Z ]+[A-Z]")
 GRANT = re.compile(r"GRANT ([A-Z, ]+) ON ([^ ]+) TO .*?( WITH GRANT OPTION)?")
 ALL = "ALL PRIVILEGES"
-# What is told instead of passwords.
+# Shown instead of passwords.
 SAME = "the wanted one"
 OTHER = "another one"
 REQUIRES_TLS = 1
@@ -116,7 +116,7 @@ def hashed(password):
 
 
 def quoted(level):
-    """Write a level as GRANT takes it: in the name of a database, _ would stand for any character."""
+    """Quote a level for GRANT, where an unescaped _ in a database name matches any character."""
     database, table = level.split(".")
     if database == "*":
         return level
@@ -125,7 +125,7 @@ def quoted(level):
 
 
 def granted(lines):
-    """Read what SHOW GRANTS prints as {level: [privileges]}."""
+    """Parse the output of SHOW GRANTS into {level: [privileges]}."""
     levels = {}
     for line in lines:
         match = GRANT.fullmatch(line)
@@ -146,14 +146,14 @@ class Server:
         self.commands = []
 
     def read(self, items):
-        """Read the databases, and those users that are items."""
+        """Return the databases, and the users of the items."""
         try:
             with administrator(STATEMENT_SECONDS) as cursor:
                 return self._read(cursor, items)
         except (ImportError, OSError) as error:
             if self.may_lack_server:
                 return {}
-            raise ItemError(f"the server cannot be asked: {error}") from error
+            raise ItemError(f"the server does not answer: {error}") from error
 
     def _read(self, cursor, items):
         cursor.execute("SELECT schema_name FROM information_schema.schemata")
@@ -185,22 +185,22 @@ class Server:
 
 
 def want(item, _have):
-    """Tell how the item has to be."""
+    """Return the wanted state of an item."""
     if item["state"] == "absent":
         return None
     if item["kind"] == "database":
         if not NAME.fullmatch(item["name"]):
-            raise ItemError(f"{item['name']!r} is no name for a database")
+            raise ItemError(f"{item['name']!r} is not a database name")
         return {}
     if not item["password"]:
         raise ItemError("a user needs a password")
     privileges = {level: sorted(map(str, some)) for level, some in item["privileges"].items() if some}
     for level, some in privileges.items():
         if not LEVEL.fullmatch(level):
-            raise ItemError(f"{level!r} is no level, as database.* is")
+            raise ItemError(f"{level!r} is not a level such as database.*")
         for privilege in some:
             if not PRIVILEGE.fullmatch(privilege):
-                raise ItemError(f"{privilege!r} is no privilege")
+                raise ItemError(f"{privilege!r} is not a privilege")
     return {"password": SAME, "require_tls": item["require_tls"], "privileges": privileges}
 
 
@@ -226,7 +226,7 @@ def _rights(step, user):
     for level in sorted({*have, *step.want["privileges"]}):
         old, new = set(have.get(level, [])), set(step.want["privileges"].get(level, []))
         gone = old - new if ALL not in new else old & {"GRANT OPTION"} - new
-        # Whoever loses all of them loses also those that stay.
+        # Revoking ALL PRIVILEGES also revokes the privileges to keep, which the next statements grant again.
         added = new if ALL in gone else new - old
         place = quoted(level).replace("%", "%%")
         listed += [(f"REVOKE {privilege} ON {place} FROM %s@%s", user) for privilege in sorted(gone)]
@@ -238,7 +238,7 @@ def _rights(step, user):
 def main():
     """Converge databases and users."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
-    # In check mode the server may be one that an earlier task only would have started.
+    # In check mode, the server may not run yet.
     server = Server(may_lack_server=module.check_mode)
     databases = [
         {"id": f"database {name}", "kind": "database", "name": name, "state": "present"}

@@ -1,19 +1,19 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What a node knows of its Galera cluster."""
+"""The facts of a node of a Galera cluster."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: galera_info
-short_description: What a node knows of its Galera cluster
+short_description: Gather facts about a node of a Galera cluster
 description:
-  - Returns the state of the service, of the cluster as the server sees it, and of the data on disk.
-  - It touches nothing, so the position of a server that runs or that crashed is not known exactly (C(seqno) is -1).
+  - Returns the state of the service, the status of the cluster from the server, and the state of the data on disk.
+  - The position of a running or crashed server is not exact (C(seqno) is -1).
 options:
   name:
-    description: The node's name in the answer.
+    description: The node's name in the returned facts.
     type: str
     required: true
 attributes:
@@ -25,7 +25,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the node
+- name: Gather facts about the node
   skywright.cloud.galera_info:
     name: "{{ inventory_hostname }}"
   register: seen
@@ -33,7 +33,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 node:
-  description: The node, as C(galera_decision) takes it.
+  description: The facts of the node, as the filter C(galera_decision) expects them.
   returned: always
   type: dict
   sample:
@@ -57,7 +57,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.galera_node import
 
 
 def main():
-    """Look at the node."""
+    """Gather the facts."""
     module = AnsibleModule(argument_spec={"name": {"type": "str", "required": True}}, supports_check_mode=True)
     try:
         module.exit_json(changed=False, node=Node(module.params["name"]).facts())

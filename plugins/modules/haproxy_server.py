@@ -1,16 +1,16 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Servers of the local HAProxy, taken out of use and back."""
+"""Maintenance of the local HAProxy's servers."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: haproxy_server
-short_description: Takes servers of HAProxy out of use, and back
+short_description: Set the administrative state of HAProxy servers
 description:
-  - A server is meant in all backends that have it. Each HAProxy has its own opinion, so run this on all of them.
-  - HAProxy keeps the state when it is reloaded, not when it is restarted.
+  - The state applies to the server in all backends. Each HAProxy has its own states, so run the module on all of them.
+  - The state survives a reload of HAProxy but not a restart.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   servers:
@@ -25,25 +25,25 @@ options:
         required: true
       state:
         description:
-          - C(ready) servers are used while their checks pass.
-          - C(drain) lets requests that are there end, and sends no new ones. A single writer stays the writer.
-          - C(maint) drains, waits, then ends what is left, and moves the writer.
+          - A C(ready) server gets requests while its health checks pass.
+          - With C(drain), the server finishes its requests and gets no new ones. A single writer remains the writer.
+          - With C(maint), the server drains, then HAProxy closes the remaining connections and chooses another writer.
         type: str
         choices: [ready, drain, maint]
         default: ready
   drain_seconds:
     description:
-      - How long requests may take to end before C(maint) ends them. Connections of mode C(tcp) are not waited for.
+      - Seconds that requests may take to finish before C(maint) closes them. Connections of mode C(tcp) close at once.
     type: int
     default: 30
   socket:
-    description: HAProxy's socket for administration.
+    description: HAProxy's administration socket.
     type: path
     default: /run/haproxy/admin.sock
 """
 
 EXAMPLES = r"""
-- name: Send nothing to a controller that will be rebooted
+- name: Stop requests to a controller before its reboot
   skywright.cloud.haproxy_server:
     servers:
       - {name: controller1, state: maint}
@@ -51,7 +51,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a server, with its name as C(id).
+  description: One entry per server, with its name as C(id).
   returned: always
   type: list
   elements: dict
@@ -83,7 +83,7 @@ ARGUMENT_SPEC = {
     "socket": {"type": "path", "default": "/run/haproxy/admin.sock"},
 }
 SECONDS = 5
-# What an administrator ordered, as HAProxy writes it; other bits are its own doing.
+# The bits of HAProxy's srv_admin_state that an administrator sets; HAProxy sets the others.
 MAINT = 0x01
 DRAIN = 0x08
 
@@ -96,7 +96,7 @@ class Balancer:
         self.drain_seconds = drain_seconds
         self.commands = []
 
-    def _ask(self, *commands):
+    def _send(self, *commands):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(SECONDS)
             connection.connect(self.path)
@@ -104,9 +104,9 @@ class Balancer:
             return b"".join(iter(lambda: connection.recv(1 << 16), b"")).decode()
 
     def read(self, _items):
-        """Read what was ordered for each server."""
+        """Return the administrative states of the servers: {name: {"backends": {backend: state}}}."""
         backends = {}
-        for line in self._ask("show servers state").splitlines():
+        for line in self._send("show servers state").splitlines():
             fields = line.split()
             if len(fields) > 6 and fields[0].isdigit():
                 backends.setdefault(fields[3], {})[fields[1]] = _state(int(fields[6]))
@@ -114,25 +114,25 @@ class Balancer:
 
     @staticmethod
     def want(item, have):
-        """Tell what is to be ordered, in all backends."""
+        """Return the state that is wanted in all backends."""
         if have is None:
-            raise ItemError("no backend of this HAProxy has such a server")
+            raise ItemError("no backend of this HAProxy has a server of this name")
         return {"backends": dict.fromkeys(have["backends"], item["state"])}
 
     def apply(self, steps):
-        """Drain all that is to be drained, wait once, then give the rest of the orders."""
+        """Drain the servers that go into maintenance, wait, then set all states."""
         leaving = [step for step in steps if step.item["state"] == "maint"]
-        errors = self._order(leaving, "drain")
+        errors = self._set(leaving, "drain")
         self._wait([step.id for step in leaving])
-        return {**errors, **self._order(steps)}
+        return {**errors, **self._set(steps)}
 
-    def _order(self, steps, state=None):
+    def _set(self, steps, state=None):
         errors = {}
         for step in steps:
             for backend in step.want["backends"]:
                 command = f"set server {backend}/{step.id} state {state or step.item['state']}"
                 self.commands.append(command.split())
-                answer = self._ask(command).strip()
+                answer = self._send(command).strip()
                 if answer:
                     errors[step.id] = answer
         return errors
@@ -143,14 +143,14 @@ class Balancer:
             time.sleep(0.2)
 
     def _requests(self, names):
-        rows = csv.DictReader(self._ask("show stat").lstrip("# ").splitlines())
+        rows = csv.DictReader(self._send("show stat").lstrip("# ").splitlines())
         return sum(int(row["scur"]) for row in rows if row["svname"] in names and row["mode"] == "http")
 
 
-def _state(ordered):
-    if ordered & MAINT:
+def _state(bits):
+    if bits & MAINT:
         return "maint"
-    return "drain" if ordered & DRAIN else "ready"
+    return "drain" if bits & DRAIN else "ready"
 
 
 def main():

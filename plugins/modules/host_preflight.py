@@ -6,47 +6,47 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: host_preflight
-short_description: What could keep a host from becoming a part of a cloud
+short_description: Gather facts that decide whether a host can join a cloud
 description:
-  - Returns facts about a host of which nothing is prepared yet.
-  - The filter C(preflight) judges those of all hosts together.
-  - It changes nothing. What cannot be found out is null, and explained in C(errors).
+  - Returns facts about a host before a cloud is deployed on it. The module changes nothing.
+  - The filter C(preflight) checks the facts of all hosts together.
+  - A fact that cannot be read is null, and C(errors) has the reason.
 options:
   directory:
-    description: Where room is needed.
+    description: The directory whose file system needs free space.
     type: path
     default: /var/lib
   reference:
-    description: The controller's clock, in seconds since 1970, when the task began.
+    description: The controller's time at the start of the task, in seconds since 1970.
     type: float
     required: true
   packages:
-    description: Packages that will be installed, if they are not yet.
+    description: Packages that the deployment needs.
     type: list
     elements: dict
     default: []
     suboptions:
       name:
-        description: The package.
+        description: The name of the package.
         type: str
         required: true
       version:
-        description: The oldest version that will do.
+        description: The minimum version.
         type: str
         default: ''
   address:
-    description: An address to ask the network for; nobody is to have it.
+    description: An address that no host of the network may have; the module sends an ARP request for it.
     type: str
   interface:
-    description: Where to ask for it.
+    description: The interface to send the ARP request from.
     type: str
   names:
-    description: Names that have to be known on the host, beside those of its package sources. Addresses are left out.
+    description: Names that the host must resolve, in addition to the hosts of its package sources.
     type: list
     elements: str
     default: []
   authority:
-    description: Where a host that belongs to a cloud has the certificates of the authority that it trusts.
+    description: The file of the CA certificates on a host that already belongs to a cloud.
     type: path
     default: /etc/skywright/tls/ca.pem
 attributes:
@@ -58,7 +58,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the host
+- name: Gather facts about the host
   skywright.cloud.host_preflight:
     reference: "{{ now().timestamp() }}"
     packages: [{name: haproxy, version: '2.6'}]
@@ -131,7 +131,7 @@ ARP_SECONDS = 1.0
 
 
 def identity(params):
-    """Who the host is, and what it runs."""
+    """The host's names, system and clock."""
     release = dict(line.split("=", 1) for line in (read_text("/etc/os-release") or "").splitlines() if "=" in line)
     system = " ".join(release.get(key, "").strip('"') for key in ("ID", "VERSION_ID"))
     return {
@@ -144,7 +144,7 @@ def identity(params):
 
 
 def capacity(params):
-    """What the host has."""
+    """Free disk space in GiB, memory in MiB, and support for virtualization."""
     disk = os.statvfs(params["directory"])
     memory = re.search(r"^MemTotal:\s+(\d+) kB", read_text("/proc/meminfo"), re.MULTILINE)
     return {
@@ -165,7 +165,7 @@ def interfaces(params):
 
 
 def listeners(params):
-    """Who listens on which TCP port."""
+    """The listening TCP sockets with their programs."""
     found = []
     for line in Runner().read(["ss", "-Htlnp"]).splitlines():
         words = line.split(None, 5)
@@ -176,7 +176,7 @@ def listeners(params):
 
 
 def packages(params):
-    """Which version of each package is there, or could be."""
+    """The installed version of each package, or the one that apt would install."""
     wanted = {package["name"]: package["version"] for package in params["packages"]}
     versions = {}
     name = None
@@ -200,15 +200,15 @@ def _is_new(version, oldest):
 
 
 def unresolved(params):
-    """The names that nobody knows here; who fetches packages by a proxy leaves their sources' to that."""
+    """The names that the host cannot resolve. With an apt proxy, the proxy resolves the package sources."""
     names = set(params["names"])
     if "Proxy" not in Runner().read(["apt-config", "dump", "Acquire::http::Proxy"]):
         sources = Runner().read(["apt-get", "indextargets", "--format", "$(REPO_URI)"]).split()
         names |= {urlsplit(source).hostname for source in sources} - {None}
-    return {"unresolved": sorted(name for name in names if not _is_known(name))}
+    return {"unresolved": sorted(name for name in names if not _resolves(name))}
 
 
-def _is_known(name):
+def _resolves(name):
     try:
         return bool(socket.getaddrinfo(name, None))
     except OSError:
@@ -216,36 +216,36 @@ def _is_known(name):
 
 
 def authority(params):
-    """Whom the host trusts, if it belongs to a cloud."""
+    """The CA certificates that the host trusts, if it belongs to a cloud."""
     return {"authority": read_text(params["authority"])}
 
 
 def holders(params):
-    """The MAC addresses of whoever says to have the address."""
+    """The MAC addresses of hosts that have the address."""
     if not params["address"] or not os.path.exists(f"/sys/class/net/{params['interface']}"):
         return {"holders": []}
     with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ARP)) as network:
         network.bind((params["interface"], ARP))
-        network.send(question(network.getsockname()[4], params["address"]))
+        network.send(arp_probe(network.getsockname()[4], params["address"]))
         end, found = time.monotonic() + ARP_SECONDS, set()
         while (left := end - time.monotonic()) > 0:
             network.settimeout(left)
             try:
-                answer = holder(network.recv(128), params["address"])
+                answer = arp_sender(network.recv(128), params["address"])
             except TimeoutError:
                 break
             found |= {answer} - {None}
     return {"holders": sorted(found)}
 
 
-def question(mac, address):
-    """The frame that asks who has an address, of a host that does not say to have any."""
+def arp_probe(mac, address):
+    """Return an ARP probe for the address: a request without a sender address (RFC 5227)."""
     ethernet = b"\xff" * 6 + mac + struct.pack("!H", ARP)
     return ethernet + struct.pack("!HHBBH", 1, 0x0800, 6, 4, 1) + mac + bytes(4) + bytes(6) + socket.inet_aton(address)
 
 
-def holder(frame, address):
-    """Who says in this frame to have the address, if it says that."""
+def arp_sender(frame, address):
+    """Return the MAC address of the sender if the frame is an ARP reply for the address, else None."""
     if len(frame) < 42 or struct.unpack("!H", frame[20:22])[0] != REPLY or frame[28:32] != socket.inet_aton(address):
         return None
     return ":".join(f"{byte:02x}" for byte in frame[22:28])

@@ -1,16 +1,16 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Virtual addresses that the local keepalived may have, given away and taken back."""
+"""Maintenance of the local keepalived's virtual addresses."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: keepalived_address
-short_description: Has keepalived give virtual addresses away
+short_description: Move virtual addresses of keepalived to another host
 description:
-  - A host that gives an address away tells the others at once, and does not take it again before it is told to.
-  - It lasts until the host boots; the service goes on. The role C(keepalived) has prepared it.
+  - In state C(maint), a host advertises at once that it gives up the address, and does not take the address again.
+  - The state lasts until the host reboots. keepalived keeps running. The role C(keepalived) prepares the files.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   addresses:
@@ -25,23 +25,23 @@ options:
         required: true
       state:
         description:
-          - A host that is C(ready) may have the address when no other one has it.
-          - In C(maint) it has not, even if nobody else has.
+          - With C(ready), the host can take the address when no other host has it.
+          - With C(maint), the host does not have the address, even if no other host has it.
         type: str
         choices: [ready, maint]
         default: ready
   seconds:
-    description: How long keepalived may take to give an address away.
+    description: How many seconds keepalived may take to remove an address.
     type: int
     default: 5
   directory:
-    description: Where keepalived reads what is ordered, one file an address.
+    description: The directory of the files that keepalived tracks, one per address.
     type: path
     default: /run/skywright-keepalived
 """
 
 EXAMPLES = r"""
-- name: Let another host have the virtual address
+- name: Move the virtual address to another host
   skywright.cloud.keepalived_address:
     addresses:
       - {name: 10.0.0.9, state: maint}
@@ -49,12 +49,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry an address, with it as C(id).
+  description: One entry per address, with the address as C(id).
   returned: always
   type: list
   elements: dict
 commands:
-  description: What was written to keepalived's files, with their paths.
+  description: The paths and contents that were written.
   returned: always
   type: list
   elements: list
@@ -82,12 +82,12 @@ ARGUMENT_SPEC = {
     "seconds": {"type": "int", "default": 5},
     "directory": {"type": "path", "default": "/run/skywright-keepalived"},
 }
-# keepalived takes anything but zero in a tracked file for a fault.
-ORDERS = {"ready": "0\n", "maint": "1\n"}
+# keepalived considers any value but zero in a tracked file a fault.
+CONTENTS = {"ready": "0\n", "maint": "1\n"}
 
 
 class Addresses:
-    """What keepalived was told of its addresses."""
+    """The files that keepalived tracks."""
 
     def __init__(self, directory, seconds):
         self.directory = directory
@@ -95,15 +95,15 @@ class Addresses:
         self.commands = []
 
     def read(self, items):
-        """Read the orders for those of the addresses that keepalived looks after."""
-        texts = {item["id"]: self._order(item["id"]) for item in items}
+        """Return the states of those addresses that keepalived tracks."""
+        texts = {item["id"]: self._text(item["id"]) for item in items}
         return {
             name: {"state": "ready" if text.strip() in ("", "0") else "maint"}
             for name, text in texts.items()
             if text is not None
         }
 
-    def _order(self, name):
+    def _text(self, name):
         path = self._path(name)
         return read_text(path) if name == os.path.basename(name) and os.path.isfile(path) else None
 
@@ -112,25 +112,25 @@ class Addresses:
 
     @staticmethod
     def want(item, have):
-        """Tell what is to be ordered."""
+        """Return the state that is wanted."""
         if have is None:
-            raise ItemError("keepalived looks after no such address here")
+            raise ItemError("keepalived of this host has no such address")
         return {"state": item["state"]}
 
     def apply(self, steps):
-        """Give all orders, then wait once for the addresses to be gone."""
+        """Write all files, then wait until the addresses in maintenance are removed."""
         for step in steps:
-            write_text(self._path(step.id), ORDERS[step.want["state"]])
+            write_text(self._path(step.id), CONTENTS[step.want["state"]])
             self.commands.append(["write", self._path(step.id), step.want["state"]])
         leaving = {step.id for step in steps if step.want["state"] == "maint"}
         deadline = time.monotonic() + self.seconds
-        while (left := leaving & held()) and time.monotonic() < deadline:
+        while (left := leaving & local_addresses()) and time.monotonic() < deadline:
             time.sleep(0.1)
-        return dict.fromkeys(left, "keepalived did not give it away")
+        return dict.fromkeys(left, "keepalived did not remove the address")
 
 
-def held():
-    """Tell all addresses of this host."""
+def local_addresses():
+    """Return all addresses of this host."""
     links = json.loads(Runner().read(["ip", "-json", "address", "show"]))
     return {info["local"] for link in links for info in link["addr_info"]}
 

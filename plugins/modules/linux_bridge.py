@@ -1,20 +1,20 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Bridges of the kernel."""
+"""Linux bridges."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: linux_bridge
-short_description: Bridges of the kernel, each with one address
+short_description: Manage Linux bridges with one address each
 description:
-  - Makes bridges that last until the machine reboots.
-  - A bridge's ports are not touched; they attach themselves.
+  - Creates bridges, which last until the machine reboots.
+  - The module does not change the ports of a bridge.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   bridges:
-    description: The bridges to converge; others are left alone.
+    description: The bridges to converge. The module does not change other bridges.
     type: list
     elements: dict
     required: true
@@ -24,17 +24,17 @@ options:
         type: str
         required: true
       address:
-        description: The only IPv4 address of the device, with its prefix length; none if left out.
+        description: The only IPv4 address of the device, with its prefix length. Without it, the device has no address.
         type: str
       state:
-        description: Whether the bridge is to be there.
+        description: Whether the bridge exists.
         type: str
         choices: [present, absent]
         default: present
 """
 
 EXAMPLES = r"""
-- name: Join the machines of a lab
+- name: Create the bridges of a lab
   skywright.cloud.linux_bridge:
     bridges:
       - {name: sw1a2b-m, address: 10.90.43.1/24}
@@ -43,12 +43,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a bridge, with its name as C(id).
+  description: One entry per bridge, with its name as C(id).
   returned: always
   type: list
   elements: dict
 commands:
-  description: The writes that were sent.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list
@@ -89,7 +89,7 @@ def _addresses(link):
 
 
 def want(item, have):
-    """Tell what the bridge has to look like."""
+    """Return the wanted state of the bridge."""
     if item["state"] == "absent":
         return None
     return {"addresses": [item["address"]] if item["address"] else [], "up": True}

@@ -1,78 +1,78 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Hosts made by systemd-nspawn."""
+"""Hosts in systemd-nspawn containers."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: nspawn_host
-short_description: Hosts with a systemd of their own, on the machine
+short_description: Run hosts as systemd-nspawn containers
 description:
-  - Makes and boots machines by systemd-nspawn, each an overlay over one shared tree.
-  - A host that stopped, was killed or lost its network devices is started again.
-  - A host that was made by another recipe (another tree, other addresses) is made anew.
-  - The SSH host keys are made here and recorded, so that nobody has to trust the first connection.
+  - Creates and boots containers with systemd-nspawn, each on an overlay over one shared tree.
+  - The module starts a host again that stopped, was killed or lost its network devices.
+  - The module replaces a host whose recipe changed (its tree or its addresses).
+  - The module creates and records the SSH host keys, so that the first connection is verified.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   base:
     description: The tree that the hosts share; see M(skywright.cloud.base_tree). Hosts that are present need it.
     type: path
   directory:
-    description: Where the hosts' own files are, one directory a host.
+    description: The directory of the hosts' own files, one subdirectory per host.
     type: path
     required: true
   authorized_key:
-    description: The public key that may log in as root. Hosts that are present need it.
+    description: The SSH public key that is authorized for root. Hosts that are present need it.
     type: str
   known_hosts:
-    description: The file that the hosts' keys are recorded in.
+    description: The file that the SSH host keys are recorded in.
     type: path
     required: true
   hosts:
-    description: The hosts to converge; others are left alone.
+    description: The hosts to converge. The module does not change other hosts.
     type: list
     elements: dict
     required: true
     suboptions:
       name:
-        description: The machine's name; also that of its network namespace and cgroup.
+        description: The name of the container, of its network namespace and of its control group.
         type: str
         required: true
       hostname:
-        description: Its name for itself, and that of its directory.
+        description: The host name, which is also the name of its directory.
         type: str
         required: true
       nics:
-        description: Its network devices; the first one is for management.
+        description: The network devices. The first one is the management NIC.
         type: list
         elements: dict
         default: []
         suboptions:
           name:
-            description: The device's name within the host.
+            description: The name of the device in the host.
             type: str
             required: true
           device:
-            description: The name of its other end, on the machine.
+            description: The name of its peer on the machine.
             type: str
             required: true
           bridge:
-            description: The bridge that it hangs on.
+            description: The bridge of the peer.
             type: str
             required: true
           address:
-            description: The address that the host gives it, with its prefix length; none if left out.
+            description: The address with its prefix length. Without it, the device has no address.
             type: str
       state:
-        description: Whether the host is to be there, and running.
+        description: Whether the host exists and runs.
         type: str
         choices: [present, absent]
         default: present
 """
 
 EXAMPLES = r"""
-- name: Make a host
+- name: Create a host
   skywright.cloud.nspawn_host:
     base: /var/cache/skywright/base-0123456789ab
     directory: /srv/lab/hosts
@@ -86,12 +86,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a host, with its machine's name as C(id).
+  description: One entry per host, with the name of its container as C(id).
   returned: always
   type: list
   elements: dict
 commands:
-  description: The writes that were sent.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list
@@ -144,17 +144,17 @@ class Hosts:
         self.runner = runner
 
     def directory(self, item):
-        """Where the host's own files are."""
+        """Return the directory of the host."""
         return os.path.join(self.params["directory"], item["hostname"])
 
     def recipe(self, item):
-        """What the host is made of; another recipe makes another host."""
+        """Return everything that the host is made of. A changed recipe replaces the host."""
         recipe = {key: self.params[key] for key in ("base", "authorized_key")}
         script = nspawn.script(item, self.directory(item))
         return dict(recipe, script=script, devices=nspawn.devices(), nics=item["nics"])
 
     def read(self, items):
-        """What is there of each host, be it whole or a rest."""
+        """Return the state of each host, complete or partial."""
         have = {item["id"]: self._read_one(item) for item in items}
         return {name: found for name, found in have.items() if found}
 
@@ -170,7 +170,7 @@ class Hosts:
         return {"recipe": recipe, "running": running, "nics": nics}
 
     def want(self, item, have):
-        """What has to be there."""
+        """Return the wanted state of a host."""
         if item["state"] == "absent":
             return None
         if not self.params["base"] or not self.params["authorized_key"]:
@@ -179,7 +179,7 @@ class Hosts:
         return {"recipe": self.recipe(item), "running": True, "nics": nics}
 
     def update(self, step):
-        """Make anew, put the devices back on their bridges, or start again: the least that does it."""
+        """Attach devices to their bridges, restart or replace the host, whatever is the least that suffices."""
         if step.changes("recipe"):
             self.delete(step)
             self.create(step)
@@ -190,13 +190,13 @@ class Hosts:
             nspawn.start(self.runner, step.item, self.directory(step.item), self.params["base"])
 
     def create(self, step):
-        """Write the host's own files beside their place, move them there and boot."""
+        """Write the host's files to a temporary directory, rename it and boot the host."""
         directory = self.directory(step.item)
         half = os.path.join(self.params["directory"], f".{step.item['hostname']}.half-made")
         remove_tree(self.runner, half)
         for path, (mode, text) in self._files(step).items():
             _write(os.path.join(half, path), mode, text)
-        # An overlay shows the upper directory's mode, so it has to be what it is below.
+        # An overlay has the mode of the upper directory, so it must equal that of the lower one.
         for path, _, _ in os.walk(os.path.join(half, "upper")):
             os.chmod(path, 0o700 if path.endswith(("/upper/root", "/.ssh")) else 0o755)
         os.makedirs(os.path.join(half, "root"))
@@ -221,13 +221,13 @@ class Hosts:
         }
         for nic in step.item["nics"]:
             if nic["address"]:
-                # It has to sort before the file that Debian brings for a device of this name.
+                # The name must sort before the file of Debian for this device.
                 network = f"[Match]\nName={nic['name']}\n\n[Network]\nAddress={nic['address']}\n"
                 files[f"upper/etc/systemd/network/10-{nic['name']}.network"] = (0o644, network)
         return files
 
     def delete(self, step):
-        """Leave nothing."""
+        """Remove the host completely."""
         nspawn.stop(self.runner, step.item, self.directory(step.item))
         remove_tree(self.runner, self.directory(step.item))
         self._record(step.item, None)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ovs_bridge
-short_description: Open vSwitch bridges with their ports
+short_description: Manage Open vSwitch bridges with their ports
 description:
-  - Converges bridges and the devices that are their ports, in one transaction of OVSDB.
-  - Ports are additive; those that are not listed stay.
+  - Converges bridges and the devices that are their ports, in one OVSDB transaction.
+  - Ports are additive: the module does not remove ports that are not listed.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   bridges:
@@ -25,8 +25,8 @@ options:
         required: true
       datapath_type:
         description:
-          - Who forwards the frames, the kernel (C(system)) or the switch's own process (C(netdev)).
-          - With C(auto) a bridge that exists keeps what it has, and a new one gets C(system) if the kernel can.
+          - The datapath, in the kernel (C(system)) or in the userspace process of Open vSwitch (C(netdev)).
+          - With C(auto), a bridge keeps its datapath, and a new bridge gets C(system) if the kernel has the module.
         type: str
         choices: [auto, netdev, system]
         default: auto
@@ -36,14 +36,14 @@ options:
         elements: str
         default: []
       state:
-        description: Whether the bridge is to be there.
+        description: Whether the bridge exists.
         type: str
         choices: [present, absent]
         default: present
 """
 
 EXAMPLES = r"""
-- name: Make the bridge of the servers and that of the data NIC
+- name: Create the bridges of the servers and of the data NIC
   skywright.cloud.ovs_bridge:
     bridges:
       - {name: br-int}
@@ -52,12 +52,12 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a bridge, with its name as C(id).
+  description: One entry per bridge, with its name as C(id).
   returned: always
   type: list
   elements: dict
 commands:
-  description: The writes that were sent.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list
@@ -105,11 +105,11 @@ class Bridges:
     @staticmethod
     def _bridge(row, names):
         ports = {names[uuid] for uuid in members(row["ports"])} - {row["name"]}
-        # An empty type is the database's way of saying "system".
+        # OVSDB stores "system" as an empty type.
         return {"datapath_type": row["datapath_type"] or "system", "ports": sorted(ports)}
 
     def want(self, item, have):
-        """Tell what the bridge has to look like."""
+        """Return the wanted state of the bridge."""
         if item["state"] == "absent":
             return None
         datapath = item["datapath_type"]
@@ -130,7 +130,7 @@ class Bridges:
         return True
 
     def apply(self, steps):
-        """Send everything as one transaction; if it is refused, find out which bridge is to blame."""
+        """Send all writes as one transaction; if it fails, send them per bridge to find the cause."""
         try:
             self.ovsdb.transact([command for step in steps for command in commands(step)], wait=True)
         except ItemError as error:
@@ -155,7 +155,7 @@ def main():
     """Converge the bridges."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     runner = Runner()
-    # In check mode the switch may be a package that an earlier task only would have installed.
+    # In check mode, the package of Open vSwitch may not be installed yet.
     bridges = Bridges(runner, may_lack_switch=module.check_mode)
     converge(
         module,

@@ -1,19 +1,19 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A cluster of RabbitMQ, with its virtual hosts, users and policies."""
+"""The members, virtual hosts, users and policies of a RabbitMQ cluster."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: rabbitmq_cluster
-short_description: A cluster of RabbitMQ, with its virtual hosts, users and policies
+short_description: Manage a RabbitMQ cluster with its virtual hosts, users and policies
 description:
-  - Converges a cluster from any one of its hosts, by one command that reads and, if need be, one that writes.
-    The nodes that start are waited for.
-  - These evaluate code in a node that calls functions which are internal to RabbitMQ. It was tried with 3.10 (of
-    Debian 12). A node of another version is left alone, and all items have an error that says so.
-  - Passwords are compared with the hashes that the broker has, and are on no command line.
+  - Converges the cluster from any of its hosts, with one command that reads and at most one that writes. It waits for
+    nodes that are starting.
+  - The commands evaluate Erlang code that calls internal functions of RabbitMQ. The code was tested with RabbitMQ 3.10
+    (of Debian 12). With another version, the module changes nothing and all items have an error.
+  - Passwords are compared with the hashes of the broker and are on no command line.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   node:
@@ -23,15 +23,15 @@ options:
   nodes:
     description:
       - The names of all nodes of the cluster. Its item has the C(id) C(cluster).
-      - A node that runs as a cluster of its own joins, unless it has queues. Every node that runs gets replicas of the
-        quorum queues that have too few of them.
-      - A member that is not listed is forgotten, and must not run. If it is one of those that stopped last, so that the
-        others wait for it, they start with what they have.
+      - A listed node that runs as a separate cluster joins, unless it has queues. Quorum queues with too few replicas
+        get replicas on all running nodes.
+      - A member that is not listed leaves the cluster. It must be stopped. If the other nodes wait for it at their
+        start, they start without its data.
     type: list
     elements: str
     required: true
   wait:
-    description: For how many seconds nodes that start are waited for.
+    description: Seconds to wait for nodes that are starting.
     type: int
     default: 60
   vhosts:
@@ -45,7 +45,7 @@ options:
         type: str
         required: true
       state:
-        description: Whether it is to be there; without it all that is in it is gone.
+        description: Whether the virtual host exists. Removing it removes its queues.
         type: str
         choices: [present, absent]
         default: present
@@ -60,15 +60,15 @@ options:
         type: str
         required: true
       password:
-        description: The password; needed by a user that is to be there.
+        description: The password, required with C(state=present).
         type: str
       tags:
-        description: What the user may do to the broker itself.
+        description: The user's tags, such as C(administrator).
         type: list
         elements: str
         default: []
       permissions:
-        description: What the user may do in virtual hosts; in others nothing.
+        description: The user's permissions. The user has no permissions in other virtual hosts.
         type: list
         elements: dict
         default: []
@@ -78,19 +78,19 @@ options:
             type: str
             default: /
           configure:
-            description: A regular expression of what may be made and removed.
+            description: A regular expression of the names that the user may create and delete.
             type: str
             default: ".*"
           write:
-            description: A regular expression of what may be published to.
+            description: A regular expression of the names that the user may publish to.
             type: str
             default: ".*"
           read:
-            description: A regular expression of what may be consumed.
+            description: A regular expression of the names that the user may consume from.
             type: str
             default: ".*"
       state:
-        description: Whether the user is to be there.
+        description: Whether the user exists.
         type: str
         choices: [present, absent]
         default: present
@@ -109,24 +109,24 @@ options:
         type: str
         default: /
       pattern:
-        description: A regular expression of the names that it is for.
+        description: A regular expression of the names that the policy applies to.
         type: str
         default: ".*"
       apply_to:
-        description: What it is for.
+        description: The objects that the policy applies to.
         type: str
         choices: [all, exchanges, queues]
         default: all
       priority:
-        description: Of several policies that match, that with the highest priority holds.
+        description: The priority. Of several matching policies, the one with the highest priority applies.
         type: int
         default: 0
       definition:
-        description: What it sets.
+        description: The settings of the policy.
         type: dict
         default: {}
       state:
-        description: Whether the policy is to be there.
+        description: Whether the policy exists.
         type: str
         choices: [present, absent]
         default: present
@@ -199,16 +199,16 @@ ACTOR = rabbitmq.text("skywright")
 
 
 class Broker:
-    """Everything that a cluster of RabbitMQ has to have."""
+    """The items of a RabbitMQ cluster."""
 
     def __init__(self, cluster, nodes, *, wait, check):
         self.cluster, self.nodes = cluster, set(nodes)
         self._wait, self._check = wait, check
 
     def read(self, items):
-        """Read everything, from a cluster that is given the time to start."""
+        """Read all items; wait for a cluster that is starting."""
         if self._check and self.cluster.is_blank():
-            # A node that the run would have started finds its cluster, and has what every new one has.
+            # A real run would have started the node; a new cluster has these items.
             state = {"members": sorted(self.nodes), "vhosts": [{"name": "/"}], "users": [{"name": "guest"}]}
         else:
             self.cluster.wait(0 if self._check else self._wait)
@@ -217,7 +217,7 @@ class Broker:
         return have(state, self.nodes, passwords)
 
     def _started(self, state):
-        """The state of the cluster that runs, if need be without what nodes know that are none of it any more."""
+        """Return the state of the running cluster; nodes that wait for a removed member start without its data."""
         if "running" in state:
             return state
         missing = set(state["members"]) - set(state["connected"])
@@ -226,25 +226,25 @@ class Broker:
             self.cluster.wait(self._wait)
             state = self.cluster.state()
         if "running" not in state:
-            told = f"; it waits for {', '.join(sorted(missing))}, which may know more than it" if missing else ""
-            raise ItemError(f"{self.cluster.nodes[0]} does not run yet{told}")
+            reason = f"; it waits for {', '.join(sorted(missing))}, which may have newer data" if missing else ""
+            raise ItemError(f"{self.cluster.nodes[0]} is not running yet{reason}")
         return state
 
     def want(self, item, there):
-        """Tell what an item has to look like."""
+        """Return the wanted state of an item."""
         if item["state"] == "absent":
             return None
         return WANTED[item["kind"]](item, there, self.nodes)
 
     def apply(self, steps):
-        """Send all writes with one command; what is removed goes last, and in the other order."""
-        there = [step for kind in KINDS for step in steps if step.item["kind"] == kind and step.want is not None]
-        gone = [step for kind in reversed(KINDS) for step in steps if step.item["kind"] == kind and step.want is None]
-        return self.cluster.change([(s.id, call) for s in there + gone for call in WRITES[s.item["kind"]](s)])
+        """Send all writes with one command: present items in the order of KINDS, then absent ones in reverse order."""
+        present = [step for kind in KINDS for step in steps if step.item["kind"] == kind and step.want is not None]
+        absent = [step for kind in reversed(KINDS) for step in steps if step.item["kind"] == kind and step.want is None]
+        return self.cluster.change([(s.id, call) for s in present + absent for call in WRITES[s.item["kind"]](s)])
 
 
 def have(state, nodes, passwords):
-    """Everything that there is, by the ids of items; of passwords only whether they are the wanted ones."""
+    """Return the existing items by id. A password is shown only as equal to the wanted one or not."""
     lacking, alone = (sorted(nodes.intersection(state.get(key, []))) for key in ("lacking", "alone"))
     found = {"cluster": {"members": sorted(state["members"]), "alone": alone, "lacking": lacking}}
     found |= {f"vhost {vhost['name']}": {} for vhost in state["vhosts"]}
@@ -254,36 +254,36 @@ def have(state, nodes, passwords):
         found[item_id] = {"tags": sorted(user.get("tags", [])), "permissions": granted(mine)}
         if passwords.get(item_id):
             right = rabbitmq.is_password(passwords[item_id], user)
-            found[item_id]["password"] = "as wanted" if right else "another"
+            found[item_id]["password"] = "as wanted" if right else "different"
     for policy in state.get("policies", []):
         found[f"policy {policy['vhost']} {policy['name']}"] = {key: policy[key] for key in POLICY_KEYS}
     return found
 
 
 def granted(permissions):
-    """Permissions by their virtual hosts."""
+    """Return permissions by virtual host."""
     return {grant["vhost"]: {what: grant[what] for what in ("configure", "write", "read")} for grant in permissions}
 
 
 def wanted_cluster(_item, there, nodes):
-    """The listed nodes that are members or can become it, all with replicas."""
+    """Return the cluster with all listed nodes that are or can become members, and complete replicas."""
     return {"members": sorted(nodes.intersection(there["members"] + there["alone"])), "alone": [], "lacking": []}
 
 
 def wanted_user(item, _there, _nodes):
-    """A user; of the password only that it is the wanted one."""
+    """Return the wanted user; the password is only marked as wanted."""
     if not item["password"]:
-        raise ItemError("a user that is to be there needs a password")
+        raise ItemError("a user that is present needs a password")
     return {"tags": sorted(item["tags"]), "permissions": granted(item["permissions"]), "password": "as wanted"}
 
 
 def wanted_policy(item, _there, _nodes):
-    """A policy, in the words of the broker."""
+    """Return the wanted policy with the keys of RabbitMQ."""
     return {key: item[key.replace("-", "_")] for key in POLICY_KEYS}
 
 
 def write_cluster(step):
-    """Let members go, let others join, and give replicas to those that have none."""
+    """Remove members, join nodes and add replicas."""
     gone = set(step.have["members"]) - set(step.want["members"])
     yield from (call for node in sorted(gone) for call in rabbitmq.forget(node))
     yield from map(rabbitmq.join, step.have["alone"])
@@ -291,7 +291,7 @@ def write_cluster(step):
 
 
 def write_vhost(step):
-    """Make or remove a virtual host."""
+    """Create or remove a virtual host."""
     name = step.item["name"]
     if step.want is None:
         yield f"rabbit_vhost:delete({rabbitmq.text(name)}, {ACTOR})"
@@ -300,7 +300,7 @@ def write_vhost(step):
 
 
 def write_user(step):
-    """Make a user with its permissions, and take those away that it is not to have; or remove it."""
+    """Create a user with its permissions and clear other permissions, or remove the user."""
     name = step.item["name"]
     if step.want is None:
         yield f"rabbit_auth_backend_internal:delete_user({rabbitmq.text(name)}, {ACTOR})"
@@ -314,7 +314,7 @@ def write_user(step):
 
 
 def write_policy(step):
-    """Make, change or remove a policy."""
+    """Create, change or remove a policy."""
     vhost, name = step.item["vhost"], step.item["name"]
     if step.want is None:
         yield f"rabbit_policy:delete({rabbitmq.text(vhost)}, {rabbitmq.text(name)}, {ACTOR})"

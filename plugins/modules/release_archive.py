@@ -6,15 +6,14 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_archive
-short_description: What controllers need of Skywright, packed
+short_description: Pack a release of Skywright for controllers
 description:
-  - Packs what a controller runs, for hosts that have no way out. Run it where Ansible runs, with its
-    own Python.
-  - One archive has the project's files. Its name has the hash of their content, so whatever changes makes another
-    release.
-  - The other has the wheels of what Skywright depends on, in the versions of C(requirements.lock), for this machine's
-    Python and processor. Its name has the hash of what asks for them; it is fetched by pip once.
-  - Archives of earlier releases leave the directory.
+  - Packs everything that a controller runs, so that controllers need no access to the internet. Run the module on the
+    machine that runs Ansible, with the Python of Ansible.
+  - One archive has the project's files. Its name has the hash of their content, so any change makes a new release.
+  - The other archive has the wheels of the dependencies, in the versions of C(requirements.lock), for this machine's
+    Python and processor. Its name has the hash of their requirements; pip downloads them once.
+  - The module removes archives of earlier releases.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   source:
@@ -22,7 +21,7 @@ options:
     type: path
     required: true
   directory:
-    description: Where the archives are put.
+    description: The directory of the archives.
     type: path
     required: true
 """
@@ -39,13 +38,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: Two entries; their C(id) are the names of the project's archive and of the wheels'.
+  description: Two entries, with the file names of the archives as C(id).
   returned: always
   type: list
   elements: dict
   sample: [{id: project-0123456789ab.tar.gz, changed: true}, {id: wheels-ba9876543210.tar, changed: false}]
 commands:
-  description: The programs that were run to change something.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list
@@ -81,7 +80,7 @@ CONTENT = (
     "requirements.lock",
     "roles",
 )
-# What a checkout need not have: the page of consoles.
+# A checkout may lack noVNC, the page of consoles.
 OPTIONAL = (".novnc",)
 FETCH_SECONDS = 900
 
@@ -94,7 +93,7 @@ def files_of(source):
         if not os.path.lexists(path):
             if name in OPTIONAL:
                 continue
-            raise ItemError(f"{source} is no checkout of Skywright: it has no {name}")
+            raise ItemError(f"{source} is not a checkout of Skywright: it has no {name}")
         if os.path.isfile(path):
             found.append(name)
         for parent, directories, names in os.walk(path):
@@ -105,7 +104,7 @@ def files_of(source):
 
 
 def member(source, name):
-    """The archive's entry of a file: the same wherever and whenever it is made."""
+    """Return the reproducible archive entry of a file."""
     path = os.path.join(source, name)
     entry = tarfile.TarInfo(name)
     if os.path.islink(path):
@@ -137,22 +136,22 @@ def pack_project(source, names, path):
 
 
 def requirements_of(source):
-    """What Skywright itself depends on; what only people's machines need is an extra."""
-    import tomllib  # noqa: PLC0415 - Python 3.11's: Ansible's own has it, hosts' need not
+    """Return the dependencies of Skywright, without its extras."""
+    import tomllib  # noqa: PLC0415 - of Python 3.11, which the machine of Ansible has; hosts may not
 
     with open(os.path.join(source, "pyproject.toml"), "rb") as file:
         return sorted(tomllib.load(file)["project"]["dependencies"])
 
 
 def key_of(source, requirements):
-    """The hash of what decides which wheels are needed."""
+    """Return the hash of everything that determines the wheels."""
     with open(os.path.join(source, "requirements.lock"), encoding="utf-8") as file:
         asked = [file.read(), requirements, platform.python_version_tuple()[:2], platform.machine()]
     return hashlib.sha256(json.dumps(asked).encode()).hexdigest()[:12]
 
 
 def pack_wheels(runner, source, requirements, path):
-    """Fetch the wheels and write their archive."""
+    """Download the wheels and write their archive."""
     with tempfile.TemporaryDirectory(dir=os.path.dirname(path)) as scratch:
         wheels, archive_path = os.path.join(scratch, "wheels"), os.path.join(scratch, "wheels.tar")
         locked = os.path.join(source, "requirements.lock")

@@ -6,20 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: release_install
-short_description: A release of Skywright on a controller
+short_description: Install a release of Skywright on a controller
 description:
-  - Installs what M(skywright.cloud.release_archive) packed, without any way out. The archives have to be on the host.
+  - Installs the archives of M(skywright.cloud.release_archive), without access to the internet. The archives must be on
+    the host.
   - C(releases/VERSION) has the project's files, C(venvs/KEY) the packages in a virtual environment that releases with
-    the same packages share; C(current) is a symbolic link to the release, set when all is complete.
-  - The release before is kept, earlier ones leave, and so do virtual environments and archives that nothing uses.
+    the same packages share; C(current) is a symbolic link to the release, which is set last.
+  - The module keeps the previous release, and removes earlier releases and unused virtual environments and archives.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   directory:
-    description: Where releases are installed.
+    description: The directory of the releases.
     type: path
     default: /opt/skywright
   project:
-    description: The archive of the project's files; its name tells the version.
+    description: The archive of the project's files; its name has the version.
     type: path
     required: true
   wheels:
@@ -27,7 +28,7 @@ options:
     type: path
     required: true
   state_directory:
-    description: Where the release finds C(var), what it may write to.
+    description: The target of the link C(var) in the release, which the services may write to.
     type: path
     required: true
 """
@@ -48,7 +49,7 @@ results:
   elements: dict
   sample: [{id: 0123456789ab, changed: true, action: create}]
 commands:
-  description: The programs that were run to change something.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list
@@ -89,11 +90,11 @@ class Installation:
 
     @property
     def want(self):
-        """What is there when all is well."""
+        """Return the state of a complete installation."""
         return {"packages": self.key, "release": True, "current": self.version}
 
     def read(self):
-        """What is there."""
+        """Return the state of the installation."""
         link = os.readlink(self.current) if os.path.islink(self.current) else None
         complete = os.path.exists(os.path.join(self.venv, COMPLETE))
         have = {
@@ -104,7 +105,7 @@ class Installation:
         return have if any(have.values()) else None
 
     def install(self, step):
-        """Make what is missing, then switch."""
+        """Create the missing parts, then switch the link."""
         if step.changes("packages"):
             self._make_venv()
         if step.changes("release"):
@@ -126,7 +127,7 @@ class Installation:
             pass
 
     def _unpack(self):
-        """Put the files in their place in one step, compiled: the service cannot write there."""
+        """Install the files atomically, with compiled bytecode, because the services cannot write there."""
         half = self.release + ".half"
         remove(half)
         os.makedirs(half)
@@ -141,7 +142,7 @@ class Installation:
         os.rename(half, self.release)
 
     def _prune(self, versions):
-        """Remove what neither this release nor the one before needs."""
+        """Remove everything that neither this release nor the previous one uses."""
         keys = {self._used(version) for version in versions}
         archives = {os.path.realpath(self.params[name]) for name in ("project", "wheels")}
         self._keep("releases", versions)
@@ -162,7 +163,7 @@ class Installation:
 def _hash_in(path):
     found = re.fullmatch(r"[a-z]+-([0-9a-f]{12})\.tar(\.gz)?", os.path.basename(path))
     if not found:
-        raise ItemError(f"{path} is no archive of a release")
+        raise ItemError(f"{path} is not an archive of a release")
     return found[1]
 
 
@@ -172,7 +173,7 @@ def _extract(path, directory):
 
 
 def _link(target, path):
-    """A symbolic link that is the old one or the new one at any time."""
+    """Replace a symbolic link atomically."""
     new = f"{path}.new"
     remove(new)
     os.symlink(target, new)

@@ -9,26 +9,26 @@ module: run_processes
 short_description: End the processes that runs left on a host
 description:
   - A process belongs to a run when its environment has the variable E(LC_SKYWRIGHT_RUN) with the run's id, or when it
-    is below such a process. Workers start Ansible with that variable, and ssh passes it on.
-  - Processes get SIGTERM, and SIGKILL after a second. A run of which a process is left after ten seconds has an error.
+    is a descendant of such a process. Workers start Ansible with that variable, and ssh passes it on.
+  - Processes get SIGTERM, and SIGKILL after a second. A run whose processes live on for ten seconds has an error.
   - The module must see the variable itself, with any value. Otherwise the SSH server does not accept it
-    (C(AcceptEnv LC_*) in sshd_config), and every run has an error, since its processes cannot be told from others.
+    (C(AcceptEnv LC_*) in sshd_config), and every run has an error, because its processes cannot be recognized.
 options:
   runs:
-    description: The ids of runs that are over.
+    description: The ids of ended runs.
     type: list
     elements: str
     required: true
 attributes:
   check_mode:
-    description: Tells which runs have processes, and ends none.
+    description: Returns which runs have processes, and ends none.
     support: full
 author:
   - Skywright contributors (@skywright)
 """
 
 EXAMPLES = r"""
-- name: End what a canceled run left
+- name: End the processes of a canceled run
   skywright.cloud.run_processes:
     runs: [0a0b0c0d-0000-4000-8000-000000000004]
   become: true
@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a run; it changed if it had processes.
+  description: One entry per run, which is changed if the run had processes.
   returned: always
   type: list
   elements: dict

@@ -6,33 +6,33 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: service_status
-short_description: How the services of a cloud's host fare
+short_description: Status of the services of a cloud's host
 description:
-  - Returns the state of the host's units, and what its services say of themselves and of their clusters.
-  - What does not answer within seconds is told as such; this never fails, and changes nothing.
+  - Returns the states of the host's units, and the status of its services and their clusters.
+  - A service that does not answer in time is reported with an C(error). The module never fails and changes nothing.
 options:
   units:
-    description: The units that are to be active.
+    description: The units to read.
     type: list
     elements: str
     default: []
   certificates:
-    description: Files with certificates.
+    description: Certificate files.
     type: list
     elements: path
     default: []
   virtual_address:
-    description: The address that one of the controllers has, without prefix.
+    description: The virtual address, without prefix length.
     type: str
   controller:
-    description: Whether the host is to have a database, a message broker, a balancer and an API.
+    description: Whether the host has a database, a message broker, HAProxy and an API.
     type: bool
     default: false
   api:
-    description: The URL that answers 200 when the host's API can serve.
+    description: The readiness URL of the host's API.
     type: str
   haproxy_socket:
-    description: Where HAProxy tells its state.
+    description: HAProxy's administration socket.
     type: path
     default: /run/haproxy/admin.sock
 attributes:
@@ -44,7 +44,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Look at the services
+- name: Read the status of the services
   skywright.cloud.service_status:
     units: [chrony.service, haproxy.service, mariadb.service]
     certificates: [/etc/skywright/tls/host.pem]
@@ -93,33 +93,33 @@ SPEC = {
 SECONDS = 10
 DAY = 86400
 MARIADB_SOCKET = "/run/mysqld/mysqld.sock"
-# HAProxy's own lines of a frontend or of a whole backend.
+# Rows that summarize a frontend or a backend.
 SUMMARIES = ("FRONTEND", "BACKEND")
 
 
 def units(params):
-    """The state of the units: active, failed, inactive..., missing."""
+    """Return the states of the units: active, failed, inactive..., missing."""
     if not params["units"]:
         return {}
     names = "--property=Id,LoadState,ActiveState,SubState"
     text = Runner().read(["systemctl", "show", names, *params["units"]], SECONDS)
     blocks = [dict(line.split("=", 1) for line in block.splitlines()) for block in text.strip().split("\n\n")]
-    return {asked: _unit(told) for asked, told in zip(params["units"], blocks)}
+    return {name: _unit(properties) for name, properties in zip(params["units"], blocks)}
 
 
-def _unit(told):
-    state = "missing" if told["LoadState"] == "not-found" else told["ActiveState"]
-    return {"state": state, "detail": told["SubState"]}
+def _unit(properties):
+    state = "missing" if properties["LoadState"] == "not-found" else properties["ActiveState"]
+    return {"state": state, "detail": properties["SubState"]}
 
 
 def virtual_address(params):
-    """Whether the host has it at the moment."""
+    """Return whether the host has the virtual address."""
     links = json.loads(Runner().read(["ip", "-json", "address", "show"], SECONDS))
     return any(info["local"] == params["virtual_address"] for link in links for info in link["addr_info"])
 
 
 def certificates(params):
-    """How many days each is still good."""
+    """Return the days until each certificate expires."""
     return {path: _days(path) for path in params["certificates"]}
 
 
@@ -132,8 +132,8 @@ def _days(path):
 
 
 def galera(_params):
-    """What the database says of its cluster."""
-    import pymysql  # noqa: PLC0415 - a package of the host, which is not there before it is deployed
+    """Return the database's status of its cluster."""
+    import pymysql  # noqa: PLC0415 - a package of the host, which is missing before the deployment
 
     limits = dict.fromkeys(("connect_timeout", "read_timeout", "write_timeout"), SECONDS)
     try:
@@ -152,7 +152,7 @@ def galera(_params):
 
 
 def rabbitmq(_params):
-    """What the broker says of its cluster."""
+    """Return the broker's status of its cluster."""
     argv = ["rabbitmqctl", "--timeout", str(SECONDS), "cluster_status", "--formatter", "json"]
     status = json.loads(Runner().read(argv, 2 * SECONDS))
     return {
@@ -168,7 +168,7 @@ def _kind(alarm):
 
 
 def haproxy(params):
-    """Which servers the balancer uses."""
+    """Return the servers of HAProxy with their status."""
     with socket.socket(socket.AF_UNIX) as admin:
         admin.settimeout(SECONDS)
         admin.connect(params["haproxy_socket"])
@@ -185,7 +185,7 @@ def haproxy(params):
 
 
 def api(params):
-    """Whether the API can serve."""
+    """Return whether the API is ready."""
     try:
         with open_url(params["api"], timeout=SECONDS, use_proxy=False) as answer:
             return {"ready": answer.status == 200, "detail": str(answer.status)}
@@ -194,7 +194,7 @@ def api(params):
 
 
 def look(part, params):
-    """What the part says, or why it says nothing."""
+    """Return the status of the part, or the reason why it has none."""
     try:
         return part(params)
     except (ItemError, OSError, ValueError, KeyError, ImportError) as error:
@@ -202,7 +202,7 @@ def look(part, params):
 
 
 def main():
-    """Look at all parts at once."""
+    """Read all parts in parallel."""
     module = AnsibleModule(argument_spec=SPEC, supports_check_mode=True)
     params = module.params
     parts = [units, certificates]

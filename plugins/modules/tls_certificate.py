@@ -1,54 +1,54 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A certificate authority in a directory, and what it signs."""
+"""A certificate authority (CA) in a directory, and its certificates."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: tls_certificate
-short_description: A certificate authority in a directory, and the certificates that it signs
+short_description: Manage a certificate authority in a directory, and its certificates
 description:
-  - Makes and renews C(<id>.pem) and C(<id>.key) for each item, signed by the authority of the directory,
-    C(ca.pem) and C(ca.key).
-  - A certificate is made anew, with a new key, when it ends soon, is for other names or addresses, does not fit
-    its key, or when another authority signs.
-  - C(ca.pem) has every authority that is trusted. During a rotation these are several, so nothing is refused while
-    hosts have certificates of both.
-  - Private keys are in their files and nowhere else.
+  - Creates and renews C(<id>.pem) and C(<id>.key) for each item, signed by the certificate authority (CA) of the
+    directory, C(ca.pem) and C(ca.key).
+  - The module replaces a certificate and its private key when the certificate expires soon, has other names or
+    addresses, does not match its key, or was signed by another CA.
+  - C(ca.pem) has all trusted CA certificates. During a rotation these are several, so that hosts accept certificates of
+    the old and the new CA.
+  - Private keys are only in their files, not in results or diffs.
 requirements:
   - openssl 3.0 or later
 extends_documentation_fragment: skywright.cloud.converge
 options:
   directory:
-    description: Where all of it lives. It is made if it is missing, for nobody else to read.
+    description: The directory of all files. A missing directory is created with mode 0700.
     type: path
     required: true
   authority_name:
-    description: The name of a new authority; eight random digits are put behind it.
+    description: The name of a new CA, which gets a suffix of eight random digits.
     type: str
     default: Skywright CA
   authority_days:
-    description: For how many days a new authority is good.
+    description: Validity of a new CA certificate, in days.
     type: int
     default: 3650
   authority_step:
     description:
-      - The step of an authority's rotation that is to be done. Each of them may be repeated.
-      - C(introduce) makes a successor, which is trusted but does not sign yet.
-      - C(adopt) lets the successor sign, once all hosts trust it; what was signed before stays trusted.
-      - C(retire) trusts former authorities no more.
-      - C(auto) introduces when the authority has less than twice I(valid_days) left, adopts when it has less than
-        I(valid_days) left, and retires what has ended.
+      - The step of the rotation of the CA to take. A step can be repeated.
+      - C(introduce) creates a new CA, which is trusted but does not sign yet.
+      - C(adopt) lets the new CA sign. Take this step after all hosts trust it. The old CA stays trusted.
+      - C(retire) removes old CAs from the trusted ones.
+      - C(auto) introduces when the CA expires in less than twice I(valid_days), adopts when it expires in less than
+        I(valid_days), and retires expired CAs.
     type: str
     choices: [auto, introduce, adopt, retire]
     default: auto
   valid_days:
-    description: For how many days a new certificate is good.
+    description: Validity of a new certificate, in days.
     type: int
     default: 365
   renew_before_days:
-    description: A certificate that has fewer days left is renewed.
+    description: A certificate that expires in fewer days is renewed.
     type: int
     default: 60
   certificates:
@@ -62,28 +62,28 @@ options:
         type: str
         required: true
       names:
-        description: DNS names that it is for.
+        description: The DNS names of the certificate.
         type: list
         elements: str
         default: []
       addresses:
-        description: IP addresses that it is for.
+        description: The IP addresses of the certificate.
         type: list
         elements: str
         default: []
       combined:
-        description: Whether C(<id>.pem) has the key as well, which makes it a secret.
+        description: Whether C(<id>.pem) also contains the private key, so that the file is secret.
         type: bool
         default: false
       state:
-        description: Whether it is to be there.
+        description: Whether the certificate exists.
         type: str
         choices: [present, absent]
         default: present
 """
 
 EXAMPLES = r"""
-- name: Make the certificates of two hosts
+- name: Create the certificates of two hosts
   skywright.cloud.tls_certificate:
     directory: /etc/cloud/pki
     certificates:
@@ -95,7 +95,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a certificate, after that of the authority, which has the id C(ca).
+  description: One entry per certificate, after the entry of the CA with the id C(ca).
   returned: always
   type: list
   elements: dict
@@ -147,7 +147,7 @@ NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,62}[A-Za-z0-9])?")
 
 
 class Directory:
-    """The authority and the certificates that are in a directory."""
+    """The CA and the certificates of a directory."""
 
     def __init__(self, runner, params):
         self.runner = runner
@@ -162,7 +162,7 @@ class Directory:
         self.runner.commands.append(["write", name])
 
     def read(self, items):
-        """Read the authority and the certificates that items are about."""
+        """Return the CA and the certificates of the items."""
         have = {item["id"]: self._certificate(item["id"]) for item in items if item["id"] != AUTHORITY}
         have[AUTHORITY] = self._authority()
         return {name: there for name, there in have.items() if there}
@@ -196,7 +196,7 @@ class Directory:
         }
 
     def want(self, item, have):
-        """Tell what the authority or a certificate has to be."""
+        """Return the wanted state of the CA or of a certificate."""
         if item["id"] == AUTHORITY:
             wanted = self._want_authority(have)
             self.signer = wanted["signer"]
@@ -205,7 +205,7 @@ class Directory:
         if item["state"] == "absent":
             return None
         if self.signer is None:
-            raise ItemError("there is no authority to sign it")
+            raise ItemError("there is no CA to sign the certificate")
         names, addresses = sorted(set(item["names"])), sorted({str(ipaddress.ip_address(a)) for a in item["addresses"]})
         same = {"combined": item["combined"], "signer": self.signer, "due": False}
         return {"names": names, "addresses": addresses, **same}
@@ -215,7 +215,7 @@ class Directory:
             return {"signer": NEW, "successor": None, "trusted": [NEW]}
         signer, successor, trusted = have["signer"], have["successor"], list(have["trusted"])
         if signer is None:
-            raise ItemError("ca.key is not the key of an authority in ca.pem; restore it, or remove both to begin anew")
+            raise ItemError("ca.key is not the key of a CA in ca.pem; restore it, or remove both for a new CA")
         step, left, valid = self.params["authority_step"], have["days"][signer], self.params["valid_days"]
         if successor is None and (step == "introduce" or (step == "auto" and left < 2 * valid)):
             return {"signer": signer, "successor": NEW, "trusted": [*trusted, NEW]}
@@ -267,31 +267,31 @@ class Directory:
         for authority in self._trusted():
             if authority.public_key == key:
                 return authority
-        raise ItemError("there is no authority to sign it")
+        raise ItemError("there is no CA to sign the certificate")
 
 
 def check(item):
-    """Refuse what cannot be the name of a file or stand in a certificate."""
+    """Refuse ids that are no file name, and invalid names and addresses."""
     for name in (item["id"], *(name.removeprefix("*.") for name in item["names"])):
         if not NAME.fullmatch(name):
-            raise ItemError(f"{name!r} is no name of a host")
+            raise ItemError(f"{name!r} is not a host name")
     for address in item["addresses"]:
         try:
             ipaddress.ip_address(address)
         except ValueError as error:
             raise ItemError(str(error)) from None
     if item["state"] == "present" and not item["names"] and not item["addresses"]:
-        raise ItemError("it has neither a name nor an address")
+        raise ItemError("the certificate has neither a name nor an address")
 
 
 def main():
-    """Converge the authority, then the certificates."""
+    """Converge the CA, then the certificates."""
     module = AnsibleModule(argument_spec=ARGUMENT_SPEC, supports_check_mode=True)
     runner = Runner()
     directory = Directory(runner, module.params)
     path, ids = module.params["directory"], [item["id"] for item in module.params["certificates"]]
     if len({AUTHORITY, SUCCESSOR, *ids}) < len(ids) + 2:
-        module.fail_json(msg=f"ids have to be unique, and neither {AUTHORITY} nor {SUCCESSOR}")
+        module.fail_json(msg=f"ids must be unique and differ from {AUTHORITY} and {SUCCESSOR}")
     if not module.check_mode:
         os.makedirs(path, mode=0o700, exist_ok=True)
     with nullcontext() if module.check_mode else lock("certificates", directory=path):

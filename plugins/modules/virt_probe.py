@@ -1,36 +1,36 @@
 #!/usr/bin/python
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether this host's processor can run guests."""
+"""Detection whether KVM works on the host."""
 
 from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: virt_probe
-short_description: Find out whether the processor can run guests
+short_description: Detect whether KVM can run guests
 description:
-  - That C(/dev/kvm) exists proves nothing; there are hosts where it opens and guests then hang for ever.
-  - So this boots a disk of 512 bytes that ends its machine at once, and waits for that with a limit.
-  - The answer is kept in a file of local facts, as C(hypervisor_virt_type), and not asked for again.
+  - The device C(/dev/kvm) is no proof: on some hosts it can be opened but guests hang.
+  - So the module boots a disk of 512 bytes that stops its virtual machine at once, with a timeout.
+  - The result is C(hypervisor_virt_type) in a file of local facts. A host with a result is not probed again.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   virt_type:
-    description: The answer, if it is known already.
+    description: The result to store; V(auto) probes the host.
     type: str
     choices: [auto, kvm, qemu]
     default: auto
   seconds:
-    description: How long the machine may take to boot and end.
+    description: Seconds that the virtual machine may take to boot and stop.
     type: int
     default: 5
   fact:
-    description: The file that keeps the answer.
+    description: The file of local facts.
     type: path
     default: /etc/ansible/facts.d/skywright.fact
 """
 
 EXAMPLES = r"""
-- name: Find out who can run the guests' code
+- name: Detect whether KVM can run guests
   skywright.cloud.virt_probe:
 """
 
@@ -41,7 +41,7 @@ results:
   type: list
   elements: dict
 commands:
-  description: The writes that were sent.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list
@@ -69,12 +69,12 @@ KVM = "/dev/kvm"
 # mov al, 0x10; out 0xf4, al; hlt -- QEMU's isa-debug-exit then ends with 2 * 0x10 + 1.
 SECTOR = b"\xb0\x10\xe6\xf4\xf4".ljust(510, b"\0") + b"\x55\xaa"
 ENDED = 2 * 0x10 + 1
-# Guests do not run as root, and the device may be closed to the user that they run as.
+# Guests run as an unprivileged user, which may have no access to the device.
 AS_GUEST = ["setpriv", "--reuid=libvirt-qemu", "--regid=kvm", "--init-groups"]
 
 
 def boots(seconds):
-    """Boot the sector by KVM; tell whether it ended as it does on a processor that runs it."""
+    """Boot the sector with KVM and return whether it exited with the expected status."""
     with tempfile.NamedTemporaryFile(prefix="skywright-probe-") as disk:
         disk.write(SECTOR)
         disk.flush()

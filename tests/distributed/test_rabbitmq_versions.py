@@ -40,11 +40,13 @@ def test_the_installed_version_is_supported(rabbitmq: RabbitMq, cluster: Any) ->
     assert "cloud" in [vhost["name"] for vhost in cluster.state()["vhosts"]]
 
 
-@pytest.mark.parametrize("tried", [("3.1",), ("4.0", "4.1")])
+@pytest.mark.parametrize("tested", [("3.1",), ("4.0", "4.1")])
 def test_in_other_versions_nothing_is_evaluated(
-    cluster: Any, monkeypatch: pytest.MonkeyPatch, tried: tuple[str, ...]
+    cluster: Any, monkeypatch: pytest.MonkeyPatch, tested: tuple[str, ...]
 ) -> None:
-    monkeypatch.setattr(internal, "TRIED", tried)
+    monkeypatch.setattr(internal, "TESTED", tested)
     for work in (cluster.state, cluster.force, lambda: cluster.change([("x", "halt()")])):
-        with pytest.raises(internal.ItemError, match=rf"is RabbitMQ 3\.10\.\d+: .* tried with {', '.join(tried)} only"):
+        with pytest.raises(
+            internal.ItemError, match=rf"is RabbitMQ 3\.10\.\d+: .* tested with {', '.join(tested)} only"
+        ):
             work()

@@ -97,10 +97,10 @@ REFUSED = {
     "two histories": ([node("a", 9), node("b", 9, uuid=B), node("c", 9)], f"different clusters: a ({A}:9), b ({B}:9)"),
     "two histories, and one crashed": ([node("a", 9), guessed("b", -1, B)], "different clusters"),
     "one crashed, and one cannot be reached": ([guessed("a", -1), away("b")], "b: it cannot be reached"),
-    "two clusters are alive": ([alive("a"), alive("b", uuid=B)], "two clusters are alive"),
+    "two clusters are up": ([alive("a"), alive("b", uuid=B)], "two clusters are up"),
     "several were used alone": ([node("a", **DATA), node("b", **DATA)], "a (['skywright']), b (['skywright'])"),
-    "the furthest differs": ([node("a", 9, sound=False), node("b", 8), node("c", 8)], "marked as differing"),
-    "all are half copied": ([node("a", partial=True), node("b", partial=True)], "no node has whole data"),
+    "the furthest differs": ([node("a", 9, sound=False), node("b", 8), node("c", 8)], "marked as inconsistent"),
+    "all are half copied": ([node("a", partial=True), node("b", partial=True)], "no node has complete data"),
 }
 
 
@@ -173,7 +173,7 @@ def test_the_servers_own_account(cluster, ready, state, expected):
 
 def test_a_loop_of_which_some_hosts_cannot_be_reached():
     registered = [{"item": "a", "node": node("a", 8)}, {"item": "b", "unreachable": True, "msg": "timed out"}]
-    assert "b: it cannot be reached: timed out" in filters.galera_decision(registered)["reason"]
+    assert "b: it is unreachable: timed out" in filters.galera_decision(registered)["reason"]
     decision = filters.galera_decision(registered, ["b"])
     assert (decision["action"], decision["node"]) == ("bootstrap", "a")
     assert decision["position"] == {"uuid": A, "seqno": 8}
@@ -181,7 +181,7 @@ def test_a_loop_of_which_some_hosts_cannot_be_reached():
 
 def test_a_loop_of_which_one_module_failed():
     registered = [{"item": "a", "node": node("a", 8)}, {"item": "b", "failed": True, "msg": "no space left"}]
-    assert "b: it cannot be looked at: no space left" in filters.galera_decision(registered)["reason"]
+    assert "b: its facts cannot be gathered: no space left" in filters.galera_decision(registered)["reason"]
 
 
 def test_giving_up_a_node_that_is_none_is_a_mistake():

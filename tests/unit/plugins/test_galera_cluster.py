@@ -93,7 +93,7 @@ def host(tmp_path, programs, monkeypatch):
     monkeypatch.setattr(galera_node.Node.__init__, "__defaults__", (str(there.data), str(there.snapshots)))
     monkeypatch.setattr(galera_node.time, "sleep", lambda _seconds: None)
     monkeypatch.setattr(galera_node.shutil, "chown", lambda *_arguments: None)
-    monkeypatch.setattr(galera_cluster, "PATIENCE_SECONDS", 0)
+    monkeypatch.setattr(galera_cluster, "REJOIN_SECONDS", 0)
     return there
 
 
@@ -183,7 +183,7 @@ def test_a_node_without_databases_needs_no_snapshot(bring, host):
     host.position = "00000000-0000-0000-0000-000000000000:-1"
     answer = bring("stopped")
     assert answer["node"]["position"] is None
-    assert answer["snapshot"] == "none, for there are no databases"
+    assert answer["snapshot"] == "none, because there are no databases"
 
 
 def test_the_position_of_a_node_that_left_well_is_taken_from_its_state(bring, host):
@@ -225,7 +225,7 @@ def test_the_last_snapshots_are_kept_and_the_disk_is_not_filled(bring, host, mon
     usage = galera_node.shutil.disk_usage(host.snapshots)
     (host.data / "ibdata1").write_bytes(b"x" * 100)
     monkeypatch.setattr(galera_node.shutil, "disk_usage", lambda _path: usage._replace(free=199))
-    assert bring("stopped")["snapshot"].startswith("none, for it would need")
+    assert bring("stopped")["snapshot"].startswith("none, because the disk needs")
 
 
 def test_beginning_writes_the_position_down_where_its_mark_was_lost(bring, host):

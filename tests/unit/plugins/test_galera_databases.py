@@ -103,7 +103,7 @@ def test_check_mode_predicts_and_sends_nothing(run_module, server):
 def test_check_mode_needs_no_server(run_module, server):
     server.away = True
     assert run_module(galera_databases.main, WANTED, check=True)["changed"]
-    assert "cannot be asked" in run_module(galera_databases.main, WANTED)["msg"]
+    assert "does not answer" in run_module(galera_databases.main, WANTED)["msg"]
 
 
 def test_no_password_and_no_hash_is_told(run_module, server):
@@ -163,12 +163,12 @@ def test_one_bad_user_never_stops_the_others(run_module, server):
     answer = run_module(galera_databases.main, {"users": users})
     assert answer["failed"]
     assert answer["by_id"]["user bad@%"]["error"] == "'bad' is refused"
-    assert "is no level" in answer["by_id"]["user worse@%"]["error"]
+    assert "is not a level" in answer["by_id"]["user worse@%"]["error"]
     assert list(server.users) == [("skywright", "%")]
 
 
 @pytest.mark.parametrize("privilege", ["SELECT, INSERT", "SELECT ON *.* TO root --", "select"])
 def test_privileges_are_words_of_the_server(run_module, server, privilege):
     answer = run_module(galera_databases.main, {"users": [dict(USER, privileges={"a.*": [privilege]})]})
-    assert "is no privilege" in answer["msg"]
+    assert "is not a privilege" in answer["msg"]
     assert server.sent == []

@@ -12,7 +12,7 @@ VIRTUAL = "10.0.0.9"
 
 @pytest.fixture
 def orders(tmp_path, monkeypatch, programs):
-    """The directory; the host has the address as long as keepalived is not told to give it away."""
+    """The directory; the host has the address unless it is in maintenance."""
     monkeypatch.setitem(keepalived_address.ARGUMENT_SPEC["directory"], "default", str(tmp_path))
     monkeypatch.setitem(keepalived_address.ARGUMENT_SPEC["seconds"], "default", 1)
     (tmp_path / VIRTUAL).write_text("0\n")
@@ -48,7 +48,7 @@ def test_an_address_that_stays_is_an_error(run_module, orders, programs):
     programs["ip"] = lambda argv: json.dumps([{"addr_info": [{"local": VIRTUAL}]}])
     answer = run_module(keepalived_address.main, args("maint"))
     assert answer["failed"]
-    assert answer["by_id"][VIRTUAL]["error"] == "keepalived did not give it away"
+    assert answer["by_id"][VIRTUAL]["error"] == "keepalived did not remove the address"
 
 
 @pytest.mark.parametrize("name", ["10.0.0.8", "../10.0.0.9", "/etc/passwd", "", "."])

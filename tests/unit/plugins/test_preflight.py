@@ -44,7 +44,7 @@ def host(programs, monkeypatch):
     programs["apt-get"] = lambda argv: (
         "http://known.example/debian/\nfile:/srv/packages/\nhttp://lost.example/debian/\n"
     )
-    monkeypatch.setattr(host_preflight, "_is_known", lambda name: name.startswith(("known", "192.")))
+    monkeypatch.setattr(host_preflight, "_resolves", lambda name: name.startswith(("known", "192.")))
     monkeypatch.setattr(host_preflight, "_is_new", lambda version, oldest: version >= oldest)
 
 
@@ -90,14 +90,14 @@ def test_what_cannot_be_found_out_is_explained_and_the_rest_is_told(run_module, 
 
 def test_who_has_an_address_says_so_and_nobody_else_does():
     mac = bytes.fromhex("525400000001")
-    asked = host_preflight.question(mac, "10.0.0.9")
+    asked = host_preflight.arp_probe(mac, "10.0.0.9")
     assert (len(asked), asked[:6], asked[28:32]) == (42, b"\xff" * 6, bytes(4))
-    assert host_preflight.holder(asked, "10.0.0.9") is None
+    assert host_preflight.arp_sender(asked, "10.0.0.9") is None
     sender = bytes.fromhex("525400000002")
     answer = mac + sender + asked[12:20] + b"\0\2" + sender + socket.inet_aton("10.0.0.9") + mac + bytes(4)
-    assert host_preflight.holder(answer, "10.0.0.9") == "52:54:00:00:00:02"
-    assert host_preflight.holder(answer, "10.0.0.8") is None
-    assert host_preflight.holder(answer[:41], "10.0.0.9") is None
+    assert host_preflight.arp_sender(answer, "10.0.0.9") == "52:54:00:00:00:02"
+    assert host_preflight.arp_sender(answer, "10.0.0.8") is None
+    assert host_preflight.arp_sender(answer[:41], "10.0.0.9") is None
 
 
 def facts(number):

@@ -69,7 +69,7 @@ class Broker:
         self.asked.append(argv[3])
         code = Path(argv[5]).read_text()
         if f'"{self.version}"' not in code:
-            return self.answer({"untried": f"{self.version}.9"})
+            return self.answer({"untested": f"{self.version}.9"})
         if "list_users" in code:
             return self.answer(self.starting or self.state)
         if "force_load" in code:
@@ -119,7 +119,7 @@ def test_a_version_that_it_was_not_tried_with_is_refused(run_module, broker):
     broker.version = "4.0"
     answer = run_module(rabbitmq_cluster.main, ARGS)
     assert {result["error"] for result in answer["results"]} == {
-        f"{A} is RabbitMQ 4.0.9: this module was tried with 3.10 only"
+        f"{A} is RabbitMQ 4.0.9: this module was tested with 3.10 only"
     }
     assert broker.sent == []
 
@@ -192,7 +192,7 @@ def test_one_bad_item_never_stops_the_others(run_module, broker):
     )
     assert answer["failed"]
     errors = {item_id: result["error"] for item_id, result in answer["by_id"].items() if "error" in result}
-    assert errors == {"vhost cloud": "{error, no}", "user bare": "a user that is to be there needs a password"}
+    assert errors == {"vhost cloud": "{error, no}", "user bare": "a user that is present needs a password"}
     assert broker.wrote("delete_user")
 
 
@@ -241,7 +241,7 @@ def dead(broker):
 def test_a_cluster_that_waits_for_a_node_which_may_know_more_says_so(run_module, dead):
     answer = run_module(rabbitmq_cluster.main, ARGS)
     assert answer["failed"]
-    assert f"{A} does not run yet; it waits for {C}, which may know more" in answer["msg"]
+    assert f"{A} is not running yet; it waits for {C}, which may have newer data" in answer["msg"]
     assert dead.sent == []
 
 

@@ -204,4 +204,4 @@ def test_check_mode_predicts_and_installs_nothing(install):
 
 def test_another_archive_is_refused(install, run_module):
     args = {"project": "/x/project-new.tar.gz", "wheels": "/x/wheels.tar", "state_directory": "/var"}
-    assert "no archive" in run_module(release_install.main, args)["msg"]
+    assert "is not an archive" in run_module(release_install.main, args)["msg"]

@@ -209,7 +209,7 @@ def test_nothing_is_signed_without_the_authoritys_key(run, pki):
     (pki / "ca.key").write_bytes((pki / "host1.key").read_bytes())
     answer = run({**HOST, "id": "host2"})
     assert "ca.key is not the key" in answer["by_id"]["ca"]["error"]
-    assert answer["by_id"]["host2"]["error"] == "there is no authority to sign it"
+    assert answer["by_id"]["host2"]["error"] == "there is no CA to sign the certificate"
     assert not (pki / "host2.pem").exists()
 
 
