@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the documentation of all converging modules has in common."""
+"""The common documentation of all converging modules."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ class ModuleDocFragment:
 options: {}
 attributes:
   check_mode:
-    description: Predicts exactly what a run would change, and writes nothing.
+    description: Predicts exactly what a run would change, and changes nothing.
     support: full
   diff_mode:
-    description: Shows every changed item before and after.
+    description: Shows every changed item before and after the change.
     support: full
 notes:
-  - Items that are not listed are left alone.
-  - One bad item never stops the others; if any has an error the module fails after having converged the rest.
+  - Items that are not listed are not changed.
+  - A failed item does not stop the others. If an item has an error, the module fails after it converged the others.
 author:
   - Skywright contributors (@skywright)
 """

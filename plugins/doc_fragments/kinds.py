@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of the modules that converge kinds, made of what the modules themselves are told by."""
+"""The options of the modules of kinds, generated from their argument specs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def _fragment(options):
 
 
 class ModuleDocFragment:
-    """Fragments C(skywright.cloud.kinds.NAME), one for each kind's module and two for those of all kinds."""
+    """Fragments C(skywright.cloud.kinds.NAME), one per module of a kind and two for the modules of all kinds."""
 
 
 for _kind in KINDS:

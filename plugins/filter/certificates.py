@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who gets a certificate of the cloud's own authority, and for what names and addresses."""
+"""The certificates of the cloud's own CA, with their names and addresses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ SERVICE = "service"
 
 
 def host_certificates(hosts, hostvars, service=()):
-    """List the certificates of hosts, for all names and addresses they go by, and that of the virtual address."""
+    """Return the certificates of the hosts, for all their names and addresses, and that of the virtual address."""
     if SERVICE in hosts:
-        raise AnsibleFilterError(f"no host can be called {SERVICE}: the virtual address's certificate is")
+        raise AnsibleFilterError(f"no host may be named {SERVICE}, as the certificate of the virtual address is")
     wanted = {host: [host, *_aliases(host, hostvars[host], service)] for host in hosts}
     if service:
         wanted[SERVICE] = service
@@ -22,7 +22,7 @@ def host_certificates(hosts, hostvars, service=()):
 
 
 def _aliases(host, variables, service):
-    # What HAProxy passes on without looking into it, the database, is met at the virtual address, too.
+    # HAProxy forwards connections to the database, so its clients see the host's certificate at the virtual address.
     also = service if "controllers" in variables.get("group_names", []) else []
     return [variables.get("ansible_host", host), *variables.get("certificates_aliases", []), *also]
 
@@ -33,7 +33,7 @@ def _certificate(name, alternatives):
         "id": str(name),
         "names": sorted({str(text) for text in alternatives} - set(addresses)),
         "addresses": sorted(set(addresses)),
-        # HAProxy takes both from one file.
+        # HAProxy reads the certificate and the key from one file.
         "combined": name == SERVICE,
     }
 
@@ -50,5 +50,5 @@ class FilterModule:
     """The filter of the role certificates."""
 
     def filters(self):
-        """Name it."""
+        """Return the filter."""
         return {"host_certificates": host_certificates}

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A declared cloud (names, what users write) as the items that the cloud roles converge (ids, all computed).
+"""Converts a declared cloud, which has names, into the items of the roles, which have ids.
 
-Everything is derived from names, so the same declaration gives the same items on every machine and in every run.
+Ids and addresses are derived from names, so a declaration gives the same items on every machine and in every run.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ NAMESPACE = uuid.UUID("6b1d0f3e-5d0c-5a64-9d0e-6a1c3f0b7a11")
 
 
 def cloud_id(kind, *names):
-    """Give the UUID of a declared thing."""
+    """Return the UUID of a declared resource."""
     return str(uuid.uuid5(NAMESPACE, "/".join((kind, *names))))
 
 
 def cloud_mac(port_id):
-    """Give the MAC address of a port, in the range that OpenStack uses."""
+    """Return the MAC address of a port, in the range of OpenStack."""
     digest = hashlib.sha256(port_id.encode()).digest()
     return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in digest[:3])
 
 
 def cloud_items(declared, tunnels, dhcp_host):
-    """Turn {networks, images, servers} into {host: {networks, images, servers}}.
+    """Convert {networks, images, servers} into {host: {networks, images, servers}}.
 
     C(tunnels) is {host: tunnel address} of all hosts of the cloud; C(dhcp_host) serves DHCP where a network does
     not name another host.
@@ -42,7 +42,7 @@ def cloud_items(declared, tunnels, dhcp_host):
 
 
 def uploaded(images, directory):
-    """Turn the path of each image that is a file of the controller into the URL of its copy on the host."""
+    """Replace the path of each image that is a file of the controller by the URL of its copy on the host."""
     items = []
     for image in images:
         item = {key: value for key, value in image.items() if key != "path"}
@@ -65,16 +65,16 @@ class Network:
 
     @property
     def dhcp_address(self):
-        """The second address of the network; the first is the router's."""
+        """The DHCP server's address, the second of the network; the first is the router's."""
         return self.cidr[2]
 
     def reserve(self, port_id, wanted):
-        """Give a port its address: the wanted one, or a free one that only its id and its elders decide."""
+        """Assign an address to a port: the wanted one, or a free one by its id and the ports before it."""
         taken = {*self.addresses.values(), self.cidr[0], self.cidr[1], self.dhcp_address, self.cidr[-1]}
         if wanted:
             address = ipaddress.ip_address(wanted)
             if address in taken or address not in self.cidr:
-                raise AnsibleFilterError(f"address {address} is taken in, or not of, network {self.name}")
+                raise AnsibleFilterError(f"address {address} is in use in, or not part of, network {self.name}")
         else:
             address = self._free(port_id, taken)
         self.addresses[port_id] = address
@@ -89,7 +89,7 @@ class Network:
         raise AnsibleFilterError(f"network {self.name} has no free address")
 
     def subnet(self):
-        """Give the one subnet of a declared network."""
+        """Return the subnet of a declared network."""
         return {
             "id": cloud_id("subnet", self.name),
             "cidr": str(self.cidr),
@@ -118,7 +118,7 @@ class Server:
             self.ports.append((networks[wanted["name"]], port_id, wanted.get("address")))
 
     def item(self):
-        """Give the item of the role server."""
+        """Return the item for the role server."""
         if not self.present:
             return {"id": self.id, "state": "absent"}
         return {
@@ -186,7 +186,7 @@ class Cloud:
         images = {image["name"] for image in self.declared_images if image.get("state") != "absent"}
         for server in self.servers:
             if server.host not in self.tunnels:
-                raise AnsibleFilterError(f"server {server.name} is on {server.host}, which is no host of the cloud")
+                raise AnsibleFilterError(f"server {server.name} is on {server.host}, which is not a host of the cloud")
             if server.present and server.declared["image"] not in images:
                 raise AnsibleFilterError(f"server {server.name} needs an image that is not declared")
             for network, _, _ in server.ports:
@@ -199,7 +199,7 @@ class Cloud:
             network.reserve(port_id, wanted)
 
     def images(self, host):
-        """Give the images that servers of a host need, and all that are absent."""
+        """Return the images that servers of a host need, and all absent images."""
         used = {server.declared["image"] for server in self.servers if server.present and server.host == host}
         items = []
         for image in self.declared_images:
@@ -212,11 +212,11 @@ class Cloud:
         return items
 
     def servers_of(self, host):
-        """Give the servers of a host."""
+        """Return the servers of a host."""
         return [server.item() for server in self.servers if server.host == host]
 
     def networks(self, host):
-        """Give the networks of a host; one that nothing here uses is absent."""
+        """Return the networks of a host. A network that no server of the host uses is absent there."""
         return [self._network(network, host) for network in self.by_name.values()]
 
     def _members(self, network):
@@ -277,5 +277,5 @@ class FilterModule:
     """The filters of playbooks/cloud.yml."""
 
     def filters(self):
-        """Name them."""
+        """Return the filters."""
         return {"cloud_items": cloud_items, "uploaded": uploaded}

@@ -1,17 +1,17 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Hosts of an inventory as the cloud that is made of them is told them."""
+"""Hosts of an inventory in the form in which they are registered with the cloud."""
 
 from __future__ import annotations
 
-# What its playbooks read; how the host is reached is another matter for the cloud's workers.
+# The variables that the cloud's playbooks read; workers have their own variables for connections.
 PREFIXES = ("vswitch_", "hypervisor_", "skywright_")
 ONLY_ONCE = ("hypervisor_qemu_settings",)
 ALIVE = "-o ServerAliveInterval=3 -o ServerAliveCountMax=3 -o ConnectTimeout=5"
 
 
 def cloud_hosts(groups, hostvars, state_directory):
-    """List the hosts of the groups computes and networks, which the cloud's own key may log in to as root."""
+    """Return the hosts of the groups computes and networks, where the cloud's SSH key is authorized for root."""
     names = {group: set(groups.get(group, ())) for group in ("computes", "networks")}
     ssh = f"-o UserKnownHostsFile='{state_directory}/known_hosts' -o StrictHostKeyChecking=yes {ALIVE}"
     key = f"{state_directory}/keys/ssh/id_ed25519"
@@ -41,5 +41,5 @@ class FilterModule:
     """The filter of playbooks/overcloud.yml."""
 
     def filters(self):
-        """Name it."""
+        """Return the filter."""
         return {"cloud_hosts": cloud_hosts}

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Whether hosts can become a highly available cloud, judged by the facts of all of them together."""
+"""Checks by the facts of all hosts whether they can form a highly available cloud."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ PYTHON = [3, 9]
 CLOCK_SECONDS = 10
 DISK_GIB = 5
 MEMORY_MIB = {"controllers": 2000, "computes": 1000, "networks": 500}
-OURS = "skywright"  # what programs of this project begin with, as far as the kernel keeps their names
+OURS = "skywright"  # the prefix of the names of Skywright's processes
 CERTIFICATE = re.compile(r"-+BEGIN CERTIFICATE-+\s+(.+?)\s+-+END CERTIFICATE-+", re.DOTALL)
-# What a controller listens on beside the API's ports, and the programs that do so when they are there already.
+# The ports of a controller besides those of the API, and the programs that may already listen on them.
 API = frozenset({"haproxy", "python", "python3"})
 PORTS = {
     3306: {"mariadbd", "haproxy"},
@@ -33,7 +33,7 @@ PORTS = {
 
 
 def preflight_hosts(names, hostvars):
-    """Give what C(preflight) judges, of hosts with these names in an inventory."""
+    """Return the hosts with these inventory names in the form that C(preflight) expects."""
     hosts = []
     for name in names:
         known = hostvars[name]
@@ -51,7 +51,7 @@ def preflight_hosts(names, hostvars):
 
 
 def preflight(hosts, virtual_address, interface, api_ports, authority=""):
-    """Give {host: {problems, warnings}} for C(hosts); C(authority) is the PEM of the cloud's, if it has one already.
+    """Return {host: {problems, warnings}} for C(hosts); C(authority) is the PEM of the cloud's CA, if it exists.
 
     Each is {name, address, groups, data_interface, data_address, facts}; a host without facts did not answer.
     """
@@ -91,7 +91,7 @@ def _alone(host, api_ports):
 
 def _ports(listeners, ours):
     for port in sorted({entry["port"] for entry in listeners} & ours.keys()):
-        # Whoever listens only to itself is in nobody's way but of the services that bind to every address.
+        # A program that listens on a loopback address is only in the way of services that bind to all addresses.
         programs = {str(entry["program"]) for entry in listeners if entry["port"] == port} - ours[port]
         others = sorted(program for program in programs if not program.startswith(OURS))
         if others:
@@ -112,7 +112,7 @@ def _network(host, interface):
 
 
 def _overlaps(host, nics):
-    """The data network's addresses are nowhere else: the switch's own bridge may have this host's already."""
+    """No other interface has an address of the data network; br-phy may already have this host's address."""
     data = ipaddress.ip_interface(host["data_address"])
     for name, nic in sorted(nics.items()):
         if name in (host["data_interface"], "br-phy"):
@@ -130,7 +130,7 @@ def _warnings(host):
 
 
 def _together(hosts):
-    """What no two hosts may have in common."""
+    """Values that must be unique among all hosts."""
     for what in ("hostname", "machine_id", "mac"):
         owners = defaultdict(set)
         for host in hosts:
@@ -149,7 +149,7 @@ def _values(facts, what):
 
 
 def _is_real(name, mac):
-    """Bridges and taps of a switch may be called alike and numbered alike everywhere."""
+    """Bridges and taps of Open vSwitch may have equal names and addresses on several hosts."""
     return bool(mac) and mac != "00:00:00:00:00:00" and not name.startswith(("br-", "tap", "ovs-", "virbr", "vxlan"))
 
 
@@ -163,7 +163,7 @@ def _clocks(hosts):
 
 
 def _virtual(hosts, virtual_address):
-    """Nobody has the virtual address but one of the controllers."""
+    """No host except a controller has the virtual address."""
     address = virtual_address.partition("/")[0]
     controllers = [host for host in hosts if "controllers" in host["groups"]]
     ours = {mac for host in controllers for mac in _macs(host)}
@@ -178,7 +178,7 @@ def _virtual(hosts, virtual_address):
 
 
 def _strangers(hosts, authority):
-    """Hosts of another cloud; two authorities are trusted while one follows the other."""
+    """Hosts that belong to another cloud; during a rotation, hosts trust two CAs."""
     ours = _certificates(authority)
     for host in hosts:
         theirs = _certificates(host["facts"]["authority"] or "")
@@ -198,5 +198,5 @@ class FilterModule:
     """The filters of playbooks/overcloud_preflight.yml."""
 
     def filters(self):
-        """Name them."""
+        """Return the filters."""
         return {"preflight": preflight, "preflight_hosts": preflight_hosts}

@@ -7,7 +7,7 @@ DOCUMENTATION = r"""
 name: services
 short_description: The services of the API
 description:
-  - Tells what C(skywright services --json) tells, which has to be installed where Ansible runs, beside its Python.
+  - Returns the output of C(skywright services --json). The command must be installed beside the Python of Ansible.
 options:
   _terms:
     description: None.
@@ -16,14 +16,14 @@ author:
 """
 
 EXAMPLES = r"""
-- name: The ports that the API listens on beside its own
+- name: Show the services with ports of their own
   ansible.builtin.debug:
     msg: "{{ query('skywright.cloud.services') | map(attribute='port') | select }}"
 """
 
 RETURN = r"""
 _raw:
-  description: The services, each with its type, its name, its path on the API's port, and the port of its own or null.
+  description: The services, each with its type, its name, its path on the API's port, and its own port or null.
   type: list
   elements: dict
   sample: [{type: operations, name: skywright, path: /v1, port: null}]
@@ -50,24 +50,24 @@ class LookupModule(LookupBase):
         """Return the services."""
         if terms:
             raise AnsibleLookupError("skywright.cloud.services takes no terms")
-        # The command takes two seconds, and every host's variables ask: Ansible's own processes share this directory.
+        # The command takes two seconds, and all hosts' variables use it. Ansible's processes share this directory.
         path = os.path.join(constants.DEFAULT_LOCAL_TMP, "skywright-services.json")
         try:
             with open(path, encoding="utf-8") as file:
                 return json.load(file)
         except FileNotFoundError:
-            text = _ask()
+            text = _run()
         with tempfile.NamedTemporaryFile("w", dir=os.path.dirname(path), encoding="utf-8", delete=False) as file:
             file.write(text)
         os.replace(file.name, path)
         return json.loads(text)
 
 
-def _ask():
+def _run():
     try:
         asked = subprocess.run(COMMAND, check=False, capture_output=True, text=True, timeout=SECONDS)
     except (OSError, subprocess.TimeoutExpired) as error:
-        raise AnsibleLookupError(f"the services cannot be told: {error}") from error
+        raise AnsibleLookupError(f"the services cannot be read: {error}") from error
     if asked.returncode:
         raise AnsibleLookupError(f"{' '.join(COMMAND)} ended with {asked.returncode}: {asked.stderr.strip()}")
     return asked.stdout

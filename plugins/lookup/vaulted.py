@@ -5,9 +5,9 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 name: vaulted
-short_description: What is in a file that ansible-vault encrypted
+short_description: Read files that are encrypted by Ansible Vault
 description:
-  - Reads a YAML file with the password of another file, so that Ansible itself need not be started with that.
+  - Reads YAML files with a password from another file, so that Ansible itself needs no Vault password.
 options:
   _terms:
     description: The paths of the encrypted files, on the machine that runs Ansible.
@@ -23,7 +23,7 @@ author:
 """
 
 EXAMPLES = r"""
-- name: Show who has a password
+- name: Show the names of the secrets
   ansible.builtin.debug:
     msg: "{{ lookup('skywright.cloud.vaulted', 'secrets.yml', password_file='vault.password') | list }}"
 """
@@ -43,7 +43,7 @@ from ansible.parsing.vault import VaultLib, VaultSecret
 from ansible.plugins.lookup import LookupBase
 from yaml import YAMLError, safe_load
 
-# Values are asked for again and again, and decrypting is slow on purpose.
+# Templates read the values many times, and decryption is slow by design.
 REMEMBERED = 16
 
 

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What becomes part of a path, a configuration file or a command is checked here first."""
+"""Validation of values that become part of a path, a configuration file or a command."""
 
 from __future__ import annotations
 
@@ -15,27 +15,27 @@ NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
 
 def uuid(text):
-    """Return a UUID in its canonical form, or refuse it."""
+    """Return a UUID in its canonical form; raise ItemError if it is invalid."""
     return _match(UUID, text, "a UUID in canonical form")
 
 
 def mac(text):
-    """Return a MAC address in lower case, or refuse it."""
+    """Return a MAC address in lower case; raise ItemError if it is invalid."""
     return _match(MAC, text.lower(), "a MAC address")
 
 
 def dns_name(text):
-    """Return a host or domain name, or refuse it."""
+    """Return a host or domain name; raise ItemError if it is invalid."""
     return _match(NAME, text, "a DNS name")
 
 
 def address(text):
-    """Return an IP address, or refuse it."""
+    """Return an IP address; raise ItemError if it is invalid."""
     return _parse(ipaddress.ip_address, text)
 
 
 def network(text):
-    """Return an IP network, or refuse it."""
+    """Return an IP network; raise ItemError if it is invalid."""
     return _parse(ipaddress.ip_network, text)
 
 

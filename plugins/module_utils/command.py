@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Programs are run here: argv lists, C locale, never a shell, never without a time limit."""
+"""Runs programs: argv lists in the C locale, without a shell, with a timeout."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.converge import It
 
 
 class Runner:
-    """Runs programs and remembers the writes in C(commands)."""
+    """Runs programs and records those that change something in C(commands)."""
 
     def __init__(self):
         self.commands = []
@@ -21,7 +21,7 @@ class Runner:
         return self._run(argv, timeout, stdin) if stdin else self._run(argv, timeout)
 
     def write(self, argv, timeout=60, stdin=""):
-        """Run a program that changes the host, and keep it for the module's answer."""
+        """Run a program that changes the host, and record it for the module's result."""
         self.commands.append([*argv, *stdin.splitlines()])
         return self._run(argv, timeout, stdin) if stdin else self._run(argv, timeout)
 

@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The loop that all modules share: read once, plan every item, act, report every item.
+"""The loop of all converging modules: read once, plan every item, write, report every item.
 
-Check mode, differences, errors of items and the exit live here.
+It implements check mode, diffs, errors of items and the exit of the module.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from ansible_collections.skywright.cloud.plugins.module_utils.locks import lock
 
 
 class ItemError(Exception):
-    """What is wrong with one item, in words for the user; the other items go on.
+    """The error of one item, as a message for the user; other items are not affected.
 
-    C(status) is what the item is found to be, for programs that have to tell one error from another.
+    C(status) is the status of the item, by which programs distinguish errors.
     """
 
     def __init__(self, text, status=None):
@@ -25,7 +25,7 @@ class ItemError(Exception):
 
 
 class Step:
-    """One write that the plan asks for: the item, what is there now and what is wanted."""
+    """One planned write: the item, its current state and its wanted state."""
 
     def __init__(self, item, action, have, want):
         self.id = item["id"]
@@ -35,12 +35,12 @@ class Step:
         self.want = want
 
     def changes(self, key):
-        """Whether this step has to change C(key)."""
+        """Return whether this step changes C(key)."""
         return (self.have or {}).get(key) != (self.want or {}).get(key)
 
 
 def plan(want, have):
-    """Name the write that turns C(have) into C(want); both are dictionaries, None is absent."""
+    """Return the action that turns C(have) into C(want); both are dictionaries, None is absent."""
     if want is None:
         return None if have is None else "delete"
     if have is None:
@@ -49,7 +49,7 @@ def plan(want, have):
 
 
 def each(actions, threads=1):
-    """Make an C(apply) out of one function an action; every step is tried, also after another failed."""
+    """Return an C(apply) made of one function per action. A failed step does not stop the others."""
 
     def attempt(step, done):
         error = None
@@ -74,7 +74,7 @@ def each(actions, threads=1):
 
 
 class Functions:
-    """What a module converges, as functions: for modules whose things are no kind of the cloud's."""
+    """Adapts functions to the interface of a kind, for modules whose items are not of a kind."""
 
     name = None
     label = ""
@@ -87,21 +87,21 @@ class Functions:
         self.exclusive = exclusive
 
     def apply(self, steps, done):
-        """Take the steps."""
+        """Apply the steps."""
         return self._apply(steps)
 
     def status(self, want):
-        """Name what a converged item is."""
+        """Return the status of a converged item."""
         return self._status(want) if self._status else None
 
 
 def converge(module, *, items, read, want, apply, status=None, commands=(), exclusive=None):
     """Converge C(items) and exit.
 
-    read(items)       -> {id: have}; once for all; an id that is left out is absent
+    read(items)       -> {id: have} for all items; a missing id is absent
     want(item, have)  -> the wanted dictionary, or None for absent; may raise ItemError; writes nothing
-    apply(steps)      -> {id: error} of the steps that failed; not called in check mode or without a step
-    status(want)      -> what the result tells about an item that was converged
+    apply(steps)      -> {id: error} of the failed steps; not called in check mode or without a step
+    status(want)      -> the status of a converged item in its result
     commands          -> the list that C(apply) appends its writes to
     exclusive         -> the name of the lock to hold from the read to the last write
     """
@@ -111,10 +111,10 @@ def converge(module, *, items, read, want, apply, status=None, commands=(), excl
 
 
 class Convergence:
-    """Items of one kind on their way.
+    """One convergence of items of a kind.
 
-    C(unmet) is {id: (label, id of what failed, reason)}: items that need such an id are refused and not touched.
-    C(report) is called with each result as soon as nothing can change it any more.
+    C(unmet) is {id: (label, id of the failed item, reason)}: items that need such an id fail and are not changed.
+    C(report) is called with each result as soon as it is final.
     """
 
     def __init__(self, kind, check_mode=False, unmet=(), report=None):
@@ -126,7 +126,7 @@ class Convergence:
         self.waiting = {}
 
     def run(self, items):
-        """Converge and give the results, in the items' order."""
+        """Converge the items and return their results, in the same order."""
         exclusive = self.kind.exclusive
         guard = nullcontext() if exclusive is None or self.check_mode else lock(exclusive)
         try:
@@ -161,7 +161,7 @@ class Convergence:
         self.results[item_id].pop("status", None)
 
     def _plan(self, item, have):
-        """Record the item's result; the step that it needs."""
+        """Record the item's result and return the step that it needs."""
         try:
             self._require(item)
             want = self.kind.want(item, have)
@@ -194,9 +194,9 @@ class Convergence:
 
 
 def answer(module, results, commands):
-    """Exit with the results; the module fails if one of them has an error."""
+    """Exit with the results; fail if one of them has an error."""
     results = [dict(result) for result in results]
-    # The module's arguments are the user's data; nothing shall keep them with the results.
+    # The module's arguments are users' data, which must not be kept with the results.
     body = {"changed": any(r["changed"] for r in results), "results": results, "commands": list(commands)}
     body["invocation"] = {}
     diffs = []

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The files of one network's DHCP server: pure text, made from the network's description."""
+"""The texts of the configuration files of a network's DHCP server."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.converge import It
 
 IPV4 = re.compile(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}")
 UNIT_NAME = "skywright-dhcp@.service"
-# Only ip, ethtool and dnsmasq: it comes back after a power cut without any help from outside the host.
+# The unit needs only ip, ethtool and dnsmasq, so the DHCP server starts again when the host boots.
 UNIT = """\
 [Unit]
 Description=DHCP server of network %i
@@ -61,17 +61,17 @@ address flush dev {inner} scope global
 
 
 def outer_device(network_id):
-    """Name the end of the veth pair on the integration bridge."""
+    """Return the name of the veth device on the integration bridge."""
     return "dh" + network_id[:11]
 
 
 def inner_device(network_id):
-    """Name the end of the veth pair in the namespace."""
+    """Return the name of the veth device in the namespace."""
     return "ns" + network_id[:11]
 
 
 def base_files(item, directory):
-    """Give the files that only a restart makes dnsmasq read again, as {name: text}."""
+    """Return the files that dnsmasq reads only at its start, as {name: text}."""
     outer, inner, dhcp = outer_device(item["id"]), inner_device(item["id"]), item["dhcp"]
     subnets = sorted(dhcp["subnets"], key=lambda subnet: subnet["id"])
     configuration = CONFIGURATION.format(
@@ -105,7 +105,7 @@ def _range(subnet):
 
 
 def options(item):
-    """Give the file of DHCP options; dnsmasq reads it again on SIGHUP."""
+    """Return the file of DHCP options, which dnsmasq reads again on SIGHUP."""
     lines = [f"option:mtu,{item['mtu']}"]
     for subnet in sorted(item["dhcp"]["subnets"], key=lambda subnet: subnet["id"]):
         version = check.network(subnet["cidr"]).version
@@ -117,13 +117,13 @@ def _options4(subnet):
     tag = "tag:" + _tag(subnet)
     servers = [str(check.address(server)) for server in subnet["dns_nameservers"]]
     gateway = subnet["gateway_ip"] and str(check.address(subnet["gateway_ip"]))
-    # Without a value the option is not sent; dnsmasq would name itself as the router.
+    # An empty value suppresses the option; without it, dnsmasq would announce itself as the router.
     lines = [f"{tag},option:router,{gateway}" if gateway else f"{tag},option:router"]
     if servers:
         lines.append(f"{tag},option:dns-server,{','.join(servers)}")
     routes = [(check.network(r["destination"]), check.address(r["nexthop"])) for r in subnet["host_routes"]]
     if routes:
-        # A client that is given classless routes does not look at the router option.
+        # A client ignores the router option if it gets classless static routes (RFC 3442).
         pairs = [f"{destination},{nexthop}" for destination, nexthop in routes]
         pairs += [f"0.0.0.0/0,{gateway}"] if gateway else []
         lines += [f"{tag},{option},{','.join(pairs)}" for option in ("option:classless-static-route", "249")]
@@ -136,7 +136,7 @@ def _options6(subnet):
 
 
 def host_entry(host):
-    """Give the lines of one port, one for each of its addresses; a comment keeps the port's id.
+    """Return the lines of one port, one per address; a comment has the port's id.
 
     It must not be a tag: dnsmasq 2.90 crashes when it forgets an entry with a tag of which it gave a lease.
     """
@@ -150,7 +150,7 @@ def host_entry(host):
 
 
 def entries(text):
-    """Take the file of all ports apart again: {port id: its lines}."""
+    """Parse the file of all ports: {port id: its lines}."""
     hosts = {}
     for line in text.splitlines(keepends=True):
         port_id = line.partition(" # ")[2].strip()
@@ -159,6 +159,6 @@ def entries(text):
 
 
 def leases_of(entry):
-    """List the IPv4 leases, as (address, mac), that a port's lines allowed; somebody may have spoiled them."""
+    """Return the IPv4 leases (address, mac) that a port's lines allow; skip lines that were damaged."""
     fields = [line.partition(" # ")[0].split(",") for line in entry.splitlines()]
     return [(line[-1], line[0]) for line in fields if IPV4.fullmatch(line[-1]) and check.MAC.fullmatch(line[0])]

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A server's domain as libvirt's XML, and the summary by which two definitions are compared."""
+"""The XML definition of a server's domain, and the summary for the comparison of two definitions."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import xml.etree.ElementTree as ET
 NAMESPACE = "https://skywright.cloud/xmlns/domain/1"
 ET.register_namespace("skywright", NAMESPACE)
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-# The userspace switch neither computes nor checks the checksums that a guest would leave out.
+# The userspace datapath does not compute checksums, so guests must not offload them.
 HOST_OFFLOADS = ("csum", "gso", "tso4", "tso6", "ecn", "ufo")
 GUEST_OFFLOADS = ("csum", "tso4", "tso6", "ecn", "ufo")
 
 
 class Definition:
-    """Builds the domain of one server."""
+    """The definition of one server's domain."""
 
     def __init__(self, item, *, virt_type, directory):
         self.item = item
@@ -25,7 +25,7 @@ class Definition:
         self.directory = os.path.join(directory, item["id"])
 
     def xml(self):
-        """Give the definition as text."""
+        """Return the definition as text."""
         domain = ET.Element("domain", type=self.virt_type)
         _add(domain, "name", text="instance-" + self.item["id"])
         _add(domain, "uuid", text=self.item["id"])
@@ -65,7 +65,7 @@ class Definition:
         _add(serial, "log", file=os.path.join(self.directory, "console.log"), append="off")
         self._screen(devices)
         _add(_add(devices, "rng", model="virtio"), "backend", text="/dev/urandom", model="random")
-        # What nobody uses would only make the firmware slower.
+        # Unused devices would slow down the firmware.
         _add(devices, "controller", type="usb", model="none")
         _add(devices, "memballoon", model="none")
 
@@ -77,9 +77,9 @@ class Definition:
         return disk
 
     def _screen(self, devices):
-        """A screen that only this host's root reaches, by a socket whose path libvirt chooses."""
+        """A VNC screen on a UNIX socket, accessible only for root of the host; libvirt chooses the path."""
         _add(_add(devices, "graphics", type="vnc"), "listen", type="socket")
-        # What every system has a driver for, firmware too.
+        # Every system and firmware has a driver for VGA.
         _add(_add(devices, "video"), "model", type="vga")
 
     @staticmethod
@@ -95,7 +95,7 @@ class Definition:
 
 
 def summary(text):
-    """Reduce a definition, ours or the one that libvirt stores, to what this collection decides."""
+    """Reduce a definition, a new one or that of libvirt, to the parts that this collection decides."""
     domain = ET.fromstring(text)
     server = domain.find(f"metadata/{{{NAMESPACE}}}server")
     cpu = domain.find("cpu")

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Files that are whole or not there, and the little of qcow2's header that is needed to know a disk's size."""
+"""Atomic writes of files, and the virtual size of qcow2 disks."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def read_text(path):
 
 
 def write_text(path, text, mode=0o644):
-    """Write a text file whole or not at all."""
+    """Write a text file atomically."""
     write_file(path, text.encode(), mode)
 
 
 def write_file(path, content, mode=0o644):
-    """Write a file so that readers see the old or the new one; its name stays hidden until it is whole."""
+    """Write a file atomically: readers see the old or the new content. The temporary file is hidden."""
     directory, name = os.path.split(path)
     _remove_temporaries(directory, name)
     temporary = os.path.join(directory, f".{name}.{os.getpid()}.tmp")
@@ -44,7 +44,7 @@ def write_file(path, content, mode=0o644):
 
 
 def _remove_temporaries(directory, name):
-    """Remove what processes that were killed while they wrote the file have left of it."""
+    """Remove temporary files of the file, which killed processes left."""
     for other in os.listdir(directory):
         found = re.fullmatch(rf"\.{re.escape(name)}\.(\d+)\.tmp", other)
         if found and not os.path.exists(f"/proc/{found[1]}"):
@@ -52,14 +52,14 @@ def _remove_temporaries(directory, name):
 
 
 def ids_in(directory, suffix=""):
-    """List the UUIDs that files of a directory are called by, which may be missing."""
+    """Return the UUIDs among the names in a directory, which may be missing."""
     names = sorted(os.listdir(directory)) if os.path.isdir(directory) else []
     found = [name[: len(name) - len(suffix)] for name in names if name.endswith(suffix)]
     return [name for name in found if UUID.fullmatch(name)]
 
 
 def remove(path):
-    """Remove a file or a whole directory, which may be gone already."""
+    """Remove a file or a directory with its content, if it exists."""
     if os.path.isdir(path) and not os.path.islink(path):
         shutil.rmtree(path, ignore_errors=False)
         return
@@ -68,7 +68,7 @@ def remove(path):
 
 
 def virtual_size(path):
-    """Return the bytes of the disk in a qcow2 file, or None if there is no such file."""
+    """Return the virtual size of a qcow2 file in bytes, or None if there is no such file."""
     try:
         with open(path, "rb") as file:
             header = file.read(32)

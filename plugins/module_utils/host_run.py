@@ -1,9 +1,9 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""All kinds of one host in one process: what is independent runs in threads, what failed is handed on.
+"""Converges all kinds of a host in one process. Independent kinds run in threads.
 
-Present items converge in the order of their kinds, absent ones in the reverse order: a server's network is made before
-the server, and removed after it.
+Present items converge in the order of their kinds, absent items in reverse order: a server's network is created before
+the server and removed after it. Items that need a failed item fail with its reason.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _names_before(kind):
 
 
 class Part(threading.Thread):
-    """The items of one kind and one state, converged when the parts before it have ended."""
+    """The items of one kind and state, which converge after the parts before it have ended."""
 
     def __init__(self, run, kind, state, items):
         super().__init__(name=kind.name, daemon=True)
@@ -40,7 +40,7 @@ class Part(threading.Thread):
         self.ended = threading.Event()
 
     def run(self):
-        """Wait, converge, hand on what failed."""
+        """Wait for the parts before, converge, and record failed items for the parts after."""
         run = self.run_of_host
         try:
             self.kind.prepare()
@@ -49,19 +49,19 @@ class Part(threading.Thread):
             self.kind.gone = run.removed() if run.check_mode else set()
             self.results = Convergence(self.kind, run.check_mode, run.unmet(), run.report).run(self.items)
         except Exception as error:
-            # A mistake in one kind must not lose the results of the others.
+            # A bug in one kind must not lose the results of the others.
             text = "".join(traceback.format_exception(type(error), error, error.__traceback__))
             reason = f"{type(error).__name__}: {error}"
             self.results = [
                 {"id": item["id"], "kind": self.kind.name, "changed": False, "error": reason, "exception": text}
                 for item in self.items
             ]
-        run.hand_on(self)
+        run.record(self)
         self.ended.set()
 
 
 class HostRun:
-    """One host's items {list: [item]}; C(settings) are its variables that kinds ask for."""
+    """A run over a host's items {list: [item]}; C(settings) are the host's variables that are settings of kinds."""
 
     def __init__(self, items, settings, check_mode=False, unmet=(), report=None):
         self.settings = settings
@@ -71,18 +71,18 @@ class HostRun:
         self._removed = set()
         self._changed = threading.Lock()
         self.parts = [
-            Part(self, kind, state, chosen)
+            Part(self, kind, state, selected)
             for kind in KINDS
             if kind.on_null_hosts or not is_null(settings.get(LIBVIRT_URI) or "")
             for state in STATES
-            if (chosen := self._chosen(kind, items.get(kind.items) or [], state))
+            if (selected := self._select(kind, items.get(kind.items) or [], state))
         ]
-        # How many kinds have an item still before them.
+        # The number of kinds that an item still waits for.
         self._left = Counter(item["id"] for part in self.parts for item in part.items)
         for part in self.parts:
             part.before = [other for other in self.parts if self._is_before(other, part)]
 
-    def _chosen(self, kind, items, state):
+    def _select(self, kind, items, state):
         concerns = make(kind, self.settings).concerns
         return [item for item in items if item["state"] == state and concerns(item)]
 
@@ -94,7 +94,7 @@ class HostRun:
         return first.kind.name in _names_before(then.kind)
 
     def converge(self):
-        """Converge everything; (results, writes)."""
+        """Converge all items and return (results, commands)."""
         for part in self.parts:
             part.start()
         for part in self.parts:
@@ -103,7 +103,7 @@ class HostRun:
         return results, [command for part in self.parts for command in part.kind.commands]
 
     def report(self, result):
-        """Tell of a result; C(final): no other kind has the item still before it."""
+        """Report a result; it is C(final) if no other kind still has to converge the item."""
         if self._report is None:
             return
         with self._changed:
@@ -112,17 +112,17 @@ class HostRun:
         self._report(dict(result, final=final))
 
     def unmet(self):
-        """Give what failed so far."""
+        """Return the ids that failed so far."""
         with self._changed:
             return dict(self._unmet)
 
     def removed(self):
-        """Give the ids of absent items that were converged so far."""
+        """Return the ids of absent items that converged so far."""
         with self._changed:
             return set(self._removed)
 
-    def hand_on(self, part):
-        """Take in how a part ended."""
+    def record(self, part):
+        """Record the failed and the removed items of an ended part."""
         failed = {result["id"]: result["error"] for result in part.results if "error" in result}
         with self._changed:
             for item in part.items:

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One connection to libvirt, and the few calls that servers need; libvirt's errors become items' errors."""
+"""A connection to libvirt with the calls that servers need. Errors of libvirt become ItemErrors."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from functools import lru_cache, partial
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 
-# Where libvirt keeps the process ids of its emulators.
+# The directory of the PID files of libvirt's QEMU processes.
 PID_FILES = "/run/libvirt/qemu"
 END_MILLISECONDS = 500
-# The numbers of virDomainState; blocked is running, shutting down is not yet off.
+# The numbers of virDomainState; blocked counts as running, and so does shutting down.
 POWER = {1: "running", 2: "running", 3: "paused", 4: "running", 5: "shutoff", 6: "crashed", 7: "paused"}
-# Why a domain is off, as virDomainShutoffReason: only the first is the guest's own will.
+# The numbers of virDomainShutoffReason; only after shutdown did the guest itself power off.
 SHUTOFF = {1: "shutdown", 2: "destroyed", 3: "crashed", 4: "migrated", 5: "saved", 6: "failed", 7: "snapshot"}
 
 
 @lru_cache(maxsize=None)
 def _libvirt():
-    """Give libvirt's binding, loaded when it is needed first: that takes a while, and the controller needs none."""
+    """Return the libvirt module, imported at first use because the import is slow and the controller has no libvirt."""
     try:
         import libvirt  # noqa: PLC0415
     except ImportError as error:
@@ -35,7 +35,7 @@ def _libvirt():
 
 
 class Gone(ItemError):
-    """The domain is not there any more."""
+    """The domain no longer exists."""
 
 
 @contextmanager
@@ -52,7 +52,7 @@ def _version(number):
 
 
 def cpu_info(capabilities):
-    """Return what libvirt's capabilities say of the host's processors, in the form of Nova's C(cpu_info)."""
+    """Return the host's processors from libvirt's capabilities, in the form of Nova's C(cpu_info)."""
     host = ET.fromstring(capabilities).find("host")
     cpu = host.find("cpu")
     topology, address = cpu.find("topology"), cpu.find("maxphysaddr")
@@ -73,24 +73,24 @@ def cpu_info(capabilities):
 
 
 def is_server(domain):
-    """Whether a domain was made by this collection."""
+    """Return whether this collection created the domain."""
     return domain.name() == "instance-" + domain.UUIDString()
 
 
 def is_null(uri):
-    """Whether a hypervisor is libvirt's null driver: it runs nothing, and keeps nothing for the next connection."""
+    """Return whether the URI is that of libvirt's test driver, which runs no guests and keeps no domains."""
     return uri.startswith("test:")
 
 
 def end_emulator(name, directory=PID_FILES):
-    """Ask the emulator of a domain to end, and wait a moment; whether it has ended.
+    """Send SIGTERM to the QEMU process of a domain, wait a moment, and return whether it has ended.
 
     libvirt does the same, but looks only every 0.2 s whether it has.
     """
     try:
         with open(os.path.join(directory, name + ".pid"), encoding="ascii") as file:
             process = os.pidfd_open(int(file.read()))
-    except (OSError, ValueError, AttributeError):  # no emulator, or an old Python: libvirt does all
+    except (OSError, ValueError, AttributeError):  # no process, or an old Python: libvirt does all
         return False
     try:
         signal.pidfd_send_signal(process, signal.SIGTERM)
@@ -104,7 +104,7 @@ def end_emulator(name, directory=PID_FILES):
 
 
 class Hypervisor:
-    """A host's libvirt; C(commands) holds the writes."""
+    """The host's libvirt; C(commands) has the calls that changed something."""
 
     def __init__(self, uri):
         self.uri = uri
@@ -132,7 +132,7 @@ class Hypervisor:
             }
 
     def servers(self):
-        """Return the power state of every domain that is a server of this cloud, and why it is off."""
+        """Return the power state of every domain that is a server of this cloud, and the reason if it is off."""
         with _errors("list the domains"):
             domains = [domain for domain in self.connection.listAllDomains() if is_server(domain)]
             return [
@@ -160,31 +160,31 @@ class Hypervisor:
             return POWER.get(domain.state()[0], "shutoff")
 
     def is_persistent(self, domain):
-        """Whether libvirt will still know the domain when it has ended."""
+        """Return whether the domain has a persistent definition."""
         with _errors("read the domain"):
             return bool(domain.isPersistent())
 
     def definition(self, domain):
-        """Return what libvirt stores for the next boot."""
+        """Return the persistent definition, for the next boot."""
         with _errors("read the definition"):
             return domain.XMLDesc(_libvirt().VIR_DOMAIN_XML_INACTIVE)
 
     def define(self, server_id, xml):
-        """Define or redefine."""
+        """Define or redefine the domain."""
         self.commands.append(["define", server_id])
         with _errors("define the domain"):
             self.connection.defineXML(xml)
 
     def start(self, server_id):
-        """Start."""
+        """Start the domain."""
         self._call("start", server_id, lambda domain: domain.create())
 
     def resume(self, server_id):
-        """Let a paused domain go on."""
+        """Resume a paused domain."""
         self._call("resume", server_id, lambda domain: domain.resume())
 
     def unplug(self, server_id, devices):
-        """Take all interfaces but those of *devices* off a running domain: its guest is asked to let go of them.
+        """Detach all interfaces but those of *devices* from a running domain; the guest has to release them.
 
         One that a guest keeps is dead, for its tap is removed, and leaves when the domain boots next. libvirt's null
         driver, whose domains have no guests, cannot unplug anything.
@@ -205,7 +205,7 @@ class Hypervisor:
                 raise
 
     def stop(self, server_id, seconds):
-        """Ask the guest to shut down and wait so many seconds; then, or without any, destroy the domain."""
+        """Ask the guest to shut down and wait up to *seconds*; after that, or with 0 seconds, destroy the domain."""
         domain = self.find(server_id)
         if seconds and domain is not None:
             self._call("shutdown", server_id, lambda domain: domain.shutdown())
@@ -219,7 +219,7 @@ class Hypervisor:
         try:
             with _errors("read the power state"):
                 return bool(domain.isActive())
-        except Gone:  # it was undefined before it ended
+        except Gone:  # it was a transient domain
             return False
 
     @staticmethod
@@ -227,12 +227,12 @@ class Hypervisor:
         try:
             domain.destroy()
         except _libvirt().libvirtError:
-            # It may have ended by itself meanwhile, which is what was wanted.
+            # The domain may have ended in the meantime.
             if domain.isActive():
                 raise
 
     def remove(self, server_id):
-        """End and undefine a domain; a run that is cut off in the middle is completed by the next.
+        """Destroy and undefine a domain; the next run completes an interrupted one.
 
         Without its definition libvirt forgets the domain by itself, a moment after its emulator has ended.
         """
@@ -250,7 +250,7 @@ class Hypervisor:
             self.commands.append(["destroy", server_id])
 
     def _undefine(self, server_id):
-        """Undefine with all that libvirt keeps beside the definition."""
+        """Undefine the domain with its saved state, snapshots and NVRAM."""
         flags = 0
         if not self.null:
             flags = _libvirt().VIR_DOMAIN_UNDEFINE_MANAGED_SAVE | _libvirt().VIR_DOMAIN_UNDEFINE_NVRAM

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""A kind of thing on hosts: what a module converges a list of, alone or in one process with all other kinds."""
+"""The base class of kinds. A kind converges a list of items on a host, alone or in one process with other kinds."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from ansible_collections.skywright.cloud.plugins.module_utils.spec import argume
 
 UNMET = option(
     [
-        "What could not be made before, as a dictionary of ids and reasons.",
-        "An item that is one of them, or a present one that needs one, fails with its reason and is not touched.",
+        "The items that failed before, as a dictionary of ids and reasons.",
+        "An item with such an id, or a present item that needs one, fails with the reason and is not changed.",
     ],
     "dict",
     default={},
@@ -20,15 +20,15 @@ UNMET = option(
 
 
 class Kind:
-    """One kind; a subclass says what it reads, wants and writes.
+    """One kind; a subclass implements C(read), C(want), C(apply) and C(marks).
 
-    C(name) is the module that is its face, C(items) which of a host's item lists it converges, C(item) the options of
-    that list, C(label) what users call one item. C(after) names the kinds that present items wait for; absent items
-    wait for those that come after. C(options) are its settings, C(variables) those of them that are variables of
-    hosts: {option: variable}. C(exclusive) is the lock to hold from the read to the last write. C(on_null_hosts) says
-    whether libvirt's null driver is enough for it.
+    C(name) is the name of its own module, C(items) the name of its list among a host's items, C(item) the options of
+    that list, C(label) the users' word for one item. Present items wait for the kinds in C(after); absent items wait
+    for the kinds that name this one in C(after). C(options) are its settings, C(variables) those settings that are
+    variables of hosts: {option: variable}. C(exclusive) is the lock to hold from the read to the last write.
+    C(on_null_hosts) is true if the kind works on null hosts.
 
-    C(gone) are the ids that would have been removed by now if check mode had not left them there.
+    C(gone) are the ids that a real run would have removed before; it is empty except in check mode.
     """
 
     name = ""
@@ -49,58 +49,58 @@ class Kind:
 
     @property
     def commands(self):
-        """The writes that were sent."""
+        """The commands that changed something."""
         return self.runner.commands
 
     def concerns(self, item):
-        """Whether the item is one for this kind."""
+        """Return whether this kind converges the item."""
         return True
 
     def needs(self, item):
-        """List the ids that must not have failed before: the item's own, and what a present one is made of."""
+        """Return the ids that must not have failed before: the item's own, and those of items that it uses."""
         return [item["id"]]
 
     def provides(self, item):
-        """List the ids that others cannot have if the item failed."""
+        """Return the ids that are missing for other items if this item fails."""
         return [item["id"]]
 
     def prepare(self):
-        """Do what takes a while and can be done before the kinds that come before have ended; it changes nothing."""
+        """Do slow preparations that change nothing, while the kinds before this one are still running."""
 
     def read(self, items):
-        """Read what is there: {id: have}; an id that is left out is absent."""
+        """Return the current state of the items: {id: have}. A missing id is absent."""
         raise NotImplementedError
 
     def want(self, item, have):
-        """Give the wanted dictionary, or None for absent; may raise ItemError; writes nothing."""
+        """Return the wanted state, or None for absent. Raise ItemError for an invalid item. Write nothing."""
         raise NotImplementedError
 
     def apply(self, steps, done):
-        """Take the steps; {id: error} of those that failed. C(done(id, error)) tells of a step as soon as it ended."""
+        """Apply the steps and return {id: error} of the failed ones. Call C(done(id, error)) when a step ends."""
         raise NotImplementedError
 
     def marks(self):
-        """List what the host has of this kind, in the cloud's records or not; an entry's C(id) is an item's."""
+        """List everything of this kind on the host, known to the cloud or not; entries have the C(id) of an item."""
         raise NotImplementedError
 
     def status(self, want):
-        """Name what a converged item is, for programs."""
+        """Return the status of a converged item."""
         return "present"
 
     @classmethod
     def module_options(cls):
-        """Give the options of the module that converges this kind alone."""
+        """Return the options of the kind's own module."""
         items = {name: facet for name, facet in cls.item.items() if name != "default"}
         return {cls.items: {**items, "required": True}, **cls.options, "unmet": UNMET}
 
     @classmethod
     def argument_spec(cls):
-        """Give that module's argument spec."""
+        """Return the argument spec of the kind's own module."""
         return argument_specs(cls.module_options())
 
 
 def converge_alone(module, kind):
-    """Converge a module's list of one kind, and exit."""
+    """Converge the items of the kind's own module, and exit."""
     end_with_caller()
     one = kind(**module.params)
     convergence = Convergence(one, module.check_mode, handed_on(module.params["unmet"]))
@@ -108,5 +108,5 @@ def converge_alone(module, kind):
 
 
 def handed_on(unmet):
-    """Give {id: reason}, a module's option, as a convergence takes it."""
+    """Return the option C(unmet), {id: reason}, in the form of C(Convergence.unmet)."""
     return {need: ("", need, reason) for need, reason in unmet.items()}

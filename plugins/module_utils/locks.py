@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Two runs may work on one host at the same moment; what both edit is edited under one of these locks."""
+"""Locks for files that several runs on one host may edit at the same time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DIRECTORY = "/run/lock"
 
 @contextmanager
 def lock(name, timeout=60, directory=None):
-    """Hold the lock C(name) of the host, or of a directory; the kernel lets go when the process ends in any way."""
+    """Hold the lock C(name) of the host or of a directory. The kernel releases it when the process ends."""
     path = os.path.join(directory or DIRECTORY, f"skywright-{name}.lock")
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:

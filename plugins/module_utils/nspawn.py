@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""One machine made by systemd-nspawn: an overlay over a shared tree, its own network namespace and cgroup.
+"""A systemd-nspawn container: an overlay over a shared tree, with its own network namespace and control group.
 
 The network namespace is made outside of systemd-nspawn, since the machine's network devices then have the names and
 bridges they are given, and a machine that was killed leaves nothing that could not be found again by its name.
@@ -18,16 +18,16 @@ import time
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.mounts import mounted_below, remove_tree
 
-# Where a cgroup of ours may be made: version 2 alone, or what a machine with version 1 has for it.
+# The control group hierarchy of version 2: the only one, or the one beside version 1.
 HIERARCHIES = ["/sys/fs/cgroup/systemd", "/sys/fs/cgroup/unified", "/sys/fs/cgroup"]
-# The machine's own nodes are not lent to it: the first thing that it did would be to change their owner. Who may open
-# KVM is as udev has it elsewhere; libvirt probes QEMU before every definition (10 s) while only root can.
+# The container gets its own device nodes, because its udev changes their owner. /dev/kvm has the mode that udev sets:
+# if only root can open it, libvirt probes QEMU before every definition (10 s).
 DEVICES = {"/dev/net/tun": "0666 root root - 10:200", "/dev/kvm": "0660 root kvm - 10:232"}
 NSPAWN = "/run/systemd/nspawn"
 
 
 def script(item, directory):
-    """Write the shell script that runs the machine until it powers off."""
+    """Return the shell script that runs the container until it powers off."""
     space = item["name"]
     lines = ["#!/bin/sh", f"# Runs the machine {space}: again whenever it reboots, which systemd-nspawn tells by 133."]
     lines += [f"mkdir -p {group} && echo $$ > {group}/cgroup.procs" for group in cgroups(space)]
@@ -38,7 +38,7 @@ def script(item, directory):
         peer = f"name {nic['name']} address {mac(nic['device'])} netns {space}"
         lines += [f"  ip link add {nic['device']} type veth peer {peer}"]
         lines += [f"  ip link set {nic['device']} master {nic['bridge']} up"]
-    # Of /proc/sys the machine may write what belongs to its own network namespace, and nothing else.
+    # In /proc/sys, the container may write only the settings of its network namespace.
     lines += [f"  SYSTEMD_NSPAWN_API_VFS_WRITABLE=network {shlex.join(_nspawn(space, directory))}"]
     lines += ["  [ $? -eq 133 ]", "do :; done", ""]
     return "\n".join(lines)
@@ -50,24 +50,24 @@ def _nspawn(space, directory):
 
 
 def devices():
-    """What the machine has to make at boot, for systemd-tmpfiles, out of the devices that are here."""
+    """Return lines for systemd-tmpfiles that create the device nodes at boot."""
     return "".join(f"c! {path} {how}\n" for path, how in DEVICES.items() if os.path.exists(path))
 
 
 def mac(device):
-    """An address that stays: neighbours do not have to learn a machine anew when it comes back."""
+    """Return a constant MAC address, so that entries of neighbours stay valid when the container restarts."""
     digest = hashlib.sha256(device.encode()).digest()
     return ":".join(f"{byte:02x}" for byte in (0x02, *digest[:5]))
 
 
 def cgroups(name):
-    """Where the machine's processes are kept, so that all of them can be found."""
+    """Return the control group of the container's processes."""
     usable = [h for h in HIERARCHIES if os.path.exists(os.path.join(h, "cgroup.procs"))]
     return [os.path.join(hierarchy, name) for hierarchy in usable]
 
 
 def processes(name):
-    """The ids of all processes of the machine."""
+    """Return the ids of all processes of the container."""
     found = set()
     for group in cgroups(name):
         for directory, _, _ in os.walk(group):
@@ -76,12 +76,12 @@ def processes(name):
 
 
 def running(name):
-    """Whether the machine's systemd-nspawn is alive."""
+    """Return whether the container's systemd-nspawn is running."""
     return any(_read(f"/proc/{pid}/comm").strip() == "systemd-nspawn" for pid in processes(name))
 
 
 def attached(item):
-    """Which of the machine's devices hang on which bridge."""
+    """Return the bridges of the container's devices: {device: bridge}."""
     devices = [nic["device"] for nic in item["nics"]]
     links = {device: f"/sys/class/net/{device}/master" for device in devices}
     return {d: os.path.basename(os.readlink(link)) if os.path.islink(link) else None for d, link in links.items()}
@@ -96,7 +96,7 @@ def _read(path):
 
 
 def start(runner, item, directory, base):
-    """Mount the machine's tree and boot it, after clearing away what an earlier start left."""
+    """Clean up after an earlier start, mount the container's tree and boot it."""
     stop(runner, item, directory)
     root = os.path.join(directory, "root")
     layers = {"lowerdir": base, "upperdir": f"{directory}/upper", "workdir": f"{directory}/work"}
@@ -110,7 +110,7 @@ def start(runner, item, directory, base):
 
 
 def stop(runner, item, directory):
-    """End all processes of the machine and remove all it has outside of its directory."""
+    """End all processes of the container and remove everything that it has outside its directory."""
     name = item["name"]
     kill(name)
     root = os.path.join(directory, "root")
@@ -135,7 +135,7 @@ def _inode(path):
 
 
 def kill(name):
-    """Kill the machine: a host of a lab has nothing to lose that is worth the wait for an orderly end."""
+    """Kill the container. A host of the lab has no data that is worth the wait for a shutdown."""
 
     def killed():
         for pid in processes(name):

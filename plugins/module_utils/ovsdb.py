@@ -10,7 +10,7 @@ OPTIONS = ["ovs-vsctl", "--timeout=20"]
 
 
 class Ovsdb:
-    """The database of the local switch, spoken to by ovs-vsctl."""
+    """The database of the local switch, accessed by ovs-vsctl."""
 
     def __init__(self, runner):
         self.runner = runner
@@ -34,7 +34,7 @@ class Ovsdb:
 
 
 def members(value):
-    """Give a set's members as a list: OVSDB prints a set of one as its only member."""
+    """Return the members of a set as a list; OVSDB prints a set of one member as that member."""
     return value if isinstance(value, list) else [value]
 
 

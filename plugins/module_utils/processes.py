@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The processes of a run on a host: those whose environment names the run, and all below them.
+"""The processes of a run on a host: those whose environment names the run, and their descendants.
 
 A worker starts Ansible with the variable C(MARK), whose value is the run's id. Local processes inherit it; ssh sends it
 (C(SendEnv) in ansible.cfg) and Debian's sshd accepts C(LC_*); sudo keeps C(LC_*), too. So a process carries it whatever
@@ -21,11 +21,11 @@ KILL_SECONDS = 10.0
 
 
 def find(runs):
-    """Return the processes of the runs, C({run id: {pid: name}}); one below another run's process is that run's."""
+    """Return the processes of the runs, C({run id: {pid: name}}), without descendants that belong to another run."""
     parents, names, marks = {}, {}, {}
     for entry in os.listdir(PROC):
         if entry.isdigit():
-            with suppress(OSError):  # it ended just now
+            with suppress(OSError):  # the process has ended
                 names[int(entry)], parents[int(entry)] = _name_and_parent(entry)
                 marks[int(entry)] = _mark(entry)
     found = {run: {} for run in runs}
@@ -39,7 +39,7 @@ def find(runs):
 
 
 def end(runs):
-    """End the processes of the runs; what does not end, as C({run id: {pid: name}})."""
+    """End the processes of the runs and return those that do not end, as C({run id: {pid: name}})."""
     began = time.monotonic()
     number = signal.SIGTERM
     told = set()
@@ -68,7 +68,7 @@ def _name_and_parent(pid):
 
 
 def _mark(pid):
-    """Return the run that the process's environment names; None if there is none, or it is not ours to read."""
+    """Return the run that the process's environment names; None if it names none or cannot be read."""
     try:
         with open(os.path.join(PROC, pid, "environ"), "rb") as file:
             variables = file.read().split(b"\0")
@@ -79,7 +79,7 @@ def _mark(pid):
 
 
 def _is_shared_connection(pid):
-    """Whether the process is ssh's connection to a host, which later runs use, too."""
+    """Return whether the process is a shared ssh connection to a host, which later runs use, too."""
     with suppress(OSError), open(os.path.join(PROC, str(pid), "cmdline"), "rb") as file:
         return file.read().rstrip(b"\0 ").endswith(b"[mux]")
     return False

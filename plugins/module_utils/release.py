@@ -1,8 +1,8 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""End a DHCP lease in a guest's name: dnsmasq gives the address to nobody else before.
+"""Releases a DHCP lease in the name of a guest. Before that, dnsmasq would not lease the address to another guest.
 
-Does what dnsmasq-utils' dhcp_release does, in one process for many leases.
+Does the same as dhcp_release of dnsmasq-utils, in one process for many leases.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ CLONE_NEWNET = 0x40000000
 
 
 def packet(address, mac, server):
-    """Build a DHCPRELEASE."""
+    """Return the packet of a DHCPRELEASE."""
     hardware = bytes.fromhex(mac.replace(":", "")).ljust(16, b"\0")
     head = struct.pack("!BBBBIHH", 1, 1, 6, 0, int.from_bytes(os.urandom(4), "big"), 0, 0)
     fields = ipaddress.IPv4Address(address).packed + bytes(12) + hardware + bytes(192)
@@ -27,7 +27,7 @@ def packet(address, mac, server):
 
 
 def release(namespace, device, leases):
-    """Send the packets of (address, mac, server) from a device in a namespace; errors are OSErrors."""
+    """Send the packets of (address, mac, server) from a device in a namespace; raise OSError on failure."""
     failed = []
 
     def work():
@@ -40,7 +40,7 @@ def release(namespace, device, leases):
         except OSError as error:
             failed.append(error)
 
-    # Only this thread moves to the namespace; it ends there.
+    # Only this thread enters the namespace, and ends in it.
     thread = threading.Thread(target=work)
     thread.start()
     thread.join(timeout=10)

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The mark of a server's tap: a device that lost its port of the switch still tells whose it is."""
+"""The alias of a server's tap, which identifies the device also without its port on the switch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MARK = re.compile(r"skywright:([0-9a-f-]{36}):([0-9a-f-]{36})")
 
 
 def mark(network_id, port_id):
-    """Give the alias of a port's tap."""
+    """Return the alias of a port's tap."""
     return f"skywright:{network_id}:{port_id}"
 
 
@@ -28,5 +28,5 @@ def marked(directory=DEVICES):
 def _alias(directory, name):
     try:
         return read_text(os.path.join(directory, name, "ifalias"))
-    except OSError:  # it went away meanwhile
+    except OSError:  # the device has been removed
         return None

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Certificates, as the openssl program (3.0 or later) reads and makes them. Private keys never reach a message."""
+"""Reads and creates certificates with the program openssl (3.0 or later). No message contains a private key."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ HOLDER = (
 
 
 class Certificate:
-    """What a certificate says."""
+    """The content of a certificate."""
 
     def __init__(self, pem, text):
         self.pem = pem
@@ -39,11 +39,11 @@ class Certificate:
         self.addresses = sorted(str(ipaddress.ip_address(v)) for kind, _, v in alternatives if kind == "IP Address")
 
     def days(self):
-        """The days that are left."""
+        """The days until it expires."""
         return (self.ends - time.time()) / DAY
 
     def date(self):
-        """The day on which it ends."""
+        """The day on which it expires."""
         return time.strftime("%Y-%m-%d", time.gmtime(self.ends))
 
 
@@ -53,7 +53,7 @@ def _after(text, title):
 
 
 def certificates(runner, pem):
-    """Read all certificates of a PEM file's text; whatever cannot be read is none."""
+    """Parse all certificates of a PEM text; skip those that cannot be parsed."""
     return [certificate for part in CERTIFICATE.findall(pem or "") if (certificate := _certificate(runner, part))]
 
 
@@ -67,7 +67,7 @@ def _certificate(runner, pem):
 
 
 def public_key(runner, path):
-    """Give the public half of the private key in a file, or None if there is no such key."""
+    """Return the public key of the private key in a file, or None if the file has no private key."""
     try:
         return PUBLIC_KEY.search(runner.read(["openssl", "pkey", "-pubout", "-in", path])).group()
     except ItemError:
@@ -75,7 +75,7 @@ def public_key(runner, path):
 
 
 def make(runner, name, days, extensions, signer=None):
-    """Make a key and its certificate as PEM, signed by itself or by C(signer): an authority and its key's file."""
+    """Create a private key and its certificate as PEM, self-signed or signed by C(signer), a CA and its key file."""
     argv = ["openssl", "req", "-x509", "-config", "/dev/null", "-subj", f"/CN={name}", "-days", str(days)]
     argv += ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-keyout", "/dev/stdout"]
     for extension in extensions:

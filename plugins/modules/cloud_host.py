@@ -65,7 +65,7 @@ options:
 """
 
 EXAMPLES = r"""
-- name: A compute host
+- name: Register a compute host
   skywright.cloud.cloud_host:
     auth_url: https://10.0.0.9:8000/identity/v3
     password: secret

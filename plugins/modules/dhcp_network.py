@@ -6,20 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: dhcp_network
-short_description: DHCP servers of tenant networks
+short_description: Manage DHCP servers of tenant networks
 description:
-  - Runs one dnsmasq a network in a namespace of its own, joined to the integration bridge by a veth pair. The port
-    of the bridge is made by M(skywright.cloud.ovs_network).
-  - Only ports that are listed get an address, always the same one. dnsmasq reads changed entries and options on a
-    signal; only other addresses of the server itself restart it.
-  - Each server is a systemd unit made of ip, ethtool and dnsmasq, so it comes back by itself after a restart.
+  - Runs one dnsmasq per network in its own network namespace, which a veth pair connects to the integration bridge.
+    M(skywright.cloud.ovs_network) creates the port on the bridge.
+  - Only listed ports get an address, always the same one. dnsmasq reads changed entries and options on a signal; it
+    restarts only if the addresses of the server change.
+  - Each server is a systemd unit that uses only ip, ethtool and dnsmasq, so it starts again when the host boots.
 extends_documentation_fragment:
   - skywright.cloud.converge
   - skywright.cloud.kinds.dhcp_network
 """
 
 EXAMPLES = r"""
-- name: A network with one subnet and one guest
+- name: Serve a network with one subnet and one guest
   skywright.cloud.dhcp_network:
     networks:
       - id: 0a0b0c0d-0000-4000-8000-000000000001
@@ -39,13 +39,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a network.
+  description: One entry per network.
   returned: always
   type: list
   elements: dict
   sample: [{id: 0a0b0c0d-0000-4000-8000-000000000001, changed: true, action: update, status: running}]
 commands:
-  description: The programs that were run to change something.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list

@@ -6,19 +6,19 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: image_cache
-short_description: Base images in a host's cache
+short_description: Manage base images in a host's cache
 description:
-  - Downloads an image that is missing, verifies its checksum on the way, refuses images that refer to other files,
-    converts it to qcow2 and puts it under its name in one step.
-  - An image in the cache is never looked at again; images do not change. One that a server's disk is based on stays
-    in the cache when it is removed; remove it again after the server.
+  - Downloads a missing image, verifies its checksum, refuses images that refer to other files, converts the image to
+    qcow2 and renames it into place.
+  - The module does not check images in the cache again, because images do not change. An absent image stays in the
+    cache while a server's disk is based on it; remove it again after the server.
 extends_documentation_fragment:
   - skywright.cloud.converge
   - skywright.cloud.kinds.image_cache
 """
 
 EXAMPLES = r"""
-- name: A base image
+- name: Download a base image
   skywright.cloud.image_cache:
     images:
       - id: 0a0b0c0d-0000-4000-8000-000000000003
@@ -28,13 +28,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry an image.
+  description: One entry per image.
   returned: always
   type: list
   elements: dict
   sample: [{id: 0a0b0c0d-0000-4000-8000-000000000003, changed: true, action: create, status: present}]
 commands:
-  description: The programs that were run to change something.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: libvirt_domain
-short_description: Servers as libvirt domains
+short_description: Manage servers as libvirt domains
 description:
-  - Defines, starts, stops, reboots and undefines domains, all through one connection to libvirt.
-  - A definition is compared with what libvirt stores, reduced to what this module decides. A changed definition of a
-    running domain takes effect when it boots next, but for interfaces that it has no more; its guest is asked to let
-    go of them at once.
-  - A removed server's directory goes with its domain, since nothing may remove it while the domain could use it.
-  - Servers are told apart by their UUID; a domain is called C(instance-) and the UUID.
+  - Defines, starts, stops, reboots and undefines domains, through one connection to libvirt.
+  - The module compares the parts of the definition that it decides with the definition in libvirt. A changed
+    definition of a running domain takes effect at its next boot, except for removed interfaces, which the module
+    detaches from the running guest.
+  - The module removes the directory of an absent server after its domain, which may use the directory until it ends.
+  - A domain has the UUID of its server and the name C(instance-) plus the UUID.
 extends_documentation_fragment:
   - skywright.cloud.converge
   - skywright.cloud.kinds.libvirt_domain
 """
 
 EXAMPLES = r"""
-- name: A running server
+- name: Run a server
   skywright.cloud.libvirt_domain:
     servers:
       - id: 0a0b0c0d-0000-4000-8000-000000000004
@@ -33,13 +33,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a server; C(status) is its power state.
+  description: One entry per server; C(status) is its power state.
   returned: always
   type: list
   elements: dict
   sample: [{id: 0a0b0c0d-0000-4000-8000-000000000004, changed: true, action: create, status: running}]
 commands:
-  description: The calls that were made, as name of the call and UUID of the domain.
+  description: The calls that changed something, as name of the call and UUID of the domain.
   returned: always
   type: list
   elements: list

@@ -6,21 +6,21 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ovs_network
-short_description: Tenant networks on a host's integration bridge
+short_description: Manage tenant networks on a host's integration bridge
 description:
-  - Gives each network a local VLAN tag on the integration bridge, joins the hosts by tunnels or a physical
-    network, and makes the ports of servers and of DHCP.
-  - Makes the taps of servers, too. They stay while a server is off or reboots, since a userspace switch does not
-    notice that a device was replaced by another of the same name.
-  - Everything else is kept in Open vSwitch's own database, marked with the network's id in C(external_ids), so it
-    survives restarts of the switch and of the host. All networks are written in one transaction.
+  - Gives each network a local VLAN tag on the integration bridge, connects hosts by tunnels or a physical network, and
+    creates the ports of servers and of DHCP servers.
+  - Creates the taps of servers. They stay while a server is off or reboots, because the userspace datapath does not
+    notice that a device was replaced by another one of the same name.
+  - Everything else is in the database of Open vSwitch, marked with the network's id in C(external_ids), so it
+    survives restarts of the switch and of the host. The module writes all networks in one transaction.
 extends_documentation_fragment:
   - skywright.cloud.converge
   - skywright.cloud.kinds.ovs_network
 """
 
 EXAMPLES = r"""
-- name: A network with one server here and others on 172.20.1.12
+- name: Create a network with a server on this host and others on 172.20.1.12
   skywright.cloud.ovs_network:
     networks:
       - id: 0a0b0c0d-0000-4000-8000-000000000001
@@ -33,13 +33,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry a network.
+  description: One entry per network.
   returned: always
   type: list
   elements: dict
   sample: [{id: 0a0b0c0d-0000-4000-8000-000000000001, changed: true, action: create, status: present}]
 commands:
-  description: The transactions that were sent.
+  description: The transactions that changed something.
   returned: always
   type: list
   elements: list

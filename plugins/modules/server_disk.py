@@ -6,20 +6,20 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: server_disk
-short_description: Servers' directories with their disks and config drives
+short_description: Manage servers' directories with disks and config drives
 description:
-  - A server's disk is a qcow2 overlay on an image of the host's cache. It only ever grows. The disk of a server that
-    ran before is never made anew, since what its user stored on it would be gone for good.
-  - Base images that are missing are brought into the host's cache first, as M(skywright.cloud.image_cache) does.
-  - The config drive is an ISO image with the label C(config-2) in OpenStack's layout. It is rewritten only when its
-    content differs; a digest of the content is kept next to it.
+  - A server's disk is a qcow2 overlay on an image of the host's cache. It only grows. The module does not
+    create the missing disk of a server that ran before, because its data is lost.
+  - Use M(skywright.cloud.image_cache) before, which downloads the images into the host's cache.
+  - The config drive is an ISO image with the label C(config-2) in OpenStack's layout. The module rewrites it
+    only when its content changes; a digest of the content is next to it.
 extends_documentation_fragment:
   - skywright.cloud.converge
   - skywright.cloud.kinds.server_disk
 """
 
 EXAMPLES = r"""
-- name: A disk of one gigabyte
+- name: Create a disk of 1 GiB
   skywright.cloud.server_disk:
     servers:
       - id: 0a0b0c0d-0000-4000-8000-000000000004
@@ -31,13 +31,13 @@ EXAMPLES = r"""
 
 RETURN = r"""
 results:
-  description: One entry an image or a server.
+  description: One entry per server.
   returned: always
   type: list
   elements: dict
   sample: [{id: 0a0b0c0d-0000-4000-8000-000000000004, changed: true, action: create, status: present}]
 commands:
-  description: The programs that were run to change something.
+  description: The commands that changed something.
   returned: always
   type: list
   elements: list

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""All kinds, in the order in which a host converges them."""
+"""All kinds, in the order in which hosts converge them."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ BASE_FILES = ("environment", "outside", "inside", "dnsmasq.conf")
 
 
 def unit(network_id):
-    """Name a network's unit."""
+    """Return the name of the network's unit."""
     return f"skywright-dhcp@{network_id}.service"
 
 
@@ -30,8 +30,8 @@ class DhcpNetwork(Kind):
     item = NETWORKS
     after = ("ovs_network",)
     options = {
-        "directory": option("Where the servers' files are.", "path", default="/var/lib/skywright/dhcp"),
-        "unit_directory": option("Where the unit file goes.", "path", default="/etc/systemd/system"),
+        "directory": option("The directory of the servers' files.", "path", default="/var/lib/skywright/dhcp"),
+        "unit_directory": option("The directory of the unit file.", "path", default="/etc/systemd/system"),
     }
     exclusive = "dhcp"
 
@@ -42,19 +42,19 @@ class DhcpNetwork(Kind):
         self.unit = dnsmasq.UNIT.format(directory=self.directory)
 
     def concerns(self, item):
-        """Whether the network's DHCP server may have to be changed on this host."""
+        """Return whether this host may have to change the network's DHCP server."""
         return item["dhcp"] is not None or item["state"] == "absent"
 
     def status(self, want):
-        """A DHCP server that is there runs."""
+        """A DHCP server that is present is running."""
         return "running"
 
     def path(self, network_id, *names):
-        """Name a file of a network."""
+        """Return the path of a file of a network."""
         return os.path.join(self.directory, network_id, *names)
 
     def read(self, networks):
-        """Read the files of the listed networks and ask systemd once about all of their units."""
+        """Read the files of the listed networks, and the states of their units with one command."""
         there = [item["id"] for item in networks if os.path.isdir(self.path(item["id"]))]
         if not there:
             return {}
@@ -80,12 +80,12 @@ class DhcpNetwork(Kind):
         }
 
     def marks(self):
-        """List the DHCP servers, with the ports that have entries in them."""
+        """List the DHCP servers with the ports in their host files."""
         entries = {name: dnsmasq.entries(read_text(self.path(name, "hosts")) or "") for name in ids_in(self.directory)}
         return [{"id": name, "ports": sorted(ports)} for name, ports in entries.items()]
 
     def want(self, item, have):
-        """Want the server with all hosts it has and the listed ones."""
+        """Return the wanted server with its existing and the listed hosts."""
         check.uuid(item["id"])
         if item["state"] == "absent":
             return None
@@ -93,7 +93,7 @@ class DhcpNetwork(Kind):
             return have
         if item["dhcp"]["state"] == "absent":
             return None
-        # A line without a port's id is nobody's.
+        # A line without a port's id belongs to no port.
         hosts = {port: lines for port, lines in (have["hosts"] if have else {}).items() if check.UUID.fullmatch(port)}
         for host in item["dhcp"]["hosts"]:
             hosts.pop(check.uuid(host["id"]), None)
@@ -110,7 +110,7 @@ class DhcpNetwork(Kind):
         }
 
     def apply(self, steps, done):
-        """Write the common unit once, then every network."""
+        """Write the common unit, then every network."""
         try:
             if any(step.want for step in steps) and read_text(self.unit_file) != self.unit:
                 write_text(self.unit_file, self.unit)
@@ -121,9 +121,9 @@ class DhcpNetwork(Kind):
         return each(actions, threads=4)(steps, done)
 
     def write(self, step):
-        """Write what differs, then do the least that makes dnsmasq know it."""
+        """Write the changed files, then reload or restart dnsmasq, whichever suffices."""
         os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
-        # Should this run be cut off now, the next one sees that dnsmasq does not know its files.
+        # If this run is interrupted here, the next one sees that dnsmasq has not read its files.
         write_text(self.path(step.id, "untold"), "")
         for name, text in step.want["files"].items():
             if (step.have or {}).get("files", {}).get(name) != text:
@@ -148,7 +148,7 @@ class DhcpNetwork(Kind):
             self.runner.write(["systemctl", "reload-or-restart", unit(step.id)])
 
     def _release(self, step):
-        """End the leases of old entries, on the servers of the subnets that they belong to."""
+        """Release the leases of old entries at the servers of their subnets."""
         have, want = (step.have or {}).get("hosts", {}), step.want["hosts"]
         stale = [text for name, text in have.items() if want.get(name) != text]
         subnets = [subnet for subnet in step.item["dhcp"]["subnets"] if ":" not in subnet["cidr"]]
@@ -165,7 +165,7 @@ class DhcpNetwork(Kind):
 
     def delete(self, step):
         """Stop the server, then remove the namespace (and with it the veth pair) and its files."""
-        if os.path.exists(self.unit_file):  # else no server was ever started here
+        if os.path.exists(self.unit_file):  # without it, this host never had a server
             self.runner.write(["systemctl", "disable", "--now", unit(step.id)])
         if os.path.exists(os.path.join("/run/netns", "qdhcp-" + step.id)):
             self.runner.write(["ip", "netns", "delete", "qdhcp-" + step.id])

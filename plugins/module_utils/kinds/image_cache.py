@@ -20,9 +20,9 @@ IMAGES = list_of(
     "The images to converge.",
     id=option("UUID of the image.", required=True),
     state=state("Whether the image shall be in the cache."),
-    url=option("Where to download it (http, https or file); only read when the image is missing."),
-    checksum=option("Algorithm and hexadecimal digest of what the URL serves, such as V(sha256:...)."),
-    disk_format=option("Format of what the URL serves.", choices=["qcow2", "raw"], default="qcow2"),
+    url=option("The URL of the image (http, https or file), used only when the image is missing."),
+    checksum=option("Algorithm and hexadecimal digest of the file at the URL, such as V(sha256:...)."),
+    disk_format=option("Format of the file at the URL.", choices=["qcow2", "raw"], default="qcow2"),
 )
 SUFFIX = ".qcow2"
 # Suffixes of the files that a download and a conversion write.
@@ -38,7 +38,7 @@ class ImageCache(Kind):
     name, items, label = "image_cache", "images", "image"
     item = IMAGES
     options = {
-        "directory": option("The cache.", "path", default="/var/lib/skywright/images"),
+        "directory": option("The directory of the cache.", "path", default="/var/lib/skywright/images"),
         "servers": option(
             "Directory of the servers' disks, which are based on images.", "path", default="/var/lib/skywright/servers"
         ),
@@ -52,15 +52,15 @@ class ImageCache(Kind):
         self.timeout = self.settings["timeout"]
 
     def path(self, image_id):
-        """Name an image's file."""
+        """Return the path of an image's file."""
         return os.path.join(self.directory, image_id + SUFFIX)
 
     def apply(self, steps, done):
-        """Fetch or remove, some images at a time."""
+        """Download or remove several images at a time."""
         return each({"create": self.fetch, "update": self.fetch, "delete": self.delete}, threads=4)(steps, done)
 
     def read(self, items):
-        """Look which images are there, whole or only in part."""
+        """Read which images are in the cache, completely or partially."""
         have = {}
         for item in items:
             path = self.path(item["id"])
@@ -69,12 +69,12 @@ class ImageCache(Kind):
         return have
 
     def marks(self):
-        """List the images in the cache, also those that a killed run left in part."""
+        """List the images in the cache, including partial ones of killed runs."""
         found = {name for part in ("", *PARTS) for name in ids_in(self.directory, SUFFIX + part)}
         return [{"id": name} for name in sorted(found)]
 
     def want(self, item, have):
-        """Want the image; one in use cannot go yet."""
+        """Return the wanted state. An absent image that is in use stays."""
         check.uuid(item["id"])
         if item["state"] == "present":
             if not (have and have["cached"]) and not item["url"]:
@@ -93,13 +93,13 @@ class ImageCache(Kind):
         return lock("image-" + image_id, timeout=self.timeout)
 
     def delete(self, step):
-        """Remove an image's files, after any fetch of it by another run."""
+        """Remove an image's files, after a download by another run has ended."""
         with self._lock(step.id):
             for part in ("", *PARTS):
                 remove(self.path(step.id) + part)
 
     def fetch(self, step):
-        """Bring an image into the cache; what is half done has another name."""
+        """Download an image into the cache. A partial file has another name."""
         os.makedirs(self.directory, mode=0o755, exist_ok=True)
         partial, converted = (self.path(step.id) + part for part in PARTS)
         with self._lock(step.id):
@@ -114,7 +114,7 @@ class ImageCache(Kind):
                 remove(converted)
 
     def _download(self, item, path):
-        # Loading these costs more than looking into the cache.
+        # Importing these takes longer than reading the cache.
         import http.client  # noqa: PLC0415
         import urllib.error  # noqa: PLC0415
 
@@ -124,8 +124,8 @@ class ImageCache(Kind):
                 self._fetch(item, path, deadline)
                 return
             except (urllib.error.URLError, http.client.HTTPException, ConnectionError, TimeoutError) as error:
-                # The controller that gives it may have died just now, or have a clock by which the URL has expired:
-                # then another one gives it.
+                # The controller may have failed, or the URL may have expired by its clock. Another controller
+                # may serve the image.
                 code = getattr(error, "code", 0)
                 final = item["url"].startswith("file:") or (400 <= code < 500 and code != FORBIDDEN)
                 if final or attempt == TRIES or time.monotonic() > deadline:
@@ -149,7 +149,7 @@ class ImageCache(Kind):
             if getattr(source, "length", None):
                 raise http.client.IncompleteRead(b"", source.length)
         if algorithm and algorithm.hexdigest() != digest:
-            raise ItemError("the downloaded image does not have the promised checksum")
+            raise ItemError("the downloaded image does not have the given checksum")
 
     @staticmethod
     def _digest(checksum):
@@ -161,7 +161,7 @@ class ImageCache(Kind):
         return hashlib.new(name), digest.lower()
 
     def _inspect(self, path, disk_format):
-        """Refuse an image that would make QEMU open another file of the host."""
+        """Refuse an image that refers to other files of the host."""
         argv = ["qemu-img", "info", "--output=json", "-f", disk_format, path]
         information = json.loads(self.runner.read(["prlimit", "--as=1073741824", "--cpu=30", *argv]))
         data = information.get("format-specific", {}).get("data", {})
@@ -176,7 +176,7 @@ class ImageCache(Kind):
         if disk_format != "qcow2":
             argv = ["qemu-img", "convert", "-f", disk_format, "-O", "qcow2", path, converted]
             self.runner.write(argv, timeout=self.timeout)
-            remove(path)  # before the image is there: no later run looks for parts of an image that is
+            remove(path)  # before the image is in place, because later runs do not look for parts of a cached image
             path = converted
         os.chmod(path, 0o644)
         return path
@@ -184,5 +184,5 @@ class ImageCache(Kind):
 
 def _checked_url(url):
     if url.split("://")[0] not in ("http", "https", "file"):
-        raise ItemError("an image's url begins with http, https or file")
+        raise ItemError("the url of an image must begin with http, https or file")
     return url

@@ -20,7 +20,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
 
 class LibvirtDomain(Kind):
-    """Servers on one hypervisor; a server is {"definition", "persistent", "power", "boot_id"}.
+    """The domains of a hypervisor; a domain is {"definition", "persistent", "power", "boot_id"}.
 
     A running domain that was undefined lives on, but only until it ends.
     """
@@ -31,7 +31,7 @@ class LibvirtDomain(Kind):
     after = ("ovs_network", "server_disk")
     options = {
         "uri": option(
-            "The hypervisor; with V(test:///default) domains live only as long as the module runs.",
+            "The libvirt URI. With V(test:///default), domains exist only while the module runs.",
             default="qemu:///system",
         ),
         "virt_type": option(
@@ -39,9 +39,9 @@ class LibvirtDomain(Kind):
             choices=["auto", "kvm", "qemu"],
             default="auto",
         ),
-        "directory": option("Where the servers' directories are.", "path", default="/var/lib/skywright/servers"),
+        "directory": option("The directory of the servers' directories.", "path", default="/var/lib/skywright/servers"),
         "shutdown_seconds": option(
-            "How long a guest may take to shut itself down before its domain is destroyed.", "int", default=20
+            "Seconds that a guest may take to shut down before its domain is destroyed.", "int", default=20
         ),
     }
     variables = {
@@ -67,11 +67,11 @@ class LibvirtDomain(Kind):
 
     @property
     def commands(self):
-        """The calls that were made."""
+        """The calls that changed something."""
         return self.hypervisor.commands
 
     def needs(self, item):
-        """A domain joins its ports."""
+        """A domain needs its ports."""
         return [item["id"], *(port["id"] for port in item["ports"] if item["state"] == "present")]
 
     def status(self, want):
@@ -79,17 +79,17 @@ class LibvirtDomain(Kind):
         return want["power"]
 
     def apply(self, steps, done):
-        """Converge as many domains at a time as the host has processors: the first is ready before the last begins."""
+        """Converge one domain per processor at a time, so that the first is ready before the last starts."""
         actions = {"create": self.create, "update": self.update, "delete": self.delete}
         return each(actions, threads=os.cpu_count() or 1)(steps, done)
 
     def prepare(self):
-        """Open the connection; why there is none, reading tells."""
+        """Open the connection. An error is raised again by C(read)."""
         with suppress(ItemError):
             self.hypervisor.connect()
 
     def read(self, servers):
-        """Read the listed servers' domains."""
+        """Read the domains of the listed servers."""
         if self.hypervisor.connection is None:
             self.hypervisor.connect()
         have = {}
@@ -123,7 +123,7 @@ class LibvirtDomain(Kind):
         return os.path.join(self.directory, server_id)
 
     def want(self, item, have):
-        """Want the definition and the power state; a stopped server has no boot to compare."""
+        """Return the wanted definition, power state and boot_id; the boot_id of a stopped server is not compared."""
         check.uuid(item["id"])
         if item["state"] == "absent":
             return None
@@ -144,15 +144,15 @@ class LibvirtDomain(Kind):
         return Definition(item, virt_type=self.virt_type, directory=self.directory).xml()
 
     def create(self, step):
-        """Define the domain and start it if it shall run."""
+        """Define the domain, and start it if it should run."""
         self.hypervisor.define(step.id, self._xml(step.item))
         if step.want["power"] == "running":
             self.hypervisor.start(step.id)
 
     def update(self, step):
-        """Stop what has to stop, define, start what has to run.
+        """Stop, redefine and start the domain as needed.
 
-        The new boot_id is stored after the old boot has ended: a run that is cut off is completed by the next.
+        The new boot_id is stored after the old boot has ended, so that the next run completes an interrupted one.
         """
         alive = step.have["power"] != "shutoff"
         reboots = alive and step.changes("boot_id")
@@ -171,7 +171,7 @@ class LibvirtDomain(Kind):
             self.hypervisor.unplug(step.id, {port["device"] for port in step.want["definition"]["interfaces"]})
 
     def delete(self, step):
-        """Remove the domain, then the directory; of some only the directory is left."""
+        """Remove the domain, if it exists, then the directory."""
         if step.have["definition"] is not None:
             self.hypervisor.remove(step.id)
         remove(self._directory(step.id))

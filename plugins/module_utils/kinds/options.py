@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The options of M(skywright.cloud.host_items): the item lists of all kinds, and the settings that hosts differ in."""
+"""The options of M(skywright.cloud.host_items): the item lists of all kinds, and their settings."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ LISTS = {kind.items: kind.item for kind in KINDS}
 
 
 def make(kind, settings):
-    """Make a kind with the settings {variable: value} of its host."""
+    """Return a kind with the settings {variable: value} of its host."""
     return kind(**{name: settings.get(variable) for name, variable in kind.variables.items()})
 
 
 HOST_ITEMS = {
-    "items": dict(dict_of("The items, by their lists.", **LISTS), required=True),
+    "items": dict(dict_of("The items, by list.", **LISTS), required=True),
     **SETTINGS,
     "unmet": UNMET,
-    "progress": option("A named pipe on the host into which each result is written at once.", "path"),
+    "progress": option("A named pipe on the host that gets each result when it is final.", "path"),
 }

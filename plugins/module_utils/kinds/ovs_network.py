@@ -18,43 +18,43 @@ NETWORKS = list_of(
     "The networks to converge.",
     id=option("UUID of the network.", required=True),
     state=state("Whether the network shall be on this host; V(absent) removes its ports, tunnels and DHCP server."),
-    type=option("How hosts are joined.", choices=["vxlan", "vlan", "flat"], default="vxlan"),
-    segmentation_id=option("The VXLAN network identifier or the VLAN id; not for V(flat).", "int"),
-    physical_network=option("The physical network's name, for V(vlan) and V(flat)."),
-    mtu=option("MTU of the network, told to the guests.", "int", default=1450),
+    type=option("The type of the network.", choices=["vxlan", "vlan", "flat"], default="vxlan"),
+    segmentation_id=option("The VXLAN network identifier (VNI) or the VLAN id; none with V(flat).", "int"),
+    physical_network=option("The name of the physical network, with V(vlan) and V(flat)."),
+    mtu=option("MTU of the network, which DHCP announces to guests.", "int", default=1450),
     peers=strings("Tunnel addresses of the other hosts of the network; those that exist already are kept."),
     former_peers=strings("Tunnel addresses that belong to no host of the network any more."),
     ports=list_of(
-        "Ports of servers on this host; those not listed are kept.",
+        "Ports of servers on this host. Ports that are not listed stay.",
         id=option("UUID of the port.", required=True),
         state=state("Whether the port shall exist."),
         mac=option("MAC address of the port."),
-        admin_state_up=option("Whether frames pass.", "bool", default=True),
+        admin_state_up=option("The administrative state: whether frames pass.", "bool", default=True),
     ),
     dhcp=dict_of(
-        "The DHCP server, on the host that serves the network; without it an existing one is left alone.",
+        "The DHCP server, on the host that serves the network. Without this option, an existing server stays.",
         state=state("Whether the network shall have a DHCP server here."),
         mac=option("MAC address of the server's port."),
-        dns_domain=option("The guests' domain.", default="skywright.internal"),
+        dns_domain=option("The DNS domain of the guests.", default="skywright.internal"),
         subnets=list_of(
-            "All subnets that are served.",
+            "All subnets with DHCP.",
             id=option("UUID of the subnet.", required=True),
             cidr=option("The subnet.", required=True),
-            address=option("The server's own address.", required=True),
-            gateway_ip=option("The router that is told to guests."),
+            address=option("The address of the server.", required=True),
+            gateway_ip=option("The router that the server announces."),
             dns_nameservers=strings("Name servers that are told to guests; without any it is this server."),
             host_routes=list_of(
-                "Routes that are told to guests.",
-                destination=option("The network.", required=True),
-                nexthop=option("Its router.", required=True),
+                "Routes that the server announces.",
+                destination=option("The destination network.", required=True),
+                nexthop=option("The address of the next hop.", required=True),
             ),
         ),
         hosts=list_of(
-            "Ports that get an address; those not listed are kept.",
+            "Ports that get an address. Ports that are not listed stay.",
             id=option("UUID of the port.", required=True),
             state=state("Whether the port gets an address."),
             mac=option("MAC address of the port."),
-            hostname=option("Name that is told to the guest and served by DNS."),
+            hostname=option("Host name of the guest, which DNS resolves."),
             addresses=strings("Its addresses."),
         ),
     ),
@@ -62,29 +62,29 @@ NETWORKS = list_of(
 OWNER = "skywright-network"
 PORT = "skywright-port"
 DEVICES = "/sys/class/net"
-# The tag of ports whose administrative state is down. They are protected, too, so none reaches another.
+# The tag of ports whose administrative state is down. They are also protected, so they do not reach each other.
 DEAD_TAG = 4095
 
 
 def tap_name(port_id):
-    """Name a server's port; libvirt makes the device of this name."""
+    """Return the name of a server's port and of its tap."""
     return "tap" + port_id[:11]
 
 
 def dhcp_name(network_id):
-    """Name the port that leads to the network's DHCP server."""
+    """Return the name of the port of the network's DHCP server."""
     return "dh" + network_id[:11]
 
 
 def tunnel_name(network_id, peer):
-    """Name the tunnel to a peer; device names have 15 characters, so it is a hash."""
+    """Return the name of the tunnel to a peer. It is a hash, because device names have at most 15 characters."""
     return "vx" + hashlib.sha256(f"{network_id} {peer}".encode()).hexdigest()[:11]
 
 
 class OvsNetwork(Kind):
-    """The networks on one integration bridge: what is there, what is wanted, and the commands between them.
+    """The networks on one integration bridge.
 
-    A network is {"tag": local VLAN tag, "ports": {port name: what it is like}, "taps": {device: MTU}}.
+    A network is {"tag": local VLAN tag, "ports": {port name: its columns}, "taps": {device: MTU}}.
     """
 
     name, items, label = "ovs_network", "networks", "network"
@@ -92,7 +92,7 @@ class OvsNetwork(Kind):
     options = {
         "bridge": option("The integration bridge.", default="br-int"),
         "physical_networks": option(
-            "The host's bridges to physical networks, by the physical network's name.", "dict", default={}
+            "The host's bridges to physical networks, by the name of the physical network.", "dict", default={}
         ),
     }
     variables = {"physical_networks": "vswitch_physical_networks"}
@@ -106,11 +106,11 @@ class OvsNetwork(Kind):
         self.used_tags = set()
 
     def provides(self, item):
-        """A network that failed has no ports."""
+        """The ports of a failed network are missing, too."""
         return [item["id"], *(port["id"] for port in item["ports"])]
 
     def read(self, _items):
-        """Read all networks of the bridge, in one go."""
+        """Read all networks of the bridge with one command."""
         tables = self.ovsdb.read(
             Bridge=["name", "ports"],
             Port=["name", "tag", "external_ids", "interfaces", "protected"],
@@ -127,7 +127,7 @@ class OvsNetwork(Kind):
                 if bridge["name"] == self.bridge and tag:
                     self.used_tags.add(tag)
                 self._add(networks, bridge["name"], port, tag, interfaces)
-        # Taps that somebody took off the switch are still the networks'.
+        # Taps whose port was removed from the switch still belong to their networks.
         for device, network_id, _port in taps.marked(DEVICES):
             network = networks.setdefault(network_id, {"tag": None, "ports": {}, "taps": {}})
             network["taps"].setdefault(device, _mtu(device))
@@ -154,7 +154,7 @@ class OvsNetwork(Kind):
             network["taps"][port["name"]] = _mtu(port["name"])
 
     def marks(self):
-        """List the ports of networks, and taps that lost theirs."""
+        """List the ports of networks, and taps without a port."""
         tables = self.ovsdb.read(Port=["name", "external_ids", "interfaces"], Interface=["options"])
         options = {row["_uuid"]: row["options"] for row in tables["Interface"]}
         ports = [
@@ -176,7 +176,7 @@ class OvsNetwork(Kind):
         return ports + strays
 
     def want(self, item, have):
-        """Describe the wanted network; ports that are not mentioned stay."""
+        """Return the wanted network. Ports that are not listed stay."""
         check.uuid(item["id"])
         if item["state"] == "absent":
             return None
@@ -200,9 +200,9 @@ class OvsNetwork(Kind):
         former = set(item["former_peers"])
         ports = {name: port for name, port in ports.items() if port["options"].get("remote_ip") not in former}
         ports.update(self._links(item, tag))
-        if not ports:  # of taps that lost theirs, those that nobody mentioned stay
+        if not ports:  # taps without a port that are not listed stay
             return {"tag": have["tag"], "ports": {}, "taps": taps} if taps else None
-        # Ports that are all down need no tag.
+        # If all ports are down, the network needs no tag.
         if not any(port["bridge"] == self.bridge and port["tag"] == tag for port in ports.values()):
             return {"tag": None, "ports": ports, "taps": taps}
         self.used_tags.add(tag)
@@ -212,7 +212,7 @@ class OvsNetwork(Kind):
         for tag in range(1, 4095):
             if tag not in self.used_tags:
                 return tag
-        raise ItemError("all local VLAN tags of this host are taken")
+        raise ItemError("all local VLAN tags of this host are in use")
 
     def _links(self, item, tag):
         if item["type"] == "vxlan":
@@ -222,7 +222,7 @@ class OvsNetwork(Kind):
     def _tunnels(self, item, tag):
         if not 1 <= (item["segmentation_id"] or 0) < 2**24:
             raise ItemError("a vxlan network needs a segmentation_id from 1 to 16777215")
-        # Protected ports do not talk to each other: no frame goes from tunnel to tunnel.
+        # Frames do not pass between protected ports, so none passes from tunnel to tunnel.
         return {
             tunnel_name(item["id"], peer): self._port(
                 item,
@@ -261,7 +261,7 @@ class OvsNetwork(Kind):
         return port
 
     def apply(self, steps, done):
-        """Write all networks in one transaction; if it is refused, try one by one to find the bad one."""
+        """Write all networks in one transaction. If it fails, write them one by one to find the failing one."""
         try:
             self._write(steps)
         except ItemError as error:
@@ -276,7 +276,7 @@ class OvsNetwork(Kind):
     def _write(self, steps):
         stale = [command for step in steps for command in detach(step)]
         if stale:
-            # The switch has to let go of the old device before the port comes back.
+            # The switch must release the old device before the port is added again.
             self.ovsdb.transact(stale, wait=True)
         self._ip([line for step in steps for line in new_taps(step)])
         changes = [command for step in steps for command in commands(step)]
@@ -299,13 +299,13 @@ def _mtu(device):
 
 
 def _is_stale(interface):
-    """Whether a port had a device that is gone: the switch would not take another one of its name."""
+    """Return whether the device of a port was deleted: the switch would not accept a new device of the same name."""
     attached = isinstance(interface["ofport"], int) and interface["ofport"] > 0
     return interface["type"] == "" and attached and not _exists(interface["name"])
 
 
 def detach(step):
-    """List the commands that take away ports whose devices are gone."""
+    """Return the commands that remove ports whose devices were deleted."""
     want = (step.want or {}).get("ports", {})
     for name, port in (step.have or {}).get("ports", {}).items():
         if port["stale"] and want.get(name) != port:
@@ -313,7 +313,7 @@ def detach(step):
 
 
 def new_taps(step):
-    """List the lines for ip that make taps; nothing of the host itself shall speak on them."""
+    """Return the lines for ip -batch that create taps, without IPv6 addresses of the host on them."""
     have = (step.have or {}).get("taps", {})
     ids = {tap_name(port["id"]): port["id"] for port in step.item["ports"]}
     for name, mtu in (step.want or {}).get("taps", {}).items():
@@ -327,14 +327,14 @@ def new_taps(step):
 
 
 def old_taps(step):
-    """List the lines for ip that remove taps."""
+    """Return the lines for ip -batch that remove taps."""
     for name in (step.have or {}).get("taps", {}):
         if _exists(name) and name not in (step.want or {}).get("taps", {}):
             yield f"link delete dev {name}"
 
 
 def commands(step):
-    """List the commands that make a network's ports as they are wanted."""
+    """Return the commands that create and change the ports of a network."""
     have = (step.have or {}).get("ports", {})
     want = (step.want or {}).get("ports", {})
     for name in have:
@@ -346,7 +346,7 @@ def commands(step):
 
 
 def _add_port(name, port):
-    # A port of that name whose mark was lost is in the way, too.
+    # A port of the same name that lost its mark must be replaced, too.
     yield ["--if-exists", "del-port", name]
     add = ["add-port", port["bridge"], name, f"tag={port['tag']}"]
     if port["protected"]:

@@ -28,25 +28,29 @@ SERVERS = list_of(
     "The servers to converge.",
     id=option("UUID of the server and of its domain.", required=True),
     state=state("Whether the server shall exist; V(absent) destroys it even if it runs."),
-    name=option("The user's name of the server; it is only kept in the domain's metadata.", default=""),
-    power=option("Whether the server shall run.", choices=["running", "shutoff"], default="running"),
-    boot_id=option("A running server that was booted under another boot_id is rebooted."),
-    reboot=option("How to reboot; V(soft) asks the guest first.", choices=["soft", "hard"], default="hard"),
-    vcpus=option("Number of virtual processors.", "int", default=1),
-    memory_mib=option("Memory.", "int", default=128),
-    image_id=option("UUID of the image that the disk is based on; only read when the disk is missing."),
-    launched=option(
-        "Whether the server ran before; a missing disk is an error then, and not made anew.", "bool", default=False
+    name=option("The user's name of the server, which is only in the domain's metadata.", default=""),
+    power=option("The power state.", choices=["running", "shutoff"], default="running"),
+    boot_id=option("A running server that booted with another boot_id is rebooted."),
+    reboot=option(
+        "How to reboot; V(soft) asks the guest to shut down first.", choices=["soft", "hard"], default="hard"
     ),
-    disk_gib=option("Size of the disk, which only ever grows; V(0) is the image's own size.", "int", default=0),
+    vcpus=option("Number of virtual processors.", "int", default=1),
+    memory_mib=option("Memory in MiB.", "int", default=128),
+    image_id=option("UUID of the image that the disk is based on, used only when the disk is missing."),
+    launched=option(
+        "Whether the server ran before. Then a missing disk is an error; otherwise it is created.",
+        "bool",
+        default=False,
+    ),
+    disk_gib=option("Size of the disk in GiB. A disk only grows. V(0) is the size of the image.", "int", default=0),
     ports=list_of(
-        "Network interfaces in their order; each joins the port C(tap) and 11 characters of its id.",
+        "Network interfaces, in order. Each uses the tap whose name is C(tap) and 11 characters of the id.",
         id=option("UUID of the port.", required=True),
         mac=option("MAC address."),
         mtu=option("MTU of the port's network.", "int", default=1450),
     ),
     config_drive=dict_of(
-        "What the config drive says, in OpenStack's layout; without it there is none.",
+        "Content of the config drive, in OpenStack's layout. Without it, the server has no config drive.",
         meta_data=option("Content of C(meta_data.json).", "dict", default={}),
         network_data=option("Content of C(network_data.json).", "dict", default={}),
         user_data=option("Content of C(user_data) in base64."),
@@ -58,7 +62,7 @@ LABEL = "config-2"
 
 
 def config_files(config_drive):
-    """Give the config drive's files as {path: bytes}, the same bytes for the same content."""
+    """Return the config drive's files as {path: bytes}; the same content gives the same bytes."""
     files = {
         "openstack/latest/meta_data.json": _json(config_drive["meta_data"]),
         "openstack/latest/network_data.json": _json(config_drive["network_data"]),
@@ -77,7 +81,7 @@ def _json(content):
 
 
 def digest(files):
-    """Give one digest of the config drive's files."""
+    """Return a digest of the config drive's files."""
     total = hashlib.sha256()
     for path, content in sorted(files.items()):
         total.update(f"{path} {len(content)}\n".encode() + content)
@@ -85,13 +89,13 @@ def digest(files):
 
 
 class ServerDisk(Kind):
-    """The servers' directories; C(skywright.json) in each keeps what the files themselves do not tell."""
+    """The servers' directories; C(skywright.json) in each records the image and the digest of the config drive."""
 
     name, items, label = "server_disk", "servers", "server"
     item = SERVERS
     after = ("image_cache",)
     options = {
-        "directory": option("Where the servers' directories are.", "path", default="/var/lib/skywright/servers"),
+        "directory": option("The directory of the servers' directories.", "path", default="/var/lib/skywright/servers"),
         "image_directory": option("The host's image cache.", "path", default="/var/lib/skywright/images"),
     }
 
@@ -101,19 +105,19 @@ class ServerDisk(Kind):
         self.image_directory = self.settings["image_directory"]
 
     def concerns(self, item):
-        """A removed server's directory goes with its domain: nothing else knows when no domain uses it any more."""
+        """Return whether the server is present; libvirt_domain removes the directories of absent servers."""
         return item["state"] == "present"
 
     def needs(self, item):
-        """A disk is based on its image."""
+        """A server's disk is based on its image."""
         return [item["id"], *([item["image_id"]] if item["image_id"] else [])]
 
     def apply(self, steps, done):
-        """Write some directories at a time."""
+        """Write several directories at a time."""
         return each({"create": self.write, "update": self.write, "delete": self.delete}, threads=4)(steps, done)
 
     def path(self, server_id, *names):
-        """Name a file in a server's directory."""
+        """Return the path of a file in a server's directory."""
         return os.path.join(self.directory, server_id, *names)
 
     def read(self, servers):
@@ -135,7 +139,7 @@ class ServerDisk(Kind):
         ]
 
     def want(self, item, have):
-        """Want a disk that is large enough and a config drive with the right content."""
+        """Return the wanted disk size and config drive."""
         check.uuid(item["id"])
         if item["state"] == "absent":
             return None
@@ -148,7 +152,7 @@ class ServerDisk(Kind):
         return {"disk_bytes": size, "config_drive": drive, "image_id": image_id}
 
     def _least(self, item):
-        """Give the size of the image, if it is there already."""
+        """Return the virtual size of the image in bytes, or None if the image is not in the cache yet."""
         size = virtual_size(self._base(item["image_id"]))
         if size and 0 < item["disk_gib"] * GIB < size:
             raise ItemError(f"the image needs a disk of {size} bytes, more than {item['disk_gib']} GiB")
@@ -158,7 +162,7 @@ class ServerDisk(Kind):
         return os.path.join(self.image_directory, image_id + ".qcow2")
 
     def write(self, step):
-        """Make or grow the disk, and write the config drive."""
+        """Create or grow the disk, and write the config drive."""
         os.makedirs(self.path(step.id), mode=0o755, exist_ok=True)
         parts = {"disk_bytes": self._write_disk, "config_drive": self._write_config_drive}
         with ThreadPoolExecutor(len(parts)) as pool:
@@ -176,7 +180,7 @@ class ServerDisk(Kind):
         base, least = self._base(step.want["image_id"]), self._least(step.item)
         if least is None:
             raise ItemError(f"image {step.want['image_id']} is not in this host's cache")
-        # The record goes first: it keeps the image in the cache while the disk is being made.
+        # The record comes first: it keeps the image in the cache while the disk is created.
         write_text(self.path(step.id, "skywright.json"), json.dumps({"image_id": step.want["image_id"]}))
         argv = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", base, "-F", "qcow2", disk + ".new"]
         self.runner.write([*argv, str(max(size, least))])
@@ -188,7 +192,7 @@ class ServerDisk(Kind):
         if step.want["config_drive"] is None:
             remove(drive)
             return
-        remove(tree)  # of a run that was cut off
+        remove(tree)  # of an interrupted run
         for path, content in config_files(step.item["config_drive"]).items():
             os.makedirs(os.path.join(tree, os.path.dirname(path)), mode=0o700, exist_ok=True)
             write_file(os.path.join(tree, path), content, mode=0o600)
@@ -199,5 +203,5 @@ class ServerDisk(Kind):
         remove(tree)
 
     def delete(self, step):
-        """Remove the directory with all it holds."""
+        """Remove the directory with its content."""
         remove(self.path(step.id))

@@ -129,11 +129,11 @@ def test_config_drive():
 @pytest.mark.parametrize(
     ("server", "message"),
     [
-        ({"host": "nowhere"}, "no host of the cloud"),
+        ({"host": "nowhere"}, "not a host of the cloud"),
         ({"image": "other"}, "image that is not declared"),
         ({"networks": ["other"]}, "not declared"),
-        ({"networks": [{"name": "private", "address": "10.20.0.2"}]}, "taken"),
-        ({"networks": [{"name": "private", "address": "10.99.0.9"}]}, "not of"),
+        ({"networks": [{"name": "private", "address": "10.20.0.2"}]}, "is in use in"),
+        ({"networks": [{"name": "private", "address": "10.99.0.9"}]}, "not part of"),
     ],
 )
 def test_mistakes_are_named(server, message):

@@ -22,7 +22,7 @@ class Host(FakeHost):
         ({"checksum": "sha256:" + "0" * 64}, "checksum"),
         ({"checksum": "crc:1"}, "checksum"),
         ({"url": "file:///missing/image"}, "cannot download"),
-        ({"url": "gopher://host/image"}, "begins with"),
+        ({"url": "gopher://host/image"}, "must begin with"),
         ({"url": None}, "no url"),
     ]
 
