@@ -137,3 +137,35 @@ def test_a_port_without_addresses_has_no_link(api: Api, demo: Connection, things
 
 def test_a_server_without_ports_has_an_empty_document(api: Api, demo: Connection, things: Fixtures) -> None:
     assert written(api, demo, things, []) == {}
+
+
+def test_interfaces_have_the_order_of_the_request(
+    api: Api, demo: Connection, things: Fixtures, network: dict[str, str], make_port: Any
+) -> None:
+    older, newer = make_port(("static", "10.3.0.6")), make_port(("static", "10.3.0.7"))
+    wish = [
+        {"port": newer.id},
+        {"uuid": network["network"], "fixed_ip": "FD00:5:0::A"},
+        {"port": older.id},
+        {"uuid": things.network},
+    ]
+    nova = Nova(demo, api.url)
+    path = nova("POST", "/servers", things.body(networks=wish)).headers["Location"]
+    [work] = run_jobs(api.cloud)
+    [item] = work.items["h1"]["servers"]
+    data = item["config_drive"]["network_data"]
+    ids = [port["id"] for port in item["ports"]]
+    assert len(ids) == 4 and (ids[0], ids[2]) == (newer.id, older.id)
+    assert [link["vif_id"] for link in data["links"]] == ids
+    assert [(entry["type"], entry.get("ip_address")) for entry in data["networks"]] == [
+        ("ipv4", "10.3.0.7"),
+        ("ipv6", "fd00:5::a"),
+        ("ipv4", "10.3.0.6"),
+        ("ipv4_dhcp", None),
+    ]
+    shown = nova("GET", f"{path}/os-interface").json()["interfaceAttachments"]
+    assert [interface["port_id"] for interface in shown] == ids
+    addresses = nova("GET", path).json()["server"]["addresses"]
+    assert [entry["addr"] for entry in addresses["all"]] == ["10.3.0.7", "fd00:5::a", "10.3.0.6"]
+    nova("DELETE", path)
+    run_jobs(api.cloud)

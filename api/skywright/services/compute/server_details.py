@@ -15,7 +15,7 @@ from skywright.services.compute.server_states import find_server, own_server, re
 from skywright.services.compute.server_views import addresses_of
 from skywright.services.compute.tables import SETTLED, Server
 from skywright.services.compute.validation import Metadata
-from skywright.services.network.internal import Port
+from skywright.services.network.internal import INTERFACE_ORDER, Port
 
 router = Router()
 
@@ -184,7 +184,7 @@ def list_network_addresses(context: Context, server_id: str, label: str) -> dict
 )
 def list_interfaces(context: Context, server_id: str) -> dict[str, Any]:
     server = find_server(context, server_id)
-    query = select(Port).where(Port.device_id == server.id).order_by(Port.created_at, Port.id)
+    query = select(Port).where(Port.device_id == server.id).order_by(*INTERFACE_ORDER)
     return {"interfaceAttachments": [_interface(context, port) for port in context.db.scalars(query)]}
 
 

@@ -108,12 +108,12 @@ def _usable(context: Context, network: Network) -> bool:
 
 
 def attach(context: Context, server: Server, interfaces: Sequence[Interface]) -> None:
-    """Give *server* its ports."""
+    """Give *server* its ports, in the order of *interfaces*."""
     kept = []
-    for interface in interfaces:
+    for index, interface in enumerate(interfaces):
         port = interface.port
         if port is not None:
-            port.device_id, port.device_owner = server.id, OWNER
+            port.device_id, port.device_owner, port.device_index = server.id, OWNER, index
             kept.append(port.id)
             continue
         try:
@@ -124,6 +124,7 @@ def attach(context: Context, server: Server, interfaces: Sequence[Interface]) ->
                 fixed_ip=interface.fixed_ip,
                 device_id=server.id,
                 device_owner=OWNER,
+                device_index=index,
             )
         except Conflict as error:
             # Nova's words for it are a 400: what was asked for cannot be had, however often it is tried.

@@ -14,7 +14,7 @@ from skywright.http import Context
 from skywright.http.microversions import version_of
 from skywright.services.compute.scheduler import zone_of
 from skywright.services.compute.server_fields import Show, shape_of
-from skywright.services.network.internal import Address, Network, Port
+from skywright.services.network.internal import INTERFACE_ORDER, Address, Network, Port
 
 VM_STATES = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
 IN_PROGRESS = frozenset({"ACTIVE", "BUILD"})
@@ -71,7 +71,7 @@ def addresses_of(
         select(Port.device_id, Network.name, Address.ip_address, Port.mac_address)
         .join(Network, Network.id == Port.network_id)
         .join(Address, Address.port_id == Port.id)
-        .order_by(Port.created_at, Port.id, Address.ip_address)
+        .order_by(*INTERFACE_ORDER, Address.ip_address)
     )
     if isinstance(servers, Select):
         page = servers.subquery()

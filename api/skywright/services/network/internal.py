@@ -8,13 +8,14 @@ from sqlalchemy.orm import Session
 
 from skywright.services.network.ipam import check_quota, create_port, delete_port, ports_up
 from skywright.services.network.kinds.network_items import PortChange, network_items
-from skywright.services.network.tables import Address, Network, Port, Subnet
+from skywright.services.network.tables import INTERFACE_ORDER, Address, Network, Port, Subnet
 from skywright.services.network.targets import on_network, owned
 
 if TYPE_CHECKING:  # workers import this, and must stay small
     from skywright.http import Context
 
 __all__ = [
+    "INTERFACE_ORDER",
     "Address",
     "Network",
     "Port",

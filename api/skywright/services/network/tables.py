@@ -86,6 +86,7 @@ class Port(Standard, Base):
     status: Mapped[str] = mapped_column(String(16), default="DOWN")
     device_id: Mapped[str] = mapped_column(String(255), default="", index=True)
     device_owner: Mapped[str] = mapped_column(String(255), default="")
+    device_index: Mapped[int] = mapped_column(default=0)  # the position among the interfaces of its server
     # Inventory name of the host where the port is, or "" while it is nowhere.
     host: Mapped[str] = mapped_column(String(255), default="", index=True)
     vnic_type: Mapped[str] = mapped_column(String(64), default="normal")
@@ -94,6 +95,10 @@ class Port(Standard, Base):
     addresses: Mapped[list["Address"]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="Address.ip_address"
     )
+
+
+# The order of the interfaces of a server, which is that of the request that created it.
+INTERFACE_ORDER = (Port.device_index, Port.created_at, Port.id)
 
 
 class Address(Base):

@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from skywright.core import Item
 from skywright.services.compute.kinds.config_drive import config_drive
 from skywright.services.compute.tables import Server
-from skywright.services.network.internal import Network, Port
+from skywright.services.network.internal import INTERFACE_ORDER, Network, Port
 
 
 def ports_of(session: Session, server_ids: Sequence[str]) -> list[Port]:
     """The ports of servers, each server's in the order of its interfaces."""
-    query = select(Port).where(Port.device_id.in_(server_ids)).order_by(Port.created_at, Port.id)
+    query = select(Port).where(Port.device_id.in_(server_ids)).order_by(*INTERFACE_ORDER)
     return list(session.scalars(query))
 
 
