@@ -1,4 +1,4 @@
-/* Preloaded into a service, it moves that service's time of day by as many seconds as a file says at any moment. */
+/* Preloaded into a service: adds the seconds in a file, which may change at any time, to the service's time of day. */
 
 #define _GNU_SOURCE
 #include <dlfcn.h>
@@ -16,27 +16,27 @@
     if (!next) \
         next = (__typeof__(&name))dlsym(RTLD_NEXT, #name)
 
-/* Times before this are measured from the host's boot, and go on when its clock is set. */
+/* Times before this are measured from the host's boot, and are not affected when its clock is set. */
 #define TIME_OF_DAY 1000000000
 
-static const char *said;
+static const char *offset;
 
-__attribute__((constructor)) static void look(void)
+__attribute__((constructor)) static void map_offset(void)
 {
     int file = open(CLOCK, O_RDONLY | O_CLOEXEC);
     void *content = mmap(NULL, 1, PROT_READ, MAP_SHARED, file, 0);
 
     if (content != MAP_FAILED)
-        said = content;
+        offset = content;
     close(file);
 }
 
 static long jump(void)
 {
-    return said ? atol(said) : 0;
+    return offset ? atol(offset) : 0;
 }
 
-/* A moment of this clock as one of the kernel's. */
+/* Convert a time of this clock to the kernel's. */
 static const struct timespec *kernels(const struct timespec *moment, struct timespec *room)
 {
     if (!moment || moment->tv_sec < TIME_OF_DAY)

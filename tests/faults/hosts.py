@@ -100,7 +100,7 @@ class Hosts:
     def recover(self, seconds: float) -> float:
         """Wait until every controller has all services and is in the database's cluster. Return the seconds."""
         began = time.monotonic()
-        eventually(lambda: all(map(whole, self.controllers)), seconds, "all controllers are whole again")
+        eventually(lambda: all(map(is_healthy, self.controllers)), seconds, "all controllers are healthy")
         return time.monotonic() - began
 
     @staticmethod
@@ -109,7 +109,7 @@ class Hosts:
         run("ansible-playbook", "-i", "inventories/ha", "playbooks/lab.yml", seconds=180, **environment)
 
 
-def whole(host: Host) -> bool:
+def is_healthy(host: Host) -> bool:
     """Whether a controller is healthy."""
     look = f"mariadb -NBe \"SHOW STATUS LIKE 'wsrep_cluster_size'\" && systemctl is-active {' '.join(SERVICES)}"
     look += "; ss -Htln sport = :5671 | wc -l"  # a node that recovers from a partition is active, but does not serve

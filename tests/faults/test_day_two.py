@@ -31,7 +31,7 @@ def test_maintenance_of_a_controller(cloud: Connection, hosts: Hosts, server: di
         overcloud("maintenance", OVERCLOUD, host.name, "--end")
         hosts.recover(60)
         ended = time.monotonic()
-    judge(load)
+    assert_nothing_lost(load)
     assert load.reads.gap(began, ended) <= API_SECONDS, load.reads.refusals[:3]
     for since, until in ((began, resting), (ending, ended)):
         assert load.writes.gap(since, until) <= API_SECONDS, load.writes.refusals[:3]
@@ -50,14 +50,14 @@ def test_an_empty_host_replaces_a_dead_controller(cloud: Connection, hosts: Host
         overcloud("deploy", "--accept-host-keys", PLAN)
         hosts.recover(10)
         ended = time.monotonic()
-    judge(load)
+    assert_nothing_lost(load)
     assert load.reads.gap(began, ended) <= WRITER_SECONDS, load.reads.refusals[:3]
     assert load.writes.gap(began, ended) <= WRITER_SECONDS, load.writes.refusals[:3]
     overcloud("status", OVERCLOUD)
 
 
 @pytest.fixture
-def newcomer(hosts: Hosts) -> Iterator[Host]:
+def new_host(hosts: Hosts) -> Iterator[Host]:
     """An additional empty host; the cloud does not have it any more at the end."""
     number = sum(host.name.startswith("compute") for host in hosts.all) + 1
     hosts.power_on(SKYWRIGHT_HA_COMPUTES=str(number))
@@ -67,23 +67,23 @@ def newcomer(hosts: Hosts) -> Iterator[Host]:
     found.remove()
 
 
-def test_a_compute_host_is_added_and_removed(cloud: Connection, newcomer: Host, server: dict[str, Any]) -> None:
+def test_a_compute_host_is_added_and_removed(cloud: Connection, new_host: Host, server: dict[str, Any]) -> None:
     overcloud(
-        "scale", OVERCLOUD, "--accept-host-keys", "--add", f"{newcomer.name}={newcomer.address},{newcomer.data_address}"
+        "scale", OVERCLOUD, "--accept-host-keys", "--add", f"{new_host.name}={new_host.address},{new_host.data_address}"
     )
-    assert newcomer.name in {service.host for service in cloud.compute.services() if service.state == "up"}
-    there = {"server": {**server["server"], "availability_zone": f"nova:{newcomer.name}"}}
-    made = cloud.compute.post("/servers", json=there).json()["server"]["id"]
+    assert new_host.name in {service.host for service in cloud.compute.services() if service.state == "up"}
+    body = {"server": {**server["server"], "availability_zone": f"nova:{new_host.name}"}}
+    made = cloud.compute.post("/servers", json=body).json()["server"]["id"]
     found = eventually(lambda: settled(cloud, made), 120, "the server is made")
-    assert (found.status, found.compute_host) == ("ACTIVE", newcomer.name), found.fault
-    assert made in newcomer.run("virsh list --name --uuid")
+    assert (found.status, found.compute_host) == ("ACTIVE", new_host.name), found.fault
+    assert made in new_host.run("virsh list --name --uuid")
     cloud.compute.delete_server(made)
     cloud.compute.wait_for_delete(found, wait=120)
     api = cloud.session.get_endpoint(service_type="operations", interface="public")
-    assert cloud.session.delete(f"{api}/hosts/{newcomer.name}").status_code == 204
+    assert cloud.session.delete(f"{api}/hosts/{new_host.name}").status_code == 204
 
 
-def judge(load: Load) -> None:
+def assert_nothing_lost(load: Load) -> None:
     """Check that nothing that was acknowledged is lost."""
     lost = load.lost()
     load.clean()

@@ -74,7 +74,7 @@ def cut_off(*struck: Host) -> None:
 
 
 @dataclass(frozen=True)
-class Strike:
+class NodeFault:
     """A fault of some nodes: the writer, the writer and another one, ..., or a node that is not the writer."""
 
     how: Callable[..., None]
@@ -89,32 +89,32 @@ class Strike:
         return f"{self.how.__name__} {'the writer' if self.writer else 'another node'}, {self.nodes} in all"
 
 
-STRIKES = [
-    Strike(kill),
-    Strike(cut_off),
-    Strike(freeze),
-    Strike(kill, writer=False),
-    Strike(cut_off, nodes=2),  # no node has a majority, then all reconnect
-    Strike(kill, nodes=3),
+FAULTS = [
+    NodeFault(kill),
+    NodeFault(cut_off),
+    NodeFault(freeze),
+    NodeFault(kill, writer=False),
+    NodeFault(cut_off, nodes=2),  # no node has a majority, then all reconnect
+    NodeFault(kill, nodes=3),
 ]
 
 
 def test_no_acknowledged_write_is_lost_reordered_or_seen_late(hosts: Hosts, url: str) -> None:
     with Clients(url) as clients:
         time.sleep(PAUSE)
-        for strike in STRIKES:
+        for fault in FAULTS:
             began = time.monotonic()
-            what = strike(hosts)
+            what = fault(hosts)
             wait_synced(hosts)
             time.sleep(PAUSE)
-            print(tally(what, [each for each in clients.operations if each.ended > began], began))
+            print(outcomes(what, [each for each in clients.operations if each.ended > began], began))
     found = problems(clients.operations, clients.final())
     assert not found, "\n".join(found[:20])
     # Otherwise too little was tested: eight clients do this in 15 seconds.
     assert Counter(each.outcome for each in clients.operations)[Outcome.DONE] >= ENOUGH
 
 
-def tally(what: str, operations: list[Operation], began: float) -> str:
+def outcomes(what: str, operations: list[Operation], began: float) -> str:
     """Count the outcomes of the clients' operations."""
     counts = Counter(each.outcome for each in operations)
     done = sorted(each.ended for each in operations if each.outcome is Outcome.DONE)

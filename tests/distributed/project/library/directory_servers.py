@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""A host that is a directory: a server is a file, and two runs that are at one server at once are found out."""
+"""A host that is a directory: a server is a file, and two simultaneous runs for one server are detected."""
 
 import fcntl
 import json
@@ -12,7 +12,7 @@ SECONDS = 0.02
 
 
 def converge(directory, item):
-    """Make or remove one server's file; it takes a moment, in which nobody else may be at it."""
+    """Create or remove one server's file; it holds a lock for a moment, to detect simultaneous runs."""
     path = directory / "servers" / item["id"]
     with (directory / "locks" / item["id"]).open("w") as lock:
         try:
