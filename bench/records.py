@@ -1,4 +1,4 @@
-"""Records that measures write directly: of servers that run, as far as the records say."""
+"""Records of running servers that measurements write directly into the database."""
 
 from typing import Any
 
