@@ -121,7 +121,7 @@ GRANTED = (
          {"server": {"name": "unique", "flavorRef": "{flavor}", "imageRef": "{image}", "networks": "none",
                      "description": None, "trusted_image_certificates": None}},
          {"description": None, "trusted_image_certificates": None}, look=SERVERS),
-    Null("compute.NetworkWish.port", f"POST {SERVERS}",
+    Null("compute.NetworkRequest.port", f"POST {SERVERS}",
          {"server": {"name": "unique", "flavorRef": "{flavor}", "imageRef": "{image}",
                      "networks": [{"uuid": "{network}", "port": None}]}}, {"status": "BUILD"}, look=SERVERS),
     Null("compute.ServerChange.description", f"PUT {SERVERS}/{{server}}", {"server": {"description": None}},

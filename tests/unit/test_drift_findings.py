@@ -104,13 +104,13 @@ def domain(**changes: Any) -> dict[str, Any]:
 
 DOMAIN = [
     ({}, None, ["its domain is not defined"]),
-    (domain(persistent=False), None, ["its domain was undefined: it would be gone with its next shutdown"]),
+    (domain(persistent=False), None, ["its domain is not persistent: it would be lost at the next shutdown"]),
     (domain(power="paused"), None, ["it is paused"]),
     (domain(power="shutoff"), "crashed", ["it does not run: its QEMU crashed or was killed"]),
     (domain(power="shutoff"), "destroyed", ["it does not run: its domain was destroyed"]),
     (domain(power="shutoff"), "unknown", ["it does not run"]),
     (domain(power="shutoff"), "shutdown", []),
-    (domain(power="shutoff", boot_id="c"), "shutdown", ["it was not rebooted as asked"]),
+    (domain(power="shutoff", boot_id="c"), "shutdown", ["a requested reboot was not done"]),
     (domain(definition={"memory": 2, "vcpus": 1}), None, ["its definition differs: memory"]),
 ]
 

@@ -67,8 +67,8 @@ class ResourceKind(ABC):
 
     # Repair.
 
-    def converge_arguments(self, key: Key, hosts: list[str], *, anew: bool) -> dict[str, Any]:
-        """Return the arguments of the job that repairs the resource on *hosts*. *anew*: recreate lost data as empty."""
+    def converge_arguments(self, key: Key, hosts: list[str], *, recreate: bool) -> dict[str, Any]:
+        """Return the arguments of the job that repairs the resource on *hosts*. *recreate*: lost data as empty."""
         return {"hosts": hosts}
 
     def accept(self, session: Session, identifier: str) -> None:

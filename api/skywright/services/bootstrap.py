@@ -1,4 +1,4 @@
-"""What a new cloud starts with: the default domain, roles, an administrator, the catalog, services' own. Idempotent."""
+"""The rows of a new cloud: default domain, roles, administrator, catalog, and the rows of services. Idempotent."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -9,13 +9,13 @@ from skywright.db.identity import Domain, Endpoint, ImpliedRole, Project, Region
 from skywright.services import registry
 from skywright.settings import Settings
 
-# Who has the first has the second too.
+# The first role of each pair implies the second.
 IMPLIED = {"admin": "manager", "manager": "member", "member": "reader"}
 ROLES = ("admin", "manager", "member", "reader", "service", "ResellerAdmin")
 
 
 def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> None:
-    """Make or update the default domain, the roles, user and project `admin`, the catalog, and what services load."""
+    """Create or update the default domain, roles, user and project `admin`, the catalog, and the rows of services."""
     if session.get(Domain, "default") is None:
         session.add(Domain(id="default", name="Default", name_key="default", description="The default domain"))
         session.flush()
@@ -31,7 +31,7 @@ def bootstrap(session: Session, settings: Settings, *, admin_password: str) -> N
 
 
 def _roles(session: Session) -> None:
-    """The default roles, which cannot be changed or deleted, and what they imply."""
+    """Create the default roles, which cannot be changed or deleted, and their implications."""
     for name in ROLES:
         if role_named(session, name) is None:
             session.add(Role(name=name, name_key=name.casefold(), options={"immutable": True}))
@@ -41,7 +41,7 @@ def _roles(session: Session) -> None:
 
 
 def role_named(session: Session, name: str) -> Role | None:
-    """The global role *name*."""
+    """Return the global role *name*."""
     return session.scalar(select(Role).where(Role.name_key == name.casefold(), Role.domain_id == ""))
 
 
@@ -52,7 +52,7 @@ def _role(session: Session, name: str) -> Role:
 
 
 def ensure_project(session: Session, name: str) -> Project:
-    """The project *name* of the default domain, made if it is missing."""
+    """Return the project *name* of the default domain; create it if it does not exist."""
     query = select(Project).where(Project.domain_id == "default", Project.name_key == name.casefold())
     project = session.scalar(query)
     if project is None:
@@ -63,7 +63,9 @@ def ensure_project(session: Session, name: str) -> Project:
 
 
 def ensure_user(session: Session, name: str, password: str, project: Project) -> User:
-    """The user *name* of the default domain with *password* and the default project *project*."""
+    """Return the user *name* of the default domain, created or updated with *password* and the default project
+    *project*.
+    """
     query = select(User).where(User.domain_id == "default", User.name_key == name.casefold())
     user = session.scalar(query)
     if user is None:
@@ -77,7 +79,7 @@ def ensure_user(session: Session, name: str, password: str, project: Project) ->
 
 
 def grant(session: Session, user: User, role: str, target_type: str, target_id: str) -> None:
-    """Give *user* the global *role* on a target."""
+    """Assign the global *role* on a target to *user*."""
     session.merge(
         RoleAssignment(
             actor_type="user",

@@ -1,7 +1,7 @@
-"""The services of the cloud. A new one is a folder here and a name in this list.
+"""The services of the cloud. A new service is a folder here and a name in this list.
 
-`SERVICE`, in a service's `api.py`, is what an API process serves; `KINDS`, in its `kinds`, are its kinds of jobs, which
-a worker loads without the web stack; `tables.py` has its tables.
+`SERVICE`, in a service's `api.py`, is for API processes; `KINDS`, in its `kinds`, are its kinds of jobs, which workers
+load without the web framework; `tables.py` has its tables.
 """
 
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from skywright.core import Kind
 if TYPE_CHECKING:
     from skywright.http.service import Service
 
-# A service stands before those whose resources its own use on hosts: a server uses ports and images.
+# A service comes before the services whose resources its own resources use on hosts: a server uses ports and images.
 SERVICES = ["identity", "compute", "network", "image", "operations"]
 
 
@@ -27,17 +27,17 @@ def _modules(part: str) -> Iterator[ModuleType]:
 
 
 def services() -> list["Service"]:
-    """All services, as an API process serves them."""
+    """Return all services, for an API process."""
     return [module.SERVICE for module in _modules("api")]
 
 
 def kinds() -> list[Kind]:
-    """All kinds of jobs, those of resources that use others first."""
+    """Return all kinds of jobs; kinds of resources come before the kinds that they use."""
     return [kind for module in _modules("kinds") for kind in module.KINDS]
 
 
 def load_tables() -> None:
-    """Have all tables known to `Base.metadata`."""
+    """Load all tables into `Base.metadata`."""
     import_module("skywright.db.tables")
     for _ in _modules("tables"):
         pass

@@ -20,14 +20,14 @@ def repair(request: Request, drift: Drift, *, recreate_disks: bool, tidy: bool) 
     lost = {finding.key for finding in drift.found if finding.state == LOST}
     hosts: dict[Key, set[str]] = {}
     for finding in drift.found:
-        anew = recreate_disks and finding.key in lost and kinds[finding.key[0]].replaceable
-        if (finding.state == DRIFTED and finding.key not in lost) or anew:
+        recreate = recreate_disks and finding.key in lost and kinds[finding.key[0]].replaceable
+        if (finding.state == DRIFTED and finding.key not in lost) or recreate:
             hosts.setdefault(finding.key, set()).add(finding.host)
     for kind, identifier in drift.accepted:
         kinds[kind].accept(request.db, identifier)
     jobs = []
     for key, names in hosts.items():
-        arguments = kinds[key[0]].converge_arguments(key, sorted(names), anew=key in lost)
+        arguments = kinds[key[0]].converge_arguments(key, sorted(names), recreate=key in lost)
         jobs.append(submit(request, key[0], CONVERGE, [key], arguments))
     if tidy:
         # In the order of the kinds: resources that others use are removed last.

@@ -1,4 +1,4 @@
-"""Compute v2.1, what Nova is in OpenStack."""
+"""Compute v2.1, the API of Nova."""
 
 from skywright.http.service import Service
 from skywright.services.compute import (
@@ -27,7 +27,7 @@ from skywright.services.compute.errors import explain, render_error
 from skywright.services.compute.microversions import MICROVERSIONS
 from skywright.services.compute.policies import POLICIES
 
-# Beyond what `not_offered` answers.
+# In addition to what `not_offered` answers.
 ABSENT = {
     "/v2.1/os-aggregates": "host aggregates",
     "/v2.1/os-assisted-volume-snapshots": "volumes",

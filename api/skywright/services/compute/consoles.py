@@ -18,15 +18,15 @@ POLL_SECONDS = 0.02
 
 
 def console_output(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
-    """The end of the console log of the server; *argument* is `{"length": lines}` or `{}`."""
+    """Return the end of the server's console log; *argument* is `{"length": lines}` or `{}`."""
     wanted = bodies.argument(bodies.ConsoleOutput, "os-getConsoleOutput", argument).length
     length = None if wanted == -1 else wanted
     server = find_server(context, server_id, "os_compute_api:os-console-output")
     require(server, "get_console_output", BOOTED, None)
-    context.refuse_plan("a console log is read at once.")
+    context.refuse_plan("a console log is read immediately.")
     with context.writing() as session:
         inner = replace(context, db=session)
-        # Its own resource: reading does not wait for jobs that change the server.
+        # Its own resource, so that reading does not wait for jobs that change the server.
         job = submit(inner, "console", "read", [("console", server_id)], {"server_id": server_id, "length": length})
         session.flush()
     return {"output": _result(context, job.id)}

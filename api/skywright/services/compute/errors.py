@@ -26,7 +26,7 @@ def render_error(error: ApiError) -> dict[str, Any]:
 
 
 def explain(mistake: Mistake) -> str:
-    """What is wrong with a body, or with a parameter of a query."""
+    """Return the message for a mistake in a body or in a query parameter."""
     if not mistake.path:
         return mistake.message()
     if mistake.part == "query":

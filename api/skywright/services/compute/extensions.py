@@ -1,4 +1,4 @@
-"""Extensions: what API v2 called its optional parts. All that is served has been part of v2.1 for ever."""
+"""Extensions, as API v2 called its optional parts. All that exist here are part of v2.1."""
 
 from typing import Any
 

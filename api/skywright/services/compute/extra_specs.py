@@ -1,6 +1,6 @@
-"""The extra specs that Nova interprets, and the values that it takes: it validates them since microversion 2.86.
+"""The extra specs that Nova interprets, and their valid values, which Nova validates since microversion 2.86.
 
-Names without a namespace, and those of other namespaces, are free.
+Names without a namespace and names of other namespaces are not validated.
 https://docs.openstack.org/nova/latest/configuration/extra-specs.html
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from skywright.http import BadRequest, fields
 
-# What is wrong with a value, or None.
+# Returns what is wrong with a value, or None.
 Check = Callable[[str], str | None]
 
 MASK = r"\^?\d+((-\d+)?(,\^?\d+(-\d+)?)?)*"
@@ -31,7 +31,7 @@ CAPABILITIES = (
 
 
 def _text(_value: str) -> None:
-    """Any value."""
+    """Accept any value."""
 
 
 def _boolean(value: str) -> str | None:
@@ -119,7 +119,7 @@ _NAMESPACES = re.compile(
 
 
 def check_extra_specs(specs: Mapping[str, Any]) -> None:
-    """BadRequest, in Nova's words, for what looks like an extra spec of Nova's and is none, or has a wrong value."""
+    """Raise BadRequest, as Nova does, for unknown extra specs in Nova's namespaces, and for invalid values."""
     for name, value in specs.items():
         check = next((check for pattern, check in _SPECS if pattern.fullmatch(name)), None)
         if check is not None:
@@ -130,5 +130,5 @@ def check_extra_specs(specs: Mapping[str, Any]) -> None:
 
 
 def is_interpreted(name: str) -> bool:
-    """Whether the extra spec *name* asks for something, by Nova's names; others are the operator's own labels."""
+    """Return whether Nova interprets the extra spec *name*; others are labels of the operator."""
     return _NAMESPACES.fullmatch(name) is not None or name in ("hide_hypervisor_id", "group_policy")

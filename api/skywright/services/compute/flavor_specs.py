@@ -1,4 +1,4 @@
-"""Flavors' extra specs and the projects that private flavors were given to."""
+"""Extra specs of flavors, and the access of projects to private flavors."""
 
 from typing import Annotated, Any
 
@@ -16,7 +16,7 @@ from skywright.services.compute.tables import Flavor, FlavorAccess
 from skywright.services.compute.validation import KEY, Identifier
 
 router = Router()
-# Numbers are numbers here, no booleans.
+# Numbers only; booleans are refused.
 Text = Annotated[StrictStr, Field(max_length=255), AfterValidator(plain)]
 Value = Text | Annotated[StrictInt, Field(ge=-fields.LARGEST, le=fields.LARGEST)] | StrictFloat
 Specs = dict[Annotated[str, Field(pattern=KEY)], Value]

@@ -134,13 +134,13 @@ def delete_flavor(context: Context, flavor_id: str) -> Response:
 
 
 def accessible(context: Context) -> ColumnElement[bool]:
-    """The flavors that the caller's project may use: public ones and those it was given."""
+    """Return the query for the flavors that the caller's project may use: public ones and private ones with access."""
     given = select(FlavorAccess.flavor_id).where(FlavorAccess.project_id == (context.caller.project_id or ""))
     return or_(Flavor.is_public, Flavor.id.in_(given))
 
 
 def find_flavor(context: Context, flavor_id: str) -> Flavor:
-    """The flavor *flavor_id* if the caller may see it."""
+    """Return the flavor *flavor_id* if the caller may see it."""
     query = select(Flavor).where(Flavor.id == flavor_id)
     if not context.is_admin:
         query = query.where(accessible(context))
@@ -151,7 +151,7 @@ def find_flavor(context: Context, flavor_id: str) -> Flavor:
 
 
 def _page(context: Context) -> tuple[list[Flavor], dict[str, Any]]:
-    """The wanted page of flavors and the link to the next."""
+    """Return the requested page of flavors, and the link to the next page."""
     wanted = parameters(context, PARAMETERS)
     key, direction = wanted.get("sort_key", "flavorid"), wanted.get("sort_dir", "asc")
     if key not in SORT_KEYS or direction not in ("asc", "desc"):
@@ -182,7 +182,7 @@ def _filtered(context: Context, query: Select[Any]) -> Select[Any]:
 
 
 def _public(context: Context, text: str | None) -> bool | None:
-    """Which flavors to list: True public and accessible ones, False private ones, None all."""
+    """Return which flavors to list: True: public and accessible ones, False: private ones, None: all."""
     if text is None or not context.is_admin:
         return True
     if text.lower() == "none":
@@ -203,7 +203,7 @@ def _brief(context: Context, row: Flavor) -> dict[str, Any]:
 
 
 def flavor_view(context: Context, row: Flavor) -> dict[str, Any]:
-    """The flavor *row* as the request's microversion shows it."""
+    """Return the view of the flavor *row* at the request's microversion."""
     version = version_of(context)
     view = {
         "id": row.id,

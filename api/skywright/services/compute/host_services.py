@@ -1,4 +1,4 @@
-"""Compute services: one a compute host; disabling it keeps new servers away.
+"""Compute services, one for each compute host. A disabled service gets no new servers.
 
 https://docs.openstack.org/api-ref/compute/#compute-services-os-services
 """
@@ -78,7 +78,9 @@ def _old(context: Context, body: OldChange, state: str, reason: str | None) -> d
 
 
 def _change(context: Context, host: Host, state: str, reason: str | None) -> None:
-    """Nova knows two states: a host in maintenance is disabled already, and stays in maintenance."""
+    """Change the state of the host. Nova has two states: a host in maintenance is shown as disabled, and stays in
+    maintenance.
+    """
     if state == "disabled" and host.state == MAINTENANCE:
         host.disabled_reason = reason
     else:

@@ -26,7 +26,7 @@ router = Router()
 NOTHING = Usage()
 UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII | re.IGNORECASE)
 NAME_PATTERN = re.compile(r"[a-zA-Z0-9\-._]{1,255}", re.ASCII)
-# Query parameters since 2.53; unknown ones are errors since then.
+# Query parameters since 2.53, when unknown ones became errors.
 OF_LIST = PAGING | {"hypervisor_hostname_pattern", "with_servers"}
 OF_ONE = frozenset({"with_servers"})
 
@@ -47,7 +47,7 @@ def list_hypervisors_detail(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2.1/os-hypervisors/statistics", policy="os_compute_api:os-hypervisors:statistics")
 def statistics(context: Context) -> dict[str, Any]:
-    """The sums over all hosts that are enabled."""
+    """Return the sums over all enabled hosts."""
     until(context, 87)
     used = usage_by_host(context.db)
     hosts = [host for host in compute_hosts(context.db) if host.condition == "enabled"]
@@ -91,7 +91,7 @@ def list_servers(context: Context, pattern: str) -> dict[str, Any]:
 
 
 def _page(context: Context) -> tuple[Sequence[Host], dict[str, Any]]:
-    """The hosts that the query asks for, and the link to the next page (since 2.33)."""
+    """Return the hosts that the query selects, and the link to the next page (since 2.33)."""
     wanted, version = parameters(context, OF_LIST, closed=53), version_of(context)
     if version >= 53 and (pattern := wanted.get("hypervisor_hostname_pattern")) is not None:
         return _by_pattern(context, pattern), {}
@@ -179,7 +179,7 @@ def _capacity(host: Host, used: Usage) -> dict[str, int | None]:
 
 
 def _uptime(host: Host) -> str | None:
-    """What `uptime` said when the host was looked at last; nothing of one that is down."""
+    """Return the output of `uptime` from the last observation; None if the host is down."""
     return host.facts.uptime if host.up else None
 
 

@@ -1,4 +1,4 @@
-"""What was done to a server: its jobs, as Nova's instance actions."""
+"""Instance actions: the jobs of a server."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from skywright.services.compute.tables import Server
 router = Router()
 EVENTS, EVENT_DETAILS = "os_compute_api:os-instance-actions:events", "os_compute_api:os-instance-actions:events:details"
 RESULTS = {"successful": "Success", "failed": "Error", "error": "Error", "canceled": "Error"}
-# What is shown as `updated_at` and `request_id`.
+# The columns of `updated_at` and `request_id`.
 _updated_at = func.coalesce(Job.finished_at, Job.started_at, Job.created_at)
 _shown_id = func.coalesce(Job.request_id, literal("req-").concat(Job.id))
 
@@ -55,7 +55,7 @@ def show_action(context: Context, server_id: str, request_id: str) -> dict[str, 
 
 
 def _server(context: Context, server_id: str) -> Server:
-    """The server; since 2.21 a deleted one too."""
+    """Return the server; since 2.21, also a deleted one."""
     if version_of(context) < 21:
         return find_server(context, server_id)
     row = context.db.get(Server, server_id)
@@ -66,7 +66,7 @@ def _server(context: Context, server_id: str) -> Server:
 
 
 def _jobs(server: Server) -> Select[Any]:
-    """The user's jobs of *server*."""
+    """Return the query for the users' jobs of *server*."""
     return (
         select(Job)
         .join(JobResource, JobResource.job_sequence == Job.sequence)
@@ -76,7 +76,7 @@ def _jobs(server: Server) -> Select[Any]:
 
 
 def _request_id(job: Job) -> str:
-    """The id of the request that queued the job; a job that no request queued has one of its own."""
+    """Return the id of the request that queued the job; without a request, an id that is made from the job's."""
     return job.request_id or f"req-{job.id}"
 
 
@@ -109,7 +109,7 @@ def _action(job: Job, server: Server, version: int) -> dict[str, Any]:
 
 
 def _event(context: Context, job: Job, server: Server) -> dict[str, Any]:
-    """The run that carried the job."""
+    """Return the event of the job's run."""
     version = version_of(context)
     event: dict[str, Any] = {
         "event": f"compute_{job.action}_instance",
@@ -129,5 +129,5 @@ def _event(context: Context, job: Job, server: Server) -> dict[str, Any]:
 
 
 def _moment(value: Any) -> str | None:
-    """Nova's form: microseconds, no zone."""
+    """Return the time in Nova's format: microseconds, no zone."""
     return (isoformat(value, micro=True) or "").removesuffix("Z") or None

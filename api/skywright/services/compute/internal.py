@@ -1,4 +1,4 @@
-"""What other services may use of this one."""
+"""The functions of this service for other services."""
 
 from collections.abc import Iterable
 
@@ -22,18 +22,18 @@ __all__ = [
     "usage_by_host",
 ]
 
-DETACH = "detach_interface"  # the action of jobs that take a deleted port out of its server
-REPLUG = "replug"  # the action of jobs that bring changed ports to a server's host
+DETACH = "detach_interface"  # the action of jobs that remove a deleted port from its server
+REPLUG = "replug"  # the action of jobs that apply changed ports on a server's host
 
 
 def has_server(session: Session, identifier: str, *, deleted: bool = False) -> bool:
-    """Whether a server has this id; *deleted* ones count only if that is said."""
+    """Return whether a server has this id; *deleted*: whether deleted servers count."""
     query = select(Server.id).where(Server.id == identifier)
     return session.scalar(query if deleted else query.where(Server.deleted_at.is_(None))) is not None
 
 
 def detach_port(request: Request, server_id: str, port: dict[str, str]) -> None:
-    """Have the server go on without *port* {id, mac, network_id}, which is being deleted: at once if it runs."""
+    """Remove the deleted *port* {id, mac, network_id} from the server, immediately if it runs."""
     server = request.db.get(Server, server_id)
     if server is None or server.deleted_at is not None:
         return
@@ -44,13 +44,13 @@ def detach_port(request: Request, server_id: str, port: dict[str, str]) -> None:
 
 
 def hosts_of_image(session: Session, image_id: str) -> set[str]:
-    """The hosts where a server's disk is based on the image."""
+    """Return the hosts that have a server's disk based on the image."""
     query = select(Server.host).where(Server.image_id == image_id, Server.deleted_at.is_(None))
     return {host for host in session.scalars(query) if host is not None}
 
 
 def replug(request: Request, server_ids: Iterable[str]) -> None:
-    """Queue jobs that bring the ports of these servers up to date on their hosts."""
+    """Queue jobs that apply the changed ports of these servers on their hosts."""
     query = select(Server.id).where(
         Server.id.in_(set(server_ids)), Server.host.is_not(None), Server.deleted_at.is_(None)
     )

@@ -61,7 +61,7 @@ def show_keypair(context: Context, name: str) -> dict[str, Any]:
     return {"keypair": _view(row, version_of(context)) | more}
 
 
-# Making a key takes long: it is made before the transaction that stores it.
+# The generation of a key takes long, so it comes before the transaction that stores it.
 @router.operation("POST", "/v2.1/os-keypairs", policy=on_target("os_compute_api:os-keypairs:create"), write=False)
 def create_keypair(context: Context, body: CreateKeypair) -> Response:
     wanted, version = body.keypair, version_of(context)
@@ -96,7 +96,7 @@ def _check(wanted: NewKeypair, version: int) -> None:
     if wanted.type not in (None, "ssh"):
         raise BadRequest("This cloud has keypairs of type ssh only.")
     if wanted.public_key is None and version >= 92:
-        raise BadRequest("'public_key' is a required property: keys are made by their users.")
+        raise BadRequest("'public_key' is a required property: keys are not generated since 2.92.")
     extra = "@." if version >= 92 else ""
     if not re.fullmatch(rf"[a-zA-Z0-9_\- {extra}]+", wanted.name, re.ASCII):
         raise BadRequest(f"Keypair data is invalid: Only expected characters: [a-zA-Z0-9_- {extra}]")
@@ -126,7 +126,7 @@ def _find(context: Context, name: str) -> Keypair:
 
 
 def _user(context: Context, wanted: str | None = None) -> str:
-    """Whose key pairs the request is about; since 2.10 it may name another user, if the policy allows that."""
+    """Return the user whose key pairs are requested; since 2.10 it may be another user, if the policy allows that."""
     wanted = wanted or context.request.query_params.get("user_id")
     user = wanted if wanted and version_of(context) >= 10 else context.caller.user_id
     context.enforce(context.rules[0], {"user_id": user})

@@ -1,4 +1,4 @@
-"""What a project may use and uses. https://docs.openstack.org/api-ref/compute/#limits-limits"""
+"""Absolute limits and usage of a project. https://docs.openstack.org/api-ref/compute/#limits-limits"""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What Nova's lists have in common: their query parameters, their pages and the link from one to the next."""
+"""What Nova's lists have in common: query parameters, pages and links to the next page."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ PAGING = frozenset({"limit", "marker"})
 
 
 def parameters(context: Context, known: frozenset[str], *, closed: int = 75) -> QueryParams:
-    """The query. Names that are not *known* mean nothing; from microversion *closed* on they are refused."""
+    """Return the query parameters. Unknown ones are ignored; from microversion *closed* on they are refused."""
     query = context.request.query_params
     unknown = sorted(set(query) - known)
     if unknown and version_of(context) >= closed:
@@ -37,9 +37,9 @@ def page(
     column: Any,
     marker_of: Callable[[Any], str],
 ) -> tuple[list[Any], str | None]:
-    """The page of *query* that the request asks for, and the marker of the next one, if there is one.
+    """Return the requested page of *query*, and the marker of the next page, if there is one.
 
-    *column* holds the markers, and *marker_of* says a row's; *scope* is the query without its filters.
+    *column* has the markers, *marker_of* returns that of a row; *scope* is the query without filters.
     """
     wanted = context.request.query_params
     with known_marker(wanted) as marker:
@@ -50,7 +50,7 @@ def page(
 
 @contextmanager
 def known_marker(query: Mapping[str, str]) -> Iterator[str | None]:
-    """The marker that the query names; a BadRequest if it is not found."""
+    """Return the marker in the query; raise BadRequest if it does not exist."""
     marker = query.get("marker")
     try:
         yield marker
@@ -59,24 +59,24 @@ def known_marker(query: Mapping[str, str]) -> Iterator[str | None]:
 
 
 def next_link(context: Context, name: str, marker: str | None) -> dict[str, Any]:
-    """The link to the page after *marker*, called *name*; nothing if there is no such page."""
+    """Return the link to the page after *marker*, called *name*; an empty dictionary if there is no such page."""
     if marker is None:
         return {}
     return {name: [{"rel": "next", "href": paging.next_url(context.request, marker)}]}
 
 
 def page_limit(query: Mapping[str, str]) -> int:
-    """The page size that `limit` asks for, at most PAGE, which is also the default."""
+    """Return the page size from `limit`, at most PAGE, which is also the default."""
     return min(_parsed(fields.natural, query["limit"], "limit"), PAGE) if "limit" in query else PAGE
 
 
 def boolean_parameter(value: str, name: str) -> bool:
-    """A query parameter that is a boolean."""
+    """Return a boolean query parameter."""
     return _parsed(fields.boolean, value, name)
 
 
 def moment_parameter(value: str, name: str) -> datetime:
-    """A query parameter that is a moment, as naive UTC."""
+    """Return a query parameter that is a time, as naive UTC."""
     return _parsed(fields.moment, value, name)
 
 

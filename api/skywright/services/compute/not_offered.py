@@ -1,7 +1,7 @@
-"""Parts of Nova's API that this cloud does not offer yet: lists are empty, ids are not found, create is refused.
+"""Parts of Nova's API that this cloud does not offer yet: lists are empty, ids are not found, creation is refused.
 
-Clients ask for these lists on their way to something else, so they are there: `openstack hypervisor show` lists
-aggregates, `openstack server show` volume attachments.
+Clients read these lists for other commands: `openstack hypervisor show` lists aggregates, `openstack server show` lists
+volume attachments.
 """
 
 from collections.abc import Callable
@@ -18,7 +18,7 @@ router = Router()
 
 
 class Empty(NamedTuple):
-    """A list without entries."""
+    """A list that is always empty."""
 
     path: str
     policy: str
@@ -36,9 +36,9 @@ class Refused(NamedTuple):
 
 
 class Missing(NamedTuple):
-    """Operations on one resource of a kind: no id exists."""
+    """Operations on one resource of a kind; no id exists."""
 
-    methods: dict[str, str]  # and their policies
+    methods: dict[str, str]  # {method: policy rule}
     path: str
     message: str
 
@@ -125,13 +125,13 @@ ITEMS = (
     write=False,
 )
 def clear_password(context: Context) -> Response:
-    """Clear the password that a guest posted to the metadata service; there is none yet, so nothing is stored."""
+    """Clear the password that a guest sends to the metadata service. None is stored yet, so nothing changes."""
     _find_parent(context)
     return Response(status_code=204)
 
 
 def _find_parent(context: Context) -> None:
-    """NotFound unless the server that the path names is the caller's."""
+    """Raise NotFound unless the server in the path belongs to the caller."""
     if server_id := context.request.path_params.get("server_id"):
         find_server(context, server_id)
 
@@ -162,7 +162,7 @@ def _miss(missing: Missing) -> Callable[[Context], None]:
 
 
 def _rules(path: str, rule: str) -> Rules:
-    """The rule of a route; that of a server's is enforced on the server."""
+    """Return the rules of a route; those of a server's routes are enforced on the server."""
     return on_target(rule) if path.startswith(SERVER) else rule
 
 

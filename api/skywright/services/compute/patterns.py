@@ -1,4 +1,4 @@
-"""Regular expressions in filters. RE2: its time is bounded, whatever a user thinks up."""
+"""Regular expressions in filters, with RE2, whose time is linear for any expression."""
 
 from collections.abc import Callable
 from functools import lru_cache
@@ -12,7 +12,7 @@ Matches = Callable[[str], bool]
 
 @lru_cache(maxsize=256)
 def pattern(name: str, text: str) -> Matches:
-    """Whether the expression *text* is found in another text, whatever the case; *name* is the parameter's."""
+    """Return whether the expression *text* matches a part of another text, in any case; *name* is the parameter's."""
     options = re2.Options()
     options.never_nl = False
     options.log_errors = False

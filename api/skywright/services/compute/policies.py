@@ -9,7 +9,7 @@ MANAGER, MEMBER = "rule:project_manager_or_admin", "rule:project_member_or_admin
 READER = "rule:project_reader_or_admin"
 OWN_KEYPAIR = "(rule:context_is_admin) or user_id:%(user_id)s"
 
-# What Nova's other rules, and operators' policy files, refer to.
+# Base rules of Nova, which its other rules and operators' policy files use.
 BASE = {
     "context_is_admin": "role:admin",
     "admin_or_owner": "is_admin:True or project_id:%(project_id)s",
@@ -115,7 +115,7 @@ OTHERS = {
     "os-instance-usage-audit-log:list": ADMIN,
     "os-instance-usage-audit-log:show": ADMIN,
 }
-# Of what is not offered yet: see not_offered.
+# For requests that `not_offered` answers.
 NOT_OFFERED = {
     "os-aggregates:index": ADMIN,
     "os-aggregates:show": ADMIN,

@@ -1,6 +1,6 @@
 """Quotas of projects. https://docs.openstack.org/api-ref/compute/#quota-sets-os-quota-sets
 
-Servers, cores and memory are unlimited until an administrator says otherwise; the other limits are Nova's.
+Instances, cores and memory are unlimited by default; the other limits are Nova's.
 """
 
 from collections.abc import Collection, Mapping
@@ -28,7 +28,7 @@ DEFAULTS = {
     "key_pairs": 100,
     "metadata_items": 128,
 } | SERVER_GROUPS
-# Resources that only older versions know. Their limits are kept; nothing of them is offered that they could limit.
+# Resources of older microversions. Their limits are stored, but this cloud has no such resources.
 INJECTED = {"injected_files": 0, "injected_file_content_bytes": 0, "injected_file_path_bytes": 0}
 NETWORK = {"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
 
@@ -66,14 +66,14 @@ class UpdateQuotaClass(Strict):
 
 
 def limits(session: Session, project_id: str | None) -> dict[str, int]:
-    """The limits that hold for *project_id*; -1: none."""
+    """Return the limits of *project_id*; -1 is unlimited."""
     query = select(QuotaLimit).where(QuotaLimit.project_id.in_(("", project_id or "")))
     rows = sorted(session.scalars(query), key=lambda row: row.project_id)  # the defaults, "", come first
     return DEFAULTS | INJECTED | NETWORK | {row.resource: row.limit for row in rows}
 
 
 def usage(session: Session, project_id: str) -> dict[str, int]:
-    """What the servers of *project_id* use."""
+    """Return the usage of the servers of *project_id*."""
     query = select(func.count(), func.sum(Server.vcpus), func.sum(Server.ram_mib)).where(
         Server.project_id == project_id, Server.deleted_at.is_(None)
     )
@@ -82,7 +82,7 @@ def usage(session: Session, project_id: str) -> dict[str, int]:
 
 
 def check_servers(session: Session, project_id: str, allowed: Mapping[str, int], wanted: Mapping[str, int]) -> None:
-    """Forbidden if *wanted* (instances, cores, ram) is more than *allowed* leaves to *project_id*."""
+    """Raise Forbidden if *wanted* (instances, cores, ram) is more than *allowed* leaves to *project_id*."""
     if all(allowed[name] < 0 for name in wanted):
         return
     used = usage(session, project_id)
@@ -95,7 +95,7 @@ def check_servers(session: Session, project_id: str, allowed: Mapping[str, int],
 
 
 def check_metadata(allowed: Mapping[str, int], metadata: Mapping[str, Any]) -> None:
-    """Forbidden if *metadata* has more items than one server may have."""
+    """Raise Forbidden if *metadata* has more items than a server may have."""
     if 0 <= allowed["metadata_items"] < len(metadata):
         raise Forbidden(f"Maximum number of metadata items exceeds {allowed['metadata_items']}")
 
@@ -175,7 +175,7 @@ def _store(session: Session, project_id: str, wanted: dict[str, int]) -> None:
 
 
 def _wanted(body: QuotaClass, known: Collection[str]) -> dict[str, int]:
-    """The limits that the body sets, which must be among the *known* ones."""
+    """Return the limits in the body, which must be among the *known* ones."""
     given = body.model_dump(exclude_unset=True, exclude={"force"})
     if foreign := [name for name in given if name not in known]:
         raise unexpected(foreign)
@@ -194,7 +194,7 @@ def _view(context: Context, values: Mapping[str, int]) -> dict[str, int]:
 
 
 def _view_class(context: Context) -> dict[str, int]:
-    """The default limits; before 2.50 without those of server groups, since then without the network's."""
+    """Return the default limits; before 2.50 without those of server groups, later without those of networks."""
     version = version_of(context)
     hidden = (NETWORK if version >= 50 else SERVER_GROUPS) | (INJECTED if version >= 57 else {})
     return {name: value for name, value in limits(context.db, None).items() if name not in hidden}

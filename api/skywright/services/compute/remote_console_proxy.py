@@ -1,6 +1,6 @@
-"""The other end of a console's link: the page, and the WebSocket that joins its browser with the server's screen.
+"""The console proxy: noVNC's page, and the WebSocket that connects a browser with the server's VNC display.
 
-A screen is a UNIX socket on the server's host, which no network reaches: each console has an SSH connection of its own.
+A display is a UNIX socket on the server's host, without a network address: each console has its own SSH connection.
 """
 
 import asyncio
@@ -20,7 +20,7 @@ from skywright.errors import ApiError, Conflict, NotFound, Unavailable
 from skywright.http import Router
 from skywright.http.router import json_response
 from skywright.services.compute.errors import render_error
-from skywright.services.compute.remote_consoles import Screen, admit
+from skywright.services.compute.remote_consoles import Display, admit
 
 log = logging.getLogger(__name__)
 router = Router()
@@ -28,18 +28,18 @@ router = Router()
 CHUNK = 64 * 1024
 GREETING_SECONDS = 15.0
 UNSUPPORTED_DATA = 1003
-# How virsh says that the server has no screen.
+# virsh's message if the server has no display.
 MISSING = "No graphical display"
-# The consoles of this process.
+# The open consoles of this process.
 _open: set[object] = set()
 
 
 @router.get("/console/{path:path}", include_in_schema=False)
 async def page(request: Request, path: str) -> Response:
-    """A file of noVNC's."""
+    """Return a file of noVNC."""
     root: Path = request.app.state.cloud.settings.console_pages
     if not root.is_dir():
-        raise ApiError("There is no noVNC on this controller: consoles have no page, only their WebSocket.", status=501)
+        raise ApiError("noVNC is not installed on this controller: consoles have only a WebSocket.", status=501)
     file = (root / path.replace("\0", "")).resolve()
     if not file.is_relative_to(root.resolve()) or not file.is_file():
         raise NotFound("The resource could not be found.")
@@ -51,7 +51,7 @@ async def connect(websocket: WebSocket) -> None:
     cloud = websocket.app.state.cloud
     try:
         screen = await run_in_threadpool(admit, cloud, websocket.query_params.get("token", ""))
-        async with _place(cloud.settings.consoles):
+        async with _console_slot(cloud.settings.consoles):
             await _show(websocket, screen)
     except (ApiError, DatabaseUnavailable) as error:
         refused = error if isinstance(error, ApiError) else Unavailable("The database does not answer.")
@@ -60,23 +60,23 @@ async def connect(websocket: WebSocket) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _place(limit: int) -> AsyncIterator[None]:
-    """One of the *limit* consoles that this process has."""
+async def _console_slot(limit: int) -> AsyncIterator[None]:
+    """Count an open console; refuse it if there are *limit* already."""
     if len(_open) >= limit:
         raise Unavailable("There are too many open consoles.")
-    place = object()
-    _open.add(place)
+    slot = object()
+    _open.add(slot)
     try:
         yield
     finally:
-        _open.discard(place)
+        _open.discard(slot)
 
 
-async def _show(websocket: WebSocket, screen: Screen) -> None:
-    """Join *websocket* and *screen* until either ends; ApiError when the screen is not reached."""
+async def _show(websocket: WebSocket, screen: Display) -> None:
+    """Connect *websocket* and *screen* until one of them ends; raise ApiError if the display cannot be reached."""
     began = time.monotonic()
     async with _reached(screen) as (reader, writer, greeting):
-        # Old clients ask for a protocol of this name, which means what is the only way today.
+        # Old clients request a subprotocol of this name: binary frames, the only format today.
         await websocket.accept("binary" if "binary" in websocket.scope["subprotocols"] else None)
         log.info("console of server %s opened", screen.server_id)
         try:
@@ -88,8 +88,8 @@ async def _show(websocket: WebSocket, screen: Screen) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _reached(screen: Screen) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]]:
-    """A stream from and to *screen*, and the first that came from it. SSH ends with it, however that comes."""
+async def _reached(screen: Display) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter, bytes]]:
+    """Open a stream to and from *screen*; yield it with its first data. The SSH process always ends with the block."""
     ours, theirs = socket.socketpair()
     reader, writer = await asyncio.open_connection(sock=ours, limit=CHUNK)
     try:
@@ -107,8 +107,8 @@ async def _reached(screen: Screen) -> AsyncIterator[tuple[asyncio.StreamReader, 
         writer.close()
 
 
-async def _greeting(screen: Screen, process: asyncio.subprocess.Process, reader: asyncio.StreamReader) -> bytes:
-    """What the screen says first."""
+async def _greeting(screen: Display, process: asyncio.subprocess.Process, reader: asyncio.StreamReader) -> bytes:
+    """Return the first data from the display."""
     try:
         async with asyncio.timeout(GREETING_SECONDS):
             if greeting := await reader.read(CHUNK):
@@ -117,16 +117,18 @@ async def _greeting(screen: Screen, process: asyncio.subprocess.Process, reader:
             said = (await process.stderr.read(CHUNK)).decode(errors="replace").strip()
     except (TimeoutError, ConnectionError) as error:
         said = type(error).__name__
-    log.warning("the screen of server %s on %s is not reached: %s", screen.server_id, screen.host, said)
+    log.warning("the display of server %s on %s cannot be reached: %s", screen.server_id, screen.host, said)
     if MISSING in said:
-        raise Conflict("The server was booted before it had a screen; a hard reboot gives it one.")
-    raise Unavailable("The server's screen is not reached: its host does not answer, or the server just ended.")
+        raise Conflict("The server was started without a graphical display; a hard reboot adds one.")
+    raise Unavailable(
+        "The server's display cannot be reached: its host does not answer, or the server has just stopped."
+    )
 
 
 async def _relay(
     websocket: WebSocket, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, greeting: bytes
 ) -> None:
-    """Both directions until one ends; neither takes more than the other side of it is ready for."""
+    """Copy in both directions until one side ends; read only what the receiving side can accept."""
     ways = [
         asyncio.create_task(_to_browser(websocket, reader, greeting)),
         asyncio.create_task(_to_screen(websocket, writer)),
@@ -145,13 +147,13 @@ async def _to_browser(websocket: WebSocket, reader: asyncio.StreamReader, data: 
     while data:
         await websocket.send_bytes(data)
         data = await reader.read(CHUNK)
-    await websocket.close(reason="the server's screen is gone")
+    await websocket.close(reason="the server's display was closed")
 
 
 async def _to_screen(websocket: WebSocket, writer: asyncio.StreamWriter) -> None:
     while (message := await websocket.receive())["type"] == "websocket.receive":
         if message.get("bytes") is None:
-            await websocket.close(UNSUPPORTED_DATA, "a screen takes binary frames")
+            await websocket.close(UNSUPPORTED_DATA, "only binary frames are accepted")
             return
         writer.write(message["bytes"])
         await writer.drain()

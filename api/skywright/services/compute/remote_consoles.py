@@ -1,4 +1,4 @@
-"""Servers' screens: links to them, and where they are.
+"""Remote consoles: URLs of servers' displays, and the location of displays.
 
 https://docs.openstack.org/api-ref/compute/#server-consoles-servers-remote-consoles
 """
@@ -26,7 +26,7 @@ from skywright.services.compute.tables import Server
 router = Router()
 PAGE = "compute/console/vnc_lite.html"
 SOCKET = "compute/console/socket"
-# What libvirt gives is vnc+unix://PATH.
+# libvirt returns vnc+unix://PATH.
 JOIN = 'screen=$(virsh --connect qemu:///system domdisplay --type vnc {}) && exec nc.openbsd -N -U "${{screen#*://}}"'
 
 
@@ -40,8 +40,10 @@ class WantedBody(Strict):
 
 
 @dataclass(frozen=True)
-class Screen:
-    """Where a server's screen is: on the host of these variables, a UNIX socket of which libvirt knows the path."""
+class Display:
+    """The location of a server's display: the host's connection variables; libvirt knows the path of the UNIX socket
+    there.
+    """
 
     server_id: str
     host: str
@@ -49,7 +51,7 @@ class Screen:
 
     @property
     def command(self) -> list[str]:
-        """What joins its input and output with the screen."""
+        """Return the command that connects its input and output with the display."""
         return ssh_command(self.host, self.variables, ["sh", "-c", JOIN.format(self.server_id)])
 
 
@@ -67,7 +69,7 @@ def create_console(context: Context, server_id: str, body: WantedBody) -> dict[s
 
 
 def vnc_console(context: Context, server_id: str, argument: Any) -> dict[str, Any]:
-    """The action of the same purpose, before 2.6."""
+    """The action before 2.6 with the same purpose."""
     until(context, 5)
     kind = bodies.argument(bodies.VncConsole, "os-getVNCConsole", argument).type
     return {"console": {"type": kind, "url": _url(context, server_id, kind)}}
@@ -75,42 +77,42 @@ def vnc_console(context: Context, server_id: str, argument: Any) -> dict[str, An
 
 @router.operation("GET", "/v2.1/os-console-auth-tokens/{token}", policy="os_compute_api:os-console-auth-tokens")
 def show_token(context: Context, token: str) -> dict[str, Any]:
-    if version_of(context) < 31:  # RDP's only, which there are none of
+    if version_of(context) < 31:  # only for RDP, which no server has
         raise ApiError("The requested console type details are not accessible", status=401)
     server_id = tokens.server_of(context.cloud.settings, token)
     screen = None if server_id is None else find(context.db, server_id)
     if screen is None:
         raise NotFound("Token not found")
-    # The screen has no port.
+    # The display has no TCP port.
     where = {"host": screen.host, "port": None, "internal_access_path": None}
     return {"console": {"instance_uuid": screen.server_id, **where}}
 
 
 def _url(context: Context, server_id: str, kind: str | None) -> str:
-    """A new link to the page that shows the server's screen."""
-    context.refuse_plan("a console's link is given at once.")
+    """Return a new URL of the page that shows the server's display."""
+    context.refuse_plan("the URL of a console is returned at once.")
     server = find_server(context, server_id, "os_compute_api:os-remote-consoles")
     if kind != "novnc":
         raise BadRequest("Unavailable console type: this cloud has consoles of protocol vnc and type novnc only.")
     require(server, "get_vnc_console", ("ACTIVE",), None)
     if find(context.db, server.id) is None:
-        raise BadRequest("Unavailable console type novnc: the server's host shows no screens.")
+        raise BadRequest("Unavailable console type novnc: the server's host has no displays.")
     settings = context.cloud.settings
     public = settings.public_url.rstrip("/")
-    # The page takes the path from the root of its own host.
+    # noVNC's page needs the path from the root of its own host.
     path = f"{urlsplit(public).path.strip('/')}/{SOCKET}".lstrip("/")
     return f"{public}/{PAGE}?path={quote(f'{path}?token={tokens.issue(settings, server.id)}', safe='/')}"
 
 
-def find(session: Session, server_id: str) -> Screen | None:
-    """The screen of a server, if it is on a host that has screens."""
+def find(session: Session, server_id: str) -> Display | None:
+    """Return the display of a server, if it is on a host that has displays."""
     query = select(Host).join(Server, Server.host == Host.name)
     host = session.scalar(query.where(Server.id == server_id, Server.deleted_at.is_(None)))
-    return None if host is None or host.is_null else Screen(server_id, host.name, dict(host.variables))
+    return None if host is None or host.is_null else Display(server_id, host.name, dict(host.variables))
 
 
-def admit(cloud: Cloud, token: str) -> Screen:
-    """The screen that *token* opens, as the records are now."""
+def admit(cloud: Cloud, token: str) -> Display:
+    """Return the display for *token*, from the current records."""
     server_id = tokens.server_of(cloud.settings, token)
     if server_id is None:
         raise Forbidden("The console's token is not valid, or it has expired.")
@@ -119,5 +121,5 @@ def admit(cloud: Cloud, token: str) -> Screen:
         if screen is None or server is None:
             raise NotFound("The console's server does not exist any more.")
         if server.status != "ACTIVE":
-            raise Conflict("The console's server does not run.")
+            raise Conflict("The console's server is not running.")
         return screen

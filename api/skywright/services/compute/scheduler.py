@@ -1,7 +1,7 @@
-"""The scheduler: which host a server goes to. It decides in a write transaction: two never decide at once.
+"""The scheduler: it chooses the host of a server, in a write transaction, so that no two decisions are concurrent.
 
-A host offers its vCPUs, memory and disk times the overcommit ratios of the settings, or those of its variable
-`skywright_overcommit: {vcpus: 16, memory: 1, disk: 1}`. Servers that are there, in whatever status, have their share.
+A host offers its vCPUs, memory and disk, multiplied by the overcommit ratios of the settings, or of its variable
+`skywright_overcommit: {vcpus: 16, memory: 1, disk: 1}`. Its servers use their share in every status.
 """
 
 from collections.abc import Callable, Mapping
@@ -19,11 +19,11 @@ DEFAULT_ZONE = "nova"
 
 
 class NoValidHost(Exception):
-    """No host can take the server; the message says why, filter by filter."""
+    """No host can run the server; the message has the reason, filter by filter."""
 
 
 class Usage(NamedTuple):
-    """What servers have taken of a host, how many they are, and how many of them are being worked on."""
+    """The resources of a host that servers use, the number of servers, and how many of them have a task."""
 
     vcpus: int = 0
     ram_mib: int = 0
@@ -34,7 +34,7 @@ class Usage(NamedTuple):
 
 @dataclass
 class Candidate:
-    """A host with what is left of it."""
+    """A host with its free resources."""
 
     name: str
     zone: str
@@ -52,7 +52,7 @@ class Candidate:
         self.servers += 1
 
 
-# In the order in which they are applied: each sees the hosts that the one before let through.
+# In the order of their application: each filter gets the hosts that the one before returned.
 FILTERS: Mapping[str, Callable[[Candidate, Server], bool]] = {
     "enabled and up": lambda host, server: host.usable,
     "availability zone": lambda host, server: server.availability_zone in (None, host.zone),
@@ -67,28 +67,28 @@ FILTERS: Mapping[str, Callable[[Candidate, Server], bool]] = {
 
 
 def is_compute(host: Host) -> bool:
-    """Whether servers can run on *host*."""
+    """Return whether servers can run on *host*."""
     return "computes" in host.groups
 
 
 def zone_of(host: Host) -> str:
-    """The availability zone of *host*."""
+    """Return the availability zone of *host*."""
     return str(host.variables.get("skywright_availability_zone") or DEFAULT_ZONE)
 
 
 class Scheduler:
-    """One batch of decisions: hosts and their use are read once, each decision counts for the next."""
+    """A batch of decisions: hosts and their usage are read once, and each decision counts for the next ones."""
 
     def __init__(self, session: Session, settings: Settings) -> None:
         used = usage_by_host(session)
-        # The lock keeps decisions apart where writers are not serialized anyway (SQLite ignores it).
+        # The lock serializes decisions in databases that do not serialize writers (SQLite ignores it).
         hosts = session.scalars(select(Host).order_by(Host.name).with_for_update())
         self._candidates = [
             _candidate(host, used.get(host.name, Usage()), settings) for host in hosts if is_compute(host)
         ]
 
     def place(self, server: Server) -> str:
-        """Assign *server* to the host with most free memory, among equals the one with fewest servers."""
+        """Assign *server* to the host with the most free memory; of equal ones, to the one with the fewest servers."""
         left = self._candidates
         trail = [f"{len(left)} compute hosts"]
         for name, passes in FILTERS.items():
@@ -105,7 +105,7 @@ class Scheduler:
 
 
 def usage_by_host(session: Session) -> dict[str, Usage]:
-    """What servers have taken of each host that has any."""
+    """Return the usage of each host that has servers."""
     query = (
         select(
             Server.host,
@@ -136,7 +136,7 @@ def _candidate(host: Host, used: Usage, settings: Settings) -> Candidate:
 
 
 def overcommit(host: Host, settings: Settings) -> dict[str, float]:
-    """How many times its vCPUs, memory and disk *host* offers."""
+    """Return the allocation ratios of *host* for vCPUs, memory and disk."""
     ratios = {
         "vcpus": settings.overcommit_vcpus,
         "memory": settings.overcommit_memory,

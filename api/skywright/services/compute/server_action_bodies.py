@@ -1,4 +1,4 @@
-"""Arguments of servers' actions: `{"reboot": {"type": "SOFT"}}`."""
+"""Arguments of server actions: `{"reboot": {"type": "SOFT"}}`."""
 
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -24,7 +24,7 @@ class ResetState(Strict):
 
 
 class ConsoleOutput(Strict):
-    """-1 and null: all lines."""
+    """The number of lines; -1 and null: all."""
 
     length: Annotated[Integer, Field(ge=-1)] | None = None
 
@@ -37,10 +37,10 @@ LOCK: TypeAdapter[Lock | None] = TypeAdapter(Lock | None)
 
 
 def argument(schema: type[Model], name: str, value: Any) -> Model:
-    """The *value* of the action *name* as *schema* has it, or a BadRequest."""
+    """Return the *value* of the action *name*, validated by *schema*; raise BadRequest if it is not valid."""
     return checked(schema.model_validate, value, explain, name)
 
 
 def lock_argument(value: Any) -> Lock:
-    """Since 2.73 a lock may have a reason; null is no reason."""
+    """Return the argument of `lock`. Since 2.73 it may have a reason."""
     return checked(LOCK.validate_python, value, explain, "lock") or Lock()

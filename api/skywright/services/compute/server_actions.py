@@ -21,10 +21,10 @@ from skywright.services.compute.tables import BOOTED, Server
 router = Router()
 Action = Callable[[Context, str, Any], None]
 Question = Callable[[Context, str, Any], dict[str, Any]]
-# Actions that change nothing and have an answer. Some wait for a job, which no transaction may do.
+# Actions with a response body that change nothing. Some wait for a job, which is not possible in a transaction.
 QUESTIONS: Mapping[str, Question] = {"os-getConsoleOutput": console_output, "os-getVNCConsole": vnc_console}
 
-# Of Nova's actions, those that this cloud does not offer: they are known, and refused.
+# Actions of Nova that this cloud does not offer: they are refused with a reason.
 ABSENT = frozenset(
     (
         "addFixedIp",
@@ -154,7 +154,9 @@ def _delete(context: Context, server_id: str, _argument: Any) -> None:
 
 
 def _submit(context: Context, server: Server, action: str, task: str, **wanted: str) -> None:
-    """Have the server brought to what is *wanted*; the job remembers what was, should it come to nothing."""
+    """Queue a job that brings the server to the state *wanted*. The job keeps the former state, in case it cannot
+    begin.
+    """
     before = {name: getattr(server, name) for name in wanted}
     server.task_state = task
     for name, value in wanted.items():

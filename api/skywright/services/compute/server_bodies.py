@@ -57,7 +57,7 @@ def _unique(tags: list[str]) -> list[str]:
 
 
 def _block_devices(value: Any) -> Any:
-    """The block devices of a request: at most the server's image as its disk, which is what it gets anyway."""
+    """Validate the block devices of a request: at most the server's image as its disk, which is the default."""
     if not isinstance(value, list) or not all(isinstance(item, dict) for item in value):
         return value
     if len(value) > 1:
@@ -72,13 +72,13 @@ def _block_devices(value: Any) -> Any:
 
 def _with_server(delete_on_termination: bool) -> bool:
     if not delete_on_termination:
-        raise ValueError("This cloud cannot keep it: a local disk is deleted with its server.")
+        raise ValueError("delete_on_termination must be true: a local disk is deleted with its server.")
     return True
 
 
 NO_VOLUMES = lacking("volumes")
 IMAGE_AS_DISK = {"source_type": "image", "destination_type": "local", "boot_index": "0"}
-# Fields of Nova's without effect here.
+# Nova's fields that have no effect here.
 NoTag = Annotated[str, Field(min_length=1), only_empty(lacking("device tags"))]
 NoVolumes = Annotated[list[Any], only_empty(NO_VOLUMES)]
 NoGroups = Annotated[list[Any], only_empty(lacking("security groups"))]
@@ -96,8 +96,8 @@ AccessIPv6 = Annotated[str, Field(max_length=64), AfterValidator(_address(6))]
 DiskConfig = Literal["AUTO", "MANUAL"]
 
 
-class NetworkWish(Strict):
-    """One interface: a port of the user's, or a new port on a network, perhaps with a certain address."""
+class NetworkRequest(Strict):
+    """One interface: an existing port, or a new port on a network, optionally with a fixed address."""
 
     uuid: Omittable[Identifier] = None
     port: Identifier | None = None
@@ -106,7 +106,7 @@ class NetworkWish(Strict):
 
 
 class BlockDevice(Strict):
-    """The image, on the host's disk, which leaves with the server."""
+    """The image, on a disk of the host that is deleted with the server."""
 
     uuid: Identifier
     boot_index: Literal[0, "0"]
@@ -119,7 +119,7 @@ class NewServer(Strict):
     name: Name
     imageRef: Omittable[Reference] = None
     flavorRef: Reference | int
-    networks: Omittable[list[NetworkWish] | Literal["auto", "none"]] = None
+    networks: Omittable[list[NetworkRequest] | Literal["auto", "none"]] = None
     key_name: Omittable[Identifier] = None
     metadata: Metadata = Field(default_factory=dict)
     user_data: Omittable[UserData] = None

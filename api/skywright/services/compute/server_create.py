@@ -1,4 +1,4 @@
-"""`POST /servers`: the checks, and in the same transaction the rows, their ports and their jobs."""
+"""`POST /servers`: the checks, and the rows, ports and jobs in the same transaction."""
 
 import re
 import secrets
@@ -45,16 +45,16 @@ REQUESTED_HOST = "compute:servers:create:requested_destination"
 ATTACH_NETWORK = "os_compute_api:servers:create:attach_network"
 ATTACH_VOLUME = "os_compute_api:servers:create:attach_volume"
 
-MAX_SERVERS = 1000  # one request
-# Fields of the body and the microversion that brought them.
+MAX_SERVERS = 1000  # of one request
+# {field of the body: its first microversion}.
 SINCE = {"description": 19, "tags": 52, "host": 74, "hypervisor_hostname": 74, "hostname": 90}
 SINCE |= {"trusted_image_certificates": 63}
 UNTIL = {"personality": 56}
 
 
 @dataclass(frozen=True)
-class Order:
-    """A checked request for servers."""
+class CreateRequest:
+    """A validated request for servers."""
 
     wanted: NewServer
     flavor: Flavor
@@ -75,10 +75,10 @@ class Order:
     status=202,
 )
 def create_server(context: Context, body: CreateServer) -> Response:
-    order = _order(context, body.server)
+    create = _validated(context, body.server)
     reservation = f"r-{secrets.token_hex(4)}"
-    servers = list(_build(context, order, reservation))
-    if order.wanted.return_reservation_id:
+    servers = list(_build(context, create, reservation))
+    if create.wanted.return_reservation_id:
         return json_response({"reservation_id": reservation}, 202)
     links = links_of(context.base_url, servers[0].id)
     view = {
@@ -86,14 +86,14 @@ def create_server(context: Context, body: CreateServer) -> Response:
         "links": links,
         "OS-DCF:diskConfig": servers[0].disk_config,
     }
-    if order.password is not None:
-        view["adminPass"] = order.password
+    if create.password is not None:
+        view["adminPass"] = create.password
     response = json_response({"server": view}, 202)
     response.headers["Location"] = links[0]["href"]
     return response
 
 
-def _order(context: Context, wanted: NewServer) -> Order:
+def _validated(context: Context, wanted: NewServer) -> CreateRequest:
     _check_version(wanted, version_of(context))
     _authorize(context, wanted)
     count = wanted.max_count or wanted.min_count
@@ -114,13 +114,15 @@ def _order(context: Context, wanted: NewServer) -> Order:
     interfaces = wanted_interfaces(context, wanted.networks, count)
     authorize_ports(context, interfaces)
     check_port_quota(context, interfaces, count)
-    # Unless the user does not want it there is one: without a metadata service a guest learns by it who it is.
+    # A config drive is the default: without a metadata service, the guest needs it to configure itself.
     drive = wanted.config_drive is not False or needs_config_drive(image)
-    return Order(wanted, flavor, image, keypair, _password(wanted, drive=drive), drive, interfaces, zone, host, count)
+    return CreateRequest(
+        wanted, flavor, image, keypair, _password(wanted, drive=drive), drive, interfaces, zone, host, count
+    )
 
 
 def _authorize(context: Context, wanted: NewServer) -> None:
-    """Enforce the rules of what only some requests ask for."""
+    """Enforce the rules of optional parts of the request."""
     if (wanted.availability_zone or "").partition(":")[2]:
         context.enforce(FORCED_HOST)
     if wanted.host or wanted.hypervisor_hostname:
@@ -144,7 +146,7 @@ def _check_version(wanted: NewServer, version: int) -> None:
 
 
 def _password(wanted: NewServer, *, drive: bool) -> str | None:
-    """The administrator's password, given or made; None without a config drive, by which alone it reaches the guest."""
+    """Return the administrator's password, given or generated. None without a config drive, which it needs."""
     if drive:
         return wanted.adminPass or generate_password()
     if wanted.adminPass is not None:
@@ -153,7 +155,7 @@ def _password(wanted: NewServer, *, drive: bool) -> str | None:
 
 
 def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | None]:
-    """(zone, host) that the request asks for; `zone:host[:node]` and `host` are for administrators."""
+    """Return the (zone, host) of the request; only administrators may use `zone:host[:node]` and `host`."""
     zone, _, forced = (wanted.availability_zone or "").partition(":")
     requested = [name for name in (wanted.host, wanted.hypervisor_hostname) if name]
     if forced and requested:
@@ -161,7 +163,7 @@ def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | N
             "One mechanism with host and/or hypervisor_hostname and another mechanism with zone:host:node are mutually "
             "exclusive."
         )
-    if len(set(requested)) > 1:  # each host is its own node
+    if len(set(requested)) > 1:  # the node of a host has the host's name
         raise BadRequest(f"Compute host {requested[1]} could not be found.")
     forced = forced.partition(":")[0] or (requested[0] if requested else "")
     if wanted.availability_zone and wanted.availability_zone.count(":") > 2:
@@ -176,9 +178,9 @@ def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | N
     return zone or None, forced or None
 
 
-def _build(context: Context, order: Order, reservation: str) -> Iterator[Server]:
-    """The servers of *order* with their ports and jobs."""
-    wanted, flavor = order.wanted, order.flavor
+def _build(context: Context, create: CreateRequest, reservation: str) -> Iterator[Server]:
+    """Create the servers of *create* with their ports and jobs."""
+    wanted, flavor = create.wanted, create.flavor
     frozen = {
         "id": flavor.id,
         "name": flavor.name,
@@ -189,8 +191,8 @@ def _build(context: Context, order: Order, reservation: str) -> Iterator[Server]
         "swap": flavor.swap_mib,
         "extra_specs": dict(flavor.extra_specs),
     }
-    for index in range(order.count):
-        name = wanted.name if order.count == 1 else f"{wanted.name[:250]}-{index + 1}"
+    for index in range(create.count):
+        name = wanted.name if create.count == 1 else f"{wanted.name[:250]}-{index + 1}"
         identifier = new_uuid()
         server = Server(
             id=identifier,
@@ -198,17 +200,17 @@ def _build(context: Context, order: Order, reservation: str) -> Iterator[Server]
             hostname=_hostname(wanted, name, identifier),
             reservation_id=reservation,
             launch_index=index,
-            **_columns(context, order, frozen),
+            **_columns(context, create, frozen),
         )
         context.db.add(server)
-        attach(context, server, order.interfaces)
+        attach(context, server, create.interfaces)
         submit(context, "server", "create", [("server", server.id)])
         yield server
 
 
-def _columns(context: Context, order: Order, flavor: Mapping[str, Any]) -> dict[str, Any]:
-    """What all servers of *order* have in common."""
-    wanted, image = order.wanted, order.image
+def _columns(context: Context, create: CreateRequest, flavor: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the columns that all servers of *create* share."""
+    wanted, image = create.wanted, create.image
     size = image.virtual_size or image.size or 0
     return {
         "project_id": context.project_id,
@@ -219,29 +221,29 @@ def _columns(context: Context, order: Order, flavor: Mapping[str, Any]) -> dict[
         "ram_mib": flavor["ram"],
         "disk_gib": flavor["disk"] or max(-(-size // GIB), image.min_disk),
         "image_id": image.id,
-        "key_name": order.keypair.name if order.keypair else None,
-        "public_key": order.keypair.public_key if order.keypair else None,
+        "key_name": create.keypair.name if create.keypair else None,
+        "public_key": create.keypair.public_key if create.keypair else None,
         "properties": wanted.metadata,
         "tags": wanted.tags,
         "user_data": wanted.user_data,
-        "admin_pass": order.password,
-        "config_drive": order.config_drive,
+        "admin_pass": create.password,
+        "config_drive": create.config_drive,
         "access_ipv4": wanted.accessIPv4,
         "access_ipv6": wanted.accessIPv6,
         "disk_config": wanted.disk_config,
-        "availability_zone": order.zone,
+        "availability_zone": create.zone,
         "architecture": architecture_of(image),
-        "wanted_host": order.host,
+        "wanted_host": create.host,
     }
 
 
 def _old(context: Context, wanted: NewServer) -> str | None:
-    """Before descriptions could be given, a server's was its name."""
+    """Return the description; before 2.19 it is the server's name."""
     return wanted.name if version_of(context) < 19 else None
 
 
 def _hostname(wanted: NewServer, name: str, identifier: str) -> str:
-    """What the guest calls itself: letters, digits and hyphens of the name."""
+    """Return the hostname of the guest: the letters, digits and hyphens of the name."""
     if wanted.hostname:
         return wanted.hostname
     text = re.sub(r"[\s_.]+", "-", name.lower())

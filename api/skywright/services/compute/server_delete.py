@@ -1,4 +1,4 @@
-"""Deleting servers: in every status, and at once where nothing was built yet."""
+"""Deletion of servers: in every status, and immediately if nothing was built yet."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ from skywright.services.compute.tables import Server
 
 
 def delete(context: Context, server: Server) -> None:
-    """Delete *server*: by a job, or at once if no host has anything of it. Asking again changes nothing."""
+    """Delete *server*: by a job, or immediately if no host has a part of it. A repeated request changes nothing."""
     jobs = _unfinished(context, server)
     if any(job.action == "delete" for job in jobs):
         return
@@ -27,14 +27,16 @@ def delete(context: Context, server: Server) -> None:
     for job in jobs:
         for needless in [job] if job.state == "queued" else _needless_run(context, job):
             needless.cancel_requested_at = needless.cancel_requested_at or utcnow()
-    after_commit(context.db, "notify all workers", context.cloud.queue.notify_all)  # who has one of these ends it
+    after_commit(
+        context.db, "notify all workers", context.cloud.queue.notify_all
+    )  # the workers of these jobs cancel them
     submit(context, "server", "delete", [("server", server.id)])
 
 
 def _needless_run(context: Context, job: Job) -> Sequence[Job]:
-    """The jobs of the run of *job*, if all of them work on servers that are being deleted.
+    """Return the jobs of *job*'s run if all of them work on servers that are being deleted.
 
-    Otherwise the deletion waits for the run: deleting shall not be a way to disturb others.
+    Otherwise the deletion waits for the run, so that it does not affect other users' servers.
     """
     jobs = context.db.scalars(select(Job).where(Job.run_id == job.run_id, Job.state == "running")).all()
     servers = {row.resource_id for other in jobs for row in other.resources if row.resource_type == "server"}
@@ -53,9 +55,9 @@ def _unfinished(context: Context, server: Server) -> list[Job]:
 
 
 def _cancel(context: Context, jobs: list[Job]) -> bool:
-    """Cancel the jobs that did not start yet; whether none is left."""
+    """Cancel the jobs that have not started; return whether none is left."""
     for job in jobs:
-        # A worker may claim the job at this moment: the state decides, in one statement.
+        # A worker may claim the job at the same time: one statement checks the state and changes it.
         query = update(Job).where(Job.sequence == job.sequence, Job.state == "queued")
         done = context.db.execute(query.values(state="canceled", finished_at=utcnow(), waiting_since=None))
         if done.rowcount != 1:  # type: ignore[attr-defined]

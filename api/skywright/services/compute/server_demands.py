@@ -1,7 +1,7 @@
-"""What flavors' extra specs and images' properties may ask for: what every server of this cloud has.
+"""The extra specs and image properties that have an effect: servers of this cloud must have what they request.
 
-Everything else that Nova's libvirt driver would act on is refused when a server is created: no server is other than it
-was asked for. Names that Nova does not act on are labels, which mean nothing to this cloud either.
+The others that Nova's libvirt driver would interpret are refused when a server is created. Names that Nova does not
+interpret are labels, and are ignored.
 https://docs.openstack.org/glance/latest/admin/useful-image-properties.html
 """
 
@@ -23,7 +23,7 @@ def _values(*values: str) -> Values:
     return frozenset(values)
 
 
-# Extra specs that ask for what servers have anyway; all others of Nova's are refused.
+# Values of extra specs that servers have in any case. All other extra specs of Nova are refused.
 OFFERED_SPECS: Mapping[str, Values] = {
     "hide_hypervisor_id": FALSE,
     "hw:boot_menu": FALSE,
@@ -44,8 +44,9 @@ OFFERED_SPECS: Mapping[str, Values] = {
     "hw_rng:allowed": TRUE,
     "os:secure_boot": _values("disabled", "optional"),
 }
-# The values of image properties that servers have anyway; all others of these properties are refused. What is not
-# listed has no effect in Nova's libvirt driver, or describes what servers here do not have, such as CD-ROM drives.
+# Values of image properties that servers have in any case. Other values of these properties are refused. Properties
+# that are not listed have no effect in Nova's libvirt driver, or are about devices that servers here do not have, such
+# as CD-ROM drives.
 OFFERED_PROPERTIES: Mapping[str, Values] = {
     "hw_boot_menu": FALSE,
     "hw_cpu_policy": _values("shared"),
@@ -109,7 +110,7 @@ OFFERED_PROPERTIES: Mapping[str, Values] = {
     NONE,
 )
 REFUSED_PROPERTY = re.compile(r"trait:.*|hw_numa_(cpus|mem)\.\d+", re.ASCII | re.DOTALL)
-# Names from before Liberty.
+# Names from before the release Liberty.
 OLD_NAMES = {
     "architecture": "hw_architecture",
     "bdm_v2": "img_bdm_v2",
@@ -121,12 +122,12 @@ OLD_NAMES = {
     "root_device_name": "img_root_device_name",
     "vm_mode": "hw_vm_mode",
 }
-# What runs on hosts of another name, too.
+# {architecture: architectures of hosts that can also run it}.
 SAME_ARCHITECTURE = dict.fromkeys(("amd64", "i386", "i486", "i586", "i686", "x86"), "x86_64") | {"arm64": "aarch64"}
 
 
 def check_flavor(flavor: Flavor) -> None:
-    """BadRequest if the flavor asks for what servers do not have."""
+    """Raise BadRequest if the flavor requests what servers do not have."""
     if flavor.swap_mib or flavor.ephemeral_gib:
         raise BadRequest("Flavors with swap or ephemeral disks cannot be used: servers have one disk.")
     for name, value in flavor.extra_specs.items():
@@ -136,7 +137,7 @@ def check_flavor(flavor: Flavor) -> None:
 
 
 def check_image(image: Image) -> None:
-    """BadRequest if the image is not of a kind that servers boot from, or asks for what they do not have."""
+    """Raise BadRequest if servers cannot boot from the image, or if it requests what they do not have."""
     if image.disk_format not in BOOTABLE or image.container_format != "bare":
         kinds = f"{' and '.join(BOOTABLE)} images in container format bare"
         raise _unacceptable(
@@ -150,19 +151,19 @@ def check_image(image: Image) -> None:
 
 
 def needs_config_drive(image: Image) -> bool:
-    """Whether servers of the image have a config drive in any case."""
+    """Return whether servers of the image must have a config drive."""
     return str(image.properties.get("img_config_drive", "")).strip().lower() == "mandatory"
 
 
 def architecture_of(image: Image) -> str | None:
-    """The architecture of hosts that the image runs on, if it says so."""
+    """Return the architecture of the image, if it has that property."""
     wanted: Any = image.properties.get("hw_architecture") or image.properties.get("architecture")
     name = str(wanted or "").strip().lower()
     return SAME_ARCHITECTURE.get(name, name) or None
 
 
 def check_architecture(image: Image, known: set[str]) -> None:
-    """BadRequest if no host's architecture, of those that are *known*, is the image's."""
+    """Raise BadRequest if none of the *known* architectures of hosts fits the image."""
     wanted = architecture_of(image)
     if wanted and known and wanted not in known:
         raise _unacceptable(image, f"it is for {wanted}, and this cloud's hosts are {', '.join(sorted(known))}.")

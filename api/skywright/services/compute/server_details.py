@@ -1,4 +1,4 @@
-"""What hangs on a server: metadata, tags, addresses, interfaces."""
+"""Sub-resources of servers: metadata, tags, addresses, interfaces."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The fields of a server that show one column, as data: their names, their columns, and who sees them since when."""
+"""The fields of a server that show one column, as data: name, column, and the microversions in which they are shown."""
 
 from collections.abc import Callable, Sequence
 from functools import cache
@@ -14,18 +14,18 @@ Show = Callable[[Any], Any]
 
 
 class Field(NamedTuple):
-    """A field, shown since a microversion (None: never) to everyone and since another one to administrators."""
+    """A field: shown from one microversion (None: never) to all users, and from another one to administrators."""
 
     name: str
     column: str
-    show: Show | None = None  # what is made of the value
+    show: Show | None = None  # converts the value
     since: int | None = 1
     since_admin: int | None = None
-    brief: bool = False  # whether the form that PUT answers before 2.75 has it
+    brief: bool = False  # whether the short form that PUT returns before 2.75 has it
 
 
 class Constant(NamedTuple):
-    """A field that every server has alike."""
+    """A field with the same value in all servers."""
 
     name: str
     value: Any
@@ -36,23 +36,23 @@ class Constant(NamedTuple):
 
 
 class Shape(NamedTuple):
-    """What one kind of view consists of."""
+    """The fields and columns of one form of a view."""
 
-    columns: Sequence[ColumnElement[Any]]  # those of `names`, then those of BEHIND
+    columns: Sequence[ColumnElement[Any]]  # the columns of `names`, then those of BEHIND
     names: Sequence[str]
     shows: Sequence[tuple[str, Show]]
     constants: dict[str, Any]
 
 
 def moment(value: Any) -> str | None:
-    """A stored moment (text in SQLite, a datetime elsewhere) as `2026-11-20T10:00:00Z`."""
+    """Return a stored time (text in SQLite, else a datetime) as `2026-11-20T10:00:00Z`."""
     if isinstance(value, str):
         return f"{value[:10]}T{value[11:19]}Z"
     return value.strftime("%Y-%m-%dT%H:%M:%SZ") if value else None
 
 
 def usage_moment(value: Any) -> str | None:
-    """Nova shows these two with microseconds and without a zone."""
+    """Return a time with microseconds and without a zone, as Nova shows these two."""
     if isinstance(value, str):
         return value.replace(" ", "T")
     return value.strftime("%Y-%m-%dT%H:%M:%S.%f") if value else None
@@ -105,13 +105,13 @@ CONSTANTS = (
     Constant(f"{PREFIX}ramdisk_id", "", since=None, since_admin=3),
     Constant(f"{PREFIX}root_device_name", ROOT_DEVICE, since=None, since_admin=3),
 )
-# Columns that other fields are made of.
+# Columns that other fields are computed from.
 BEHIND = ("host", "availability_zone", "task_state", "fault")
 
 
 @cache
 def shape_of(version: int, *, admin: bool, full: bool, listing: bool) -> Shape:
-    """The shape of views at microversion *version*; without *full* the brief form."""
+    """Return the shape of views at microversion *version*; *full* false: the short form."""
 
     def seen(field: Field | Constant) -> bool:
         first = [since for since in (field.since, field.since_admin if admin else None) if since is not None]
@@ -127,7 +127,9 @@ def shape_of(version: int, *, admin: bool, full: bool, listing: bool) -> Shape:
 
 
 def _raw(column: ColumnElement[Any]) -> ColumnElement[Any]:
-    """The column as the driver has it: JSON as text, moments and truths as stored. Converting each is what costs."""
+    """Return the column without conversion: JSON as text, times and booleans as stored. Converting them takes most of
+    the time.
+    """
     for kind, stored in ((JSON, Text), (DateTime, String), (Boolean, Integer)):
         if isinstance(column.type, kind):
             column = type_coerce(column, stored).label(column.key)

@@ -20,7 +20,7 @@ from skywright.services.compute.tables import Server
 from skywright.services.network.internal import Address, Port
 
 ALL_FILTERS = "os_compute_api:servers:allow_all_filters"
-# Tables that Nova joins to a server's: their names are parameters that it knows, and refuses as filters.
+# Tables that Nova joins to the servers': it accepts their names as parameters, but refuses them as filters.
 JOINED = frozenset(
     {
         "block_device_mapping",
@@ -32,7 +32,7 @@ JOINED = frozenset(
         "pci_devices",
     }
 )
-# What the public status of a server says about the columns.
+# The clauses of the public statuses.
 STATUSES: dict[str, Clause] = {
     "ACTIVE": and_(Server.status == "ACTIVE", func.coalesce(Server.task_state, "").not_in(REBOOTS)),
     "BUILD": Server.status == "BUILD",
@@ -42,7 +42,7 @@ STATUSES: dict[str, Clause] = {
     "REBOOT": and_(Server.status == "ACTIVE", Server.task_state == "rebooting"),
     "HARD_REBOOT": and_(Server.status == "ACTIVE", Server.task_state == "rebooting_hard"),
 }
-# Statuses that Nova has and no server here ever gets: valid to ask for, and nothing has them.
+# Statuses of Nova that servers here never have. They are valid filters that match nothing.
 OTHER_STATUSES = frozenset(
     {
         "MIGRATING",
@@ -62,8 +62,8 @@ OTHER_STATUSES = frozenset(
 COLUMNS = {vm_state: status for status, vm_state in VM_STATES.items()}
 
 
-class Asked(NamedTuple):
-    """A parameter of the query, and what servers must fulfil besides."""
+class FilterParameter(NamedTuple):
+    """A parameter of the query, and the other conditions for servers."""
 
     context: Context
     name: str
@@ -72,43 +72,43 @@ class Asked(NamedTuple):
 
 
 class Filter(NamedTuple):
-    """A filter that came with the microversion *since*.
+    """A filter that exists since the microversion *since*.
 
-    Everyone may use it since the microversion *everyone*. Else, and until then, those may whom ALL_FILTERS allows; what
-    others ask for is ignored, as Nova does.
+    All users may use it since the microversion *everyone*, and before only those whom ALL_FILTERS allows. For other
+    users it is ignored, as in Nova.
     """
 
-    selects: Callable[[Asked], Clause]
+    selects: Callable[[FilterParameter], Clause]
     everyone: int | None = None
     since: int = 1
     is_pattern: bool = False
 
 
 def filters(context: Context, parameters: QueryParams, scope: Clause) -> Clause:
-    """The servers in *scope* that the query's filters let through.
+    """Return the clause for the servers in *scope* that match the query's filters.
 
-    BadRequest for a value that cannot be one, and for what servers cannot be filtered by.
+    Raises BadRequest for invalid values and for names that are no filters.
     """
     version, unlimited = version_of(context), context.allows(ALL_FILTERS)
     refused = sorted(name for name in set(parameters) if name in JOINED or name.startswith("_"))
     if refused and unlimited:
         raise BadRequest(f"Invalid filter field: {refused[0]}.")
     found = scope
-    # Patterns are looked for in Python: in as few rows as can be.
+    # Patterns are matched in Python, in as few rows as possible.
     for name in sorted(set(parameters) & FILTERS.keys(), key=lambda name: FILTERS[name].is_pattern):
-        asked, each = Asked(context, name, parameters[name], found), FILTERS[name]
+        parameter, each = FilterParameter(context, name, parameters[name], found), FILTERS[name]
         if each.is_pattern:
-            pattern(name, asked.value)
+            pattern(name, parameter.value)
         allowed = unlimited or (each.everyone is not None and version >= each.everyone)
         if allowed and version >= each.since:
-            found = and_(found, each.selects(asked))
+            found = and_(found, each.selects(parameter))
     if "status" in parameters:
         found = and_(found, _status(context, parameters.getlist("status")))
     return found
 
 
 def shown_zone(session: Session) -> ColumnElement[str]:
-    """The availability zone that a server shows: its host's, or without a host the one that it was asked for."""
+    """Return the availability zone that a server shows: its host's or, without a host, the requested one."""
     hosts: dict[str, list[str]] = {}
     for host in session.scalars(select(Host)):
         hosts.setdefault(zone_of(host), []).append(host.name)
@@ -124,11 +124,11 @@ def _status(context: Context, values: Sequence[str]) -> Clause:
 
 
 def _exact(column: Any, everyone: int | None = None, read: Callable[[str], Any] = str) -> Filter:
-    """Servers whose *column* is what is *read* in the value."""
+    """Return a filter for servers whose *column* equals the value, converted by *read*."""
 
-    def selects(asked: Asked) -> Clause:
+    def selects(parameter: FilterParameter) -> Clause:
         try:
-            return or_(column == read(asked.value))
+            return or_(column == read(parameter.value))
         except ValueError:
             return false()
 
@@ -136,76 +136,76 @@ def _exact(column: Any, everyone: int | None = None, read: Callable[[str], Any] 
 
 
 def _like(column: Any, everyone: int | None = None, show: Callable[[Any], str | None] = str) -> Filter:
-    """Servers in whose *column*, as it is shown, the pattern is found."""
+    """Return a filter for servers whose *column*, as shown, matches the pattern."""
 
-    def selects(asked: Asked) -> Clause:
-        matches = pattern(asked.name, asked.value)
-        rows = asked.context.db.execute(select(Server.id, column).where(asked.scope, column.is_not(None)))
+    def selects(parameter: FilterParameter) -> Clause:
+        matches = pattern(parameter.name, parameter.value)
+        rows = parameter.context.db.execute(select(Server.id, column).where(parameter.scope, column.is_not(None)))
         return Server.id.in_([identifier for identifier, held in rows if matches(show(held) or "")])
 
     return Filter(selects, everyone, is_pattern=True)
 
 
 def _constant(text: str, everyone: int | None = None) -> Filter:
-    """All servers show *text*, in which the pattern is found or not."""
+    """Return a filter for the constant *text*, which matches the pattern for all servers or for none."""
 
-    def selects(asked: Asked) -> Clause:
-        return true() if pattern(asked.name, asked.value)(text) else false()
+    def selects(parameter: FilterParameter) -> Clause:
+        return true() if pattern(parameter.name, parameter.value)(text) else false()
 
     return Filter(selects, everyone, is_pattern=True)
 
 
 def _moment(column: Any, everyone: int, show: Show) -> Filter:
-    """Servers whose moment the value is; a value that is no date and time is a pattern of what is shown."""
+    """Return a filter for a time; a value that is not a date and time is a pattern for the shown text."""
     like = _like(column, everyone, show)
 
-    def selects(asked: Asked) -> Clause:
+    def selects(parameter: FilterParameter) -> Clause:
         try:
-            wanted = fields.moment(asked.value) if ":" in asked.value else None
+            wanted = fields.moment(parameter.value) if ":" in parameter.value else None
         except ValueError:
             wanted = None
         if wanted is None:
-            return like.selects(asked)
+            return like.selects(parameter)
         return fields.within(column, wanted)
 
     return Filter(selects, everyone, is_pattern=True)
 
 
 def _flag(true_clause: Clause, everyone: int | None = None, since: int = 1) -> Filter:
-    """Servers that fulfil the clause, or those that do not."""
+    """Return a filter for servers that match the clause (true) or do not (false)."""
 
-    def selects(asked: Asked) -> Clause:
-        return true_clause if boolean_parameter(asked.value, asked.name) else ~true_clause
+    def selects(parameter: FilterParameter) -> Clause:
+        return true_clause if boolean_parameter(parameter.value, parameter.name) else ~true_clause
 
     return Filter(selects, everyone, since)
 
 
-def _zone(asked: Asked) -> Clause:
-    shown, matches = shown_zone(asked.context.db), pattern(asked.name, asked.value)
-    zones = asked.context.db.scalars(select(shown).where(asked.scope).distinct())
+def _zone(parameter: FilterParameter) -> Clause:
+    shown, matches = shown_zone(parameter.context.db), pattern(parameter.name, parameter.value)
+    zones = parameter.context.db.scalars(select(shown).where(parameter.scope).distinct())
     return shown.in_([zone for zone in zones if matches(zone)])
 
 
-def _address(asked: Asked) -> Clause:
-    matches = pattern(asked.name, asked.value)
+def _address(parameter: FilterParameter) -> Clause:
+    matches = pattern(parameter.name, parameter.value)
     query = select(Port.device_id, Address.ip_address).join(Address, Address.port_id == Port.id)
-    found = asked.context.db.execute(query.where(Port.device_id.in_(select(Server.id).where(asked.scope))))
+    found = parameter.context.db.execute(query.where(Port.device_id.in_(select(Server.id).where(parameter.scope))))
     return Server.id.in_({device for device, address in found if matches(address)})
 
 
-def _tags(asked: Asked) -> Clause:
-    return tags.clause(asked.name, asked.value.split(","), tags.among(Server.tags))
+def _tags(parameter: FilterParameter) -> Clause:
+    return tags.clause(parameter.name, parameter.value.split(","), tags.among(Server.tags))
 
 
-def _changed_before(asked: Asked) -> Clause:
-    return Server.updated_at < fields.end_of(moment_parameter(asked.value, asked.name))
+def _changed_before(parameter: FilterParameter) -> Clause:
+    return Server.updated_at < fields.end_of(moment_parameter(parameter.value, parameter.name))
 
 
-def _disk_config(asked: Asked) -> Clause:
-    """AUTO and MANUAL, or whether it is AUTO."""
-    word = asked.value.upper()
+def _disk_config(parameter: FilterParameter) -> Clause:
+    """Match AUTO and MANUAL, or a boolean that means AUTO."""
+    word = parameter.value.upper()
     if word not in ("AUTO", "MANUAL"):
-        word = "AUTO" if boolean_parameter(asked.value, asked.name) else "MANUAL"
+        word = "AUTO" if boolean_parameter(parameter.value, parameter.name) else "MANUAL"
     return or_(Server.disk_config == word)
 
 
@@ -214,7 +214,7 @@ def _status_of(vm_state: str) -> str:
 
 
 def _last_part(reference: str) -> str:
-    """The id at the end of a URL."""
+    """Return the id at the end of a URL."""
     return reference.rsplit("/", 1)[-1]
 
 
@@ -225,7 +225,9 @@ FILTERS: Mapping[str, Filter] = {
     "flavor": _exact(Server.flavor["id"].as_string(), 1, _last_part),
     "ip": Filter(_address, 1, is_pattern=True),
     "ip6": Filter(_address, 5, is_pattern=True),
-    "changes-since": Filter(lambda asked: Server.updated_at >= moment_parameter(asked.value, asked.name), 1),
+    "changes-since": Filter(
+        lambda parameter: Server.updated_at >= moment_parameter(parameter.value, parameter.name), 1
+    ),
     "changes-before": Filter(_changed_before, 66, 66),
     "locked": _flag(Server.locked_by.is_not(None), 73, 73),
     **{name: Filter(_tags, 26, 26) for name in tags.FILTERS},

@@ -1,4 +1,4 @@
-"""Which ports a new server gets: the user's own, or new ones on the networks that he names."""
+"""The ports of a new server: existing ports of the user, or new ones on the requested networks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from sqlalchemy import or_, select
 from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden
 from skywright.http.microversions import version_of
-from skywright.services.compute.server_bodies import NetworkWish
+from skywright.services.compute.server_bodies import NetworkRequest
 from skywright.services.compute.tables import Server
 from skywright.services.network.internal import Network, Port, authorize_port, check_quota, create_port
 
@@ -17,36 +17,40 @@ OWNER = "compute:nova"
 
 @dataclass(frozen=True)
 class Interface:
-    """One interface to be: an existing *port*, or a new port on *network*."""
+    """One interface of a new server: an existing *port*, or a new port on *network*."""
 
     network: Network
     port: Port | None = None
     fixed_ip: str | None = None
 
 
-def wanted_interfaces(context: Context, wish: Sequence[NetworkWish] | str | None, count: int) -> list[Interface]:
-    """What the `networks` field of *count* new servers means.
+def wanted_interfaces(
+    context: Context, requested: Sequence[NetworkRequest] | str | None, count: int
+) -> list[Interface]:
+    """Return the interfaces that the field `networks` requests for *count* new servers.
 
     Raises BadRequest and Conflict as Nova does.
     """
     version = version_of(context)
-    if version >= 37 and (wish is None or wish == []):
+    if version >= 37 and (requested is None or requested == []):
         raise BadRequest("Invalid input for field/attribute server. 'networks' is a required property")
-    if isinstance(wish, str) and version < 37:
-        raise BadRequest(f"Invalid input for field/attribute networks. Value: {wish}. '{wish}' is not of type 'array'")
-    if wish == "none":
+    if isinstance(requested, str) and version < 37:
+        raise BadRequest(
+            f"Invalid input for field/attribute networks. Value: {requested}. '{requested}' is not of type 'array'"
+        )
+    if requested == "none":
         return []
-    if not wish or isinstance(wish, str):
-        return _automatic(context, required=wish == "auto")
-    _check_ports(wish, count)
-    return [_interface(context, item) for item in wish]
+    if not requested or isinstance(requested, str):
+        return _automatic(context, required=requested == "auto")
+    _check_ports(requested, count)
+    return [_interface(context, item) for item in requested]
 
 
-def _check_ports(wish: Sequence[NetworkWish], count: int) -> None:
-    """Several servers cannot share a port or an address, nor can one server have a port twice."""
-    if count > 1 and any(item.fixed_ip for item in wish if item.port is None):
+def _check_ports(requested: Sequence[NetworkRequest], count: int) -> None:
+    """Refuse a port or an address for several servers, and a port that is requested twice."""
+    if count > 1 and any(item.fixed_ip for item in requested if item.port is None):
         raise BadRequest("Failed to launch instances: max_count cannot be greater than 1 if an fixed_ip is specified.")
-    ports = [item.port for item in wish if item.port is not None]
+    ports = [item.port for item in requested if item.port is not None]
     if count > 1 and ports:
         raise BadRequest(
             "Failed to launch instances: Unable to launch multiple instances with a single configured port ID. "
@@ -58,7 +62,7 @@ def _check_ports(wish: Sequence[NetworkWish], count: int) -> None:
 
 
 def _automatic(context: Context, *, required: bool) -> list[Interface]:
-    """The one network that the project can use."""
+    """Return the only network that the project can use."""
     project = context.project_id
     query = (
         select(Network)
@@ -74,28 +78,28 @@ def _automatic(context: Context, *, required: bool) -> list[Interface]:
     return [Interface(network) for network in found]
 
 
-def _interface(context: Context, wish: NetworkWish) -> Interface:
-    if wish.port is not None:
-        return _existing(context, wish)
-    if wish.uuid is None:
+def _interface(context: Context, requested: NetworkRequest) -> Interface:
+    if requested.port is not None:
+        return _existing(context, requested)
+    if requested.uuid is None:
         raise BadRequest("Invalid input for field/attribute networks. Each network needs a uuid or a port.")
-    network = context.db.get(Network, wish.uuid)
+    network = context.db.get(Network, requested.uuid)
     if network is None or network.deleted_at is not None or not _usable(context, network):
-        raise BadRequest(f"Network {wish.uuid} could not be found.")
-    if wish.fixed_ip is None and not network.subnets:
+        raise BadRequest(f"Network {requested.uuid} could not be found.")
+    if requested.fixed_ip is None and not network.subnets:
         raise BadRequest(f"Network {network.id} requires a subnet in order to boot instances on.")
-    return Interface(network, fixed_ip=wish.fixed_ip)
+    return Interface(network, fixed_ip=requested.fixed_ip)
 
 
-def _existing(context: Context, wish: NetworkWish) -> Interface:
-    if wish.fixed_ip is not None:
+def _existing(context: Context, requested: NetworkRequest) -> Interface:
+    if requested.fixed_ip is not None:
         raise BadRequest(
-            f"Specified Fixed IP '{wish.fixed_ip}' cannot be used with port '{wish.port}': "
+            f"Specified Fixed IP '{requested.fixed_ip}' cannot be used with port '{requested.port}': "
             "the two cannot be specified together."
         )
-    port = context.db.get(Port, wish.port)
+    port = context.db.get(Port, requested.port)
     if port is None or not (context.is_admin or port.project_id == context.project_id):
-        raise BadRequest(f"Port {wish.port} could not be found.")
+        raise BadRequest(f"Port {requested.port} could not be found.")
     if port.device_id:
         raise Conflict(f"Port {port.id} is still in use.")
     if not port.addresses and not port.network.subnets:
@@ -108,7 +112,7 @@ def _usable(context: Context, network: Network) -> bool:
 
 
 def attach(context: Context, server: Server, interfaces: Sequence[Interface]) -> None:
-    """Give *server* its ports, in the order of *interfaces*."""
+    """Create and attach the ports of *server*, in the order of *interfaces*."""
     kept = []
     for index, interface in enumerate(interfaces):
         port = interface.port
@@ -127,20 +131,20 @@ def attach(context: Context, server: Server, interfaces: Sequence[Interface]) ->
                 device_index=index,
             )
         except Conflict as error:
-            # Nova's words for it are a 400: what was asked for cannot be had, however often it is tried.
+            # Nova returns 400 for this conflict, because the request cannot succeed later either.
             raise BadRequest(error.message) from error
     server.kept_ports = kept
 
 
 def authorize_ports(context: Context, interfaces: Sequence[Interface]) -> None:
-    """Forbidden unless the network service's policy lets the caller make the ports that *interfaces* lack."""
+    """Raise Forbidden unless the network service's policy allows the caller to create the ports of *interfaces*."""
     for interface in interfaces:
         if interface.port is None:
             authorize_port(context, interface.network, context.project_id, interface.fixed_ip)
 
 
 def check_port_quota(context: Context, interfaces: Sequence[Interface], count: int) -> None:
-    """Forbidden if the project may not have so many ports."""
+    """Raise Forbidden if the project may not have so many ports."""
     new = count * sum(interface.port is None for interface in interfaces)
     if not new:
         return

@@ -1,4 +1,4 @@
-"""Which servers a list shows, and in which order: Nova's scope, sorting and paging, as SQL."""
+"""Scope, order and pages of server lists, as SQL."""
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -48,9 +48,9 @@ SORT_KEYS: dict[str, Any] = {
     "uuid": Server.id,
     "vm_state": Server.status,
 }
-# All servers show the same.
+# Columns that are the same for all servers.
 UNSORTED = frozenset({"kernel_id", "progress", "ramdisk_id", "root_device_name"})
-# What Nova sorted by once: until 2.74 it ignores these, then refuses them.
+# Sort keys that Nova ignores until 2.74 and refuses later.
 FORMER = frozenset(
     {
         "architecture",
@@ -82,7 +82,7 @@ KNOWN = PAGING | SCOPE | JOINED | FILTERS.keys() | {"sort_key", "sort_dir"}
 
 
 class Page(NamedTuple):
-    """A page of servers: its rows, a query of their ids, and the marker of the next page if there is one."""
+    """A page of servers: its rows, a query of their ids, and the marker of the next page, if there is one."""
 
     rows: Sequence[Row[Any]]
     query: Select[Any]
@@ -90,8 +90,8 @@ class Page(NamedTuple):
 
 
 def list_page(context: Context, columns: Sequence[Any]) -> Page:
-    """The page of servers that the request asks for."""
-    internal = {name for name in context.request.query_params if name.startswith("_")}  # refused with JOINED
+    """Return the page of servers that the request asks for."""
+    internal = {name for name in context.request.query_params if name.startswith("_")}  # refused, like JOINED
     wanted = parameters(context, KNOWN | internal)
     base, order = _scope(context, wanted), _order(context, wanted)
     limit = page_limit(wanted)
@@ -99,13 +99,13 @@ def list_page(context: Context, columns: Sequence[Any]) -> Page:
     with known_marker(wanted) as marker:
         row = None if marker is None else select(Server).where(base, Server.id == marker)
         query = paging.statement(context.db, query, order, marker=row, limit=limit)
-    # Past the session: its rows of columns cost twice as much.
+    # Not through the session, which doubles the time for rows of columns.
     rows, more = paging.cut(context.db.connection().execute(query).all(), limit)
     return Page(rows, query.with_only_columns(Server.id).limit(limit), rows[-1].id if more else None)
 
 
 def _scope(context: Context, wanted: QueryParams) -> Clause:
-    """The caller's project, or all, or another one for administrators; deleted servers only when asked for."""
+    """Return the clause for the caller's project, all projects or another one (administrators), and deleted servers."""
     conditions: list[Clause] = []
     if "all_tenants" in wanted and (
         not wanted["all_tenants"] or boolean_parameter(wanted["all_tenants"], "all_tenants")
@@ -122,7 +122,7 @@ def _scope(context: Context, wanted: QueryParams) -> Clause:
 
 
 def _deleted(context: Context, wanted: QueryParams) -> bool | None:
-    """Whether to list deleted servers, or the others, or both (None)."""
+    """Return whether to list deleted servers, not deleted ones, or both (None)."""
     if {value.upper() for value in wanted.getlist("status")} == {"DELETED"}:
         if not context.is_admin:
             raise Forbidden("Only administrators may list deleted instances")
@@ -140,7 +140,7 @@ def _deleted(context: Context, wanted: QueryParams) -> bool | None:
 
 
 def _order(context: Context, wanted: QueryParams) -> Order:
-    """The wanted sort keys, made total by the id."""
+    """Return the requested sort keys; the id makes the order total."""
     version = version_of(context)
     former = FORMER if version >= 73 else FORMER | {"locked"}
     ignored = UNSORTED if version >= 75 else UNSORTED | former

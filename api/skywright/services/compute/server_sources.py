@@ -1,4 +1,4 @@
-"""What a new server is made of: the flavor, image and key pair that the request names, if they can be used."""
+"""The sources of a new server: the flavor, image and key pair in the request, if they can be used."""
 
 from sqlalchemy import select
 
@@ -16,7 +16,7 @@ GIB = 1 << 30
 
 
 def usable_flavor(context: Context, reference: str) -> Flavor:
-    """The flavor, if servers can be made of it; Forbidden without the right to one with a disk of 0."""
+    """Return the flavor if servers can use it; raise Forbidden if it has disk 0 and the policy does not allow that."""
     identifier = reference.rsplit("/", 1)[-1]
     try:
         flavor = find_flavor(context, identifier)
@@ -31,7 +31,7 @@ def usable_flavor(context: Context, reference: str) -> Flavor:
 
 
 def usable_image(context: Context, wanted: NewServer, flavor: Flavor) -> Image:
-    """The image, if servers of *flavor* can boot from it."""
+    """Return the image if servers of *flavor* can boot from it."""
     image = _image(context, wanted)
     if image.status != "active":
         raise BadRequest(f"Image {image.id} is not active.")
@@ -69,7 +69,7 @@ def _image(context: Context, wanted: NewServer) -> Image:
 
 
 def usable_keypair(context: Context, name: str | None) -> Keypair | None:
-    """The caller's key pair *name*."""
+    """Return the caller's key pair *name*."""
     if name is None:
         return None
     keypair = find_keypair(context.db, context.caller.user_id, name)

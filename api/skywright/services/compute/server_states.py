@@ -1,4 +1,4 @@
-"""What a server allows at the moment: Nova's conflicts."""
+"""The states in which a server allows actions, and Nova's conflicts otherwise."""
 
 from collections.abc import Collection
 
@@ -8,14 +8,16 @@ from skywright.services.compute.tables import Server
 
 
 def find_server(context: Context, server_id: str, rule: str | None = None) -> Server:
-    """The server, NotFound if it is another project's; Forbidden unless *rule* (default: the route's) allows it."""
+    """Return the server. Raises NotFound for other projects' servers, Forbidden unless *rule* (default: the route's)
+    allows it.
+    """
     server = context.visible(Server, server_id, "Instance")
     context.enforce(rule or context.rules[0], {"project_id": server.project_id, "user_id": server.user_id})
     return server
 
 
 def own_server(context: Context, server_id: str, rule: str | None = None) -> Server:
-    """The same for a change, which needs the server not to be locked."""
+    """Return the server for a change. Also raises Conflict if it is locked."""
     server = find_server(context, server_id, rule)
     if server.locked_by is not None and not context.is_admin:
         raise Conflict(f"Instance {server.id} is locked")
@@ -30,7 +32,7 @@ def require(
     *,
     launched: bool = True,
 ) -> None:
-    """Conflict unless the server is in one of *statuses* and *tasks* (None: any task)."""
+    """Raise Conflict unless the server is in one of *statuses* and *tasks* (None: any task)."""
     if server.status not in statuses:
         raise _conflict(server, action, "vm_state", VM_STATES[server.status])
     if tasks is not None and server.task_state not in tasks:

@@ -1,4 +1,4 @@
-"""How servers look, at every microversion. Lists read plain columns: no object per row, no query per server."""
+"""Views of servers at every microversion. Lists read plain columns: no object per row, no query per server."""
 
 import hashlib
 from collections.abc import Sequence
@@ -19,7 +19,7 @@ from skywright.services.network.internal import INTERFACE_ORDER, Address, Networ
 VM_STATES = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
 IN_PROGRESS = frozenset({"ACTIVE", "BUILD"})
 FAULTY = frozenset({"ERROR", "DELETED"})
-# Who sees which attributes.
+# The rules of attributes that not all users see.
 EXTENDED_ATTRIBUTES = "os_compute_api:os-extended-server-attributes"
 HOST_STATUS = "os_compute_api:servers:show:host_status"
 UNKNOWN_HOST_STATUS = "os_compute_api:servers:show:host_status:unknown-only"
@@ -29,13 +29,13 @@ REBOOTS = {"rebooting": "REBOOT", "rebooting_hard": "HARD_REBOOT"}
 
 
 def public_status(status: str, task_state: str | None) -> str:
-    """The API's status: an active server that is being rebooted says so."""
+    """Return the API's status, which includes a reboot of an active server."""
     return REBOOTS.get(task_state or "", status) if status == "ACTIVE" else status
 
 
 @lru_cache(maxsize=4096)
 def host_id(project_id: str, host: str | None) -> str:
-    """The opaque name of a host, another one for each project."""
+    """Return the `hostId`, which differs between projects."""
     return hashlib.sha224(f"{project_id}{host}".encode()).hexdigest() if host else ""
 
 
@@ -66,7 +66,7 @@ def _linked(base: str, identifier: str) -> orjson.Fragment:
 def addresses_of(
     session: Session, servers: Sequence[str] | Select[Any], *, types: bool
 ) -> dict[str, dict[str, list[Any]]]:
-    """{server id: {network name: [address]}} of all the servers, given by their ids or by a query, in one query."""
+    """Return {server id: {network name: [address]}} of all servers, given by ids or by a query, with one query."""
     query = (
         select(Port.device_id, Network.name, Address.ip_address, Port.mac_address)
         .join(Network, Network.id == Port.network_id)
@@ -96,7 +96,7 @@ def links_of(base: str, server_id: str) -> list[dict[str, str]]:
 
 
 class ServerViews:
-    """Views of many servers for one request. *full* false: the brief form that PUT answers before 2.75."""
+    """Views of many servers for one request. *full* false: the short form that PUT returns before 2.75."""
 
     def __init__(self, context: Context, *, listing: bool, full: bool = True) -> None:
         base = context.base_url
@@ -114,18 +114,18 @@ class ServerViews:
             ("image", partial(_linked_image, base)),
             ("flavor", embedded if self.version >= 47 else partial(_linked_flavor, base)),
         ]
-        # The links of a server as JSON; the id, which needs no escaping, comes where two marks are.
+        # The links of a server as JSON with two placeholders for the id, which needs no escaping.
         self._links = orjson.dumps(links_of(base.replace("%", "%%"), "%s")).decode()
         self._zones: dict[str, str] = {}
         self._host_status: dict[str, str] = {}
 
     @property
     def columns(self) -> Sequence[Any]:
-        """What to select for these views."""
+        """Return the columns to select for these views."""
         return self._shape.columns
 
     def render(self, rows: Sequence[Row[Any]], page: Select[Any] | None = None) -> list[dict[str, Any]]:
-        """The views of *rows*, which have `columns`; *page* is a query of their ids."""
+        """Return the views of *rows*, which have `columns`; *page* is a query of their ids."""
         addresses = addresses_of(self.session, [row.id for row in rows] if page is None else page, types=self.full)
         for host in self.session.scalars(select(Host)):
             self._zones[host.name] = zone_of(host)

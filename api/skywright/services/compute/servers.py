@@ -87,7 +87,7 @@ def delete_server(context: Context, server_id: str) -> Response:
 
 
 def view(context: Context, server_id: str, *, full: bool = True) -> dict[str, Any]:
-    """One server as GET shows it."""
+    """Return the view of one server, as in GET."""
     views = ServerViews(context, listing=False, full=full)
     rows = context.db.execute(select(*views.columns).where(Server.id == server_id)).all()
     return views.render(rows)[0]

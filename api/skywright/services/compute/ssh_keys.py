@@ -1,4 +1,4 @@
-"""SSH public keys: what is one, its fingerprint, and making a pair."""
+"""SSH public keys: validation, fingerprints and generation."""
 
 import base64
 import binascii
@@ -21,7 +21,7 @@ KINDS = frozenset(
 
 
 def fingerprint(public_key: str) -> str:
-    """The MD5 fingerprint of an OpenSSH public key, as Nova shows it; ValueError if it is none."""
+    """Return the MD5 fingerprint of an OpenSSH public key, as in Nova; raise ValueError if it is not valid."""
     parts = public_key.strip().split(None, 2)
     if len(parts) < 2 or "\n" in public_key.strip() or parts[0] not in KINDS:
         raise ValueError("Keypair data is invalid: failed to generate fingerprint")
@@ -42,12 +42,12 @@ def _parse(public_key: str) -> None:
     try:
         serialization.load_ssh_public_key(public_key.encode())
     except Exception:
-        # The library raises several kinds of errors for malformed numbers; all mean the same here.
+        # The library raises several types of exceptions for malformed numbers.
         raise ValueError("Keypair data is invalid: failed to generate fingerprint") from None
 
 
 def generate() -> tuple[str, str]:
-    """A new RSA pair: (private key in PEM, public key in OpenSSH's format)."""
+    """Generate an RSA key pair; return (private key in PEM format, public key in OpenSSH format)."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
     private = key.private_bytes(
         serialization.Encoding.PEM,

@@ -1,4 +1,4 @@
-"""Flavors, keypairs, servers, quotas."""
+"""Tables of flavors, key pairs, servers and quotas."""
 
 from datetime import datetime
 from typing import Any
@@ -44,7 +44,7 @@ class Keypair(Base):
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
-# Statuses of servers that are as their users want them, and of those that have booted once, perhaps.
+# Statuses of servers in their desired state, and of servers that may have booted.
 SETTLED = ("ACTIVE", "SHUTOFF")
 BOOTED = (*SETTLED, "ERROR")
 
@@ -59,9 +59,9 @@ class Server(Base):
     user_id: Mapped[str] = mapped_column(String(64))
     name: Mapped[str] = mapped_column(String(255))
     description: Mapped[str | None] = mapped_column(String(255))
-    # The flavor as it was when the server was made: {id, name, vcpus, ram, disk, ephemeral, swap, extra_specs}.
+    # The flavor at the creation of the server: {id, name, vcpus, ram, disk, ephemeral, swap, extra_specs}.
     flavor: Mapped[dict[str, Any]]
-    # What the server takes from its host; `disk_gib` is the image's size where the flavor says 0.
+    # The host's resources that the server uses; `disk_gib` is the image's size if the flavor's disk is 0.
     vcpus: Mapped[int]
     ram_mib: Mapped[int]
     disk_gib: Mapped[int]
@@ -71,10 +71,9 @@ class Server(Base):
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)  # the API's "metadata"
     tags: Mapped[list[str]] = mapped_column(default=list)
     user_data: Mapped[str | None] = mapped_column(Text)
-    admin_pass: Mapped[str | None] = mapped_column(String(255))  # for the config drive, and for nothing else
+    admin_pass: Mapped[str | None] = mapped_column(String(255))  # only for the config drive
     config_drive: Mapped[bool] = mapped_column(default=True)
-    # What its config drive says beside user data and password: {meta_data, network_data}, as it was written last, and
-    # as a job writes it that has not ended yet.
+    # {meta_data, network_data} of the config drive: as written last, and as an unfinished job writes it.
     drive: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     next_drive: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))
     hostname: Mapped[str] = mapped_column(String(255), default="")
@@ -84,19 +83,21 @@ class Server(Base):
     reservation_id: Mapped[str] = mapped_column(String(16), default="")
     launch_index: Mapped[int] = mapped_column(default=0)
     availability_zone: Mapped[str | None] = mapped_column(String(255))
-    architecture: Mapped[str | None] = mapped_column(String(32))  # of hosts that its image runs on; None: any
-    wanted_host: Mapped[str | None] = mapped_column(String(255))  # an administrator's az:host or `host`
+    architecture: Mapped[str | None] = mapped_column(String(32))  # of its image: hosts must have it; None: any
+    wanted_host: Mapped[str | None] = mapped_column(String(255))  # `zone:host` or `host`, requested by an administrator
     host: Mapped[str | None] = mapped_column(String(255), index=True)
-    # Desired: running or shutoff; a boot_id that differs from the domain's wants a reboot of kind `reboot`.
+    # Desired state: running or shutoff. A boot_id that differs from the domain's requests a reboot of type `reboot`.
     power: Mapped[str] = mapped_column(String(8), default="running")
     boot_id: Mapped[str] = mapped_column(String(36), default=new_uuid)
     reboot: Mapped[str] = mapped_column(String(4), default="hard")
-    # Observed.
+    # Observed state.
     status: Mapped[str] = mapped_column(String(16), default="BUILD")
     task_state: Mapped[str | None] = mapped_column(String(32), default="scheduling")
-    power_state: Mapped[int] = mapped_column(default=0)  # Nova's numbers: 0 none, 1 running, 4 shut down
+    power_state: Mapped[int] = mapped_column(default=0)  # Nova's power states: 0 none, 1 running, 4 shut down
     fault: Mapped[dict[str, Any] | None]
-    kept_ports: Mapped[list[str]] = mapped_column(default=list)  # ports that the user brought: they outlive the server
+    kept_ports: Mapped[list[str]] = mapped_column(
+        default=list
+    )  # ports that the user created; they are not deleted with the server
     locked_by: Mapped[str | None] = mapped_column(String(8))  # owner or admin; NULL: not locked
     locked_reason: Mapped[str | None] = mapped_column(String(255))
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
@@ -106,7 +107,7 @@ class Server(Base):
 
 
 class QuotaLimit(Base):
-    """A limit that an administrator set for a project; the project "" holds the defaults of all others."""
+    """A limit of a project, set by an administrator. The project "" has the defaults."""
 
     __tablename__ = "quota_limit"
     project_id: Mapped[str] = mapped_column(String(64), primary_key=True)

@@ -1,4 +1,4 @@
-"""What projects used over a time. https://docs.openstack.org/api-ref/compute/#usage-reports-os-simple-tenant-usage"""
+"""Usage of projects over a period. https://docs.openstack.org/api-ref/compute/#usage-reports-os-simple-tenant-usage"""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -44,7 +44,7 @@ def show_usage(context: Context, project_id: str) -> dict[str, Any]:
 
 
 def _period(context: Context, known: frozenset[str]) -> tuple[datetime, datetime]:
-    """From when to when. What is still to come is nobody's use."""
+    """Return the start and the end of the period. The future does not count."""
     wanted, now = parameters(context, known), utcnow()
     end = min(moment_parameter(wanted["end"], "end"), now) if "end" in wanted else now
     start = moment_parameter(wanted["start"], "start") if "start" in wanted else now - timedelta(days=28)
@@ -56,7 +56,7 @@ def _period(context: Context, known: frozenset[str]) -> tuple[datetime, datetime
 def _servers(
     context: Context, start: datetime, end: datetime, scope: ColumnElement[bool]
 ) -> tuple[list[Server], str | None]:
-    """Servers that ran at some moment of the period, those of a project together; and the marker of the next page."""
+    """Return servers that existed in the period, sorted by project, and the marker of the next page."""
     ran = Server.launched_at < end, or_(Server.deleted_at.is_(None), Server.deleted_at > start)
     servers = select(Server).where(scope)
     query, order = servers.where(*ran), [(Server.project_id, True), (Server.id, True)]

@@ -1,4 +1,4 @@
-"""The log of audits of usage, which no host runs here: `os-simple-tenant-usage` tells at any time what was used.
+"""The log of usage audits, which no host runs here: `os-simple-tenant-usage` always has the current usage.
 
 https://docs.openstack.org/api-ref/compute/#server-usage-audit-log-os-instance-usage-audit-log
 """
@@ -32,7 +32,7 @@ def show_log(context: Context, before: str) -> dict[str, Any]:
 
 
 def _log(context: Context, before: datetime) -> dict[str, Any]:
-    """The log of the month that ended last before a moment."""
+    """Return the log of the last month that ended before a time."""
     end = before.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     hosts = [host.name for host in compute_hosts(context.db)]
     return {

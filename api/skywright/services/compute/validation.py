@@ -16,14 +16,14 @@ KEY = r"^[a-zA-Z0-9\-_:. ]{1,255}$"  # of metadata and extra specs
 
 
 def unexpected(names: Iterable[str]) -> BadRequest:
-    """The answer to fields that the request's microversion does not know."""
+    """Return the message for fields that the request's microversion does not have."""
     listed = [f"'{name}'" for name in names]
     verb = "was" if len(listed) == 1 else "were"
     return BadRequest(f"Additional properties are not allowed ({', '.join(listed)} {verb} unexpected)")
 
 
 def printable(text: str) -> str:
-    """*text* if no control, unassigned or line-breaking character is in it."""
+    """Return *text* if it has no control, unassigned or line-breaking characters."""
     for character in text:
         category = unicodedata.category(character)
         if category[0] == "C" or category in ("Zl", "Zp"):
@@ -32,20 +32,20 @@ def printable(text: str) -> str:
 
 
 def valid_name(text: str) -> str:
-    """*text* if it is a name of Nova's: printable, and without white space at its ends."""
+    """Return *text* if it is a valid name in Nova: printable, without white space at its ends."""
     if text != text.strip():
         raise ValueError("The name must be: printable characters. Can not start or end with whitespace.")
     return printable(text)
 
 
 def _multiline(text: str) -> str:
-    """Text that may have line ends and tabs, but no other control characters."""
+    """Return *text* if its only control characters are line ends and tabs."""
     printable(re.sub(r"[\r\n\t]", "", text))
     return text
 
 
 def _boolean(value: Any) -> Any:
-    """Nova's spellings of booleans."""
+    """Return the boolean in one of Nova's spellings."""
     if isinstance(value, bool):
         return value
     try:
@@ -55,7 +55,7 @@ def _boolean(value: Any) -> Any:
 
 
 def _integer(value: Any) -> Any:
-    """Nova takes numbers in strings, but neither booleans nor fractions."""
+    """Return the integer. Nova accepts numbers as strings, but neither booleans nor fractions."""
     if isinstance(value, bool) or not isinstance(value, int | str):
         raise PydanticKnownError("int_type")
     if isinstance(value, str) and not re.fullmatch(r"-?\d{1,10}", value, re.ASCII):

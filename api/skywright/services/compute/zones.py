@@ -1,4 +1,4 @@
-"""Availability zones: a host is in the one that its variable `skywright_availability_zone` names, else in `nova`."""
+"""Availability zones: a host is in the zone in its variable `skywright_availability_zone`, by default `nova`."""
 
 from typing import Any
 
@@ -38,7 +38,7 @@ def list_zones_detail(context: Context) -> dict[str, Any]:
 
 
 def zones(session: Session) -> dict[str, list[Host]]:
-    """The compute hosts by zone; the default zone is there even without a host."""
+    """Return {zone: compute hosts}; the default zone exists even without hosts."""
     found: dict[str, list[Host]] = {}
     for host in compute_hosts(session):
         found.setdefault(zone_of(host), []).append(host)

@@ -1,8 +1,8 @@
-"""What a server's config drive says: OpenStack's meta_data.json, network_data.json and user data.
+"""The contents of a server's config drive: OpenStack's meta_data.json, network_data.json and user data.
 
-As in Nova it is written when the server is made. What changes later, such as metadata or a network's name, reaches it
-only by a hard reboot (Nova's guests would ask the metadata service). `Server.drive` keeps what was written, so that all
-other jobs, and comparisons with the host, say the same again.
+As in Nova it is written when the server is created. Later changes, such as metadata or a network's name, are written
+only by a hard reboot (Nova's guests would use the metadata service). `Server.drive` keeps what was written, so that all
+other jobs and comparisons with the host render the same again.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,19 +16,21 @@ from skywright.services.network.internal import Network, Port, Subnet
 
 
 def config_drive(server: Server, ports: Sequence[Port], networks: Mapping[str, Network]) -> dict[str, Any]:
-    """The item's `config_drive`: as it is being written, as it was written last, or as it would be now."""
+    """Return the item's `config_drive`: as a job is writing it, else as it was written last, else from the current
+    records.
+    """
     drive = server.next_drive or server.drive or render(server, ports, networks)
     secret = {} if server.admin_pass is None else {"admin_pass": server.admin_pass}
     return drive | {"meta_data": drive["meta_data"] | secret, "user_data": server.user_data}
 
 
 def render(server: Server, ports: Sequence[Port], networks: Mapping[str, Network]) -> dict[str, Any]:
-    """What `Server.drive` keeps: {meta_data, network_data} as the records are now."""
+    """Return the value of `Server.drive` {meta_data, network_data} from the current records."""
     return {"meta_data": meta_data(server), "network_data": network_data(ports, networks)}
 
 
 def meta_data(server: Server) -> dict[str, Any]:
-    """meta_data.json, as Nova's, but without the password and a random seed."""
+    """Return meta_data.json as in Nova, but without the password and a random seed."""
     data: dict[str, Any] = {
         "uuid": server.id,
         "name": server.name,
@@ -87,7 +89,7 @@ def network_data(ports: Sequence[Port], networks: Mapping[str, Network]) -> dict
 
 
 def _addresses(port: Port) -> list[tuple[Subnet, str]]:
-    """The port's subnets and addresses, those of IPv4 first."""
+    """Return the port's subnets and addresses, IPv4 first."""
     session = object_session(port)
     found = (
         [(session.get(Subnet, address.subnet_id), address.ip_address) for address in port.addresses] if session else []

@@ -1,4 +1,4 @@
-"""Reading servers' console logs, for requests that wait for them."""
+"""Jobs that read console logs of servers, for requests that wait for them."""
 
 from collections.abc import Sequence
 
@@ -13,7 +13,7 @@ LIMIT_SECONDS = 300.0
 
 
 class ConsoleKind:
-    """Jobs `read` of one server each, with the number of lines that are wanted (None: as many as there are)."""
+    """Jobs with the action `read`, of one server each; their argument is the number of lines (None: all)."""
 
     name = playbook = "console"
     read_only, probing = True, False
@@ -30,7 +30,7 @@ class ConsoleKind:
                 work.refused[job.id] = f"Instance {server_id} is on no host."
                 continue
             item = {"id": server_id, "length": job.arguments["length"]}
-            # One job of a server at a time: they share a resource.
+            # Only one job of each server in a run, because they use the same resource.
             work.items.setdefault(host, {}).setdefault("servers", []).append(item)
             work.depends[job.id] = {(host, server_id)}
             work.fail_fast.add(job.id)  # a request waits for it

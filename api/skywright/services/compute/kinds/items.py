@@ -1,4 +1,4 @@
-"""What hosts are told of a server."""
+"""The item of a server in a run."""
 
 from collections.abc import Mapping, Sequence
 
@@ -12,13 +12,13 @@ from skywright.services.network.internal import INTERFACE_ORDER, Network, Port
 
 
 def ports_of(session: Session, server_ids: Sequence[str]) -> list[Port]:
-    """The ports of servers, each server's in the order of its interfaces."""
+    """Return the ports of servers, in the order of each server's interfaces."""
     query = select(Port).where(Port.device_id.in_(server_ids)).order_by(*INTERFACE_ORDER)
     return list(session.scalars(query))
 
 
 def server_item(server: Server, ports: Sequence[Port], networks: Mapping[str, Network], *, null: bool = False) -> Item:
-    """The item of the role `server` for a server that shall be there; a null host has no config drives."""
+    """Return the item of the role `server` for a server with `state: present`; a null host has no config drives."""
     return {
         "id": server.id,
         "state": "present",

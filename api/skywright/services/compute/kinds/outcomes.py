@@ -1,4 +1,4 @@
-"""What becomes of servers when their jobs end."""
+"""Settling: the status of servers after their jobs."""
 
 from typing import Any
 
@@ -18,7 +18,7 @@ from skywright.services.network.internal import delete_port, ports_up
 
 CLEANUP = "cleanup"
 DELETING = "deleting"
-# What users do to servers and wait for: where a host does not answer, they are told so, and nothing has changed.
+# Actions for which users wait: if the host is unreachable they fail, and the server is as before.
 FAIL_FAST = ("start", "stop", "reboot")
 
 
@@ -26,7 +26,7 @@ def settle(session: Session, job: Job, outcome: Outcome, core: Core) -> None:
     """Apply *outcome* to the server of *job*."""
     if job.action in (CLEANUP, DETACH):
         if not outcome.ok and not outcome.canceled:
-            _try_later(session, core, job.action, job.arguments)
+            _queue_retry(session, core, job.action, job.arguments)
         return
     server = session.get(Server, server_id_of(job))
     if job.action in (TIDY, REPLUG) or server is None or server.deleted_at is not None:
@@ -36,10 +36,10 @@ def settle(session: Session, job: Job, outcome: Outcome, core: Core) -> None:
     elif outcome.canceled and job.action == CREATE:
         _settle_undone(session, server, job, outcome, core)
     elif outcome.canceled or (outcome.unreachable and job.action in FAIL_FAST):
-        _as_before(server, job)
+        _restore(server, job)
     elif outcome.ok:
         _settle_present(session, server)
-    elif job.action != CONVERGE:  # what could not be repaired is as it was: the job tells why
+    elif job.action != CONVERGE:  # a failed repair changes nothing; the job shows the reason
         _fail(server, job, outcome)
 
 
@@ -48,7 +48,7 @@ def server_id_of(job: Job) -> str:
 
 
 def mark_deleted(session: Session, server: Server) -> None:
-    """The server is gone for its user. Its ports go too; those that the user brought are free again."""
+    """Mark the server as deleted, and delete its ports. Ports that the user created are only detached."""
     for port in ports_of(session, [server.id]):
         if port.id in server.kept_ports:
             port.device_id = port.device_owner = port.host = ""
@@ -61,7 +61,7 @@ def mark_deleted(session: Session, server: Server) -> None:
 
 
 def _settle_present(session: Session, server: Server) -> None:
-    """The server is on its host as it was wanted."""
+    """Set the status of a server that is on its host as desired."""
     running = server.power == "running"
     server.status, server.power_state = ("ACTIVE", 1) if running else ("SHUTOFF", 4)
     server.fault = None
@@ -86,13 +86,13 @@ def _fail(server: Server, job: Job, outcome: Outcome) -> None:
 
 
 def _end_task(server: Server) -> None:
-    """The job's task is over; a deletion that was asked for meanwhile still waits for its turn."""
+    """End the task of the job, unless a deletion was requested and is waiting."""
     if server.task_state != DELETING:
         server.task_state = None
 
 
-def _as_before(server: Server, job: Job) -> None:
-    """The job changed nothing: what it was to bring about is not wanted any more."""
+def _restore(server: Server, job: Job) -> None:
+    """Restore the desired state from before the job, which changed nothing."""
     for name, value in job.arguments.get("before", {}).items():
         setattr(server, name, value)
     server.next_drive = None
@@ -100,31 +100,33 @@ def _as_before(server: Server, job: Job) -> None:
 
 
 def _settle_undone(session: Session, server: Server, job: Job, outcome: Outcome, core: Core) -> None:
-    """The server will not be made. Unless it is being deleted anyway, it stays in the records, on no host."""
+    """End a creation that was undone. The server stays in ERROR, without a host, unless it is being deleted."""
     if server.task_state != DELETING:
-        _forsake(session, server, core, clean=outcome.ok or not job.undoing)
+        _remove_from_host(session, server, core, clean=outcome.ok or not job.undoing)
         _fail(server, job, outcome)
 
 
-def _forsake(session: Session, server: Server, core: Core, *, clean: bool) -> None:
-    """Take *server* off its host, where something of it may be left unless it is *clean*."""
+def _remove_from_host(session: Session, server: Server, core: Core, *, clean: bool) -> None:
+    """Remove *server* from its host in the records, and queue a cleanup of the host unless it is *clean*."""
     if not clean:
-        _leave_to_cleanup(session, server, core)
+        _queue_cleanup(session, server, core)
     for port in ports_of(session, [server.id]):
         port.host, port.status = "", "DOWN"
     server.host = None
 
 
 def _settle_delete(session: Session, server: Server, job: Job, outcome: Outcome, core: Core) -> None:
-    """Deleting works for the user even if the host does not answer: what is left there is removed later."""
+    """Settle a deletion. It succeeds for the user even if the host is unreachable: a cleanup removes the rest later."""
     if outcome.canceled:
         server.task_state = None
-        if server.status == "BUILD" and not _is_being_made(session, server):  # making it was given up for this
-            _forsake(session, server, core, clean=False)
+        if server.status == "BUILD" and not _is_being_made(
+            session, server
+        ):  # its creation was canceled for this deletion
+            _remove_from_host(session, server, core, clean=False)
             _fail(server, job, outcome)
         return
     if not outcome.ok:
-        _leave_to_cleanup(session, server, core)
+        _queue_cleanup(session, server, core)
     mark_deleted(session, server)
     session.flush()
     server_left(session, server.image_id, core)
@@ -136,8 +138,8 @@ def _is_being_made(session: Session, server: Server) -> bool:
     return session.scalar(query.limit(1)) is not None
 
 
-def _leave_to_cleanup(session: Session, server: Server, core: Core) -> None:
-    """Have what may be left of *server* on its host removed, sooner or later."""
+def _queue_cleanup(session: Session, server: Server, core: Core) -> None:
+    """Queue a cleanup that removes what is left of *server* on its host."""
     if server.host is None:
         return
     ports = [
@@ -145,11 +147,11 @@ def _leave_to_cleanup(session: Session, server: Server, core: Core) -> None:
         for port in ports_of(session, [server.id])
     ]
     arguments = {"server_id": server.id, "host": server.host, "ports": ports, "attempt": 0}
-    _try_later(session, core, CLEANUP, arguments)
+    _queue_retry(session, core, CLEANUP, arguments)
 
 
-def _try_later(session: Session, core: Core, action: str, arguments: dict[str, Any]) -> None:
-    """Queue another try to remove what is left, unless the host left the inventory and took everything with it."""
+def _queue_retry(session: Session, core: Core, action: str, arguments: dict[str, Any]) -> None:
+    """Queue another attempt to remove what is left, unless the host was removed from the inventory."""
     if session.get(Host, arguments["host"]) is not None:
         resources = [("server", arguments["server_id"])]
         enqueue_retry(session, core.queue, "server", action, resources, arguments)

@@ -1,7 +1,7 @@
-"""Servers on hosts: create, delete, start, stop, reboot; `replug` when their ports changed, and `cleanup` on hosts that
-did not answer a deletion.
+"""Jobs of servers: create, delete, start, stop, reboot, `replug` when ports have changed, and `cleanup` on hosts that
+were unreachable during a deletion.
 
-All but deletions say the same thing: the server as it is wanted now. A run can therefore be repeated at any time.
+All of them except deletions render the same item: the desired state of the server. A run can therefore be repeated.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -46,8 +46,8 @@ class ServerKind(ResourceKind):
     def describe(self, base: Finding, result: Result, desired: Desired, findings: Findings) -> Iterable[Finding]:
         return server_drift.describe(base, result, desired, findings)
 
-    def converge_arguments(self, key: Key, hosts: list[str], *, anew: bool) -> dict[str, Any]:
-        return {"recreate_disk": True} if anew else {}
+    def converge_arguments(self, key: Key, hosts: list[str], *, recreate: bool) -> dict[str, Any]:
+        return {"recreate_disk": True} if recreate else {}
 
     def accept(self, session: Session, identifier: str) -> None:
         server_drift.accept_shutdown(session, identifier)
@@ -62,7 +62,7 @@ class ServerKind(ResourceKind):
         server_drift.observe(session, facts, since)
 
     def host_booted(self, session: Session, host: Host, core: Core) -> None:
-        """Start what ran on *host* when it went down, with all that it needs there."""
+        """Start the servers that ran on *host* when it went down, with everything that they need."""
         lost = select(Server.id).where(
             Server.host == host.name, Server.deleted_at.is_(None), Server.status == "ACTIVE", Server.power == "running"
         )
@@ -104,8 +104,8 @@ class _Rendering:
         return self.work
 
     def _place(self) -> None:
-        """Give servers without a host one; those that no host can take are refused."""
-        waiting = [job for job in self.jobs if job.action == CREATE and not job.undoing and self._homeless(job)]
+        """Choose hosts for servers without one; refuse jobs whose servers fit on no host."""
+        waiting = [job for job in self.jobs if job.action == CREATE and not job.undoing and self._without_host(job)]
         if not waiting:
             return
         self.session.flush()
@@ -123,11 +123,11 @@ class _Rendering:
                 port.host = server.host or ""
         self.session.flush()
 
-    def _homeless(self, job: Job) -> bool:
+    def _without_host(self, job: Job) -> bool:
         server = self.servers.get(server_id_of(job))
         if server is None or server.deleted_at is not None:
             return False
-        if "avoid" in job.arguments:  # the host that was chosen before did not answer
+        if "avoid" in job.arguments:  # the host chosen before was unreachable
             if server.host == job.arguments["avoid"]:
                 server.host = None
             job.arguments = {key: value for key, value in job.arguments.items() if key != "avoid"}
@@ -136,9 +136,9 @@ class _Rendering:
     def _render(self, job: Job) -> None:
         server = self.servers.get(server_id_of(job))
         if job.action == TIDY and server and not server.deleted_at and server.host == job.arguments["host"]:
-            self.work.refused[job.id] = "It is no leftover: it has come back to this host."
+            self.work.refused[job.id] = "The server is on this host again; nothing is removed."
         elif job.action in (CLEANUP, TIDY):
-            self._absent(job, job.arguments["host"], server_id_of(job), _ghosts(self.session, job.arguments))
+            self._absent(job, job.arguments["host"], server_id_of(job), _deleted_ports(self.session, job.arguments))
         elif job.action == DETACH:
             self._detach(job, server, job.arguments["host"])
         elif server is None or server.host is None or server.deleted_at is not None:
@@ -148,26 +148,26 @@ class _Rendering:
         elif job.action == "delete" or job.undoing:
             self.work.fail_fast.add(job.id)
             if job.undoing and server.task_state == DELETING:
-                return  # what follows removes it all
+                return  # the deletion in the queue removes everything
             self._absent(job, server.host, server.id, self.ports.get(server.id, []))
         else:
             if job.action in FAIL_FAST and job.user_id is not None:
                 self.work.fail_fast.add(job.id)
             if job.action == CREATE and server.wanted_host is not None and job.id in self.work.scheduled:
-                self.work.fail_fast.add(job.id)  # there is no other host for it, and nothing of it is anywhere yet
+                self.work.fail_fast.add(job.id)  # no other host is possible, and nothing was made yet
             self._present(job, server, server.host)
 
     def _detach(self, job: Job, server: Server | None, host: str) -> None:
-        """Take deleted ports off *host*, and out of the server if it is as it was wanted there."""
+        """Remove deleted ports from *host*, and from the server if it is there and not being changed."""
         if host not in self.hosts:
             return
         if server and server.deleted_at is None and server.host == host and server.status in ("ACTIVE", "SHUTOFF"):
             ports, null = self.ports.get(server.id, []), self.hosts[host].is_null
             self._server(job, host, server_item(server, ports, self.networks, null=null))
-        self._plug(job, host, _ghosts(self.session, job.arguments), present=False)
+        self._plug(job, host, _deleted_ports(self.session, job.arguments), present=False)
 
     def _absent(self, job: Job, host: str, server_id: str, ports: Iterable[Port]) -> None:
-        if host not in self.hosts:  # it left the inventory with all that was on it
+        if host not in self.hosts:  # it was removed from the inventory
             return
         self._server(job, host, {"id": server_id, "state": "absent"})
         self._plug(job, host, ports, present=False)
@@ -178,7 +178,7 @@ class _Rendering:
             return
         ports = self.ports.get(server.id, [])
         null = self.hosts[host].is_null
-        # What a server needs to stop, it has.
+        # To be stopped, a server needs neither its image nor its ports.
         if job.action != "stop" and not null:
             image = self._image(server.image_id)
             if image is None and job.action == CREATE:
@@ -222,13 +222,13 @@ class _Rendering:
 
 
 def _writes_drive(job: Job, server: Server) -> bool:
-    """Whether *job* brings a new config drive: with the server, with a new disk, or by a hard reboot."""
+    """Return whether *job* writes a new config drive: for a new server, a new disk, or at a hard reboot."""
     hard = job.action == "reboot" and server.reboot == "hard"
     return job.action == CREATE or hard or bool(job.arguments.get("recreate_disk"))
 
 
-def _ghosts(session: Session, arguments: dict[str, Any]) -> list[Port]:
-    """Ports that are in no table any more, but perhaps on the host; those of deleted networks went with these."""
+def _deleted_ports(session: Session, arguments: dict[str, Any]) -> list[Port]:
+    """Return deleted ports that may still be on the host. Ports of deleted networks were removed with these."""
     ports = [
         Port(id=entry["id"], mac_address=entry["mac"], network_id=entry["network_id"], host=arguments["host"])
         for entry in arguments["ports"]

@@ -1,4 +1,4 @@
-"""How servers differ from the records, what of them is left on hosts, and what hosts say of them."""
+"""Drift of servers: differences from the records, leftovers on hosts, and observed power states."""
 
 import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -21,20 +21,20 @@ from skywright.services.network.internal import Port, networks_of
 
 log = logging.getLogger(__name__)
 
-# Why a domain is off, as libvirt says, when it was the guest's own will.
+# libvirt's reasons of domains that their guests shut down.
 OWN_WILL = "shutdown"
 OFF = {
     "crashed": "it does not run: its QEMU crashed or was killed",
     "destroyed": "it does not run: its domain was destroyed",
     "failed": "it does not run: its domain failed to start",
 }
-# Nova's numbers. A server whose domain is gone has none; the job that starts it makes the domain anew.
+# Nova's power states. A missing domain has none; the job that starts the server defines it again.
 POWER = {"running": 1, "paused": 3, "shutoff": 4, "crashed": 6}
 STATUS = {0: "SHUTOFF", 1: "ACTIVE", 4: "SHUTOFF", 6: "SHUTOFF"}
 
 
 def read_desired(reading: Reading) -> None:
-    """Add the servers of the compared hosts, and what they use there."""
+    """Add the servers of the compared hosts and the resources that they use there."""
     query = select(Server).where(Server.deleted_at.is_(None), Server.host.in_(reading.compared)).order_by(Server.id)
     if reading.scope.project_id is not None:
         query = query.where(Server.project_id == reading.scope.project_id)
@@ -46,12 +46,12 @@ def read_desired(reading: Reading) -> None:
     networks = networks_of(reading.session, ports)
     for server in servers:
         key, host, own = ("server", server.id), server.host or "", by_server.get(server.id, [])
-        # Others' items do not depend on whether this one can be sent.
+        # Items of other resources do not depend on whether this item can be sent.
         reading.uses += [Use(key, "port", port.id, host, active=server.power == "running") for port in own]
         if server.image_id is not None:
             reading.uses.append(Use(key, "image", server.image_id, host))
         item = server_item(server, own, networks)
-        if name := reserved_key(item):  # it would make Ansible refuse all others, too
+        if name := reserved_key(item):  # Ansible would refuse the items of all resources
             reading.desired.left_out[key] = f"the name {name!r} is reserved: it cannot be used on a host"
         else:
             reading.desired.add(host, "servers", item)
@@ -63,7 +63,7 @@ def _is_settled(reading: Reading, server: Server) -> bool:
 
 
 def describe(base: Finding, result: Result, desired: Desired, findings: Findings) -> Iterable[Finding]:
-    """What of a server's disk or domain differs."""
+    """Yield the differences of a server's disk or domain."""
     diff = result.get("diff") or {}
     before, after = diff.get("before") or {}, diff.get("after") or {}
     if result["module"] == "server_disk":
@@ -89,19 +89,19 @@ def _of_domain(base: Finding, before: Result, after: Result, findings: Findings)
         if have == want:
             continue
         if key == "power" and want == "running" and reason == OWN_WILL:
-            findings.accepted.add(base.key)  # as after a shutdown at the console: nobody but its user starts it
+            findings.accepted.add(base.key)  # as after a shutdown in the guest: only its user starts it again
             continue
         diff = {"before": {key: have}, "after": {key: want}}
         yield replace(base, text=tell(have, want, reason), diff=diff)
 
 
 def _told(value: Any) -> Any:
-    """*value* without a definition's name: what its user calls a server comes to the host with its next start."""
+    """Return *value* without the name in a definition, which changes on the host only at the next start."""
     return {name: entry for name, entry in value.items() if name != "name"} if isinstance(value, dict) else value
 
 
 def _reason_of(base: Finding, findings: Findings) -> str | None:
-    """Why the server's domain is off."""
+    """Return the reason why the server's domain is shut off."""
     domains = findings.facts[base.host].domains or []
     return next((domain.reason for domain in domains if domain.id == base.key[1]), None)
 
@@ -120,14 +120,14 @@ def _definition(have: Result, want: Result, _reason: str | None) -> str:
 
 _DOMAIN: dict[str, Callable[[Any, Any, str | None], str]] = {
     "power": _power,
-    "persistent": lambda *_: "its domain was undefined: it would be gone with its next shutdown",
+    "persistent": lambda *_: "its domain is not persistent: it would be lost at the next shutdown",
     "definition": _definition,
-    "boot_id": lambda *_: "it was not rebooted as asked",
+    "boot_id": lambda *_: "a requested reboot was not done",
 }
 
 
 def leftovers(records: Records, host: str, facts: HostFacts) -> Iterable[Leftover]:
-    """Domains and directories that are no server's of the host."""
+    """Yield domains and directories that belong to no server of the host."""
     alive = select(Server.id).where(Server.deleted_at.is_(None), Server.host == host)
     here = set(records.session.scalars(alive))
     found: dict[str, Leftover] = {}
@@ -144,14 +144,14 @@ def leftovers(records: Records, host: str, facts: HostFacts) -> Iterable[Leftove
 
 
 def accept_shutdown(session: Session, server_id: str) -> None:
-    """Record that a guest shut itself down, before a job could start it."""
+    """Record that a guest shut itself down, before a job starts it."""
     server = session.get(Server, server_id)
     if server is not None and server.status == "ACTIVE":
         server.power, server.status, server.power_state = "shutoff", "SHUTOFF", POWER["shutoff"]
 
 
 def observe(session: Session, facts: Mapping[str, HostFacts], since: datetime) -> None:
-    """Let servers be what hosts said of them in a run that began at *since*."""
+    """Set the status of servers to what hosts reported in a run that began at *since*."""
     told = {host: said.domains for host, said in facts.items() if said.domains is not None}
     seen = {host: {domain.id: POWER[domain.power] for domain in domains} for host, domains in told.items()}
     own_will = {domain.id for domains in told.values() for domain in domains if domain.reason == OWN_WILL}
@@ -168,11 +168,11 @@ def observe(session: Session, facts: Mapping[str, HostFacts], since: datetime) -
         log.warning("server %s: %s on %s, was %s", server_id, differing[server_id][1], server.host, server.status)
         server.power_state, server.status = differing[server_id]
         if server_id in own_will and server.status == "SHUTOFF":
-            server.power = "shutoff"  # else it is drift that it does not run, and converging starts it
+            server.power = "shutoff"  # otherwise it is drift, and converging starts the server
 
 
 def _changed_since(session: Session, server_ids: Sequence[str], since: datetime) -> set[str]:
-    """The servers with a job that has not ended, or ended after *since*."""
+    """Return the servers whose job is not finished, or was finished after *since*."""
     query = select(JobResource.resource_id).join(Job, Job.sequence == JobResource.job_sequence)
     mine = JobResource.resource_id.in_(server_ids) & (JobResource.resource_type == "server")
     return set(session.scalars(query.where(mine, or_(Job.finished_at.is_(None), Job.finished_at >= since)).distinct()))

@@ -89,7 +89,7 @@ class NetworkKind(ResourceKind):
         entries = [*item["ports"], *(item["dhcp"] or {"hosts": ()})["hosts"]]
         return [entry for entry in entries if entry["id"] in ids]
 
-    def converge_arguments(self, key: Key, hosts: list[str], *, anew: bool) -> dict[str, Any]:
+    def converge_arguments(self, key: Key, hosts: list[str], *, recreate: bool) -> dict[str, Any]:
         return {"hosts": hosts, "network_id": key[1]}
 
     def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
