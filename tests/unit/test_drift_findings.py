@@ -78,7 +78,7 @@ def dhcp(**changes: Any) -> dict[str, Any]:
 DHCP = [
     (dhcp(hosts={PORT: "other"}), [(SERVER, "its DHCP entry differs")]),
     (dhcp(hosts={}), [(SERVER, "its DHCP entry is missing")]),
-    (dhcp(hosts={PORT: "line", "": "x"}), [(NETWORK, "there are DHCP entries of no port")]),
+    (dhcp(hosts={PORT: "line", "": "x"}), [(NETWORK, "it has DHCP entries without a port")]),
     (dhcp(files={"inside": None}), [(NETWORK, "the DHCP server's file inside differs")]),
     (
         dhcp(running=False, options=""),

@@ -1,4 +1,4 @@
-"""What Neutron has and this cloud does not."""
+"""Neutron's APIs that this cloud does not have."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,7 +7,7 @@ from skywright.http import Context, Router
 from skywright.http.policy import AUTHENTICATED
 
 router = Router()
-# Clients that find no such list give up what they were about, as `openstack project cleanup` does.
+# Some clients stop if such a list does not exist, for example `openstack project cleanup`.
 USUAL = {
     "floatingips": "floating IPs",
     "routers": "routers",

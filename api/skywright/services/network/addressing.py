@@ -1,4 +1,4 @@
-"""What a subnet's addresses may be: gateway, allocation pools, overlaps. Nothing here asks the database."""
+"""Rules for the addresses of subnets: gateway, allocation pools, overlaps. Nothing here uses the database."""
 
 from collections.abc import Iterable, Sequence
 from itertools import pairwise
@@ -12,12 +12,12 @@ from skywright.services.network.schemas import Pool
 
 
 def invalid(text: str) -> BadRequest:
-    """Neutron's InvalidInput."""
+    """Return Neutron's InvalidInput."""
     return BadRequest(f"Invalid input for operation: {text}", kind="InvalidInput")
 
 
 def check_cidr(cidr: str, version: int, *, dhcp: bool) -> None:
-    """Refuse what cannot be a subnet."""
+    """Refuse an invalid cidr."""
     network = netaddr.IPNetwork(cidr)
     if network.version != version:
         raise invalid(f"cidr '{cidr}' does not match the ip_version '{version}'.")
@@ -41,7 +41,7 @@ def check_overlap(cidr: str, network_id: str, others: Iterable[str]) -> None:
 
 
 def default_gateway(cidr: str) -> str | None:
-    """The first address that a port may have."""
+    """Return the first address for ports."""
     network = netaddr.IPNetwork(cidr)
     if network.size == 1:
         return None
@@ -49,7 +49,7 @@ def default_gateway(cidr: str) -> str | None:
 
 
 def check_gateway(gateway: str | None, cidr: str, version: int) -> None:
-    """Refuse a gateway that no host can have."""
+    """Refuse a gateway that is not a host address of the subnet."""
     if gateway is None:
         return
     if netaddr.IPAddress(gateway).version != version:
@@ -66,7 +66,7 @@ def check_versions(version: int, what: str, addresses: Iterable[str]) -> None:
 
 
 def default_pools(cidr: str, gateway: str | None) -> list[dict[str, str]]:
-    """Every address that a port may have, except the gateway."""
+    """Return the range of all addresses for ports, without the gateway."""
     network = netaddr.IPNetwork(cidr)
     first, last = network.first, network.last
     if network.size > 2:
@@ -84,7 +84,7 @@ def default_pools(cidr: str, gateway: str | None) -> list[dict[str, str]]:
 
 
 def checked_pools(pools: Sequence[Pool], cidr: str) -> list[dict[str, str]]:
-    """*pools* if they lie within *cidr* and apart from each other."""
+    """Return *pools* if they are within *cidr* and do not overlap."""
     spans = []
     for pool in pools:
         start, end = netaddr.IPAddress(pool.start), netaddr.IPAddress(pool.end)
@@ -103,7 +103,7 @@ def checked_pools(pools: Sequence[Pool], cidr: str) -> list[dict[str, str]]:
 
 
 def check_gateway_and_pools(gateway: str | None, pools: Iterable[dict[str, Any]]) -> None:
-    """Refuse a gateway that a pool would give to a port."""
+    """Refuse a gateway inside an allocation pool."""
     if gateway is None:
         return
     address = netaddr.IPAddress(gateway)

@@ -1,4 +1,4 @@
-"""Network v2.0, what Neutron is in OpenStack: networks, subnets, ports, subnet pools."""
+"""Network v2.0, the API of Neutron: networks, subnets, ports, subnet pools."""
 
 from skywright.http.service import Service
 from skywright.services.network import (

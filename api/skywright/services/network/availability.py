@@ -1,4 +1,4 @@
-"""How many addresses of each network are in use."""
+"""IP availability: used addresses of networks."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -17,7 +17,7 @@ RULE = "get_network_ip_availability"
 
 
 def _with_subnets(versions: Sequence[str]) -> Clause:
-    """Networks that have subnets of some IP versions."""
+    """Match networks that have subnets of some IP versions."""
     wanted = Subnet.ip_version.in_([integer(version) for version in versions])
     return Network.id.in_(select(Subnet.network_id).where(wanted))
 
@@ -47,7 +47,7 @@ def show_availability(context: Context, network_id: str) -> dict[str, Any]:
 
 
 def _views(context: Context, networks: Sequence[Network], versions: Sequence[int] = ()) -> list[dict[str, Any]]:
-    """The networks with their subnets, with *versions* those of these IP versions only."""
+    """Return the networks with their subnets; with *versions*, only subnets of these IP versions."""
     ids = [network.id for network in networks]
     counts = select(Address.subnet_id, func.count()).join(Subnet, Subnet.id == Address.subnet_id)
     counted = context.db.execute(counts.where(Subnet.network_id.in_(ids)).group_by(Address.subnet_id))
@@ -81,6 +81,6 @@ def _view(network: Network, subnets: list[dict[str, Any]]) -> dict[str, Any]:
 
 
 def _size(pools: Sequence[dict[str, str]]) -> int:
-    """How many addresses; IPv6 has more than a JSON reader's integers."""
+    """Return the number of addresses. For IPv6 it may exceed the integers of JSON readers."""
     sizes = (int(netaddr.IPAddress(pool["end"])) - int(netaddr.IPAddress(pool["start"])) + 1 for pool in pools)
     return min(sum(sizes), LARGEST)

@@ -1,4 +1,4 @@
-"""Neutron's error format and words."""
+"""Neutron's error format and messages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -6,10 +6,10 @@ from typing import Any
 from skywright.errors import ApiError
 from skywright.validation import ARRAY, BOOLEAN, INTEGER, JSON_SCHEMA, OBJECT, TEXT, Mistake, words
 
-# The errors that are not Neutron's own exceptions have webob's names there.
+# Errors without an exception in Neutron have webob's names there.
 TYPES = {"BadRequest": "HTTPBadRequest", "NotFound": "HTTPNotFound", "Conflict": "HTTPConflict"}
 
-# What values are wrong for Neutron's converters; its validators say "Invalid input for ATTRIBUTE".
+# Messages of Neutron's converters. Its validators' messages begin with "Invalid input for ATTRIBUTE".
 CONVERTED = frozenset(INTEGER + BOOLEAN)
 WORDS = JSON_SCHEMA | {
     **words("{value} is not a valid string", TEXT),
@@ -31,7 +31,7 @@ WORDS = JSON_SCHEMA | {
 
 
 def explain(mistake: Mistake) -> str:
-    """What is wrong with a resource, the attributes of which are the first steps of paths."""
+    """Return the message for a mistake in a resource; the first step of its path is an attribute."""
     message = mistake.message(WORDS)
     if mistake.path and mistake.kind in CONVERTED:
         return f"Invalid input for operation: {message}."
@@ -47,7 +47,7 @@ def explain(mistake: Mistake) -> str:
 def render_error(error: ApiError) -> dict[str, Any]:
     """`{"NeutronError": {"type": "NetworkNotFound", "message": "...", "detail": ""}}`."""
     if error.status == 401:
-        # Keystone's middleware answers in front of Neutron, in its own format.
+        # In OpenStack, Keystone's middleware answers before Neutron, in its own format.
         return {"error": {"code": 401, "title": error.title, "message": error.message}}
     kind = "PolicyNotAuthorized" if error.kind == "Forbidden" else TYPES.get(error.kind, error.kind)
     return {"NeutronError": {"type": kind, "message": error.message, "detail": ""}}

@@ -1,4 +1,4 @@
-"""Extensions of the API: those that are there, and no others."""
+"""The API extensions of this service."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The policy rules of attributes: who may set them, and who sees them."""
+"""The policy rules of attributes: who may set and who may see them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -8,16 +8,16 @@ from skywright.http import Context
 from skywright.http.bodies import Strict
 from skywright.http.policy import OnTarget, on_target
 
-# The attributes that policy rules ask of their targets and that requests set.
+# Attributes of targets in policy rules that requests can set.
 CHANGEABLE = ("shared", "device_owner", "router:external")
 
 
 @dataclass(frozen=True)
 class Guard:
-    """The rules of one kind of resource, as `create_port:mac_address` is one of ports.
+    """The rules of one type of resource, such as `create_port:mac_address` for ports.
 
-    `settable` are the attributes that have rules for requests that set them, with the values that Neutron takes for not
-    set in a new resource; `parts` those of their parts that have rules, too; `hidden` those with rules for seeing them.
+    `settable`: attributes with rules for setting them, and the values that mean "not set" in a new resource; `parts`:
+    parts of them with their own rules; `hidden`: attributes with rules for seeing them.
     """
 
     name: str
@@ -27,11 +27,13 @@ class Guard:
 
     @property
     def seeing(self) -> Sequence[str]:
-        """The rules of the attributes that not everyone sees."""
+        """The rules of the attributes that not all users see."""
         return [f"get_{self.name}:{attribute}" for attribute in self.hidden]
 
     def rules(self, action: str, schema: type[Strict]) -> OnTarget:
-        """The rules of a route that creates or updates: its own, of attributes in *schema*, and of the answer's."""
+        """Return the rules of a route that creates or updates: its own, those of attributes in *schema*, and those of
+        the response.
+        """
         known = {each.alias or name for name, each in schema.model_fields.items()}
         also: list[str] = []
         for attribute in self.settable:
@@ -41,7 +43,7 @@ class Guard:
         return on_target(f"{action}_{self.name}", also=[*also, *self.seeing])
 
     def authorize(self, context: Context, target: Mapping[str, Any], item: Strict | None) -> None:
-        """Enforce the route's rule, and those of the attributes that *item* sets, on *target* as it is to be."""
+        """Enforce the rules of the route and of the attributes that *item* sets, on *target* with the new values."""
         rule, given = context.rules[0], _given(item)
         changed = {name: value for name, value in given.items() if name in CHANGEABLE}
         context.enforce(rule, {**target, **changed}, also=list(self._also(rule, given)))
@@ -57,14 +59,14 @@ class Guard:
                     yield f"{rule}:{attribute}:{part}"
 
     def seen(self, context: Context, target: Mapping[str, Any], view: dict[str, Any]) -> dict[str, Any]:
-        """*view* without what the policy hides from the caller."""
+        """Return *view* without the attributes that the policy hides from the caller."""
         rules = zip(self.hidden, self.seeing, strict=True)
         unseen = {attribute for attribute, rule in rules if not context.allows(rule, target)}
         return {name: value for name, value in view.items() if name not in unseen} if unseen else view
 
 
 def _given(item: Strict | None) -> dict[str, Any]:
-    """The attributes that *item* sets, by the API's names."""
+    """Return the attributes that *item* sets, by the API's names."""
     if item is None:
         return {}
     fields = type(item).model_fields

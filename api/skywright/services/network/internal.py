@@ -1,4 +1,4 @@
-"""What other services may use of this one."""
+"""The functions of this service for other services."""
 
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -11,7 +11,7 @@ from skywright.services.network.kinds.network_items import PortChange, network_i
 from skywright.services.network.tables import INTERFACE_ORDER, Address, Network, Port, Subnet
 from skywright.services.network.targets import on_network, owned
 
-if TYPE_CHECKING:  # workers import this, and must stay small
+if TYPE_CHECKING:  # workers import this module and must stay small
     from skywright.http import Context
 
 __all__ = [
@@ -32,12 +32,14 @@ __all__ = [
 
 
 def authorize_port(context: "Context", network: Network, project_id: str, fixed_ip: str | None) -> None:
-    """Forbidden unless the policy lets the caller make a port of the project on *network*, with this address if any."""
+    """Raise Forbidden unless the caller may create a port of the project on *network*, with this address if there is
+    one.
+    """
     also = ("create_port:fixed_ips", "create_port:fixed_ips:ip_address") if fixed_ip else ()
     context.enforce("create_port", owned(project_id) | on_network(network) | {"device_owner": ""}, also=also)
 
 
 def networks_of(session: Session, ports: Iterable[Port]) -> dict[str, Network]:
-    """The networks of *ports*, by id."""
+    """Return the networks of *ports*, by id."""
     ids = {port.network_id for port in ports}
     return {row.id: row for row in session.scalars(select(Network).where(Network.id.in_(ids)))}

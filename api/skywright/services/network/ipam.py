@@ -1,6 +1,6 @@
-"""Addresses, ports and quotas of networks: what the network and the compute service share.
+"""Addresses, ports and quotas: functions for the network service and the compute service.
 
-Every function runs in its caller's write transaction. Mistakes of the user are ApiErrors with Neutron's types.
+Every function runs in its caller's write transaction. User errors are ApiErrors with Neutron's types.
 """
 
 import random
@@ -17,7 +17,7 @@ from skywright.services.network.tables import Address, Network, NetworkQuota, Ne
 
 DHCP_OWNER = "network:dhcp"
 QUOTAS = {"network": 100, "subnet": 500, "subnetpool": -1, "port": 500}
-MAX_ADDRESSES = 50  # a port
+MAX_ADDRESSES = 50  # of a port
 _MODELS: dict[str, type[Network | Subnet | SubnetPool | Port]] = {
     "network": Network,
     "subnet": Subnet,
@@ -28,13 +28,13 @@ _random = random.SystemRandom()
 
 
 def limits(session: Session, project_id: str) -> dict[str, int]:
-    """The quotas of a project; -1 is unlimited."""
+    """Return the quotas of a project; -1 is unlimited."""
     query = select(NetworkQuota.resource, NetworkQuota.limit).where(NetworkQuota.project_id == project_id)
     return {**QUOTAS, **{row.resource: row.limit for row in session.execute(query)}}
 
 
 def used(session: Session, project_id: str, resource: str) -> int:
-    """How many of a kind a project has."""
+    """Return the number of the project's resources of a type."""
     model = _MODELS[resource]
     query = select(func.count()).select_from(model).where(model.project_id == project_id)
     if model is Network:
@@ -43,7 +43,7 @@ def used(session: Session, project_id: str, resource: str) -> int:
 
 
 def check_quota(session: Session, project_id: str, resource: str, count: int = 1) -> None:
-    """Conflict unless *project_id* may have *count* more of *resource* (network, subnet, subnetpool, port)."""
+    """Raise Conflict unless *project_id* may have *count* more of *resource* (network, subnet, subnetpool, port)."""
     limit = limits(session, project_id)[resource]
     if limit >= 0 and used(session, project_id, resource) + count > limit:
         raise Conflict(f"Quota exceeded for resources: ['{resource}'].", kind="OverQuota")
@@ -59,10 +59,10 @@ def create_port(
     mac_address: str | None = None,
     **values: Any,
 ) -> Port:
-    """A new port with its addresses, flushed; *values* are further columns of Port.
+    """Create and flush a port with its addresses; *values* are other columns of Port.
 
-    *fixed_ips* are Neutron's `[{subnet_id?, ip_address?}]`; None allocates an address of each IP version that the
-    network has subnets of, and an empty list gives the port none. The caller checks the quota.
+    *fixed_ips* are Neutron's `[{subnet_id?, ip_address?}]`; None allocates an address of each IP version of the
+    network's subnets, and an empty list gives the port no address. The caller checks the quota.
     """
     if fixed_ip is not None:
         fixed_ips = [{"ip_address": fixed_ip}]
@@ -79,14 +79,14 @@ def create_port(
 
 
 def delete_port(session: Session, port: Port) -> None:
-    """Remove the port and free its addresses."""
+    """Delete the port and release its addresses."""
     session.execute(delete(NetworkTag).where(NetworkTag.resource_id == port.id))
     session.delete(port)
     session.flush()
 
 
 def set_addresses(session: Session, port: Port, network: Network, fixed_ips: Sequence[Mapping[str, Any]]) -> None:
-    """Give *port* the addresses *fixed_ips*; those that it has already and are wanted are kept."""
+    """Give *port* the addresses *fixed_ips*. Addresses that it has already and that match are kept."""
     held = {(address.subnet_id, address.ip_address): address for address in port.addresses}
     wanted = resolve(session, network, subnets_of(session, network.id), fixed_ips, held=list(held))
     port.addresses = [held.get(key) or Address(subnet_id=key[0], ip_address=key[1]) for key in wanted]
@@ -94,7 +94,7 @@ def set_addresses(session: Session, port: Port, network: Network, fixed_ips: Seq
 
 
 def ports_up(session: Session, ports: Iterable[Port]) -> None:
-    """A run has put *ports* on their hosts: they are ACTIVE, and so are the DHCP ports of their networks."""
+    """Set *ports*, which a run has created on their hosts, and the DHCP ports of their networks to ACTIVE."""
     networks = set()
     for port in ports:
         port.status = "ACTIVE"
@@ -105,13 +105,15 @@ def ports_up(session: Session, ports: Iterable[Port]) -> None:
 
 
 def subnets_of(session: Session, network_id: str) -> list[Subnet]:
-    """The subnets of a network, oldest first."""
+    """Return the subnets of a network, oldest first."""
     query = select(Subnet).where(Subnet.network_id == network_id).order_by(Subnet.created_at, Subnet.id)
     return list(session.scalars(query))
 
 
 def claim_mac(session: Session, network_id: str, wanted: str | None) -> str:
-    """*wanted* if it is free in the network, else a Conflict; without a wish, a free one of Neutron's prefix."""
+    """Return *wanted* if it is free in the network, else raise Conflict. Without *wanted*, return a free address with
+    Neutron's prefix.
+    """
     if wanted is not None:
         if _mac_taken(session, network_id, wanted):
             text = f"Unable to complete operation for network {network_id}. The mac address {wanted} is in use."
@@ -131,7 +133,7 @@ def resolve(
     fixed_ips: Sequence[Mapping[str, Any]],
     held: Sequence[tuple[str, str]] = (),
 ) -> list[tuple[str, str]]:
-    """Neutron's *fixed_ips* as [(subnet id, address)]; *held* are the addresses that the port has already."""
+    """Return Neutron's *fixed_ips* as [(subnet id, address)]; *held* are the present addresses of the port."""
     if len(fixed_ips) > MAX_ADDRESSES:
         raise BadRequest("Exceeded maximum amount of fixed ips per port.", kind="InvalidInput")
     by_id = {subnet.id: subnet for subnet in subnets}
@@ -154,12 +156,12 @@ def resolve(
 
 
 def allocate(session: Session, subnet: Subnet, also_taken: Iterable[str] = ()) -> str:
-    """A free address of *subnet*'s pools; a Conflict if there is none.
+    """Return a free address in the pools of *subnet*; raise Conflict if there is none.
 
-    The search starts behind the address allocated last, so a released one is not given to the next port at once,
-    and filling a subnet costs one look a port.
+    The search starts after the last allocated address, so that a released address is not used again immediately, and
+    filling a subnet needs one query for each port.
     """
-    # The row's lock makes concurrent allocations wait for each other where writers are not serialized anyway.
+    # The lock on the row serializes allocations in databases that do not serialize writers.
     cursor = session.scalar(select(Subnet.cursor).where(Subnet.id == subnet.id).with_for_update())
     excluded = set(also_taken)
     if subnet.gateway_ip:
@@ -189,7 +191,7 @@ def _first_free(session: Session, subnet: Subnet, batch: list[str], excluded: se
 
 
 def _candidates(subnet: Subnet, cursor: str | None) -> Iterator[str]:
-    """All addresses of the pools, beginning behind *cursor* and coming round to it."""
+    """Yield all addresses of the pools, from *cursor* on and then from the beginning."""
     pools = [(int(netaddr.IPAddress(p["start"])), int(netaddr.IPAddress(p["end"]))) for p in subnet.allocation_pools]
     last = int(netaddr.IPAddress(cursor)) if cursor else -1
     behind = [(max(start, last + 1), end) for start, end in pools if end > last]
@@ -200,7 +202,7 @@ def _candidates(subnet: Subnet, cursor: str | None) -> Iterator[str]:
 
 
 def _any_addresses(session: Session, network: Network, subnets: Sequence[Subnet]) -> list[tuple[str, str]]:
-    """An address of each IP version, from the first subnet with a free one."""
+    """Return an address of each IP version, from the first subnet with a free one."""
     result = []
     for version in (4, 6):
         full: Conflict | None = None
@@ -238,7 +240,7 @@ def _subnet_for(network: Network, by_id: Mapping[str, Subnet], entry: Mapping[st
 
 
 def usable(ip: str, cidr: str) -> bool:
-    """Whether *ip* is an address of *cidr* that a port may have: not the network's own nor the broadcast address."""
+    """Return whether *ip* is a possible port address in *cidr*: neither the network's own nor the broadcast address."""
     address, network = netaddr.IPAddress(ip), netaddr.IPNetwork(cidr)
     if address.version != network.version or address not in network:
         return False

@@ -22,7 +22,7 @@ from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
 from skywright.services.network.targets import owned
 
 router = Router()
-# The hosts' data network; a tunnel's header takes 50 bytes of it.
+# The MTU of the hosts' data network; the header of a tunnel takes 50 bytes.
 PHYSICAL_MTU, TUNNEL_HEADER = 1500, 50
 SEGMENTS = {"vxlan": (1, (1 << 24) - 1), "vlan": (1, 4094)}
 ATTEMPTS = 20
@@ -112,12 +112,12 @@ class Networks(Resource[Network]):
 
 
 def visible_network(context: Context, network_id: str) -> Network:
-    """A network that the caller may use, his own or a shared one; else NotFound."""
+    """Return a network that the caller may use, his own or a shared one; raise NotFound otherwise."""
     return NETWORKS.find(context, network_id)
 
 
 def refresh_dhcp(context: Context, network: Network) -> None:
-    """Queue a job that brings the network's DHCP server up to date, if the network is on any host."""
+    """Queue a job that updates the network's DHCP server, if the network is on a host."""
     if hosts_of(context.db, network.id):
         submit(context, "network", "update", [("network", network.id)], {"network_id": network.id})
 
@@ -148,7 +148,7 @@ def _mtu(kind: str, wanted: int | None) -> int:
 
 
 def _place(session: Session, network: Network, item: schemas.NetworkCreate) -> None:
-    """Give the network its segment: the wanted one, or a free one."""
+    """Set the segment of the network: the requested one, or a free one."""
     network.physical_network = _physical_network(session, network.type, item.physical_network)
     low, high = SEGMENTS.get(network.type, (0, 0))
     wanted = item.segmentation_id
@@ -162,7 +162,7 @@ def _place(session: Session, network: Network, item: schemas.NetworkCreate) -> N
                 session.add(network)
                 session.flush()
         except IntegrityError as error:
-            # Taken: by another request since we looked, or it is the very one that was asked for.
+            # The segment is in use: another request took it since, or it was requested.
             if wanted is not None or network.type == "flat":
                 raise _in_use(network) from error
         else:
@@ -180,7 +180,7 @@ def _in_use(network: Network) -> Conflict:
 
 
 def _free_segment(session: Session, network: Network, low: int, high: int) -> int:
-    """A segment at random: it is nearly always free, and the table's constraint says so."""
+    """Return a random segment. It is nearly always free; otherwise the table's constraint refuses it."""
     if network.type != "vlan":
         return random.SystemRandom().randint(low, high) if high else 0
     query = select(Network.segmentation_id).where(

@@ -15,7 +15,7 @@ OWNER = "project_id:%(project_id)s"
 MEMBER = f"({ADMIN}) or (role:member and {OWNER})"
 READER = f"({ADMIN}) or (role:reader and {OWNER})"
 
-# What Neutron's other rules, and operators' policy files, refer to.
+# Base rules of Neutron, which its other rules and operators' policy files use.
 BASE = {
     "context_is_admin": "role:admin",
     "context_with_global_access": "!",
@@ -136,7 +136,7 @@ POOLS = {
     "delete_subnetpool:tags": MEMBER,
 }
 OTHERS = {
-    # Neutron's default, managers only, makes `openstack quota show` fail for all others.
+    # Neutron's default, managers only, would make `openstack quota show` fail for all other users.
     "get_quota": READER,
     "update_quota": ADMIN,
     "delete_quota": ADMIN,
@@ -147,7 +147,7 @@ POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | OTHERS
 
 @policy.register("field")
 class FieldCheck(policy.Check):
-    """`field:networks:shared=True`, `field:port:device_owner=~^network:`: a field of the target has a value."""
+    """`field:networks:shared=True`, `field:port:device_owner=~^network:`: checks a field's value in the target."""
 
     def __call__(
         self, target: Mapping[str, Any], creds: MutableMapping[str, Any], enforcer: Any, current_rule: str | None = None

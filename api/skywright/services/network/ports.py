@@ -22,7 +22,9 @@ BOUND, UNBOUND = "ovs", "unbound"  # binding:vif_type
 
 
 def _by_fixed_ips(values: Sequence[str]) -> Clause:
-    """`fixed_ips=ip_address=10.0.0.5`, `subnet_id=`, `ip_address_substr=`; those of one name are alternatives."""
+    """Match `fixed_ips=ip_address=10.0.0.5`, `subnet_id=`, `ip_address_substr=`; values of the same name are
+    alternatives.
+    """
     wanted: dict[str, list[Clause]] = {}
     for value in values:
         name, _, operand = value.partition("=")
@@ -40,7 +42,7 @@ def _by_fixed_ips(values: Sequence[str]) -> Clause:
 
 
 def _by_mac_address(values: Sequence[str]) -> Clause:
-    """In whichever spelling; what is no MAC address is no port's."""
+    """Match a MAC address in any notation; other values match no port."""
     return or_(Port.mac_address.in_([value.lower().replace("-", ":") for value in values]))
 
 
@@ -50,7 +52,7 @@ def _by_vif_type(values: Sequence[str]) -> Clause:
 
 
 def shown_status() -> Case[str]:
-    """The column of what `_view` shows: what lets no frames pass is down."""
+    """The column of the status that `_view` shows: a port that lets no frames pass is DOWN."""
     return case((and_(Port.admin_state_up, Port.network.has(Network.admin_state_up)), Port.status), else_=DOWN)
 
 
@@ -76,7 +78,7 @@ class Ports(Resource[Port]):
             "mac_address": _by_mac_address,
             "binding:vif_type": _by_vif_type,
             "fixed_ips": _by_fixed_ips,
-            # Ports have no security groups yet: none belongs to the wanted one.
+            # Ports have no security groups yet, so that none matches.
             "security_groups": lambda values: or_(false()),
         },
     )
@@ -166,7 +168,7 @@ def _view(row: Port, *, up: bool) -> dict[str, Any]:
         "device_id": row.device_id,
         "device_owner": row.device_owner,
         "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in row.addresses],
-        # Nothing filters ports yet.
+        # There are no filters on ports yet.
         "port_security_enabled": False,
         "security_groups": [],
         "allowed_address_pairs": [],
@@ -179,7 +181,7 @@ def _view(row: Port, *, up: bool) -> dict[str, Any]:
 
 
 def _apply_state(context: Context, row: Port) -> None:
-    """Have the administrative state of *row* brought to its host."""
+    """Queue a job that applies the administrative state of *row* on its host."""
     if row.device_owner == ipam.DHCP_OWNER:
         refresh_dhcp(context, row.network)
     else:
@@ -191,7 +193,7 @@ def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:
 
 
 def _check_device(context: Context, item: schemas.PortUpdate) -> None:
-    """Ports of servers and of the network itself are made by those: a user may not pass one off as such."""
+    """Refuse device owners of the compute service and of the network service, which create such ports themselves."""
     if item.device_owner.startswith("network:"):
         raise Forbidden(f"Ports of {item.device_owner} are made by the network service alone.")
     if item.device_id and has_server(context.db, item.device_id, deleted=True):

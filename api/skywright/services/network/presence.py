@@ -1,4 +1,4 @@
-"""Which hosts a network is on, as far as they still exist."""
+"""The hosts that a network is on, without hosts that were removed from the inventory."""
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -8,6 +8,6 @@ from skywright.services.network.tables import NetworkHost
 
 
 def hosts_of(session: Session, network_id: str) -> set[str]:
-    """Names of the hosts."""
+    """Return the names of the hosts."""
     query = select(NetworkHost.host).join(Host, Host.name == NetworkHost.host)
     return set(session.scalars(query.where(NetworkHost.network_id == network_id)))

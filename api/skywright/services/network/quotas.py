@@ -16,7 +16,7 @@ READ = "get_quota"
 
 @router.operation("GET", "/v2.0/quotas", policy=READ)
 def list_quotas(context: Context) -> dict[str, Any]:
-    """The projects whose quotas differ from the defaults."""
+    """Return the projects whose quotas differ from the defaults."""
     if not context.is_admin:
         text = "User does not have admin privileges: Only admin can view or configure quota."
         raise Forbidden(text, kind="AdminRequired")
@@ -48,7 +48,7 @@ def show_details(context: Context, project_id: str) -> dict[str, Any]:
 
 @router.operation("GET", "/v2.0/quotas/{project_id}/details.json", policy=on_target(READ))
 def show_details_json(context: Context, project_id: str) -> dict[str, Any]:
-    """Neutron's old clients say it with a suffix."""
+    """The path of Neutron's older clients, with a suffix."""
     return _details(context, project_id)
 
 

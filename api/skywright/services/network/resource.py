@@ -1,4 +1,4 @@
-"""The operations that networks, subnets, ports and subnet pools share."""
+"""The operations that networks, subnets, ports and subnet pools have in common."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ STANDARD = ("id", "project_id", "name", "description", "revision_number", "creat
 
 
 class Resource(ABC, Generic[Row]):
-    """A kind of resource: what is special about it, and from that its routes."""
+    """A type of resource: its own properties, and its routes."""
 
     name: ClassVar[str]  # network
     collection: ClassVar[str]  # networks
@@ -35,11 +35,11 @@ class Resource(ABC, Generic[Row]):
 
     @abstractmethod
     def visible(self, context: Context) -> Clause:
-        """The rows that the caller may see, if he is no administrator."""
+        """Return the clause for rows that the caller may see without being an administrator."""
 
     @abstractmethod
     def views(self, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """The attributes of *rows*, without those of `standard_view`."""
+        """Return the attributes of *rows*, without those of `standard_view`."""
 
     @abstractmethod
     def create(self, context: Context, item: Any, project_id: str) -> Row: ...
@@ -51,11 +51,11 @@ class Resource(ABC, Generic[Row]):
     def delete(self, context: Context, row: Row) -> None: ...
 
     def target(self, context: Context, row: Row) -> dict[str, Any]:
-        """What policy rules may ask of *row*."""
+        """Return the target of *row* for policy rules."""
         return owned(row.project_id)
 
     def deleted(self) -> Clause | None:
-        """Rows that nobody sees any more."""
+        """Return the clause for rows that are never shown."""
         return None
 
     def query(self, context: Context) -> Any:
@@ -66,24 +66,26 @@ class Resource(ABC, Generic[Row]):
         return query if context.is_admin else query.where(self.visible(context))
 
     def find(self, context: Context, identifier: str) -> Row:
-        """The row if the caller may see it, else NotFound."""
+        """Return the row if the caller may see it; raise NotFound otherwise."""
         row: Row | None = context.db.scalar(self.query(context).where(self.model.id == identifier))
         if row is None or not self.allowed(context, row):
             raise NotFound.of(self.label, identifier)
         return row
 
     def allowed(self, context: Context, row: Row) -> bool:
-        """Whether the policy lets the caller see a row that is visible to his project."""
+        """Return whether the policy lets the caller see a row that his project can see."""
         return context.allows(f"get_{self.name}", self.target(context, row))
 
     def permitted(self, context: Context, identifier: str, item: Strict | None = None) -> Row:
-        """A visible row on which the route's rules allow the request, else Forbidden; *item* is what it sets."""
+        """Return a visible row if the route's rules allow the request with the new values in *item*; else raise
+        Forbidden.
+        """
         row = self.find(context, identifier)
         self.guard.authorize(context, self.target(context, row), item)
         return row
 
     def changeable(self, context: Context, identifier: str, item: Strict | None = None) -> Row:
-        """The same if the If-Match header allows the change, too."""
+        """As `_authorized`, but also raise an error if the If-Match header does not allow the change."""
         row = self.permitted(context, identifier, item)
         check_revision(context, row)
         return row
@@ -103,7 +105,7 @@ class Resource(ABC, Generic[Row]):
         one = path + "/{identifier}"
         create = self.guard.rules("create", self.create_schema)
         update = self.guard.rules("update", self.update_schema)
-        # A list shows what `get` allows, which may be nothing.
+        # Lists contain the rows that the policy of `get` allows, maybe none.
         router.operation("GET", path, policy=(AUTHENTICATED, get, *self.guard.seeing))(self.list_all)
         router.operation("POST", path, policy=create, status=201)(self.post)
         router.operation("GET", one, policy=on_target(get, also=self.guard.seeing))(self.show)
@@ -138,7 +140,7 @@ class Resource(ABC, Generic[Row]):
 
 
 def chosen(views: list[dict[str, Any]], params: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
-    """*views* with only the attributes that `fields=` names."""
+    """Return *views* with only the attributes in `fields=`."""
     names = [name for name in params.get("fields", ()) if name]
     if not names:
         return views
@@ -146,7 +148,7 @@ def chosen(views: list[dict[str, Any]], params: Mapping[str, Sequence[str]]) -> 
 
 
 def owner(context: Context, item: schemas.Owned) -> str:
-    """The project that a new resource is for."""
+    """Return the project of a new resource."""
     wanted = item.project_id or context.caller.project_id
     if wanted is None:
         raise BadRequest("The request must be scoped to a project, or name one as project_id.")
@@ -158,7 +160,7 @@ def owner(context: Context, item: schemas.Owned) -> str:
 
 
 def check_revision(context: Context, row: Row) -> None:
-    """Refuse the change unless `If-Match: revision_number=<n>`, if there, names the current revision."""
+    """Refuse the change if the header `If-Match: revision_number=<n>` does not have the current revision."""
     header = context.request.headers.get("if-match", "")
     _, found, wanted = header.partition("revision_number=")
     if found and wanted.strip() != str(row.revision_number):
@@ -167,13 +169,13 @@ def check_revision(context: Context, row: Row) -> None:
 
 
 def touch(row: Row) -> None:
-    """Note that *row* was changed."""
+    """Record that *row* was changed."""
     row.revision_number += 1
     row.updated_at = utcnow()
 
 
 def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
-    """The tags of each of *ids* that has any."""
+    """Return {id: tags} for *ids* with tags."""
     query = select(NetworkTag).where(NetworkTag.resource_id.in_(ids)).order_by(NetworkTag.tag)
     found: dict[str, list[str]] = {}
     for row in session.scalars(query):
@@ -195,5 +197,5 @@ def standard_view(row: Row) -> dict[str, Any]:
 
 
 def standard_columns(model: Any) -> dict[str, Any]:
-    """The columns that all kinds can be filtered and sorted by."""
+    """Return the columns for filters and sort keys that all types have."""
     return {name: getattr(model, name) for name in STANDARD}

@@ -1,4 +1,4 @@
-"""Request bodies: Neutron's attributes, checked and brought to one form."""
+"""Request bodies: Neutron's attributes, validated and normalized."""
 
 import re
 import uuid
@@ -66,12 +66,12 @@ Tag = Annotated[str, Field(min_length=1, max_length=255, pattern="^[^,]*$"), Aft
 
 
 NO_ROUTERS, NO_FILTERS = only_empty(lacking("routers")), only_empty(lacking("security groups"))
-# Router advertisements come with routers.
+# Router advertisements need routers, which this cloud does not have.
 RouterMode = Annotated[Omittable[Literal["dhcpv6-stateful", "dhcpv6-stateless", "slaac"]], NO_ROUTERS]
 
 
 class Owned(Strict):
-    """What can be made for another project; `tenant_id` is the old name."""
+    """Attributes of resources that can be created for another project; `tenant_id` is the old name."""
 
     project_id: Omittable[Id] = None
     tenant_id: Omittable[Id] = None
@@ -114,7 +114,7 @@ class Route(Strict):
 class SubnetUpdate(Strict):
     name: Text = ""
     description: Text = ""
-    gateway_ip: IpAddress | None = None  # null: none
+    gateway_ip: IpAddress | None = None  # null: no gateway
     enable_dhcp: bool = True
     dns_nameservers: EmptyIfNull[Annotated[list[IpAddress], Field(max_length=5)]] = []
     host_routes: EmptyIfNull[Annotated[list[Route], Field(max_length=20)]] = []
@@ -156,7 +156,7 @@ class PortUpdate(Strict):
     host: Text | None = Field("", alias="binding:host_id")
     binding_profile: Annotated[dict[str, Any], AfterValidator(_json)] | None = Field(None, alias="binding:profile")
     vnic_type: Literal["normal"] = Field("normal", alias="binding:vnic_type")
-    # Nothing filters ports yet: what asks for no filter is granted.
+    # There are no filters on ports yet: only values that request no filter are accepted.
     port_security_enabled: Annotated[bool, NO_FILTERS] = False
     security_groups: EmptyIfNull[Annotated[list[Any], NO_FILTERS]] = []
     allowed_address_pairs: EmptyIfNull[Annotated[list[Any], NO_FILTERS]] = []
@@ -202,28 +202,29 @@ class Quota(Strict):
     subnet: Limit = None
     subnetpool: Limit = None
     port: Limit = None
-    # Limits below what the project uses are refused unless `force` is true; `check_limit` says so, and changes nothing.
+    # A limit below the usage is refused unless `force` is true. `check_limit` requests that check, which is the
+    # default.
     force: bool = False
     check_limit: bool = True
-    # Some clients send the owner again; the path decides.
+    # Some clients send the owner, too; the path decides.
     project_id: Omittable[Id] = None
     tenant_id: Omittable[Id] = None
 
 
 def parse(schema: type[Model], value: object) -> Model:
-    """*value* as a *schema*, or a BadRequest that says what is wrong."""
+    """Return *value*, validated by *schema*; raise BadRequest if it is not valid."""
     return checked(schema.model_validate, value, explain)
 
 
 def one(schema: type[Model], body: Mapping[str, Any], name: str) -> Model:
-    """The body `{name: {...}}`."""
+    """Return the resource in the body `{name: {...}}`."""
     if not isinstance(body.get(name), dict) or len(body) > 1:
         raise BadRequest(f"Unable to find '{name}' in request body.")
     return parse(schema, body[name])
 
 
 def one_or_many(schema: type[Model], body: Mapping[str, Any], name: str, plural: str) -> tuple[list[Model], bool]:
-    """The body `{name: {...}}` or `{plural: [{...}, ...]}`, and whether it is the latter."""
+    """Return the resources in the body `{name: {...}}` or `{plural: [{...}, ...]}`, and whether it is the latter."""
     if plural not in body:
         return [one(schema, body, name)], False
     values = body[plural]

@@ -1,4 +1,4 @@
-"""Subnet pools: prefixes that subnets are cut from, never overlapping."""
+"""Subnet pools: prefixes from which subnets are allocated without overlaps."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -87,7 +87,7 @@ class SubnetPools(Resource[SubnetPool]):
         context.db.delete(row)
 
     def default(self, context: Context, version: int) -> SubnetPool:
-        """The pool that the administrator marked as the default."""
+        """Return the default pool."""
         query = self.query(context).where(SubnetPool.is_default, SubnetPool.ip_version == version)
         pool: SubnetPool | None = context.db.scalar(query)
         if pool is None:
@@ -102,8 +102,8 @@ class SubnetPools(Resource[SubnetPool]):
 
 
 def cut(session: Session, pool: SubnetPool, project_id: str, cidr: str | None, prefixlen: int | None) -> str:
-    """A free prefix of *pool*: *cidr* itself, or one of *prefixlen* bits."""
-    # The pool's lock makes two requests that cut from it wait for each other.
+    """Return a free prefix of *pool*: *cidr* itself, or one of *prefixlen* bits."""
+    # The lock on the pool serializes requests that allocate from it.
     session.execute(select(SubnetPool.id).where(SubnetPool.id == pool.id).with_for_update())
     if cidr is not None and prefixlen is not None:
         raise BadRequest("Bad subnets request: cidr and prefixlen must not be supplied together.")
@@ -130,7 +130,7 @@ def cut(session: Session, pool: SubnetPool, project_id: str, cidr: str | None, p
 def _check_pool_quota(pool: SubnetPool, length: int, cidrs: Sequence[str]) -> None:
     if pool.default_quota is None:
         return
-    # Neutron counts IPv4 addresses, and IPv6 networks of 64 bits.
+    # As in Neutron: the number of IPv4 addresses, and of IPv6 networks with 64 bits.
     unit = 32 if pool.ip_version == 4 else 64
     lengths = [length, *(netaddr.IPNetwork(cidr).prefixlen for cidr in cidrs)]
     if sum(1 << max(unit - bits, 0) for bits in lengths) > pool.default_quota:

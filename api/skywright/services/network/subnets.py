@@ -21,7 +21,7 @@ DHCP_SETTINGS = {"gateway_ip", "enable_dhcp", "dns_nameservers", "host_routes"}
 
 
 def _by_shared(values: Sequence[str]) -> Clause:
-    """Subnets of networks that are shared, or are not."""
+    """Match subnets of shared networks, or of others."""
     wanted = Network.shared.in_([listing.boolean(value) for value in values])
     return or_(Subnet.network_id.in_(select(Network.id).where(wanted)))
 
@@ -121,7 +121,7 @@ def _view(row: Subnet) -> dict[str, Any]:
 
 
 def _prefix(context: Context, item: schemas.SubnetCreate, project_id: str) -> tuple[str, int, str | None]:
-    """The new subnet's cidr, its IP version, and the pool that it is cut from."""
+    """Return the new subnet's cidr, its IP version, and its subnet pool."""
     if item.subnetpool_id or item.use_default_subnetpool:
         if item.subnetpool_id:
             pool = POOLS.find(context, item.subnetpool_id)

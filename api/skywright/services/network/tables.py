@@ -1,4 +1,4 @@
-"""Networks, subnets, ports and the addresses that ports hold."""
+"""Tables of networks, subnets, ports and addresses."""
 
 from datetime import datetime
 from typing import Any
@@ -10,7 +10,7 @@ from skywright.db.base import Base, new_uuid, utcnow
 
 
 class Standard:
-    """The columns that every resource of this service has."""
+    """The columns that all resources of this service have."""
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
     project_id: Mapped[str] = mapped_column(String(64), index=True)
@@ -22,10 +22,10 @@ class Standard:
 
 
 class Network(Standard, Base):
-    """A layer-2 network. `deleted_at` is set while its last job takes it off the hosts; the API no longer shows it."""
+    """A layer-2 network. `deleted_at` is set while its last job removes it from hosts; the API no longer shows it."""
 
     __tablename__ = "network"
-    # No segment is given to two networks. "" and 0 stand for none: a NULL would not take part in the constraint.
+    # A segment belongs to one network. "" and 0 mean none: the constraint would ignore NULL.
     __table_args__ = (UniqueConstraint("type", "physical_network", "segmentation_id"),)
     type: Mapped[str] = mapped_column(String(8), default="vxlan")
     physical_network: Mapped[str] = mapped_column(String(64), default="")
@@ -39,7 +39,7 @@ class Network(Standard, Base):
 
 
 class NetworkHost(Base):
-    """A network is present on a host: some run was told to put it there."""
+    """A network may be on a host: a run was told to create it there."""
 
     __tablename__ = "network_host"
     network_id: Mapped[str] = mapped_column(ForeignKey("network.id", ondelete="CASCADE"), primary_key=True)
@@ -47,7 +47,7 @@ class NetworkHost(Base):
 
 
 class SubnetPool(Standard, Base):
-    """Prefixes out of which subnets are cut."""
+    """Prefixes from which subnets are allocated."""
 
     __tablename__ = "subnet_pool"
     prefixes: Mapped[list[str]] = mapped_column(default=list)
@@ -71,12 +71,12 @@ class Subnet(Standard, Base):
     dns_nameservers: Mapped[list[str]] = mapped_column(default=list)
     allocation_pools: Mapped[list[Any]] = mapped_column(default=list)
     host_routes: Mapped[list[Any]] = mapped_column(default=list)
-    # The address that was allocated last: the next search starts behind it.
+    # The last allocated address: the next search starts after it.
     cursor: Mapped[str | None] = mapped_column(String(64))
 
 
 class Port(Standard, Base):
-    """A port; a network's DHCP port has the owner `network:dhcp` and the network host it is bound to."""
+    """A port. The port of a network's DHCP server has the owner `network:dhcp` and is bound to its network host."""
 
     __tablename__ = "port"
     __table_args__ = (UniqueConstraint("network_id", "mac_address"),)
@@ -87,7 +87,7 @@ class Port(Standard, Base):
     device_id: Mapped[str] = mapped_column(String(255), default="", index=True)
     device_owner: Mapped[str] = mapped_column(String(255), default="")
     device_index: Mapped[int] = mapped_column(default=0)  # the position among the interfaces of its server
-    # Inventory name of the host where the port is, or "" while it is nowhere.
+    # The name of the host where the port is; "" if it is on no host.
     host: Mapped[str] = mapped_column(String(255), default="", index=True)
     vnic_type: Mapped[str] = mapped_column(String(64), default="normal")
     binding_profile: Mapped[dict[str, Any]] = mapped_column(default=dict)
@@ -102,7 +102,7 @@ INTERFACE_ORDER = (Port.device_index, Port.created_at, Port.id)
 
 
 class Address(Base):
-    """An allocated address: the primary key is what makes allocation safe under concurrency."""
+    """An allocated address. The primary key prevents a concurrent second allocation."""
 
     __tablename__ = "address"
     subnet_id: Mapped[str] = mapped_column(ForeignKey("subnet.id"), primary_key=True)

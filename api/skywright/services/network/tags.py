@@ -19,7 +19,7 @@ RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS)
 
 
 def register(resource: Resource[Any]) -> None:
-    """The routes of one kind's tags."""
+    """Add the routes of the tags of one type."""
     kind, path = resource.name, f"/v2.0/{resource.collection}/{{identifier}}/tags"
 
     @router.operation("GET", path, policy=on_target(f"get_{kind}:tags"))
@@ -62,7 +62,7 @@ def register(resource: Resource[Any]) -> None:
 
 
 def _add(context: Context, row: Any, body: dict[str, Any]) -> list[str]:
-    """Add the tags in *body* to those that *row* has; the tags in *body*."""
+    """Add the tags in *body* to the tags of *row*; return the tags in *body*."""
     tags = schemas.parse(schemas.Tags, body).tags
     if len({*tags_of(context.db, [row.id]).get(row.id, []), *tags}) > schemas.MAX_TAGS:
         raise BadRequest("Too many tags.", kind="InvalidInput")

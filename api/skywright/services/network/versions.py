@@ -1,4 +1,4 @@
-"""The version document, and the list of resources under it."""
+"""The version document, and the list of resources below it."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""Jobs of networks: what they tell the hosts, and what comes of them."""
+"""Jobs of networks: items for hosts, and settling."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -24,9 +24,9 @@ LIMIT_SECONDS = 1800.0
 class NetworkKind(ResourceKind):
     """Jobs of networks.
 
-    `update` brings the DHCP server up to date, `delete` takes the network off its hosts, `rejoin` tells a host that
-    was away the peers that came meanwhile. `converge` repairs what is the network's own on some hosts, `tidy` takes
-    off a host what no record knows.
+    `update` updates the DHCP server, `delete` removes the network from its hosts, `rejoin` sends a host the peers that
+    were added while it was unreachable. `converge` repairs the network's own parts on some hosts, `tidy` removes
+    leftovers from a host.
     """
 
     name, item_kind = "network", "networks"
@@ -60,7 +60,7 @@ class NetworkKind(ResourceKind):
             session.execute(delete(NetworkHost).where(NetworkHost.network_id == network.id))
             session.delete(network)
         elif job.action == "delete":
-            # Its user cannot ask for it any more.
+            # Its user cannot request it again.
             resources = [("network", job.arguments["network_id"])]
             enqueue_retry(session, core.queue, "network", "delete", resources, job.arguments)
         elif job.action == "update" and outcome.ok:
@@ -82,7 +82,7 @@ class NetworkKind(ResourceKind):
         return network_drift.describe(base, result, desired)
 
     def own(self, item: Item) -> Item:
-        """Without the ports of servers and their DHCP entries."""
+        """Return the item without the ports and DHCP entries of servers."""
         return {**item, "ports": [], "dhcp": item["dhcp"] and {**item["dhcp"], "hosts": []}}
 
     def parts(self, item: Item, ids: set[str]) -> list[Item]:
@@ -100,14 +100,14 @@ class NetworkKind(ResourceKind):
         return TIDY, {"network_id": one.id, "host": one.host, **parts}
 
     def host_returned(self, session: Session, host: Host, core: Core) -> None:
-        """Have *host* told the peers that came while it was away."""
+        """Queue jobs that send *host* the peers that were added while it was unreachable."""
         networks = select(Network.id).join(NetworkHost, NetworkHost.network_id == Network.id)
         for network_id in session.scalars(networks.where(NetworkHost.host == host.name, Network.deleted_at.is_(None))):
             arguments = {"network_id": network_id, "host": host.name}
             enqueue(session, core.queue, "network", "rejoin", [("network", network_id)], arguments)
 
     def host_removed(self, session: Session, host: str, core: Core) -> None:
-        """Have the networks whose DHCP server was there served by another host."""
+        """Queue jobs that move the DHCP servers of *host* to other hosts."""
         session.execute(delete(NetworkHost).where(NetworkHost.host == host))
         served_there = select(Port.network_id).where(Port.device_owner == ipam.DHCP_OWNER, Port.host == host)
         for network_id in session.scalars(served_there):
@@ -123,7 +123,7 @@ def _render(session: Session, job: Job, rendering: Rendering) -> None:
         case "rejoin":
             rendering.rejoin(arguments["host"])
         case "converge":
-            # Taps and DHCP entries are their servers', whose own jobs repair them.
+            # Taps and DHCP entries belong to servers, whose own jobs repair them.
             rendering.whole()
             rendering.items = {name: item for name, item in rendering.items.items() if name in arguments["hosts"]}
         case "tidy":
@@ -134,7 +134,7 @@ def _render(session: Session, job: Job, rendering: Rendering) -> None:
 
 
 def _deleted_ports(session: Session, network: Network, host: str, port_ids: Iterable[str]) -> list[Port]:
-    """Those of the ports that, by now, still are not on *host*."""
+    """Return the ports that are still not on *host* according to the records."""
     known = {port_id: session.get(Port, port_id) for port_id in port_ids}
     return [
         Port(id=port_id, mac_address="", network_id=network.id, host=host)
@@ -144,5 +144,5 @@ def _deleted_ports(session: Session, network: Network, host: str, port_ids: Iter
 
 
 def _unknown_peers(hosts: Iterable[Host], addresses: Sequence[str]) -> list[str]:
-    """Those of the addresses that, by now, still are no host's."""
+    """Return the addresses that still belong to no host according to the records."""
     return sorted(set(addresses) - {tunnel_address(host) for host in hosts})

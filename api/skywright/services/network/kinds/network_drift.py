@@ -1,4 +1,4 @@
-"""How networks differ from the records, and what of them is left on hosts."""
+"""Drift of networks: differences from the records, and leftovers on hosts."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
@@ -13,13 +13,13 @@ from skywright.jobs.kinds import Result
 from skywright.services.network.kinds.network_items import Rendering, recorded_dhcp_port, tunnel_address
 from skywright.services.network.tables import Network, NetworkHost, Port
 
-# (text, before, after, owner: a port's id or its tap, None for the network itself)
+# (text, before, after, owner: the id of a port, or its tap; None for the network itself)
 Part = tuple[str, Any, Any, str | None]
 Diff = dict[str, Any]
 
 
 class NetworkPort(Mark):
-    """A port of a network: a server's, if it has a `port_id`, or a tunnel, if it has a `peer`."""
+    """A port in a network's item: a server's, if it has a `port_id`, or a tunnel, if it has a `peer`."""
 
     name: str
     port_id: str | None
@@ -27,18 +27,20 @@ class NetworkPort(Mark):
 
 
 class DhcpServer(Mark):
-    """A network's DHCP server, with the ports that have entries in it."""
+    """A network's DHCP server, with the entries of ports."""
 
     ports: list[str]
 
 
 def tap(port_id: str) -> str:
-    """The name of a port's device on its host."""
+    """Return the name of a port's device on its host."""
     return f"tap{port_id[:11]}"
 
 
 def read_desired(reading: Reading) -> None:
-    """Add the networks, with the ports of servers that shall run: others get theirs when they start."""
+    """Add the networks, with the ports of servers that should run. The ports of other servers are added when they
+    start.
+    """
     used = {use.id: use for use in reading.used("port")}
     for use in used.values():
         reading.desired.owners[use.id] = reading.desired.owners[tap(use.id)] = use.owner
@@ -66,7 +68,7 @@ def _networks(reading: Reading, ports: Iterable[Port]) -> Iterable[Network]:
 
 
 def describe(base: Finding, result: Result, desired: Desired) -> Iterator[Finding]:
-    """What of a network, of its DHCP server or of a server's port in it differs."""
+    """Yield the differences of a network, of its DHCP server, or of a server's port."""
     diff = result.get("diff") or {}
     before, after = diff.get("before") or {}, diff.get("after") or {}
     parts = _switch(before, after) if result["module"] == "ovs_network" else _dhcp(before, after)
@@ -77,7 +79,7 @@ def describe(base: Finding, result: Result, desired: Desired) -> Iterator[Findin
 
 
 def _switch(before: Diff, after: Diff) -> Iterator[Part]:
-    """The ports of a network, and the devices of its taps."""
+    """Compare the ports of a network, and the devices of its taps."""
     ports = (before.get("ports", {}), after.get("ports", {}))
     taps = (before.get("taps", {}), after.get("taps", {}))
     for name in sorted({name for side in (*ports, *taps) for name in side}):
@@ -102,7 +104,7 @@ _NAMES = {"vx": "tunnel", "dh": "DHCP port", "pi": "patch", "pp": "patch", "ta":
 
 
 def _dhcp(before: Diff, after: Diff) -> Iterator[Part]:
-    """A DHCP server, and the entries of ports in it."""
+    """Compare a DHCP server, and the entries of ports in it."""
     if not after:
         yield "a DHCP server is there, but should not be", before, after, None
         return
@@ -115,7 +117,7 @@ def _dhcp(before: Diff, after: Diff) -> Iterator[Part]:
         if have.get(port) == want.get(port):
             continue
         known = "is missing" if port not in have else "differs"
-        text = f"its DHCP entry {known}" if port in want else "there are DHCP entries of no port"
+        text = f"its DHCP entry {known}" if port in want else "it has DHCP entries without a port"
         yield text, have.get(port), want.get(port), port
 
 
@@ -131,14 +133,14 @@ def _dhcp_itself(before: Diff, after: Diff) -> Iterator[Part]:
 _DHCP = {
     "options": "the DHCP options differ",
     "unit": "the unit of DHCP servers differs",
-    "enabled": "its DHCP server would not start with the host",
+    "enabled": "its DHCP server is not enabled at boot",
     "running": "its DHCP server does not run",
-    "told": "its DHCP server does not know its newest files",
+    "told": "its DHCP server has not read its newest files",
 }
 
 
 def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftover]:
-    """Networks that do not belong on the host, and what of those that do does not."""
+    """Yield networks that do not belong on the host, and parts that do not belong to the others."""
     ports = facts.marks("ovs_network", NetworkPort)
     entries = {server.id: set(server.ports) for server in facts.marks("dhcp_network", DhcpServer)}
     here = set(records.session.scalars(select(NetworkHost.network_id).where(NetworkHost.host == host)))
@@ -168,7 +170,9 @@ def _add_ports(records: Records, one: Leftover, ports: list[NetworkPort], addres
 
 
 def _is_misplaced(records: Records, one: Leftover, port_id: str) -> bool:
-    """Whether a port is in no record, or is another host's. One that is on no host may be put here in a moment."""
+    """Return whether a port has no record or belongs to another host. A port without a host may be put here at any
+    time.
+    """
     port = records.session.get(Port, port_id)
     if not is_random(port_id) or (port is not None and port.host in ("", one.host)):
         return False

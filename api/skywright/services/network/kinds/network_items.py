@@ -1,8 +1,8 @@
-"""What networks need on hosts: taps, tunnels and DHCP, for the jobs of servers and for those of networks.
+"""Items of networks: taps, tunnels and DHCP, for jobs of servers and of networks.
 
-Items are additive, so runs that were rendered from different moments may converge in any order: a host is told all
-of its peers whenever it gets an item, and a new host is made known to every other host of the network. A network
-stays on a host when its last port leaves; only deleting the network removes it.
+Items are additive, so that runs with items of different age may converge in any order: an item always has all peers of
+its host, and a new host is sent to every other host of the network. A network stays on a host when its last port is
+removed; only the deletion of the network removes it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -22,7 +22,7 @@ DNS_DOMAIN = "skywright.internal"
 
 @dataclass(frozen=True)
 class PortChange:
-    """*port* appears on (or leaves) the inventory's *host*."""
+    """*port* is added to (or removed from) the inventory's *host*."""
 
     port: Port
     host: str
@@ -31,16 +31,16 @@ class PortChange:
 
 @dataclass
 class NetworkWork:
-    """Items of kind `networks`, and for each port the (host, item id) whose results decide about it."""
+    """Items of kind `networks`, and for each port the (host, item id) whose results decide its job."""
 
     items: dict[str, list[Item]] = field(default_factory=dict)
     depends: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
 
 def network_items(session: Session, changes: Iterable[PortChange]) -> NetworkWork:
-    """What *changes* need on all hosts; every (host, network) is one item. In a write transaction.
+    """Return the items for *changes* on all hosts, one for each host and network. Needs a write transaction.
 
-    Ports on null hosts need nothing. Ports that appear must have their `host` already.
+    Ports on null hosts need no items. Ports that are added must have their `host` already.
     """
     hosts = {host.name: host for host in session.scalars(select(Host)) if not host.is_null}
     by_network: dict[str, list[PortChange]] = {}
@@ -61,13 +61,13 @@ def network_items(session: Session, changes: Iterable[PortChange]) -> NetworkWor
 
 
 def tunnel_address(host: Host) -> str | None:
-    """The address that other hosts' tunnels lead to."""
+    """Return the address for tunnels from other hosts."""
     address = host.variables.get("vswitch_data_address")
     return str(address).partition("/")[0] if address else None
 
 
 class Rendering:
-    """One network's items."""
+    """The items of one network."""
 
     def __init__(self, session: Session, network: Network, hosts: dict[str, Host]) -> None:
         self.session = session
@@ -78,7 +78,7 @@ class Rendering:
         self.dhcp_host = ""
 
     def render(self, changes: Sequence[PortChange]) -> None:
-        """Items for ports that come and go."""
+        """Add items for ports that are added and removed."""
         arriving = {change.host for change in changes if change.present}
         newcomers = arriving - self._established()
         port = self._dhcp_port(create=bool(arriving))
@@ -94,7 +94,7 @@ class Rendering:
         self._introduce(newcomers)
 
     def serve(self) -> None:
-        """The item of the DHCP server as it is now, with the entries of all ports that are on hosts."""
+        """Add the current item of the DHCP server, with the entries of all ports that are on hosts."""
         query = select(Port).where(Port.network_id == self.network.id, Port.host.in_(self.hosts))
         bound = [port for port in self.session.scalars(query) if port.device_owner != ipam.DHCP_OWNER]
         port = self._dhcp_port(create=bool(bound))
@@ -106,14 +106,16 @@ class Rendering:
             self._introduce(newcomers)
 
     def remove(self, dhcp_host: str) -> None:
-        """Take the network off all of its hosts."""
+        """Remove the network from all of its hosts."""
         for name in self.members:
             self._item(name)["state"] = "absent"
         if dhcp_host in self.members:
             self._item(dhcp_host)["dhcp"] = {"state": "absent"}
 
     def whole(self, ports: Iterable[Port] = ()) -> None:
-        """All that the records say of it on its hosts, with these *ports* of servers; writes nothing."""
+        """Add everything that the records have about the network on its hosts, with these *ports* of servers; write
+        nothing.
+        """
         for name in self.members:
             self._item(name)
         there = [PortChange(port, port.host) for port in ports if port.host in self.members]
@@ -125,7 +127,7 @@ class Rendering:
             self._serve(port, there)
 
     def tidy(self, host: str, gone: Iterable[Port], former_peers: Sequence[str]) -> None:
-        """Take off *host* what no record knows: taps and DHCP entries, tunnels, a DHCP server that moved away."""
+        """Remove leftovers from *host*: taps and DHCP entries, tunnels, a DHCP server that was moved."""
         if host not in self.members:
             self.items[host] = {"id": self.network.id, "state": "absent"}
             return
@@ -137,12 +139,12 @@ class Rendering:
             item["dhcp"] = {"state": "absent"}
 
     def rejoin(self, host: str) -> None:
-        """The item that tells *host* all of its peers."""
+        """Add the item with all peers of *host*."""
         if host in self.members:
             self._item(host)
 
     def _item(self, host: str) -> Item:
-        """The item of *host*, with all peers that it has."""
+        """Return the item of *host*, with all of its peers."""
         if host not in self.items:
             self.items[host] = {
                 "id": self.network.id,
@@ -170,7 +172,7 @@ class Rendering:
         return [address for name in sorted(names) if (address := tunnel_address(self.hosts[name]))]
 
     def _established(self) -> set[str]:
-        """Hosts that all others know already: some run that brought a port there succeeded."""
+        """Return the hosts that all others already have as peers: a run that brought a port there was successful."""
         query = select(Port.host).where(Port.network_id == self.network.id, Port.status == "ACTIVE").distinct()
         return self.members.intersection(self.session.scalars(query))
 
@@ -180,7 +182,7 @@ class Rendering:
             self.members.add(name)
 
     def _introduce(self, newcomers: set[str]) -> None:
-        """Give the hosts that have no item yet one that tells them the newcomers."""
+        """Add items with the new peers for hosts without an item."""
         peers = self._addresses(newcomers)
         if not peers:
             return
@@ -188,7 +190,7 @@ class Rendering:
             self._item(name)["peers"] = peers
 
     def _dhcp_port(self, *, create: bool) -> Port | None:
-        """The network's DHCP port with an address in every subnet that wants DHCP; it knows its host."""
+        """Return the network's DHCP port, with a host and an address in every subnet with DHCP."""
         subnets = served(self.session, self.network)
         port = recorded_dhcp_port(self.session, self.network.id)
         if port is None and not (create and subnets):
@@ -211,7 +213,7 @@ class Rendering:
         return port
 
     def _address(self, port: Port, subnets: list[Subnet]) -> None:
-        """Give the DHCP port an address in every served subnet that has one left, and none elsewhere."""
+        """Give the DHCP port an address in every subnet with DHCP that has a free one, and in no other subnet."""
         held = {address.subnet_id for address in port.addresses}
         if held == {subnet.id for subnet in subnets}:
             return
@@ -226,7 +228,7 @@ class Rendering:
             return None
 
     def _serve(self, port: Port, changes: Iterable[PortChange]) -> None:
-        """Put the DHCP server into the item of its host."""
+        """Add the DHCP server to the item of its host."""
         subnets = {subnet.id: subnet for subnet in served(self.session, self.network)}
         own = [address for address in port.addresses if address.subnet_id in subnets]
         self._item(port.host)["dhcp"] = {
@@ -239,12 +241,12 @@ class Rendering:
 
 
 def recorded_dhcp_port(session: Session, network_id: str) -> Port | None:
-    """The port of a network's DHCP server, if there is one yet."""
+    """Return the port of a network's DHCP server, if it exists."""
     return session.scalar(select(Port).where(Port.network_id == network_id, Port.device_owner == ipam.DHCP_OWNER))
 
 
 def presence(session: Session, network_id: str) -> set[str]:
-    """The hosts that some run was told to put the network on."""
+    """Return the hosts on which a run was told to create the network."""
     return set(session.scalars(select(NetworkHost.host).where(NetworkHost.network_id == network_id)))
 
 
@@ -254,9 +256,9 @@ def _network_host(hosts: dict[str, Host]) -> str | None:
 
 
 def served(session: Session, network: Network) -> list[Subnet]:
-    """The subnets that the DHCP server serves: none while the network is down.
+    """Return the subnets that the DHCP server serves: none while the network is down.
 
-    An IPv6 subnet without an address mode asks for none.
+    An IPv6 subnet without an address mode needs no DHCP.
     """
     subnets = ipam.subnets_of(session, network.id) if network.admin_state_up else []
     return [subnet for subnet in subnets if subnet.enable_dhcp and subnet.ip_version == 4]
