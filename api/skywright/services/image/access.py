@@ -1,4 +1,4 @@
-"""Access to images: private, shared, community and public ones, and the policy's rules, as in Glance."""
+"""Access to images: private, shared, community and public images, and the policy, as in Glance."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -8,12 +8,12 @@ from sqlalchemy.orm import Session
 from skywright.errors import NotFound
 from skywright.services.image.tables import Image, ImageMember
 
-if TYPE_CHECKING:  # workers import this, and must stay small
+if TYPE_CHECKING:  # workers import this module and must stay small
     from skywright.http import Context
 
 
 def shared_with(project_id: str | None, status: str = "all") -> ColumnElement[bool]:
-    """The images that other projects share with *project_id*, which holds them in *status*."""
+    """Return the clause for images that other projects share with *project_id*, with the member's *status*."""
     conditions = [ImageMember.image_id == Image.id, ImageMember.member_id == project_id]
     if status != "all":
         conditions.append(ImageMember.status == status)
@@ -21,7 +21,7 @@ def shared_with(project_id: str | None, status: str = "all") -> ColumnElement[bo
 
 
 def visible(context: "Context", member_status: str = "all") -> ColumnElement[bool]:
-    """The images that the caller may see; of those shared with his project the ones in *member_status* there."""
+    """Return the clause for images that the caller may see; shared ones have *member_status* in his project."""
     if context.is_admin:
         return true()
     return or_(
@@ -32,7 +32,7 @@ def visible(context: "Context", member_status: str = "all") -> ColumnElement[boo
 
 
 def visible_image(context: "Context", image_id: str) -> Image:
-    """The image if the caller may see it; one of another tenant's is NotFound, as one that never was."""
+    """Return the image if the caller may see it; raise NotFound otherwise, as for an unknown id."""
     row = context.db.get(Image, image_id)
     seen = row is not None and row.deleted_at is None and _may_see(context, row)
     if row is None or not seen or not allowed(context, row):
@@ -41,19 +41,19 @@ def visible_image(context: "Context", image_id: str) -> Image:
 
 
 def permitted_image(context: "Context", image_id: str) -> Image:
-    """A visible image on which the route's rule allows the request, else Forbidden."""
+    """Return a visible image if the route's rule allows the request on it; raise Forbidden otherwise."""
     row = visible_image(context, image_id)
     context.enforce(context.rules[0], image_target(context, row))
     return row
 
 
 def allowed(context: "Context", row: Image) -> bool:
-    """Whether the policy lets the caller see an image that is visible to his project."""
+    """Return whether the policy lets the caller see an image that his project can see."""
     return context.allows("get_image", image_target(context, row))
 
 
 def image_target(context: "Context", row: Image) -> dict[str, Any]:
-    """What policy rules may ask of an image; `member_id` is the caller's project if the image is shared with it."""
+    """Return the target of an image; `member_id` is the caller's project if the image is shared with it."""
     project = context.caller.project_id
     member = project if row.visibility == "shared" and row.project_id != project else None
     return {
@@ -76,5 +76,5 @@ def _may_see(context: "Context", row: Image) -> bool:
 
 
 def membership(session: Session, image_id: str, member_id: str) -> ImageMember | None:
-    """The row that shares an image with a project."""
+    """Return the row that shares an image with a project."""
     return session.get(ImageMember, (image_id, member_id))

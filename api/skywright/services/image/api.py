@@ -1,4 +1,4 @@
-"""Image v2, what Glance is in OpenStack."""
+"""Image v2, the API of Glance."""
 
 import re
 

@@ -1,4 +1,4 @@
-"""Setting an image's attributes and properties, with the rules that creating and patching share."""
+"""Setting attributes and properties of images: the rules for creation and update."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -28,7 +28,7 @@ AMAZON = frozenset({"ami", "ari", "aki"})
 
 
 def refuse_read_only(name: str) -> None:
-    """Forbidden for what only the service sets."""
+    """Raise Forbidden for attributes that only the service sets."""
     if name in schemas.READ_ONLY:
         raise Forbidden(f"Attribute '{name}' is read-only.")
     if name in schemas.RESERVED or name.startswith("os_glance_"):
@@ -36,7 +36,7 @@ def refuse_read_only(name: str) -> None:
 
 
 def assign(context: Context, row: Image, name: str, value: Any) -> None:
-    """Set an attribute, or a property, which has passed the schema."""
+    """Set an attribute or a property that the schema allows."""
     if name == "owner":
         _assign_owner(context, row, value)
     elif name in ("disk_format", "container_format"):
@@ -52,7 +52,7 @@ def assign(context: Context, row: Image, name: str, value: Any) -> None:
 
 
 def check_limits(row: Image) -> None:
-    """Refuse what no single attribute shows: formats that do not fit together, too many tags or properties."""
+    """Refuse invalid combinations of attributes: formats that do not fit, too many tags or properties."""
     formats = {row.disk_format, row.container_format}
     if formats & AMAZON and len(formats - {None}) > 1 and row.container_format in AMAZON:
         raise BadRequest(
@@ -66,7 +66,7 @@ def check_limits(row: Image) -> None:
 
 
 def check_names(body: Mapping[str, Any]) -> None:
-    """Forbidden if *body* names something read-only."""
+    """Raise Forbidden if *body* has read-only attributes."""
     for name in body:
         refuse_read_only(name)
 

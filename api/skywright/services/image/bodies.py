@@ -1,4 +1,4 @@
-"""Reading JSON bodies: strictly, and whatever their content type says."""
+"""Strict reading of JSON bodies, for any content type."""
 
 from typing import Annotated, Any
 
@@ -9,7 +9,7 @@ from skywright.http import BadRequest
 
 
 async def parsed(request: Request) -> Any:
-    """The request's body; BadRequest unless it is JSON."""
+    """Return the request's body; raise BadRequest unless it is JSON."""
     try:
         return orjson.loads(await request.body())
     except orjson.JSONDecodeError as error:

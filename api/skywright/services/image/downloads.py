@@ -1,4 +1,4 @@
-"""Sending image data: to users by token, to hosts by signed URL."""
+"""Downloads of image data: for users with a token, for hosts with a signed URL."""
 
 from functools import partial
 

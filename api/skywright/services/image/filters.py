@@ -13,7 +13,7 @@ from skywright.services.image.access import visible
 from skywright.services.image.tables import Image, ImageTag
 
 PAGING = frozenset({"limit", "marker", "sort", "sort_key", "sort_dir", "member_status"})
-# What is shown are whole seconds.
+# The shown times have whole seconds.
 COMPARISONS: dict[str, Callable[[Any, datetime], ColumnElement[bool]]] = {
     "eq": fields.within,
     "neq": lambda column, moment: ~fields.within(column, moment),
@@ -47,7 +47,7 @@ MEMBER_STATUSES = ("accepted", "pending", "rejected", "all")
 
 
 def conditions(context: Context, query: list[tuple[str, str]]) -> list[ColumnElement[bool]]:
-    """What the images that *query* asks for fulfil; only images that the caller may see do."""
+    """Return the clauses for the images that *query* selects, of those that the caller may see."""
     given = dict(query)
     if given.get("changes-since"):
         raise BadRequest('The "changes-since" filter is no longer available on v2.')
@@ -61,7 +61,7 @@ def conditions(context: Context, query: list[tuple[str, str]]) -> list[ColumnEle
 
 
 def _visibility(context: Context, value: str | None) -> ColumnElement[bool]:
-    """Community images are listed for those who ask for them, and for their owner."""
+    """Return the clause for visibilities: community images are listed only on request, and for their owner."""
     if value is None:
         return or_(Image.visibility != "community", Image.project_id == context.caller.project_id)
     if value not in VISIBILITIES:
@@ -84,7 +84,7 @@ def _condition(name: str, value: str) -> ColumnElement[bool]:
 
 
 def _listable(name: str, value: str) -> ColumnElement[bool]:
-    """`in:a,b` with quotes around values that hold a comma, `eq:a`, or the plain value."""
+    """Return the operator and values of `in:a,b` (values with a comma are quoted), `eq:a`, or a plain value."""
     kind, colon, rest = value.partition(":")
     if colon and kind == "in":
         try:
@@ -99,7 +99,7 @@ def _listable(name: str, value: str) -> ColumnElement[bool]:
 
 
 def _numeric(name: str, value: str) -> ColumnElement[bool]:
-    """`size=`, or with a bound `size_min=`, `size_max=`."""
+    """Return the clause for `size=`, or for `size_min=` and `size_max=`."""
     number = _number(name, value)
     if name in NUMBERS:
         return NUMBERS[name] == number
@@ -118,7 +118,7 @@ def _moment(name: str, value: str) -> ColumnElement[bool]:
 
 
 def _property(name: str, value: str) -> ColumnElement[bool]:
-    # These cannot be told apart from the syntax of a JSON path.
+    # These characters are syntax in a JSON path.
     if any(character in name for character in '"\\\0'):
         return false()
     condition: ColumnElement[bool] = Image.properties[name].as_string() == value

@@ -1,4 +1,4 @@
-"""Images: everything but their data."""
+"""Images, without their data."""
 
 from typing import Any
 
@@ -49,7 +49,7 @@ def delete_images(context: Context) -> None:
 
 
 def _refuse_empty_id(context: Context) -> None:
-    """`/v2/images/` is an image whose id is empty, not the list of images."""
+    """`/v2/images/` is an image with an empty id, not the list of images."""
     if context.request.scope["raw_path"].endswith(b"/"):
         raise NotFound("Failed to find an image without an id")
 
@@ -118,7 +118,7 @@ def reactivate_image(context: Context, image_id: str) -> None:
 
 
 def _switch(row: Image, status: str) -> None:
-    """Make an image that has data active or deactivated."""
+    """Set the status of an image with data to active or deactivated."""
     if row.status not in WITH_DATA:
         raise Forbidden(f"Not allowed to make an image {status} that is {row.status}.")
     if row.status != status:

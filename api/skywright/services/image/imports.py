@@ -1,4 +1,4 @@
-"""Importing staged data (glance-direct). This service fetches nothing from URLs."""
+"""Import of staged data (glance-direct). This service downloads nothing from URLs."""
 
 from typing import Any
 
@@ -54,7 +54,7 @@ def list_stores_detail(context: Context) -> dict[str, Any]:
 
 @router.operation("POST", "/v2/images/{image_id}/import", policy=on_target("modify_image"), status=202)
 def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
-    """Staged data was looked into when it was received, and is in its place: the image only has to be told."""
+    """Import staged data. It was inspected and stored when it was received, so that only the image's record changes."""
     row = permitted_image(context, image_id)
     context.refuse_plan("it moves image data.")
     method = body.get("method")

@@ -1,7 +1,7 @@
-"""Looking into image data while it passes: is it what it claims to be, and is it safe to open?
+"""Inspection of image data while it is received: its format, and whether it is safe to open.
 
-A disk image can name other files as its backing or data file; whoever opens it then reads them. The inspectors are
-those that Glance, Nova and Cinder share.
+A disk image can name other files as its backing or data file, and a program that opens it would read them. The
+inspectors are those that Glance, Nova and Cinder share.
 """
 
 from typing import IO, cast
@@ -15,21 +15,21 @@ from oslo_utils.imageutils.format_inspector import (
 
 from skywright.http import ApiError
 
-# Disks without a header: nothing that has one may pass as such, for its header would be believed by who probes it.
+# Formats without a header: data with a header is refused, because programs that detect formats would use the header.
 PLAIN = frozenset({"raw", "gpt", "ami", "ari", "aki"})
 INSPECTED = frozenset({"qcow2", "vhd", "vhdx", "vmdk", "vdi", "iso"})
 MAX_BYTES = 2**63 - 1
 
 
 class Inspection:
-    """Watches the data of one image go by, in chunks of any size."""
+    """Inspects the data of one image, in chunks of any size."""
 
     def __init__(self) -> None:
         self._chunk = b""
         self._wrapper = InspectWrapper(cast(IO[bytes], self))
 
     def read(self, _size: int) -> bytes:
-        """The chunk that is passing: what the wrapper takes for its source."""
+        """Return the current chunk, as the source of the wrapper."""
         return self._chunk
 
     def watch(self, chunk: bytes) -> None:
@@ -37,9 +37,9 @@ class Inspection:
         self._wrapper.read(len(chunk))
 
     def conclude(self, disk_format: str, size: int) -> int | None:
-        """The virtual size of data that ended after *size* bytes; an error (415) unless it is a safe *disk_format*."""
+        """Return the virtual size of data of *size* bytes; raise an error (415) unless it is a safe *disk_format*."""
         self._wrapper.close()
-        # A partition table is content of a plain disk, and of an ISO that boots from a disk too.
+        # A raw disk may have a partition table, and an ISO image that boots from disks, too.
         found = {str(item): item for item in self._wrapper.formats or () if str(item) not in ("raw", "gpt")}
         if disk_format in PLAIN:
             if found:

@@ -1,4 +1,4 @@
-"""What other services may use of this one."""
+"""The functions of this service for other services."""
 
 from skywright.services.image.access import visible_image
 from skywright.services.image.kinds.image import BOOTABLE, image_item, server_left

@@ -1,4 +1,4 @@
-"""Lists of images, tasks and metadata definitions: pages, order, links."""
+"""Lists of images, tasks and metadata definitions: pages, sort keys, links."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,10 +18,10 @@ DIRECTIONS = ("asc", "desc")
 
 @dataclass(frozen=True)
 class Listing:
-    """A kind of list: what it is called, how a row looks, which column has the markers, what it can be sorted by.
+    """A list: its name, the view of a row, the column of markers, and the sort keys.
 
     `ties` are the columns that make every order total. A list without a `default_limit` has all rows on one page.
-    `allowed` tells whether the policy lets the caller see a row.
+    `allowed` returns whether the policy lets the caller see a row.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Listing:
     allowed: Callable[[Context, Any], bool] = lambda _context, _row: True
 
     def page(self, context: Context, query: Select[Any], scope: Select[Any]) -> dict[str, Any]:
-        """The page of *query* that the request asks for, with the way to the next; *scope* is it without filters."""
+        """Return the requested page of *query*, with the link to the next; *scope* is the query without filters."""
         asked = context.request.query_params
         limit, order, marker = self._limit(asked), self._order(asked), asked.get("marker")
         try:
@@ -61,7 +61,7 @@ class Listing:
             raise BadRequest("limit param must be an integer that is not negative") from None
 
     def _order(self, asked: QueryParams) -> Order:
-        """The keys to sort by with their directions; the last ones make the order total."""
+        """Return the sort keys with their directions; the last ones make the order total."""
         order = _wanted(asked)
         for key, direction in order:
             if key not in self.sort_keys:
@@ -75,7 +75,7 @@ class Listing:
 
 
 def _wanted(asked: QueryParams) -> list[tuple[str, str]]:
-    """`sort=name:asc,size`, or `sort_key` and `sort_dir`; the newest first without either."""
+    """Return `sort=name:asc,size`, or `sort_key` and `sort_dir`; without both, the newest first."""
     wanted, keys, directions = (asked.getlist(name) for name in ("sort", "sort_key", "sort_dir"))
     if wanted and (keys or directions):
         raise BadRequest("Old and new sorting syntax cannot be combined")

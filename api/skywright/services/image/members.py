@@ -54,7 +54,7 @@ def show_member(context: Context, image_id: str, member_id: str) -> dict[str, An
 
 @router.operation("PUT", "/v2/images/{image_id}/members/{member_id}", policy=on_target("modify_member"))
 def update_member(context: Context, image_id: str, member_id: str, body: JsonObject) -> dict[str, Any]:
-    """Only the member accepts or rejects: the owner cannot push an image into another project's list."""
+    """Set the member's status. Only the member may: an owner must not add images to other projects' lists."""
     row = visible_image(context, image_id)
     status: Any = body.get("status")
     schemas.check_member_status(status)

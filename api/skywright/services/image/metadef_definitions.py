@@ -1,4 +1,4 @@
-"""The metadata definitions that a new cloud has: Glance's usual ones, with the values that this cloud offers."""
+"""The metadata definitions of a new cloud: Glance's defaults, with the values that this cloud offers."""
 
 from importlib.resources import files
 
@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from skywright.services.image.metadef_items import add_namespace
 from skywright.services.image.tables import MetadefNamespace, MetadefResourceType
 
-# Glance's own; OpenStack's services call their resources so.
+# Glance's own resource types.
 RESOURCE_TYPES = (
     "OS::Glance::Image",
     "OS::Cinder::Volume",
@@ -20,7 +20,7 @@ RESOURCE_TYPES = (
 
 
 def load_definitions(session: Session) -> None:
-    """Store them once in the life of a cloud: administrators may change and delete them."""
+    """Insert them once in the life of a cloud: administrators may change and delete them."""
     if session.scalar(select(MetadefResourceType).where(MetadefResourceType.protected).limit(1)) is not None:
         return
     for name in RESOURCE_TYPES:

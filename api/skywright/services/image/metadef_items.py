@@ -1,4 +1,4 @@
-"""What a namespace of metadata definitions holds; all kinds of items behave alike."""
+"""Items in namespaces of metadata definitions; all types of items have the same operations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,13 +13,13 @@ from skywright.services.image import metadef_schemas
 from skywright.services.image.schemas import check
 from skywright.services.image.tables import MetadefItem, MetadefNamespace, MetadefResourceType
 
-# What requests set of a namespace itself.
+# The attributes of a namespace that requests set.
 SETTABLE = ("display_name", "description", "visibility", "protected")
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of items: its name in paths and lists, how one is checked, whether lists are keyed by name."""
+    """A type of items: its name in paths and lists, its schema, and whether lists are keyed by name."""
 
     plural: str
     label: str
@@ -29,7 +29,7 @@ class Kind:
     removal: str = "delete"
 
     def rule(self, verb: str) -> str:
-        """The policy rule of what is done to one item."""
+        """Return the policy rule of an operation on one item."""
         return f"{verb}_metadef_{self.label.replace(' ', '_')}"
 
 
@@ -45,14 +45,14 @@ KINDS = {kind.plural: kind for kind in (OBJECTS, PROPERTIES, TAGS)}
 
 
 def kind_named(plural: str) -> Kind:
-    """The kind of a path; NotFound for a path that there is not."""
+    """Return the type in a path; raise NotFound if there is none."""
     if plural not in KINDS:
         raise NotFound("The resource could not be found.")
     return KINDS[plural]
 
 
 def get_item(context: Context, namespace: MetadefNamespace, kind: Kind, name: str) -> MetadefItem:
-    """The item *name*, or NotFound."""
+    """Return the item *name*; raise NotFound if there is none."""
     row = context.db.get(MetadefItem, (namespace.namespace, kind.plural, name))
     if row is None:
         raise NotFound(f"The metadata definition {kind.label} {name} was not found in {namespace.namespace}.")
@@ -60,13 +60,13 @@ def get_item(context: Context, namespace: MetadefNamespace, kind: Kind, name: st
 
 
 def checked(kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
-    """*body* without what only the service sets, if it is a valid item."""
+    """Return *body* without attributes that only the service sets; raise BadRequest if it is not valid."""
     check(kind.validator, body)
     return {key: value for key, value in body.items() if key not in ("name", *metadef_schemas.DATES)}
 
 
 def add_namespace(session: Session, body: dict[str, Any], owner: str | None) -> MetadefNamespace:
-    """A new namespace with all that *body* says that it holds."""
+    """Create a namespace with all items in *body*."""
     if session.get(MetadefNamespace, body["namespace"]) is not None:
         raise Conflict(f"The metadata definition namespace={body['namespace']} already exists.")
     row = MetadefNamespace(namespace=body["namespace"], project_id=owner)
@@ -83,7 +83,7 @@ def add_namespace(session: Session, body: dict[str, Any], owner: str | None) -> 
 
 
 def add_item(session: Session, namespace: MetadefNamespace, kind: Kind, body: dict[str, Any]) -> MetadefItem:
-    """Add *body* to *namespace*; Conflict if there is one of its name. A resource type may be new."""
+    """Add *body* to *namespace*; raise Conflict if the name exists. A resource type is created if it is new."""
     content = checked(kind, body)
     key = (namespace.namespace, kind.plural, body["name"])
     if session.get(MetadefItem, key) is not None:
@@ -97,7 +97,7 @@ def add_item(session: Session, namespace: MetadefNamespace, kind: Kind, body: di
 
 
 def item_view(kind: Kind, row: MetadefItem) -> dict[str, Any]:
-    """One item."""
+    """Return the view of one item."""
     view = {"name": row.name, **row.body}
     if kind.dated:
         view |= {"created_at": isoformat(row.created_at), "updated_at": isoformat(row.updated_at)}
@@ -105,7 +105,7 @@ def item_view(kind: Kind, row: MetadefItem) -> dict[str, Any]:
 
 
 def item_views(kind: Kind, rows: Sequence[MetadefItem]) -> Any:
-    """Many items: a list, or for properties a mapping by name."""
+    """Return the view of many items: a list, or {name: property} for properties."""
     if kind.keyed:
         return {row.name: dict(row.body) for row in rows}
     return [item_view(kind, row) for row in rows]

@@ -1,4 +1,4 @@
-"""Routes of what a namespace of metadata definitions holds."""
+"""Routes of the items in namespaces of metadata definitions."""
 
 from functools import partial
 from typing import Any
@@ -28,7 +28,8 @@ from skywright.services.image.tables import MetadefItem, MetadefNamespace
 
 router = Router()
 BASE = "/v2/metadefs/namespaces/{namespace}"
-# Properties and associations are few, and a mapping of properties has no order: Glance does not page them either.
+# There are few properties and associations, and a mapping of properties has no order. Glance has no pages of them
+# either.
 LISTINGS = {
     kind.plural: Listing(
         kind.plural,
@@ -67,7 +68,7 @@ def delete_association(context: Context, namespace: str, name: str) -> None:
 
 @router.operation("POST", f"{BASE}/tags", policy=on_target("add_metadef_tags"), status=201)
 def add_tags(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
-    """Replace the namespace's tags, or add to them with the header `X-OpenStack-Append: True`."""
+    """Replace the namespace's tags, or add tags if the header is `X-OpenStack-Append: True`."""
     tags = body.get("tags")
     if not isinstance(tags, list):
         raise BadRequest('The body must hold "tags", a list of tags.')

@@ -16,7 +16,7 @@ def _text(length: int, description: str, kind: Any = "string") -> dict[str, Any]
     return {"type": kind, "maxLength": length, "pattern": TEXT, "description": description}
 
 
-# Part of a path: what is empty or holds a slash could not be asked for.
+# A part of the path: an empty name or one with a slash could not be used in a URL.
 def _name(length: int, description: str) -> dict[str, Any]:
     return {"type": "string", "maxLength": length, "pattern": "^[^\\u0000/]+$", "description": description}
 

@@ -1,4 +1,4 @@
-"""Metadata definitions: namespaces, which everyone reads and administrators write."""
+"""Metadata definitions: namespaces, which all users read and administrators write."""
 
 from typing import Any
 
@@ -87,7 +87,7 @@ def update_namespace(context: Context, namespace: str, body: JsonObject) -> dict
 
 
 def _owner(context: Context, body: JsonObject, known: str | None) -> str | None:
-    """The project that *body* names as the namespace's owner, which must exist; else the *known* one."""
+    """Return the owner that *body* names, a project that must exist; else the *known* one."""
     owner: str | None = body.get("owner", known)
     if owner not in (None, known):
         context.check_project(owner)
@@ -105,9 +105,9 @@ def delete_namespace(context: Context, namespace: str) -> None:
 
 
 def permitted_namespace(context: Context, namespace: str, *rules: str) -> MetadefNamespace:
-    """The namespace if it is public, the caller's project's, or the caller is an administrator, else NotFound.
+    """Return the namespace if it is public or the caller's, or the caller is an administrator; else raise NotFound.
 
-    Forbidden unless *rules* (default: the route's) allow the request on it.
+    Raises Forbidden unless *rules* (default: the route's) allow the request on it.
     """
     row = context.db.get(MetadefNamespace, namespace)
     seen = row and (context.is_admin or row.visibility == "public" or row.project_id == context.caller.project_id)

@@ -38,7 +38,7 @@ Changes = Annotated[list[Change], Depends(_changes)]
 
 
 def apply(context: Context, row: Image, changes: list[Change]) -> None:
-    """Make *changes* to the image, in order."""
+    """Apply *changes* to the image, in order."""
     for change in changes:
         exists = change.name in SETTABLE or change.name in row.properties
         if change.operation != "add" and not exists:
@@ -68,7 +68,9 @@ def _change(item: Any, media_type: str) -> Change:
 
 
 def _operation(item: dict[str, Any], media_type: str) -> tuple[str, Any]:
-    """The operation and its JSON pointer: v2.1 has members "op" and "path", v2.0 one member named as the operation."""
+    """Return the operation and its JSON pointer: v2.1 has members "op" and "path", v2.0 one member with the operation's
+    name.
+    """
     if media_type == V21:
         operation = item.get("op")
         if operation not in OPERATIONS:
@@ -81,7 +83,7 @@ def _operation(item: dict[str, Any], media_type: str) -> tuple[str, Any]:
 
 
 def _name(pointer: Any) -> str:
-    """The attribute that a JSON pointer of depth one names."""
+    """Return the attribute that a JSON pointer of depth one selects."""
     if not isinstance(pointer, str) or not pointer.startswith("/") or re.search(r"~(?![01])", pointer):
         raise BadRequest(f"Pointer {pointer!r} is not a valid JSON pointer.")
     if "/" in pointer[1:]:

@@ -5,7 +5,7 @@ https://docs.openstack.org/glance/latest/configuration/glance_policy.html
 
 from skywright.auth.policy import ADMIN
 
-# What Glance's other rules, and operators' policy files, refer to.
+# Base rules of Glance, which its other rules and operators' policy files use.
 BASE = {
     "default": "",
     "context_is_admin": "role:admin",

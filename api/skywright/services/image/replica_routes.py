@@ -1,4 +1,4 @@
-"""What controllers ask each other for, and how each comes to have the data of all images."""
+"""Requests between controllers, and the background task that gives each controller the data of all images."""
 
 import asyncio
 import logging
@@ -23,13 +23,13 @@ log = logging.getLogger(__name__)
 router = Router()
 
 LOOK_SECONDS = 30.0
-# So long after its last change data may still become an image's: an upload is under way on some controller.
+# For so long after its last change, data may still become an image's: a controller may be receiving it.
 UNWANTED_SECONDS = 24 * 3600.0
 
 
 @router.put("/v2/images/{image_id}/replicas/{digest}", status_code=204)
 async def take_replica(request: Request, image_id: str, digest: str) -> Response:
-    """Keep what a peer received. That peer's upload is what the audit trail records."""
+    """Store data that a peer received. The audit trail records the upload at that peer."""
     _check(request, image_id, digest)
     settings = request.app.state.cloud.settings
     async with receiving(request) as body:
@@ -45,7 +45,7 @@ async def take_replica(request: Request, image_id: str, digest: str) -> Response
 
 @router.get("/v2/images/{image_id}/replicas/{digest}")
 async def give_replica(request: Request, image_id: str, digest: str) -> Response:
-    """The data if it is here; a peer that lacks it asks nobody else."""
+    """Send the data if this controller has it; other peers are not asked."""
     _check(request, image_id, digest)
     path = Store(request.app.state.cloud.settings.image_dir).find(image_id, digest)
     if path is None:
@@ -62,7 +62,7 @@ def _check(request: Request, image_id: str, digest: str) -> None:
 
 @asynccontextmanager
 async def keeping(cloud: Cloud) -> AsyncIterator[None]:
-    """Meanwhile, where there are peers, look now and then for data to fetch and data to remove."""
+    """If there are peers, periodically fetch missing data and remove unneeded data, in the background."""
     task = asyncio.create_task(_keep(cloud)) if cloud.settings.peer_urls else None
     try:
         yield
@@ -78,12 +78,12 @@ async def _keep(cloud: Cloud) -> None:
         try:
             await look(cloud)
         except Exception:
-            log.exception("the store of images cannot be looked at; the next look comes")
+            log.exception("the image store cannot be checked; the next check follows")
         await asyncio.sleep(LOOK_SECONDS)
 
 
 async def look(cloud: Cloud) -> None:
-    """Fetch the data that this controller lacks, and remove what no image wants."""
+    """Fetch the data that this controller lacks, and remove data that belongs to no image."""
     store = Store(cloud.settings.image_dir)
     there = await run_in_threadpool(store.files)
     wanted = await run_in_threadpool(_wanted, cloud)
@@ -95,7 +95,7 @@ async def look(cloud: Cloud) -> None:
 
 
 def _wanted(cloud: Cloud) -> dict[str, str | None]:
-    """The hash of the data of all images that are not deleted; None of those that have no data yet."""
+    """Return {image id: hash of its data} of all images that are not deleted; None for images without data."""
     with cloud.database.read() as session:
         rows = session.scalars(select(Image).where(Image.deleted_at.is_(None)))
         return {row.id: digest_of(row) for row in rows}

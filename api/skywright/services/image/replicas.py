@@ -1,7 +1,7 @@
-"""Image data on several controllers: each has all of it, and an upload is done when most of them have its data.
+"""Image data on several controllers: each has all data, and an upload is successful when a majority has its data.
 
-A controller gives what it received to its peers, answers with a peer's data what it lacks itself, and looks now and
-then for what it has to fetch. Requests between them are signed with the key that they share, the data's hash with them.
+A controller sends received data to its peers, serves a peer's data if it has none itself, and periodically fetches
+missing data. Requests between controllers are signed with a shared key, and include the hash of the data.
 """
 
 import asyncio
@@ -24,15 +24,15 @@ from skywright.settings import Settings
 
 log = logging.getLogger(__name__)
 
-# Between two pieces of data; a peer that is away is to be noticed before the client gives up.
+# Timeout between two pieces of data; a peer that does not answer must be noticed before the client's own timeout.
 TIMEOUT = httpx.Timeout(30, connect=3)
 PASSED_ON = ("content-length", "content-range", "accept-ranges")
-# What goes on after a majority has the data; without a reference here it could end at any time.
+# Transfers that continue after a majority has the data. The reference prevents that they are garbage-collected.
 _pushes: set[asyncio.Task[None]] = set()
 
 
 def digest_of(row: Image | None) -> str | None:
-    """The hash of the data that an image has, or that waits for its import; None if there is none."""
+    """Return the hash of the data that an image has, or that waits for its import; None if there is none."""
     if row is None or row.deleted_at is not None:
         return None
     if row.status in WITH_DATA:
@@ -41,21 +41,21 @@ def digest_of(row: Image | None) -> str | None:
 
 
 def replica_path(image_id: str, digest: str) -> str:
-    """The path of an image's data on a peer's port."""
+    """Return the path of an image's data on a peer."""
     return f"/image/v2/images/{image_id}/replicas/{digest}"
 
 
 class Replicas:
-    """The other controllers' images."""
+    """The other controllers' image services."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
         self._store = Store(settings.image_dir)
 
     async def give(self, image_id: str, content: Content) -> None:
-        """Let the peers have what is in the store; Unavailable unless a majority of all controllers has it then."""
+        """Send the data in the store to the peers; raise Unavailable unless most controllers then have it."""
         peers = self._settings.peer_urls
-        lacking = (len(peers) + 1) // 2  # this controller has it
+        lacking = (len(peers) + 1) // 2  # this controller has the data
         waiting = {asyncio.create_task(self._push(peer, image_id, content)) for peer in peers}
         _pushes.update(waiting)
         for task in waiting:
@@ -64,7 +64,7 @@ class Replicas:
             done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
             lacking -= sum(task.exception() is None for task in done)
         if lacking > 0:
-            raise Unavailable("Too few controllers can keep the image's data at the moment. Try again.")
+            raise Unavailable("Too few controllers are available to store the image's data. Try again.")
 
     async def _push(self, peer: str, image_id: str, content: Content) -> None:
         path = self._store.path(image_id, content.os_hash_value)
@@ -74,7 +74,7 @@ class Replicas:
             (await client.put(url, content=blocks(path), headers=headers)).raise_for_status()
 
     async def relay(self, image_id: str, digest: str, headers: Mapping[str, str]) -> StreamingResponse | None:
-        """An answer with the data that a peer has, or the part of it that *headers* ask for; None if nobody has it."""
+        """Return a response with a peer's data, or the range in *headers*; None if no peer has it."""
         asked = {"Range": headers["range"]} if "range" in headers else {}
         peers = self._settings.peer_urls
         for peer in random.sample(peers, len(peers)):
@@ -83,7 +83,7 @@ class Replicas:
             try:
                 answer = await client.send(request, stream=True)
             except httpx.HTTPError as error:
-                log.warning("image %s: %s does not give its data: %r", image_id, peer, error)
+                log.warning("image %s: %s did not send its data: %r", image_id, peer, error)
                 await client.aclose()
                 continue
             if answer.status_code in (200, 206, 416):
@@ -95,7 +95,7 @@ class Replicas:
         return None
 
     async def fetch(self, image_id: str, digest: str) -> bool:
-        """Fetch the data that this controller lacks from a peer; whether it is here now."""
+        """Fetch missing data from a peer; return whether this controller has it now."""
         for peer in self._settings.peer_urls:
             try:
                 async with self._source(peer, image_id, digest) as source:
@@ -106,9 +106,9 @@ class Replicas:
         return False
 
     async def receive(self, image_id: str, digest: str, source: AsyncIterator[bytes]) -> None:
-        """Store the data that comes from *source*; ValueError if it is not what the hash says."""
+        """Store the data from *source*; raise ValueError if its hash is wrong."""
         limit = self._settings.max_image_bytes
-        # A name of its own: a user's upload of the image may come in as well.
+        # With its own name, because a user may upload data of the image at the same time.
         upload = await run_in_threadpool(self._store.receive, f"{image_id}.{digest[:8]}", limit)
         try:
             await copy(source, upload.write)
@@ -133,7 +133,7 @@ class Replicas:
 def _pushed(task: asyncio.Task[None]) -> None:
     _pushes.discard(task)
     if not task.cancelled() and (error := task.exception()) is not None:
-        log.warning("a controller does not take an image's data: %r", error)
+        log.warning("a controller did not accept an image's data: %r", error)
 
 
 def _client() -> httpx.AsyncClient:

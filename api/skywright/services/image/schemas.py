@@ -1,4 +1,4 @@
-"""The JSON schemas of the service: published under /v2/schemas, and what request bodies are checked against."""
+"""The JSON schemas of the service: published at /v2/schemas, and used to validate request bodies."""
 
 from typing import Any
 
@@ -12,13 +12,13 @@ router = Router()
 UUID = "^([0-9a-fA-F]){8}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){4}-([0-9a-fA-F]){12}$"
 DISK_FORMATS = ["ami", "ari", "aki", "vhd", "vhdx", "vmdk", "raw", "qcow2", "vdi", "ploop", "iso", "gpt"]
 CONTAINER_FORMATS = ["ami", "ari", "aki", "bare", "ovf", "ova", "docker", "compressed"]
-# No string may hold a NUL or half of a surrogate pair: neither the database nor JSON would give it back.
+# No NUL and no half of a surrogate pair: the database or JSON could not return it.
 TEXT = "^[^\\u0000]*$"
 MAX_INTEGER = 2**31 - 1
 
 
 def read_only(kind: Any, description: str, **more: Any) -> dict[str, Any]:
-    """The schema of what only the service sets."""
+    """Return the schema of an attribute that only the service sets."""
     return {"type": kind, "readOnly": True, "description": f"{description} (READ-ONLY)", **more}
 
 
@@ -139,7 +139,7 @@ DETAILS = ("input", "result", "message")
 
 
 def collection(name: str, item: dict[str, Any]) -> dict[str, Any]:
-    """The schema of a list of *item*s."""
+    """Return the schema of a list of *item*s."""
     links = [{"rel": "first", "href": "{first}"}, {"rel": "next", "href": "{next}"}]
     return {
         "name": name,
@@ -168,7 +168,7 @@ _member_status = Draft202012Validator(MEMBER["properties"]["status"])
 
 
 def check_image(body: dict[str, Any]) -> None:
-    """BadRequest unless *body*'s attributes and properties are what the image schema allows."""
+    """Raise BadRequest unless the image schema allows *body*'s attributes and properties."""
     check(_image, body)
     for name in body:
         if not name or len(name) > 255 or "\0" in name:
@@ -176,12 +176,12 @@ def check_image(body: dict[str, Any]) -> None:
 
 
 def check_member_status(status: Any) -> None:
-    """BadRequest unless *status* is one that a member may have."""
+    """Raise BadRequest unless *status* is a valid member status."""
     check(_member_status, status)
 
 
 def check(validator: Draft202012Validator, value: Any) -> None:
-    """BadRequest unless *value* is what *validator*'s schema allows."""
+    """Raise BadRequest unless *validator*'s schema allows *value*."""
     for error in validator.iter_errors(value):
         where = f" for '{error.path[0]}'" if error.path else ""
         raise BadRequest(f"Provided object does not match schema{where}: {error.message[:500]}")

@@ -1,4 +1,4 @@
-"""Images: what servers boot from. The data lies in the image store, one file an image."""
+"""Tables of images. Their data is in the image store, one file for each image."""
 
 from datetime import datetime
 from typing import Any
@@ -8,12 +8,12 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from skywright.db.base import Base, new_uuid, utcnow
 
-# The statuses of images that have data; of a deactivated one only administrators may read them.
+# The statuses of images with data; only administrators may read the data of a deactivated image.
 WITH_DATA = ("active", "deactivated")
 
 
 class Image(Base):
-    """An image. Hosts cache its data by id, so an id is never used again: a deleted image keeps its row."""
+    """An image. Hosts cache its data by id, so an id is never reused: a deleted image keeps its row."""
 
     __tablename__ = "image"
     __table_args__ = (Index("ix_image_created_at_id", "created_at", "id"),)
@@ -34,7 +34,7 @@ class Image(Base):
     os_hash_algo: Mapped[str | None] = mapped_column(String(16))
     os_hash_value: Mapped[str | None] = mapped_column(String(128))
     properties: Mapped[dict[str, Any]] = mapped_column(default=dict)
-    # What is known about data that was staged and waits for its import: size, checksum...
+    # Metadata of staged data that waits for its import: size, checksum...
     staged: Mapped[dict[str, Any] | None]
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
@@ -60,7 +60,7 @@ class ImageTag(Base):
 
 
 class ImageMember(Base):
-    """A project that a shared image is shared with; it sees the image in lists once it accepted it."""
+    """A project with which an image is shared. Lists of the project contain the image after it was accepted."""
 
     __tablename__ = "image_member"
     image_id: Mapped[str] = mapped_column(ForeignKey("image.id", ondelete="CASCADE"), primary_key=True)
@@ -71,7 +71,7 @@ class ImageMember(Base):
 
 
 class ImageTask(Base):
-    """An import of staged data, as it was asked for and as it ended."""
+    """An import of staged data: its request and its outcome."""
 
     __tablename__ = "image_task"
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
@@ -86,7 +86,7 @@ class ImageTask(Base):
 
 
 class MetadefNamespace(Base):
-    """A catalog of metadata that images and other resources may carry."""
+    """A namespace of metadata definitions for images and other resources."""
 
     __tablename__ = "metadef_namespace"
     namespace: Mapped[str] = mapped_column(String(80), primary_key=True)
@@ -100,7 +100,7 @@ class MetadefNamespace(Base):
 
 
 class MetadefResourceType(Base):
-    """A kind of resources that namespaces may be for. Those that OpenStack's services have are protected."""
+    """A type of resources that namespaces apply to. Those of OpenStack's services are protected."""
 
     __tablename__ = "metadef_resource_type"
     name: Mapped[str] = mapped_column(String(80), primary_key=True)
@@ -110,7 +110,7 @@ class MetadefResourceType(Base):
 
 
 class MetadefItem(Base):
-    """What a namespace holds: objects, properties, tags, and the resource types that it is for."""
+    """An item of a namespace: an object, property, tag, or the association with a resource type."""
 
     __tablename__ = "metadef_item"
     namespace: Mapped[str] = mapped_column(

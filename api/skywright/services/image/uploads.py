@@ -1,4 +1,4 @@
-"""Receiving image data: streamed to the store with bounded memory, all or nothing."""
+"""Receiving image data: streamed to the store with bounded memory; stored completely or not at all."""
 
 from typing import Any
 
@@ -24,19 +24,19 @@ router = Router()
 @router.put("/v2/images/{image_id}/file", status_code=204)
 @with_rules(on_target("upload_image"))
 async def upload_data(request: Request, image_id: str) -> Response:
-    """The image's data: the image becomes active."""
+    """Upload the image's data: the image becomes active."""
     return await _receive(request, image_id, "saving")
 
 
 @router.put("/v2/images/{image_id}/stage", status_code=204)
 @with_rules(on_target("modify_image"))
 async def stage_data(request: Request, image_id: str) -> Response:
-    """Data that waits for its import."""
+    """Stage data that waits for its import."""
     return await _receive(request, image_id, "uploading")
 
 
 async def _receive(request: Request, image_id: str, status: str) -> Response:
-    """Receive data while the image is in *status*; whatever goes wrong, it is queued again and no data is left."""
+    """Receive data while the image is in *status*. After any error it is queued again and has no data."""
     cloud: Cloud = request.app.state.cloud
     content: Content | None = None
     async with receiving(request) as body:
@@ -57,7 +57,7 @@ async def _receive(request: Request, image_id: str, status: str) -> Response:
 
 
 def _begin(request: Request, image_id: str, status: str) -> Upload:
-    """Check that this upload may be, lock the image's place in the store, and say so in *status*."""
+    """Check whether this upload is allowed, lock the image in the store, and set *status*."""
     settings = request.app.state.cloud.settings
     upload: Upload | None = None
     try:
@@ -82,7 +82,7 @@ def _permit(request: Request, row: Image, status: str, limit: int) -> None:
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise TooLarge(f"Images may not be larger than {limit} bytes.")
-    # An image found in *status* was left so by a process that died, or its part is locked.
+    # An image in *status* is either being received (its part is locked), or its process died.
     if row.status not in ("queued", status):
         raise Conflict(f"Image status transition from {row.status} to {status} is not allowed.")
     if status == "uploading" and row.staged is not None:
@@ -90,7 +90,7 @@ def _permit(request: Request, row: Image, status: str, limit: int) -> None:
 
 
 def _store(cloud: Cloud, upload: Upload, image_id: str, status: str) -> Content:
-    """All data is here: look at it, and put it in its place, where it is nobody's yet."""
+    """Inspect the complete data and move it to its place. No record refers to it yet."""
     with cloud.database.read() as session:
         row = _receiving(session.get(Image, image_id), status)
     content = upload.finish(row.disk_format, row.container_format)
@@ -99,12 +99,12 @@ def _store(cloud: Cloud, upload: Upload, image_id: str, status: str) -> Content:
 
 
 def _end(cloud: Cloud, image_id: str, status: str, content: Content) -> None:
-    """Make the data the image's."""
+    """Record the data as the image's."""
 
     def work(session: Session) -> None:
         row = session.get(Image, image_id)
         if digest_of(row) == content.os_hash_value:
-            return  # the database was lost after it was told
+            return  # the database became unavailable after the commit
         row = _receiving(row, status)
         if status == "saving":
             become_active(row, content.as_dict())
@@ -115,7 +115,7 @@ def _end(cloud: Cloud, image_id: str, status: str, content: Content) -> None:
 
 
 def become_active(row: Image, content: dict[str, Any]) -> None:
-    """The image has its data: *content* is what a `Content` says of it."""
+    """Set the image's attributes from *content*, a `Content`."""
     for name in Content.__dataclass_fields__:
         setattr(row, name, content[name])
     row.status, row.updated_at = "active", utcnow()
@@ -128,11 +128,11 @@ def _receiving(row: Image | None, status: str) -> Image:
 
 
 def _abandon(cloud: Cloud, image_id: str, status: str, content: Content | None) -> None:
-    """Leave the image as it was before, and no data, unless it is what another upload made the image's."""
+    """Restore the image's status, and remove the data unless another upload made it the image's."""
     with cloud.database.write() as session:
         row = session.get(Image, image_id)
         if row is not None and row.status == status:
             row.status = "queued"
-    # Where there are peers, one may just rely on it that this controller has the same data: a later look removes it.
+    # If there are peers, one may just rely on this controller's copy of the same data: a later check removes it.
     if content is not None and content.os_hash_value != digest_of(row) and not cloud.settings.peers:
         Store(cloud.settings.image_dir).path(image_id, content.os_hash_value).unlink(missing_ok=True)

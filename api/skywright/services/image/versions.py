@@ -5,7 +5,7 @@ from typing import Any
 from skywright.http import Context, Router
 
 router = Router()
-# 2.8, 2.10 and 2.11 are Glance's numbers for several stores, which this service does not have.
+# 2.8, 2.10 and 2.11 are Glance's versions with several stores, which this service does not have.
 VERSIONS = ("2.12", "2.9", "2.7", "2.6", "2.5", "2.4", "2.3", "2.2", "2.1", "2.0")
 
 

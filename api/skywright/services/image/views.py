@@ -1,4 +1,4 @@
-"""How images, members and tasks look in answers."""
+"""Views of images, members and tasks."""
 
 from typing import Any
 
@@ -28,7 +28,7 @@ ATTRIBUTES = (
 
 
 def image(row: Image) -> dict[str, Any]:
-    """An image: its custom properties lie beside its attributes, which win."""
+    """Return the view of an image. Custom properties are beside its attributes, which take precedence."""
     view = dict(row.properties)
     view.update({name: getattr(row, name) for name in ATTRIBUTES})
     view["owner"] = row.project_id

@@ -1,4 +1,4 @@
-"""Images in hosts' caches: what servers' jobs bring there, and what leaves after an image was deleted."""
+"""Images in hosts' caches: servers' jobs add them, and they are removed after their deletion."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
@@ -17,12 +17,12 @@ from skywright.jobs.kinds import ResourceKind, Result
 from skywright.services.compute.internal import ServerDirectory, hosts_of_image
 from skywright.services.image.tables import Image
 
-# What hosts can make a server's disk of.
+# Formats from which hosts can create a server's disk.
 BOOTABLE = ("qcow2", "raw")
 
 
 def image_item(session: Session, image_id: str, core: Core) -> Item | None:
-    """The item that brings an image into a host's cache; None unless it is active and a disk that boots."""
+    """Return the item that adds an image to a host's cache; None unless it is active and bootable."""
     image = session.get(Image, image_id)
     if image is None or image.status != "active" or image.container_format != "bare":
         return None
@@ -39,18 +39,18 @@ def image_item(session: Session, image_id: str, core: Core) -> Item | None:
 
 
 def server_left(session: Session, image_id: str | None, core: Core) -> None:
-    """A server of the image is gone. If the image was deleted before, its last server on a host kept it there."""
+    """Remove a deleted image from the host's cache after its last server there was deleted."""
     image = session.get(Image, image_id) if image_id else None
     if image is not None and image.deleted_at is not None:
         enqueue(session, core.queue, "image", "delete", [("image", image.id)])
 
 
 class ImageKind(ResourceKind):
-    """Jobs of one image each. `delete`: it leaves the caches of the hosts where no server is based on it; `converge`:
-    it comes back into the caches of some hosts.
+    """Jobs of one image each. `delete` removes it from the caches of the hosts where no server is based on it;
+    `converge` adds it to the caches of some hosts.
 
-    A server that is being made has its host before its image is fetched there, and none is made of a deleted image:
-    so hosts that are not in use when this is rendered stay so.
+    A server gets its host before its image is sent there, and deleted images cannot be used for new servers. So a host
+    that does not need the image when this is rendered will not need it later.
     """
 
     name, item_kind = "image", "images"
@@ -87,13 +87,13 @@ class ImageKind(ResourceKind):
         work.depends[job.id] = {(host, image_id) for host in job.arguments["hosts"]}
 
     def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
-        """The image is long gone for its users: the job's own outcome says all."""
+        """Do nothing: the image is already deleted for its users."""
 
     def read_desired(self, reading: Reading) -> None:
         wanted: dict[str, Item] = {}
         for image_id, host in sorted({(use.id, use.host) for use in reading.used("image")}):
             if image_id not in wanted:
-                # Without a URL it cannot be brought back, but whether it is there can be told.
+                # Without a URL it cannot be downloaded again, but the host can check whether it has it.
                 item = image_item(reading.session, image_id, reading.core) or {"id": image_id, "state": "present"}
                 wanted[image_id] = item
                 row = reading.session.get(Image, image_id)
@@ -105,15 +105,15 @@ class ImageKind(ResourceKind):
         return [replace(base, text="it is not in the host's cache")]
 
     def describe_error(self, base: Finding, result: Result) -> tuple[str, str]:
-        """It is missing, and cannot be had any more."""
+        """The image is missing and cannot be downloaded again."""
         return LOST, "it is not in the host's cache and was deleted: the disks based on it cannot be read any more"
 
     def own(self, item: Item) -> Item:
-        """Without its URL, which is signed anew each time."""
+        """Return the item without its URL, which has a new signature each time."""
         return {key: value for key, value in item.items() if key != "url"}
 
     def leftovers(self, records: Records, host: str, facts: HostFacts, found: list[Leftover]) -> Iterable[Leftover]:
-        """Cached images that were deleted, unless a server's disk needs them."""
+        """Yield cached images that were deleted, unless a server's disk needs them."""
         directories = facts.marks("server_disk", ServerDirectory)
         left = {one.id for one in found if one.kind == "server"}
         for image_id in (mark.id for mark in facts.marks("image_cache", Mark)):
@@ -129,7 +129,7 @@ class ImageKind(ResourceKind):
 
 
 def _by_image(jobs: Iterable[Job]) -> dict[str, list[Job]]:
-    """The jobs of each image: several may ask for the same."""
+    """Return the jobs of each image, which may be several."""
     found: dict[str, list[Job]] = {}
     for job in jobs:
         for resource in job.resources:
