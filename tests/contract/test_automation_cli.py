@@ -76,7 +76,7 @@ def test_schedules(skywright: Run, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["x", "* * * * *"], "A request is SERVICE METHOD PATH"),
-        (["x", "* * *", "network", "POST", "/v2.0/networks"], "is no cron expression"),
+        (["x", "* * *", "network", "POST", "/v2.0/networks"], "is not a cron expression"),
         (["x", "* * * * *", "network", "POST", "/v2.0/networks", "--body", "{"], "The body is no JSON"),
         (["x", "* * * * *", "network", "POST", "/v2.0/networks", "--body", "@/none"], "/none cannot be read"),
         (["x", "* * * * *", "--playbook", "package_updates"], "Policy doesn't allow"),
@@ -118,7 +118,7 @@ def test_webhooks(api: Api, skywright: Run, demo: Connection) -> None:
     assert "pager" in listed
     assert secret not in listed + skywright("webhooks", "show", identifier[:8])
     assert "is told no more" in skywright("webhooks", "remove", identifier[:8])
-    assert "is no public address" in skywright("webhooks", "add", "http://127.0.0.1/", code=1)
+    assert "is not a public address" in skywright("webhooks", "add", "http://127.0.0.1/", code=1)
     assert "Policy doesn't allow" in skywright("webhooks", "add", "https://example.org/", "--all-projects", code=1)
 
 

@@ -199,7 +199,7 @@ def test_playbooks_are_listed_with_their_surveys(api: Api, admin: Connection) ->
 def test_values_that_do_not_match_the_survey_are_refused(api: Api, admin: Connection) -> None:
     message = run(api, admin, "greet", 400, variables={"times": 9, "greeting": "hi", "directory": "/", "other": 1})
     assert message == (
-        "Invalid variables: other is no variable of this playbook; pin is required; times must be at most 5."
+        "Invalid variables: other is not a variable of this playbook; pin is required; times must be at most 5."
     )
     assert "broken.survey.yml" in run(api, admin, "broken", 400)
     for name in ("none", "greet.yml", "..%2Fgreet", "operator", "%00", "a" * 300):

@@ -210,15 +210,15 @@ def test_the_current_rights_of_the_owner_apply(api: Api, clock: Clock, admin: Co
     assert told(schedule).startswith("403: ")
     revoke("reader")
     assert told(schedule) == (
-        "It was not asked for: its owner has no role in the project any more, or a domain is disabled."
+        "The request was not sent: its owner has no role in the project any more, or a domain is disabled."
     )
     admin.session.put(f"{grant}/{roles['member']}")
     admin.identity.update_user(user, is_enabled=False)
-    assert told(schedule) == "It was not asked for: its owner is disabled."
+    assert told(schedule) == "The request was not sent: its owner is disabled."
     admin.identity.delete_user(user)
-    assert told(schedule) == "It was not asked for: its owner is gone."
+    assert told(schedule) == "The request was not sent: its owner does not exist any more."
     admin.identity.update_project(project, is_enabled=False)
-    assert told(schedule) == "It was not asked for: its owner is gone."
+    assert told(schedule) == "The request was not sent: its owner does not exist any more."
     admin.identity.update_project(project, is_enabled=True)
     # Each run sent one request; the schedule with the 403 ran twice more before its owner lost all roles.
     assert networks(api, "owned") == 1 + 1
@@ -272,7 +272,7 @@ def test_limits_of_an_application_credential_apply(api: Api, clock: Clock, demo:
     assert show(demo, api, denied)["last_run"]["status"] == 401
     demo.session.delete(f"{url}/{credential['id']}")
     clock.tick(minutes=1)
-    assert "credentials that it was made with are gone" in show(demo, api, allowed)["last_run"]["error"]
+    assert "credential of its creation is deleted" in show(demo, api, allowed)["last_run"]["error"]
 
 
 def test_requests_with_several_transactions_are_sent_after_the_move(api: Api, clock: Clock, admin: Connection) -> None:
@@ -294,7 +294,7 @@ def test_a_request_that_was_lost_with_its_api_process_fails(api: Api, clock: Clo
     clock.tick(minutes=59)
     assert show(demo, api, schedule)["last_run"]["state"] == "running"
     clock.tick(minutes=2)
-    assert "the API that asked has ended" in show(demo, api, schedule)["last_run"]["error"]
+    assert "the API process has ended" in show(demo, api, schedule)["last_run"]["error"]
 
 
 def test_schedules_are_paused_changed_resumed_and_deleted(api: Api, clock: Clock, demo: Connection) -> None:

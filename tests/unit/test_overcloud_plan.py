@@ -76,18 +76,18 @@ def test_all_problems_are_reported_at_once() -> None:
     )
     found = problems(document)
     for words in (
-        "roles.computes: n9 is not among the hosts",
-        "roles.controllers: c1 is there 2 times",
+        "roles.computes: n9 is not one of the hosts",
+        "roles.controllers: c1 is listed 2 times",
         "hosts.c2: it has no role",
-        "hosts.c1.key: the file to log in with is needed",
+        "hosts.c1.key: the file of the SSH key is required",
         "roles.controllers: an even number",
-        "roles.networks: without one",
-        "virtual_address: 10.0.0.255 is no host's address",
-        "hosts.c2.address: 10.0.0.11 is that of hosts.c1.address, too",
+        "roles.networks: at least one is required",
+        "virtual_address: 10.0.0.255 is not a host address",
+        "hosts.c2.address: 10.0.0.11 is also the address of hosts.c1.address",
         "hosts.c3.address: 192.0.2.1 is not in networks.management, 10.0.0.0/24",
-        "hosts.n1.data_address: its prefix is not that of networks.data",
-        "variables: ansible_user is not a plan's to set",
-        "variables: some_token is called like a secret",
+        "hosts.n1.data_address: its prefix differs from networks.data",
+        "variables: ansible_user must not be set in a plan",
+        "variables: some_token has the name of a secret",
         "variables: list: the name '__ansible_unsafe' is reserved",
     ):
         assert any(text.startswith(words) for text in found), (words, found)
@@ -105,14 +105,14 @@ def test_unknown_fields_are_named_without_their_values() -> None:
     ("changes", "words"),
     [
         ({"networks__data": "10.0.0.128/25"}, "networks.data: it overlaps networks.management"),
-        ({"networks__data": None}, "networks.data: it is needed"),
-        ({"virtual_address": "10.0.1.9/24"}, "virtual_address: it is not of networks.management"),
-        ({"virtual_address": "10.0.0.11/24"}, "hosts.c1.address: 10.0.0.11 is that of virtual_address, too"),
-        ({"hosts__n1__data_address": None}, "hosts.n1.data_address: it is needed"),
-        ({"hosts__n1__data_address": "172.16.0.22/24"}, "hosts.n2.data_address: 172.16.0.22 is that of"),
-        ({"data_interface": None}, "hosts.n1.data_interface: it is needed"),
+        ({"networks__data": None}, "networks.data: it is required"),
+        ({"virtual_address": "10.0.1.9/24"}, "virtual_address: it is not in networks.management"),
+        ({"virtual_address": "10.0.0.11/24"}, "hosts.c1.address: 10.0.0.11 is also the address of virtual_address"),
+        ({"hosts__n1__data_address": None}, "hosts.n1.data_address: it is required"),
+        ({"hosts__n1__data_address": "172.16.0.22/24"}, "hosts.n2.data_address: 172.16.0.22 is also the address of"),
+        ({"data_interface": None}, "hosts.n1.data_interface: it is required"),
         ({"variables": {"x": [[[[[[[[[[[[[[1]]]]]]]]]]]]]]}}, "variables: x is nested too deeply"),
-        ({"variables": {"x": {"y": [{"password": 1}]}}}, "variables: x is called like a secret"),
+        ({"variables": {"x": {"y": [{"password": 1}]}}}, "variables: x has the name of a secret"),
     ],
 )
 def test_one_mistake_is_one_problem(changes: dict[str, Any], words: str) -> None:

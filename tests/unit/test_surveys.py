@@ -54,8 +54,8 @@ def test_values_are_checked_and_completed(survey: Survey) -> None:
         ({"kind": "huge"}, "kind must be one of small, large"),
         ({"kind": ["small"]}, "kind must be a text"),
         ({"password": "short"}, "password must be of length at least 8"),
-        ({"ansible_connection": "local"}, "ansible_connection is no variable of this playbook"),
-        ({"{{ x }}": 1}, "is no variable of this playbook"),
+        ({"ansible_connection": "local"}, "ansible_connection is not a variable of this playbook"),
+        ({"{{ x }}": 1}, "is not a variable of this playbook"),
     ],
 )
 def test_values_that_do_not_match_are_refused_with_the_reason(
@@ -68,7 +68,7 @@ def test_values_that_do_not_match_are_refused_with_the_reason(
 
 
 def test_all_problems_are_reported_at_once(survey: Survey) -> None:
-    with pytest.raises(BadValue, match=r"extra is no variable.*size must be.*url is required"):
+    with pytest.raises(BadValue, match=r"extra is not a variable.*size must be.*url is required"):
         survey.values({"extra": 1, "size": 0})
 
 

@@ -65,7 +65,7 @@ async def _address(url: httpx.URL, networks: Sequence[Network], resolver: Execut
     for *_, destination in found:
         if permitted(str(destination[0]), networks):
             return str(destination[0])
-    raise Refused(f"{host} is no public address: nothing is sent there")
+    raise Refused(f"{host} is not a public address")
 
 
 @cache

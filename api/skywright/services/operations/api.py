@@ -1,4 +1,4 @@
-"""Skywright's own API: jobs with their events, hosts, the audit trail."""
+"""Skywright's own API: jobs and events, hosts, the audit trail, and other operations."""
 
 from skywright.http.service import Service
 from skywright.services.operations import (

@@ -1,4 +1,4 @@
-"""`/v1/audit`: who changed what, when and from where; as pages, or as JSON lines for whoever archives it."""
+"""`/v1/audit`: the audit trail, as pages, or as JSON lines for archives."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -33,7 +33,7 @@ def list_records(
     since: datetime | None = None,
     until: datetime | None = None,
 ) -> Response:
-    """The newest first. JSON lines come all at once, without pages."""
+    """List the records, newest first. JSON lines have no pages."""
     query = select(Audit)
     if not context.allows("operations:audit:list_all"):
         query = query.where(Audit.project_id == context.project_id)
@@ -55,7 +55,7 @@ def list_records(
 
 
 def _lines(database: Database, query: Select[Audit], limit: int | None) -> Iterator[bytes]:
-    """One record a line; a transaction a page, so that a slow reader holds nothing."""
+    """Yield one line for each record. Each page is a transaction of its own, so that a slow client blocks nothing."""
     last: int | None = None
     left = limit
     while left is None or left > 0:
@@ -97,5 +97,5 @@ def _named(kind: type[User] | type[Project], name: str) -> Select[Any]:
 
 
 def _naive(moment: datetime) -> datetime:
-    """UTC, as the database has it; without a zone it is UTC already."""
+    """Return the time in UTC. A time without a zone, as in the database, is UTC."""
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment

@@ -1,4 +1,4 @@
-"""`POST /v1/drift`: how hosts differ from the records; `POST /v1/converge`: repair it."""
+"""`POST /v1/drift`: compare hosts with the records; `POST /v1/converge`: repair drift."""
 
 from typing import Annotated, Any
 
@@ -25,21 +25,21 @@ from skywright.services.operations.views import job_views
 
 router = Router()
 
-# Looking at all hosts costs as much as a run over all of them: one at a time, and few that wait for it.
+# A comparison costs as much as a run on all hosts: one runs at a time, and few wait.
 ADMISSION = AdmissionLimit(1, 8, "Too many comparisons are waiting. Try again later.")
 Text = Annotated[str, Field(max_length=255)]
 
 
 class DriftRequest(Strict):
-    """What to look at: all that the caller may see, or one host's, or one project's (its name or id)."""
+    """The scope: everything that the caller may see, one host, or one project (its name or id)."""
 
     host: Text | None = None
     project: Text | None = None
 
 
 class ConvergeRequest(DriftRequest):
-    """`leftovers`: whether to remove what no record knows; `recreate_disks`: whether servers whose disks are lost get
-    new ones, made of their images.
+    """`leftovers`: whether to remove leftovers; `recreate_disks`: whether to recreate lost disks of servers from their
+    images.
     """
 
     leftovers: bool = True
@@ -93,7 +93,7 @@ def _look(cloud: Cloud, scope: Scope) -> Look:
 
 
 def _scope(context: Context, body: DriftRequest, rule: str) -> Scope:
-    """What the caller asked for, if it is his to see; who may not see all sees his project's."""
+    """Return the requested scope if the caller may see it. Users without that right see their own project."""
     if not context.allows(rule):
         own = {context.project_id, context.project_id if body.project is None else _project_id(context, body.project)}
         if body.host is not None or len(own) > 1:
@@ -104,17 +104,17 @@ def _scope(context: Context, body: DriftRequest, rule: str) -> Scope:
         if host is None:
             raise NotFound.of("Host", body.host)
         if host.is_null:
-            raise BadRequest(f"Host {host.name} is a null host: it keeps nothing that could differ.")
+            raise BadRequest(f"Host {host.name} is a null host: it stores nothing that could differ.")
         if host.in_overcloud:
-            raise BadRequest(f"Host {host.name} is an overcloud's: what is there is recorded in that cloud.")
+            raise BadRequest(f"Host {host.name} is an overcloud's: its contents are recorded in that cloud.")
     return Scope(body.host, _project_id(context, body.project) if body.project is not None else None)
 
 
 def _project_id(context: Context, project: str) -> str:
-    """The one project of this id or name."""
+    """Return the only project with this id or name."""
     query = select(Project.id).where(or_(Project.id == project, Project.name == project))
     found = context.db.scalars(query.limit(2)).all()
     if len(found) != 1:
-        # Whether another's project exists is nobody else's matter.
+        # Users must not learn which other projects exist.
         raise NotFound.of("Project", project) if context.is_admin else Forbidden()
     return found[0]

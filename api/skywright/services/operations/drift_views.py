@@ -1,4 +1,4 @@
-"""How drift looks: an administrator sees hosts and differences; others see what is wrong with their resources."""
+"""Views of drift. Administrators see hosts and differences; other users see the state of their resources."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -10,7 +10,7 @@ from skywright.redact import without_secrets
 
 
 def drift_view(drift: Drift, item_kinds: Iterable[str], *, admin: bool) -> dict[str, Any]:
-    """The report; *item_kinds* are those that are compared."""
+    """Return the report; *item_kinds* are those that were compared."""
     found: dict[Key, list[Finding]] = {}
     for finding in drift.found:
         found.setdefault(finding.key, []).append(finding)
@@ -29,7 +29,7 @@ def drift_view(drift: Drift, item_kinds: Iterable[str], *, admin: bool) -> dict[
             for key, reason in sorted(drift.left_out.items())
         ],
         "not_checked": [
-            {"host": host if admin else None, "reason": reason if admin else "a host cannot be looked at"}
+            {"host": host if admin else None, "reason": reason if admin else "a host cannot be checked"}
             for host, reason in sorted(drift.not_checked.items())
         ],
     }
@@ -51,7 +51,7 @@ def _difference(finding: Finding, *, admin: bool) -> dict[str, Any]:
     if admin:
         view |= {"host": finding.host, "diff": without_secrets(finding.diff)}
     elif finding.state == UNKNOWN:
-        view["text"] = "it cannot be looked at"  # why is the host's matter
+        view["text"] = "it cannot be checked"  # the reason is about a host
     return view
 
 
@@ -60,5 +60,5 @@ def _leftover(one: Leftover) -> dict[str, Any]:
 
 
 def _plain(reason: str) -> str:
-    """A job may be another project's."""
+    """Return the reason without the job, which may belong to another project."""
     return reason if reason == CHANGED or reason.startswith("it is in") else reason.partition(" (job ")[0]

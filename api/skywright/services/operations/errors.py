@@ -1,4 +1,4 @@
-"""The native API's error format."""
+"""The error format of the operations API."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
-"""What changes about jobs, in the order of commits: read once for all followers of this process.
+"""The feed of changes of jobs, in the order of commits: read once for all followers of this process.
 
-A follower that is up to date is served from memory; one that resumes reads what it missed from the database first.
+A follower that is up to date is served from memory; a follower that resumes first reads the changes that it missed from
+the database.
 """
 
 import asyncio
@@ -25,15 +26,15 @@ from skywright.queue.local import Queue
 
 log = logging.getLogger(__name__)
 
-LOOK_SECONDS = 0.2  # without being told
+LOOK_SECONDS = 0.2  # without a notification
 REST_SECONDS = 0.02
 PAGE = 500
-RECENT = 2000  # so many changes stay in memory
+RECENT = 2000  # number of changes in memory
 
 
 @dataclass(frozen=True)
 class Scope:
-    """The jobs that a follower is told of. Whatever is None does not matter."""
+    """The jobs that a follower selects. None: any value."""
 
     job_id: str | None = None
     resource: tuple[str, str] | None = None
@@ -48,7 +49,7 @@ class Scope:
         )
 
     def narrow(self, query: Select[Any]) -> Select[Any]:
-        """*query*, which is for jobs, for those only."""
+        """Return *query*, a query of jobs, limited to these."""
         if self.job_id is not None:
             query = query.where(Job.id == self.job_id)
         if self.project_id is not None:
@@ -64,7 +65,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Change:
-    """A job as it is now, or an event of a run; *jobs* are those that it is about."""
+    """The current state of a job, or an event of a run; *jobs* are the jobs that it is about."""
 
     number: int
     jobs: Sequence[Job]
@@ -73,15 +74,15 @@ class Change:
 
 
 def read(session: Session, scope: Scope, after: int) -> tuple[list[Change], int]:
-    """A page of what changed after the number *after*, and the number that it reaches to."""
+    """Return a page of the changes after the number *after*, and the number of the last change that it covers."""
     now = latest(session)
     jobs = session.scalars(_later(scope.narrow(select(Job)), Job, after)).all()
     runs = scope.narrow(select(Job.run_id))
     if scope.job_id is None and scope.resource is None:
-        runs = runs.where(Job.change > after)  # whoever stores events touches the jobs that they are about
+        runs = runs.where(Job.change > after)  # storing events also gives their jobs new numbers
     ours = Event.run_id.in_(runs.where(Job.run_id.is_not(None)))
     events = session.scalars(_later(select(Event).where(ours), Event, after).order_by(Event.counter)).all()
-    # What is beyond a full page's end is for the next one.
+    # Later changes belong to the next page.
     reaches = min([now, *(rows[-1].change for rows in (jobs, events) if len(rows) == PAGE)])
     concerned = _jobs_of(session, scope, {event.run_id for event in events})
     carrying = {job.run_id for job in jobs if job.run_id}
@@ -92,7 +93,7 @@ def read(session: Session, scope: Scope, after: int) -> tuple[list[Change], int]
 
 
 def unfinished(session: Session, scope: Scope) -> tuple[list[Change], int]:
-    """The jobs that have not ended, and the number that this is true of."""
+    """Return the unfinished jobs, and the number of the last change that they include."""
     now = latest(session)
     jobs = session.scalars(scope.narrow(select(Job)).where(Job.state.in_(UNFINISHED)).order_by(Job.sequence)).all()
     by_id = {run.id: run for run in session.scalars(select(Run).where(Run.id.in_({job.run_id for job in jobs})))}
@@ -116,7 +117,7 @@ def _number(change: Change) -> int:
 
 
 class Feed:
-    """The latest changes of all jobs. Within `async with` somebody follows; only then is the database looked at."""
+    """The latest changes of all jobs. The database is read only while there are followers (`async with`)."""
 
     def __init__(self, database: Database, queue: Queue) -> None:
         self._database, self._queue = database, queue
@@ -125,7 +126,7 @@ class Feed:
         self._task: asyncio.Task[None] | None = None
         self._news = asyncio.Event()
         self._recent: list[Change] = []
-        self._floor: int | None = None  # all changes between here and the top are in memory
+        self._floor: int | None = None  # all changes from here to the newest are in memory
         self._top = 0
 
     async def __aenter__(self) -> "Feed":
@@ -146,7 +147,9 @@ class Feed:
             self._task, self._floor, self._recent = None, None, []
 
     def since(self, after: int) -> tuple[list[Change], int] | None:
-        """A page of the changes after *after*, and the number that it reaches to; None if memory has not got them."""
+        """Return a page of the changes after *after*, and the last number that it covers; None if they are not in
+        memory.
+        """
         if self._floor is None or after < self._floor:
             return None
         begin = bisect_right(self._recent, after, key=_number)
@@ -154,7 +157,7 @@ class Feed:
         return page, page[-1].number if len(page) == PAGE else max(after, self._top)
 
     async def news(self, after: int, stopping: asyncio.Event, timeout: float) -> None:
-        """Return when something changed after *after*, when *stopping* is set, or when *timeout* seconds are over."""
+        """Wait for a change after *after*, for *stopping*, or for *timeout* seconds."""
         if self._top <= after:
             waits = [asyncio.create_task(event.wait()) for event in (self._news, stopping)]
             try:
@@ -170,7 +173,7 @@ class Feed:
             try:
                 changes, reaches = await run_in_threadpool(self._look)
             except Exception:
-                log.exception("jobs cannot be looked at; the next look comes")
+                log.exception("jobs cannot be read; the next attempt follows")
             else:
                 self._remember(changes, reaches)
             if len(changes) < PAGE:
@@ -197,6 +200,6 @@ class Feed:
 
 
 def _tell(loop: asyncio.AbstractEventLoop, told: asyncio.Event) -> None:
-    """From another thread: something changed."""
-    with contextlib.suppress(RuntimeError):  # the process is ending
+    """Notify the feed of a change, from another thread."""
+    with contextlib.suppress(RuntimeError):  # the process is stopping
         loop.call_soon_threadsafe(told.set)

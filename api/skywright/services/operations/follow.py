@@ -1,8 +1,8 @@
 """Jobs as server-sent events: one job until it ends, the jobs of a resource, of a project, or all.
 
-`event: job` carries a job whenever it changed, `event: event` one event of a run. Their ids are numbers of changes: a
-client that says the last one (`Last-Event-ID`) goes on behind it, and misses and repeats nothing. Between two looks
-nothing is held: no thread, no transaction.
+`event: job` has a job after each change, `event: event` one event of a run. Their ids are change numbers: a client that
+sends the last one (`Last-Event-ID`) resumes after it, and neither misses nor repeats anything. Between two reads a
+stream holds neither a thread nor a transaction.
 """
 
 import time
@@ -34,7 +34,7 @@ LONGEST_NUMBER = 18
 
 
 class Follower:
-    """One client's place among the changes that it may see."""
+    """The position of one client in the changes that it may see."""
 
     def __init__(self, cloud: Cloud, scope: Scope, last: str, *, admin: bool) -> None:
         self._database, self._scope, self._admin = cloud.database, scope, admin
@@ -46,7 +46,9 @@ class Follower:
                 self.position = int(last) if int(last) <= latest(session) else -1
 
     def begin(self) -> list[bytes]:
-        """What a client is told first. A job's story begins with its run; of others, only what is not over."""
+        """Return the first messages. One job is shown from the begin of its run; of several, only unfinished ones are
+        shown.
+        """
         if self.position >= 0 or self._scope.job_id is not None:
             return self.catch_up()
         with self._database.read() as session:
@@ -55,7 +57,7 @@ class Follower:
         return [*told, _message("ready", {}, self.position)]
 
     def catch_up(self) -> list[bytes]:
-        """The next page of what the database has."""
+        """Return the next page of changes in the database."""
         with self._database.read() as session:
             changes, reaches = read(session, self._scope, self.position)
             if not changes and self._scope.job_id is not None and self._gone(session):
@@ -63,13 +65,13 @@ class Follower:
         return self.take(changes, reaches)
 
     def take(self, changes: Iterable[Change], reaches: int) -> list[bytes]:
-        """The messages about *changes*, which are all up to the number *reaches*."""
+        """Return the messages about *changes*, which end at the number *reaches*."""
         messages = [message for change in changes for message in self._messages(change)]
         self.position = reaches
         return messages
 
     def _gone(self, session: Session) -> bool:
-        """Whether nothing will ever come any more: a client asks again for a job whose end it knows."""
+        """Return whether no message will follow: the client has already seen the end of the job."""
         state = session.scalar(select(Job.state).where(Job.id == self._scope.job_id))
         return state is None or state not in UNFINISHED
 
@@ -88,7 +90,7 @@ class Follower:
             return
         view = job_view(job, change.run, admin=self._admin)
         ended = job.state not in UNFINISHED
-        if self._shown.get(job.id) != view:  # else something changed that nobody is shown
+        if self._shown.get(job.id) != view:  # otherwise only columns changed that are not shown
             yield _message("job", view, change.number if numbered else None)
         self._shown[job.id] = view
         if ended:
@@ -111,7 +113,7 @@ async def follow_resource(request: Request, kind: str, key: str) -> StreamingRes
 @router.get("/follow", response_model=None)
 @with_rules(("operations:jobs:list", "operations:jobs:list_all"))
 async def follow_project(request: Request, project_id: str | None = None) -> StreamingResponse:
-    """The caller's project; administrators may follow any other, and all if they name none."""
+    """Return the caller's project. Administrators may follow any project, or all if they name none."""
     return await _follow(request, project_id=project_id)
 
 
@@ -130,7 +132,7 @@ def _follower(
     resource: tuple[str, str] | None = None,
     project_id: str | None = None,
 ) -> Follower:
-    """The follower, if the caller may see what it wants."""
+    """Return the follower, if the caller may see what it selects."""
     with request_context(request, write=False) as context:
         every = context.allows("operations:jobs:list_all")
         scope = Scope(job_id, resource, project_id if every else context.project_id)
@@ -173,7 +175,7 @@ async def _stream(request: Request, follower: Follower, wanted: dict[str, Any]) 
 
 
 def _still_allowed(request: Request, wanted: dict[str, Any]) -> bool:
-    """Tokens expire and rights are taken away while a stream lasts."""
+    """Check the caller's rights again: tokens may expire and rights may be removed during a stream."""
     try:
         _follower(request, "", **wanted)
     except ApiError:

@@ -1,4 +1,4 @@
-"""`/v1/hosts`: the machines that the cloud is made of, as an inventory describes them."""
+"""`/v1/hosts`: the hosts of the cloud, as in an inventory."""
 
 import re
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ router = Router()
 GroupName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,63}$")]
 VariableName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]{0,127}$")]
 HOST_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,254}$"
-# What becomes a word of ssh's command line must not be able to be an option of it.
+# Parts of ssh's command line: they must not be options.
 CONNECTION = {
     "ansible_host": re.compile(r"[A-Za-z0-9:][A-Za-z0-9._:%-]{0,254}"),
     "ansible_user": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"),
@@ -37,7 +37,7 @@ def _connects(variables: dict[str, Any]) -> dict[str, Any]:
     for name, pattern in CONNECTION.items():
         value = variables.get(name)
         if value is not None and not pattern.fullmatch(str(value)):
-            raise ValueError(f"{name} is not one")
+            raise ValueError(f"{name} is not valid")
     return variables
 
 
@@ -45,12 +45,12 @@ Variables = Annotated[dict[VariableName, JsonValue], Field(max_length=256), Afte
 
 
 class HostBody(Strict):
-    """What of a host is the inventory's or the operator's; what is left out stays as it is."""
+    """The properties of a host in the inventory, and those that operators set. Missing ones stay as they are."""
 
     groups: Omittable[Annotated[list[GroupName], Field(max_length=64)]] = None
     variables: Omittable[Variables] = None
     state: Omittable[Literal["enabled", "disabled", "maintenance"]] = None
-    disabled_reason: str | None = Field(None, max_length=255)  # null: none
+    disabled_reason: str | None = Field(None, max_length=255)  # null: no reason
 
 
 class HostName(BaseModel):
@@ -80,7 +80,7 @@ def show_host(context: Context, name: str) -> dict[str, Any]:
 
 @router.operation("PUT", "/hosts/{name}", policy="operations:hosts:update")
 def put_host(context: Context, name: str, body: HostRequest) -> Response:
-    """Register a host or change it, and have it looked at."""
+    """Register or change a host, and observe it."""
     name = _valid(name)
     host = context.db.get(Host, name)
     status = 200 if host else 201
@@ -96,21 +96,21 @@ def put_host(context: Context, name: str, body: HostRequest) -> Response:
 
 @router.operation("POST", "/hosts/{name}/drain", policy="operations:hosts:update")
 def drain_host(context: Context, name: str, body: DrainBody) -> dict[str, Any]:
-    """Free a host of servers and put it into maintenance. Servers cannot be moved yet: a host that has some stays."""
+    """Put a host without servers into maintenance. Servers cannot be moved yet, so a host with servers is refused."""
     host = _host(context, name)
     bound = _bound_to(context, name)
     if bound:
-        raise Conflict(f"Host {name} has what cannot be moved to other hosts: {', '.join(bound)}.")
+        raise Conflict(f"Host {name} has servers, which cannot be moved: {', '.join(bound)}.")
     set_state(context.db, context.cloud, host, MAINTENANCE, body.reason)
     return {"host": _view(context, host)}
 
 
 @router.operation("DELETE", "/hosts/{name}", policy="operations:hosts:delete", status=204)
 def delete_host(context: Context, name: str) -> None:
-    """Forget a host; nothing on it changes. What it served is served elsewhere, jobs that waited for it end."""
+    """Remove a host; nothing on it changes. Its network services move to other hosts, and jobs that wait for it end."""
     host = _host(context, name)
     if host.in_overcloud:
-        raise Conflict(f"Host {name} is an overcloud's: take it out of that one's plan.")
+        raise Conflict(f"Host {name} is an overcloud's: remove it from the overcloud's plan.")
     bound = _bound_to(context, name)
     if bound:
         raise Conflict(f"Host {name} still has {', '.join(bound)}.")
@@ -122,7 +122,7 @@ def delete_host(context: Context, name: str) -> None:
 
 
 def _bound_to(context: Context, host: str) -> list[str]:
-    """What would be lost with *host*."""
+    """Return what would be lost with *host*."""
     kinds = resource_kinds(context.cloud).values()
     return [name for kind in kinds for name in kind.resources_bound_to(context.db, host)]
 
@@ -130,13 +130,13 @@ def _bound_to(context: Context, host: str) -> list[str]:
 def _apply(context: Context, host: Host, body: HostBody) -> None:
     if body.groups is not None:
         if host.in_overcloud and OVERCLOUD not in body.groups:
-            raise Conflict(f"Host {host.name} is an overcloud's: it cannot be this cloud's, too.")
+            raise Conflict(f"Host {host.name} is an overcloud's: it cannot belong to this cloud, too.")
         if OVERCLOUD in body.groups and not host.in_overcloud:
-            raise BadRequest(f"Hosts get into the group {OVERCLOUD} by an overcloud's plan.")
+            raise BadRequest(f"Only an overcloud's plan adds hosts to the group {OVERCLOUD}.")
         host.groups = sorted(set(body.groups) - {"all", "ungrouped"})
     if body.variables is not None:
         kept = host.variables or {}
-        # A client that puts back what it was shown does not overwrite what it was not shown.
+        # A client that sends back what it was shown must not overwrite hidden values.
         host.variables = {k: kept.get(k, v) if v == HIDDEN else v for k, v in body.variables.items()}
     if body.state is not None:
         set_state(context.db, context.cloud, host, body.state, body.disabled_reason)

@@ -1,4 +1,4 @@
-"""`/v1/jobs`: what was asked for, how far it is, how it ended."""
+"""`/v1/jobs`: requested operations, their progress and their outcomes."""
 
 from typing import Annotated, Any
 
@@ -28,7 +28,7 @@ def list_jobs(
     project_id: str | None = None,
     playbook: str | None = None,
 ) -> dict[str, Any]:
-    """The newest first."""
+    """List jobs, newest first."""
     query = select(Job)
     if not context.allows("operations:jobs:list_all"):
         query = query.where(Job.project_id == context.project_id)
@@ -53,7 +53,7 @@ def show_job(context: Context, job_id: str) -> dict[str, Any]:
 
 @router.operation("POST", "/jobs/{job_id}/cancel", policy=on_target("operations:jobs:cancel"), status=202)
 def cancel_job(context: Context, job_id: str) -> dict[str, Any]:
-    """Ask for the job's end: one that waits ends at once, one that runs as soon as its processes are dead."""
+    """Cancel the job: a queued one ends at once, a running one when its processes are dead."""
     job = visible_job(context, job_id)
     context.enforce("operations:jobs:cancel", {"project_id": job.project_id})
     if job.state not in UNFINISHED:
@@ -61,13 +61,13 @@ def cancel_job(context: Context, job_id: str) -> dict[str, Any]:
     if job.action == DELETE and job.attempts:
         raise Conflict(f"Job {job_id} deletes, and has begun: it cannot be canceled any more.")
     job.cancel_requested_at = job.cancel_requested_at or utcnow()
-    after_commit(context.db, "notify workers", context.cloud.queue.notify_all)  # one of them has it
+    after_commit(context.db, "notify workers", context.cloud.queue.notify_all)  # the worker of the job
     return {"job": job_views(context.db, [job], admin=context.is_admin)[0]}
 
 
 @router.operation("POST", "/jobs/{job_id}/force", policy="operations:jobs:force", status=202)
 def force_job(context: Context, job_id: str) -> dict[str, Any]:
-    """Let a job run although its host is in maintenance or does not answer."""
+    """Let a job run although its host is in maintenance or unreachable."""
     job = visible_job(context, job_id)
     if job.state != "queued":
         raise Conflict(f"Job {job_id} does not wait: it is {job.state}.")
@@ -77,7 +77,7 @@ def force_job(context: Context, job_id: str) -> dict[str, Any]:
 
 
 class JobChange(BaseModel):
-    """What an operator may say of a job."""
+    """The properties of a job that operators set."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     priority: int = Field(ge=-100, le=100)
@@ -89,7 +89,7 @@ class JobChangeBody(Strict):
 
 @router.operation("PATCH", "/jobs/{job_id}", policy="operations:jobs:update")
 def update_job(context: Context, job_id: str, body: JobChangeBody) -> dict[str, Any]:
-    """Let a job that waits go before others, and with it the earlier jobs of its resources; or behind them."""
+    """Set the priority of a queued job, and of the earlier jobs of its resources that it waits for."""
     job = visible_job(context, job_id)
     if job.state != "queued":
         raise Conflict(f"Job {job_id} does not wait: it is {job.state}.")
@@ -99,7 +99,7 @@ def update_job(context: Context, job_id: str, body: JobChangeBody) -> dict[str, 
 
 
 def visible_job(context: Context, job_id: str) -> Job:
-    """The job if it is the caller's project's or the caller an administrator; else NotFound."""
+    """Return the job if it is the caller's project's or the caller is an administrator; raise NotFound otherwise."""
     job = context.db.scalar(select(Job).where(Job.id == job_id))
     if job is None or not (context.is_admin or (job.project_id and job.project_id == context.caller.project_id)):
         raise NotFound.of("Job", job_id)
@@ -107,7 +107,7 @@ def visible_job(context: Context, job_id: str) -> Job:
 
 
 def describe(session: Session, job: Job, *, admin: bool) -> dict[str, Any]:
-    """The job with its steps and events."""
+    """Return the job with its steps and events."""
     events = session.scalars(select(Event).where(Event.run_id == job.run_id).order_by(Event.counter)).all()
     view = job_views(session, [job], admin=admin)[0]
     return {
@@ -119,7 +119,7 @@ def describe(session: Session, job: Job, *, admin: bool) -> dict[str, Any]:
 
 
 def _of_resource(query: Select[Job], resource: str) -> Select[Job]:
-    """*resource* is an id, or `type:id`."""
+    """Match *resource*: an id, or `type:id`."""
     kind, _, key = resource.rpartition(":")
     jobs = select(JobResource.job_sequence).where(JobResource.resource_id == key)
     if kind:

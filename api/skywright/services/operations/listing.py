@@ -1,4 +1,4 @@
-"""Pages of this API's lists: `limit` and `marker`, and under `links` the way to the next page while there is one."""
+"""Pages of this API's lists: `limit` and `marker`, and `links` with the next page, if there is one."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +12,7 @@ MOST = 1000
 
 
 def limit_of(context: Context, default: int | None = None) -> int | None:
-    """The page size that the request asks for."""
+    """Return the requested page size."""
     text = context.request.query_params.get("limit")
     if text is None:
         return default
@@ -34,7 +34,9 @@ def page(
     column: Any,
     default: int | None = None,
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The rows of *query* that the request asks for, and the links; *column* has the markers, *scope* no filters."""
+    """Return the requested rows of *query*, and the links; *column* has the markers, *scope* is the query without
+    filters.
+    """
     marker, limit = context.request.query_params.get("marker"), limit_of(context, default)
     try:
         row = None if marker is None else scope.where(column == marker)
@@ -47,7 +49,7 @@ def page(
 def numbered_page(
     context: Context, query: Select[Any], number: Any, *, default: int
 ) -> tuple[list[Any], dict[str, Any]]:
-    """The same for numbered rows, the newest first: a *number* is a marker even when its row is gone."""
+    """As `page`, for numbered rows, newest first: a *number* is a marker even if its row was removed."""
     limit = limit_of(context, default)
     query = after_number(context, query, number)
     rows, more = paging.page(context.db, query, [(number, False)], marker=None, limit=limit)
@@ -55,7 +57,7 @@ def numbered_page(
 
 
 def after_number(context: Context, query: Select[Any], number: Any) -> Select[Any]:
-    """*query* without the rows up to the marker."""
+    """Return *query* without the rows up to the marker."""
     marker = context.request.query_params.get("marker")
     try:
         return query if marker is None else query.where(number < fields.natural(marker))
@@ -64,7 +66,7 @@ def after_number(context: Context, query: Select[Any], number: Any) -> Select[An
 
 
 def window(context: Context, names: Sequence[str]) -> tuple[list[str], dict[str, Any]]:
-    """The same of *names*, which are their own markers."""
+    """As `page`, for *names*, which are their own markers."""
     marker = context.request.query_params.get("marker")
     try:
         found, more = paging.window(names, names, marker=marker, limit=limit_of(context))
@@ -74,5 +76,5 @@ def window(context: Context, names: Sequence[str]) -> tuple[list[str], dict[str,
 
 
 def links(context: Context, marker: Any) -> dict[str, Any]:
-    """The link to the page after *marker*; nothing if there is no such page."""
+    """Return the link to the page after *marker*; an empty list if there is none."""
     return {} if marker is None else {"links": [{"rel": "next", "href": paging.next_url(context.request, str(marker))}]}

@@ -1,4 +1,4 @@
-"""`/v1/overclouds`: highly available clouds that this one makes and looks after. Whatever is done is a job."""
+"""`/v1/overclouds`: highly available clouds that this cloud deploys and operates. Each operation is a job."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -43,13 +43,13 @@ class PlanBody(Strict):
 
 
 class RecoverBody(Strict):
-    """*without*: controllers of which nobody needs to know how far their databases are; what only they have is lost."""
+    """*without*: controllers whose database state is not needed; data that only they have is lost."""
 
     without: list[HostName] = Field([], max_length=10)
 
 
 class MaintenanceBody(Strict):
-    """*end*: the controller is used again."""
+    """*end*: use the controller again."""
 
     host: HostName
     end: bool = False
@@ -69,7 +69,7 @@ def show_overcloud(context: Context, name: str) -> dict[str, Any]:
 
 @router.operation("PUT", "/overclouds/{name}", policy="operations:overclouds:deploy", status=202)
 def deploy_overcloud(context: Context, name: str, body: PlanBody) -> dict[str, Any]:
-    """Make the hosts of the plan a cloud, or what was deployed what the plan says now."""
+    """Deploy the plan, or apply its changes to the deployed overcloud."""
     plan = _plan(name, body)
     overcloud = _registered(context, plan)
     _refuse_removals(overcloud, plan)
@@ -85,7 +85,7 @@ def deploy_overcloud(context: Context, name: str, body: PlanBody) -> dict[str, A
 
 @router.operation("POST", "/overclouds/{name}/plan", policy="operations:overclouds:deploy", status=202)
 def plan_overcloud(context: Context, name: str, body: PlanBody) -> dict[str, Any]:
-    """Look for what would hinder the plan's deployment, and at what it would change; nothing changes."""
+    """Check what would prevent the plan's deployment, and what it would change. Nothing is changed."""
     plan = _plan(name, body)
     overcloud = _registered(context, plan)
     _refuse_removals(overcloud, plan)
@@ -94,13 +94,13 @@ def plan_overcloud(context: Context, name: str, body: PlanBody) -> dict[str, Any
 
 @router.operation("POST", "/overclouds/{name}/status", policy="operations:overclouds:show", status=202)
 def look_at_overcloud(context: Context, name: str) -> dict[str, Any]:
-    """Look at all services; what was seen is the overcloud's `report` when the job has ended."""
+    """Check all services; the result is the overcloud's `report` after the job."""
     return _submit(context, _overcloud(context, name), STATUS, "status", shared=False)
 
 
 @router.operation("POST", "/overclouds/{name}/recover", policy="operations:overclouds:deploy", status=202)
 def recover_overcloud(context: Context, name: str, body: RecoverBody) -> dict[str, Any]:
-    """Bring everything back after all hosts were off."""
+    """Restart the overcloud after all hosts were off."""
     overcloud = _overcloud(context, name)
     if strangers := sorted(set(body.without) - set(overcloud.plan["roles"]["controllers"])):
         raise BadRequest(f"These are no controllers: {', '.join(strangers)}.")
@@ -111,17 +111,17 @@ def recover_overcloud(context: Context, name: str, body: RecoverBody) -> dict[st
 
 @router.operation("POST", "/overclouds/{name}/maintenance", policy="operations:overclouds:deploy", status=202)
 def maintain_controller(context: Context, name: str, body: MaintenanceBody) -> dict[str, Any]:
-    """Take a controller out of use once the requests that it serves have ended, or back."""
+    """Take a controller out of service when its current requests have ended, or put it back."""
     overcloud = _overcloud(context, name)
     if body.host not in overcloud.plan["roles"]["controllers"]:
-        raise BadRequest(f"{body.host} is no controller: what is a compute's is the overcloud's own API to say.")
+        raise BadRequest(f"{body.host} is no controller: the overcloud's own API sets the state of computes.")
     variables = {"overcloud_host": body.host, "overcloud_maintenance": not body.end}
     return _submit(context, overcloud, MAINTAIN, "maintenance", {EXTRA: variables})
 
 
 @router.operation("DELETE", "/overclouds/{name}", policy="operations:overclouds:delete", status=202)
 def delete_overcloud(context: Context, name: str, *, forget_only: bool = False) -> dict[str, Any]:
-    """Take the cloud with all that is in it off its hosts; *forget_only* leaves the hosts as they are."""
+    """Remove the overcloud with all its data from its hosts; *forget_only* does not change the hosts."""
     overcloud = _overcloud(context, name)
     if not forget_only:
         overcloud.state = "deleting"
@@ -141,12 +141,12 @@ def _submit(
     *,
     shared: bool = True,
 ) -> dict[str, Any]:
-    """Two jobs that change one overcloud never run at once, nor two runs of one playbook: inventories do not merge."""
+    """Queue a job. Jobs that change an overcloud, and runs of a playbook, are serialized: their inventories differ."""
     resources = [(NAME, overcloud.name)] if shared else []
     job = submit(
         context, playbook, action, [*resources, ("playbook", playbook)], {NAME: overcloud.name} | (arguments or {})
     )
-    job.forced = True  # whether a host answers, the run itself shall find out
+    job.forced = True  # the run itself checks whether its hosts are reachable
     context.db.flush()
     return {"overcloud": _view(context, overcloud), "job": job_views(context.db, [job], admin=context.is_admin)[0]}
 
@@ -162,7 +162,7 @@ def _plan(name: str, body: PlanBody) -> Plan:
 
 
 def _registered(context: Context, plan: Plan) -> Overcloud:
-    """The overcloud, with all hosts of *plan* among this cloud's."""
+    """Store the overcloud, and register all hosts of *plan*."""
     overcloud = context.db.get(Overcloud, plan.name)
     if overcloud is None:
         overcloud = Overcloud(name=plan.name, state="planned")
@@ -174,10 +174,10 @@ def _registered(context: Context, plan: Plan) -> Overcloud:
     owners |= {host: row.name for row in context.db.scalars(others) for host in row.plan["hosts"]}
     known = {host.name: host for host in context.db.scalars(select(Host))}
     for name in [name for name, host in known.items() if host.in_overcloud and name not in owners]:
-        context.db.delete(known.pop(name))  # it was only ever planned
+        context.db.delete(known.pop(name))  # it was only in plans that were never deployed
     clashes = list(_clashes(plan, known, owners))
     if clashes:
-        raise Conflict(f"The plan cannot be followed: {'; '.join(clashes)}.")
+        raise Conflict(f"The plan cannot be applied: {'; '.join(clashes)}.")
     for name in plan.hosts.keys() - known.keys():
         variables = connection_of(context.cloud.settings, plan, name)
         context.db.add(Host(name=name, groups=[OVERCLOUD], variables=variables))
@@ -196,17 +196,17 @@ def _clashes(plan: Plan, known: dict[str, Host], owners: dict[str, str]) -> Iter
         elif there is not None and there.state == MAINTENANCE:
             yield f"host {name} is in maintenance"
         if elsewhere is not None and owners.get(elsewhere.name) != plan.name:
-            yield f"{wanted.address} is the address of host {elsewhere.name}"
+            yield f"{wanted.address} is also the address of host {elsewhere.name}"
 
 
 def _refuse_removals(overcloud: Overcloud, plan: Plan) -> None:
-    """What a controller knows cannot be had back: it is replaced, never taken away."""
+    """Refuse to remove controllers: a controller's data cannot be restored, so it can only be replaced."""
     if overcloud.deployed_at is None:
         return
     gone = sorted(set(overcloud.plan["roles"]["controllers"]) - set(plan.roles.controllers))
     if gone:
-        advice = "A dead one is replaced by giving its name another address."
-        raise Conflict(f"Controllers cannot be taken away: {', '.join(gone)}. {advice}")
+        advice = "To replace a dead one, give its name another address."
+        raise Conflict(f"Controllers cannot be removed: {', '.join(gone)}. {advice}")
 
 
 def _is_busy(context: Context, name: str) -> bool:
@@ -216,7 +216,7 @@ def _is_busy(context: Context, name: str) -> bool:
 
 
 def _ports(context: Context) -> dict[str, int]:
-    """An overcloud serves what this cloud serves."""
+    """An overcloud has the same API services as this cloud."""
     gateway = context.cloud.gateway
     return {"skywright": PORT, **(gateway.ports if gateway else {})}
 

@@ -1,8 +1,7 @@
-"""`POST /v1/plan`: what a request would change, on hosts too, while nothing is changed.
+"""`POST /v1/plan`: what a request would change, also on hosts, without changing anything.
 
-The request goes to its own service as it would alone, with the caller's token, but in a transaction that is taken
-back. What its jobs would do is rendered in that transaction. Then, when no lock is held any more, Ansible says it in
-check mode.
+The request is sent to its own service with the caller's token, in a transaction that is rolled back. Its jobs are
+rendered in the same transaction. After that, without any lock, Ansible runs in check mode.
 """
 
 import asyncio
@@ -31,7 +30,7 @@ from skywright.services.operations.plan_views import plan_view
 router = Router()
 
 ADMISSION = AdmissionLimit(2, 16, "Too many plans are waiting. Try again later.")
-# Beside the body, what a request means may depend on these.
+# In addition to the body, these headers may affect a request.
 HEADERS = ("content-type", "openstack-api-version", "x-openstack-nova-api-version")
 URL_PATH = re.compile(r"/[!-~]*")
 
@@ -40,7 +39,7 @@ HeaderValue = Annotated[str, Field(pattern=r"^[ -~]{0,255}$")]
 
 
 class PlanRequest(Strict):
-    """An OpenStack request. `path` is what follows the service's address, a query included."""
+    """An OpenStack request. `path` is below the service's URL, and may include a query."""
 
     service: str = Field(max_length=64)
     method: Literal["POST", "PUT", "PATCH", "DELETE"]
@@ -68,12 +67,12 @@ def _plan(request: Request, body: PlanRequest) -> dict[str, Any]:
 
 
 def dry_run_request(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) -> tuple[Answer, list[Draft], bool]:
-    """The answer to a request, the runs that it would lead to, and whether it would change any record."""
+    """Return the response to a request, the drafts of its runs, and whether it would change records."""
     dry_run = DryRunDatabase(cloud.database)
     dry_run_cloud = cloud.with_database(dry_run)
     scope["state"]["cloud"] = dry_run_cloud
     try:
-        # A loop of its own: the request needs threads while this one holds the write lock for it.
+        # Its own event loop: the request needs threads while this thread holds the write lock.
         answer = asyncio.run(send_request(cloud, scope, body))
         if dry_run.refused is not None:
             raise dry_run.refused
@@ -89,14 +88,14 @@ def dry_run_request(cloud: Cloud, scope: MutableMapping[str, Any], body: bytes) 
 
 
 def _scope(context: Context, body: PlanRequest) -> dict[str, Any]:
-    """The request as the server would hand it to the API."""
+    """Return the ASGI scope of the request, as the server would make it."""
     gateway = context.cloud.gateway
     prefix = gateway.prefixes.get(body.service) if gateway and body.service != "operations" else None
     if prefix is None:
         raise BadRequest(f"There is no service of type {body.service!r} whose requests can be planned.")
     path, _, query = body.path.partition("?")
     if not URL_PATH.fullmatch(path) or not URL_PATH.fullmatch(f"/{query}"):
-        raise BadRequest("The path begins with a slash and is encoded as in a URL.")
+        raise BadRequest("The path must begin with a slash and be encoded as in a URL.")
     outer = context.request
     own = {name.lower(): value for name, value in body.headers.items()}
     kept = {name: outer.headers[name] for name in ("x-auth-token", "host") if name in outer.headers}

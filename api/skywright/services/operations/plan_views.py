@@ -1,4 +1,4 @@
-"""How a plan looks: an administrator sees hosts and differences; others see what becomes of their own resources."""
+"""Views of plans. Administrators see hosts and differences; other users see the changes of their own resources."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -16,12 +16,14 @@ SHOWN = ("id", "module", "action", "changed", "status", "error")
 
 
 def answer_view(answer: Answer) -> dict[str, Any]:
-    """*answer* without the secrets in it: nothing of it ever comes true."""
+    """Return *answer* without secrets: they are valid for nothing."""
     return {"status": answer.status, "body": without_secrets(orjson.loads(answer.content)) if answer.content else None}
 
 
 def plan_view(answer: Answer, runs: Runs, *, recorded: bool, admin: bool) -> dict[str, Any]:
-    """The plan's answer; `complete` means that all of it would work, as far as hosts can tell before."""
+    """Return the response of a plan; `complete` means that the whole request would succeed, as far as hosts can
+    predict.
+    """
     jobs: list[dict[str, Any]] = []
     hosts: dict[str, list[dict[str, Any]]] = {}
     for draft, results in runs:
@@ -54,7 +56,7 @@ def _job(job: PlannedJob, results: Results | None) -> dict[str, Any]:
 
 
 def _hosts(draft: Draft, results: Results | None, *, admin: bool) -> Iterator[tuple[str, list[dict[str, Any]]]]:
-    """For each host that the caller may know of, its items' changes."""
+    """Return the changes of items, for each host that the caller may see."""
     own = {key for job in draft.jobs for key in job.depends}
     for host, kinds in draft.items.items():
         keys = [(kind, (host, item["id"])) for kind, items in kinds.items() for item in items]
@@ -64,7 +66,7 @@ def _hosts(draft: Draft, results: Results | None, *, admin: bool) -> Iterator[tu
 
 
 def _item(kind: str, key: Key, results: Results | None, admin: bool) -> Iterator[dict[str, Any]]:
-    """What each module would do to an item; the reason if none was asked."""
+    """Return the predicted changes of each module to an item, or the reason why there is no prediction."""
     outcome = results.outcome([key]) if results else None
     found = [result for result in outcome.results if result["module"] != "fail"] if outcome else []
     error = outcome.error if outcome and not found else None

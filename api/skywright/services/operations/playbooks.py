@@ -21,7 +21,7 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-
 
 
 class RunRequest(Strict):
-    """*hosts*: names or groups; without any the playbook is run for all that are not in maintenance or silent."""
+    """*hosts*: names or groups; by default, all hosts that are neither in maintenance nor unreachable."""
 
     variables: dict[str, JsonValue] = Field({}, max_length=100)
     hosts: list[HostName] = Field([], max_length=1000)
@@ -40,10 +40,10 @@ def show_playbook(context: Context, name: str) -> dict[str, Any]:
 
 @router.operation("POST", "/playbooks/{name}/run", policy="operations:playbooks:run", status=202)
 def run_playbook(context: Context, name: str, body: RunRequest) -> dict[str, Any]:
-    """Two jobs of one playbook never run at once: they share it as their resource."""
+    """Queue the job. Jobs of one playbook are serialized, because the playbook is their resource."""
     survey = check_run(context, name, body)
     values = survey.values(body.variables)
-    # What is secret lies encrypted in the database until the run.
+    # Secret variables are encrypted in the database until the run.
     arguments = {VARIABLES: context.cloud.secrets.seal(orjson.dumps(values)), HOSTS: body.hosts}
     job = submit(context, f"{KIND}/{name}", "run", [("playbook", name)], arguments)
     context.db.flush()
@@ -51,7 +51,7 @@ def run_playbook(context: Context, name: str, body: RunRequest) -> dict[str, Any
 
 
 def check_run(context: Context, name: str, wanted: RunRequest) -> Survey:
-    """The playbook's survey, which the variables fit."""
+    """Return the playbook's survey; raise BadRequest unless the variables match it."""
     survey = _survey(context, name)
     try:
         survey.values(wanted.variables)

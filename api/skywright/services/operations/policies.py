@@ -1,4 +1,4 @@
-"""The policy rules of what OpenStack has no names for: jobs, plans, drift, hosts..."""
+"""The policy rules of operations without OpenStack names: jobs, plans, drift, hosts..."""
 
 from skywright.auth.policy import ADMIN, ANYONE
 
@@ -13,9 +13,9 @@ POLICIES = BASE | {
     "operations:jobs:cancel": MEMBER,
     "operations:jobs:force": ADMIN,
     "operations:jobs:update": ADMIN,
-    # Whoever has a token may plan: what, is up to the rules of the planned request.
+    # Any valid token may plan: the rules of the planned request apply, too.
     "operations:plan": ANYONE,
-    # How hosts differ from the records: everybody may know, and repair, what is his project's.
+    # Drift: users may see and repair their own projects' resources.
     "operations:drift": READER,
     "operations:drift_all": ADMIN,
     "operations:converge": MEMBER,
@@ -26,25 +26,25 @@ POLICIES = BASE | {
     "operations:webhooks:show": READER,
     "operations:webhooks:create": MEMBER,
     "operations:webhooks:delete": MEMBER,
-    # Of all projects' jobs: to be told of them, and to see who is.
+    # Jobs of all projects: following them, and seeing who requested them.
     "operations:webhooks:all_projects": ADMIN,
     "operations:schedules:list": READER,
     "operations:schedules:list_all": ADMIN,
     "operations:schedules:show": READER,
     "operations:schedules:create": MEMBER,
-    # A schedule acts with its owner's rights: nobody else of the project decides when.
+    # A schedule uses its owner's rights, so that other users of the project must not control it.
     "operations:schedules:update": f"{ADMIN} or (role:member and project_id:%(project_id)s and user_id:%(user_id)s)",
-    # Operator playbooks do on hosts whatever they like.
+    # Operator playbooks can change anything on hosts.
     "operations:playbooks:list": ADMIN,
     "operations:playbooks:run": ADMIN,
-    # Overclouds: whoever names a plan's hosts has Ansible log in there.
+    # Overclouds: Ansible logs in to the hosts in a plan.
     "operations:overclouds:list": ADMIN,
     "operations:overclouds:show": ADMIN,
     "operations:overclouds:deploy": ADMIN,
     "operations:overclouds:delete": ADMIN,
     "operations:hosts:list": ADMIN,
     "operations:hosts:show": ADMIN,
-    # A host's variables say how Ansible reaches it: whoever sets them can make the controller do anything.
+    # A host's variables control how Ansible connects to it, so that they can execute anything on the controller.
     "operations:hosts:update": ADMIN,
     "operations:hosts:delete": ADMIN,
 }

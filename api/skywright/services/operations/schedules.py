@@ -1,4 +1,4 @@
-"""`/v1/schedules`: requests that are made again and again, with the rights that their owner has at each time."""
+"""`/v1/schedules`: requests that are repeated at certain times, with the rights that their owner has at that time."""
 
 from collections.abc import Sequence
 from typing import Annotated, Any, Literal
@@ -25,7 +25,7 @@ from skywright.services.operations.playbooks import PlaybookName, RunRequest, ch
 router = Router()
 
 MOST = 50  # of a project
-# A schedule that makes schedules would never end.
+# A schedule must not create schedules.
 NEVER = frozenset({"plan", "schedules", "webhooks"})
 
 Name = Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,255}$")]
@@ -34,7 +34,7 @@ Zone = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_+/-]{1,64}$")]
 
 
 class ScheduledRequest(Strict):
-    """As for a plan: `path` is what follows the service's address, a query included."""
+    """As in a plan: `path` is below the service's URL, and may include a query."""
 
     service: str = Field(max_length=64)
     method: Literal["POST", "PUT", "PATCH", "DELETE"]
@@ -44,7 +44,7 @@ class ScheduledRequest(Strict):
 
 
 class ScheduledPlaybook(RunRequest):
-    """An operator playbook, and what it is run with."""
+    """An operator playbook, with its variables and hosts."""
 
     name: PlaybookName
 
@@ -116,7 +116,7 @@ def show_schedule(context: Context, schedule_id: str) -> dict[str, Any]:
 
 @router.operation("PATCH", "/schedules/{schedule_id}", policy=on_target("operations:schedules:update"))
 def update_schedule(context: Context, schedule_id: str, body: ChangesBody) -> dict[str, Any]:
-    """When it runs and whether; what it asks for stays as it is, for it is asked for with its owner's rights."""
+    """Change the times of the schedule, or pause it. Its request cannot change, because it uses its owner's rights."""
     row = _own(context, schedule_id)
     for name, value in body.schedule.model_dump(exclude_unset=True).items():
         setattr(row, name, value)
@@ -131,7 +131,7 @@ def delete_schedule(context: Context, schedule_id: str) -> None:
 
 @router.operation("GET", "/schedules/{schedule_id}/runs", policy="operations:schedules:show")
 def list_runs(context: Context, schedule_id: str) -> dict[str, Any]:
-    """The newest first."""
+    """List the runs, newest first."""
     row = context.visible(Schedule, schedule_id, "Schedule")
     query = select(ScheduleRun).where(ScheduleRun.schedule_id == row.id)
     runs, links = numbered_page(context, query, ScheduleRun.id, default=100)
@@ -146,7 +146,7 @@ def _own(context: Context, schedule_id: str) -> Schedule:
 
 
 def _request(context: Context, wanted: NewSchedule) -> dict[str, Any]:
-    """What is to be asked; BadRequest for what never could be."""
+    """Return the request; raise BadRequest if it can never succeed."""
     if (wanted.request is None) == (wanted.playbook is None):
         raise BadRequest("A schedule has either a request or a playbook.")
     if wanted.playbook is not None:
@@ -159,7 +159,7 @@ def _request(context: Context, wanted: NewSchedule) -> dict[str, Any]:
     request = wanted.request.model_dump()
     path, _, query = request["path"].partition("?")
     if not URL_PATH.fullmatch(path) or not URL_PATH.fullmatch(f"/{query}"):
-        raise BadRequest("The path begins with a slash and is encoded as in a URL.")
+        raise BadRequest("The path must begin with a slash and be encoded as in a URL.")
     gateway = context.cloud.gateway
     if gateway is None or request["service"] not in gateway.prefixes:
         raise BadRequest(f"There is no service of type {request['service']!r}.")
@@ -179,7 +179,7 @@ def _shown(context: Context, wanted: NewSchedule) -> dict[str, Any]:
 
 
 def _time(row: Schedule) -> None:
-    """When the schedule runs next."""
+    """Return the next time of the schedule."""
     try:
         found = next_time(row.cron, row.timezone, utcnow())
     except BadTime as error:
@@ -219,12 +219,12 @@ def _jobs(session: Session, runs: Sequence[ScheduleRun]) -> dict[str, Job]:
 
 
 def _mine(context: Context, row: Schedule) -> bool:
-    """Whether the caller may see what the owner was answered: others of the project may have lesser rights."""
+    """Return whether the caller may see the owner's responses: other users of the project may have fewer rights."""
     return context.is_admin or row.user_id == context.caller.user_id
 
 
 def _run(run: ScheduleRun, known: dict[str, Job], *, mine: bool) -> dict[str, Any]:
-    """A run of a schedule has ended when its jobs have."""
+    """Return the state of a run: it has ended when its jobs have."""
     jobs = [known[job_id] for job_id in run.jobs if job_id in known]
     state, error = run.state, run.error
     if state == schedules.ACCEPTED:

@@ -1,4 +1,4 @@
-"""The native API's version document."""
+"""The version document of the operations API."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""How jobs, events and hosts look. A run carries the jobs of several projects: each sees its own items only."""
+"""Views of jobs, events and hosts. A run may have jobs of several projects: each project sees its own items only."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
@@ -14,14 +14,14 @@ from skywright.services.compute.internal import Usage
 
 
 def job_views(session: Session, jobs: Sequence[Job], *, admin: bool) -> list[dict[str, Any]]:
-    """*jobs*, as they are listed."""
+    """Return the list view of *jobs*."""
     ids = {job.run_id for job in jobs if job.run_id}
     runs = {run.id: run for run in session.scalars(select(Run).where(Run.id.in_(ids)))}
     return [job_view(job, runs.get(job.run_id or ""), admin=admin) for job in jobs]
 
 
 def job_view(job: Job, run: Run | None, *, admin: bool) -> dict[str, Any]:
-    """*job*, whose run is *run*, as it is listed and followed."""
+    """Return the list view of *job*, whose run is *run*; streams use it, too."""
     waiting = job.state == "queued"
     view = {
         "id": job.id,
@@ -59,13 +59,13 @@ def _reason_to_wait(job: Job) -> str:
 
 
 def result_views(job: Job, *, admin: bool) -> list[dict[str, Any]]:
-    """What became of each item that the job was about; which host it is on is the administrators' matter."""
+    """Return the outcome of each item of the job; only administrators see hosts."""
     items: list[dict[str, Any]] = (job.result or {}).get("items", [])
     return items if admin else [{key: value for key, value in item.items() if key != "host"} for item in items]
 
 
 def event_views(jobs: Iterable[Job], events: Iterable[Event], *, admin: bool) -> Iterator[dict[str, Any]]:
-    """What of *events* concerns *jobs*; an administrator sees all of the run."""
+    """Return those of *events* that are about *jobs*. Administrators see all events of the run."""
     hosts = {host for job in jobs for host, _ in job.items}
     items = {item for job in jobs for _, item in job.items}
     for event in events:
@@ -85,7 +85,7 @@ def event_views(jobs: Iterable[Job], events: Iterable[Event], *, admin: bool) ->
 
 
 def step_views(events: Sequence[Event]) -> list[dict[str, Any]]:
-    """The tasks of a run with their times; a task lasts until the last host has answered."""
+    """Return the tasks of a run with their times; a task ends when the last host has answered."""
     steps: dict[str, dict[str, Any]] = {}
     for event in events:
         if event.task is None:
@@ -101,7 +101,7 @@ def step_views(events: Sequence[Event]) -> list[dict[str, Any]]:
 
 
 def host_view(host: Host, used: Usage) -> dict[str, Any]:
-    """A host, and what servers use of it; passwords among its variables are not shown."""
+    """Return a host, and the usage of its servers; passwords in its variables are hidden."""
     return {
         "name": host.name,
         "id": host.id,

@@ -1,4 +1,4 @@
-"""`/v1/webhooks`: who is told when jobs end."""
+"""`/v1/webhooks`: URLs that get notifications when jobs end."""
 
 import ipaddress
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ Playbook = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_./-]{1,64}$")]
 
 
 class NewWebhook(Strict):
-    """Without a secret one is made. It is in this request's answer, and never told again."""
+    """Without a secret, one is generated. Only the response to this request shows it."""
 
     url: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,2048}$")]
     description: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,255}$")] = ""
@@ -88,7 +88,7 @@ def show_webhook(context: Context, webhook_id: str) -> dict[str, Any]:
 
 @router.operation("GET", "/webhooks/{webhook_id}/deliveries", policy="operations:webhooks:show")
 def list_deliveries(context: Context, webhook_id: str, *, state: str | None = None) -> dict[str, Any]:
-    """The newest first."""
+    """List the deliveries, newest first."""
     webhook = _visible(context, webhook_id)
     query = scope = select(Delivery).where(Delivery.webhook_id == webhook.id)
     if state is not None:
@@ -100,7 +100,7 @@ def list_deliveries(context: Context, webhook_id: str, *, state: str | None = No
 
 @router.operation("DELETE", "/webhooks/{webhook_id}", policy=on_target("operations:webhooks:delete"), status=204)
 def delete_webhook(context: Context, webhook_id: str) -> None:
-    """What is still owed to it is forgotten."""
+    """Delete the webhook and its pending deliveries."""
     row = _visible(context, webhook_id)
     context.enforce("operations:webhooks:delete", {"project_id": row.project_id})
     context.db.delete(row)
@@ -114,7 +114,7 @@ def _visible(context: Context, webhook_id: str) -> Webhook:
 
 
 def _check(context: Context, url: str) -> None:
-    """Refuse at once what will never be sent to; names are looked up, and their addresses checked, at each time."""
+    """Refuse URLs that can never be used. Names are resolved, and their addresses checked, at each delivery."""
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
@@ -125,9 +125,9 @@ def _check(context: Context, url: str) -> None:
     try:
         allowed = permitted(host, context.cloud.settings.webhook_network_list)
     except ValueError:
-        return  # a name
+        return  # a name is allowed
     if not allowed:
-        raise BadRequest(f"{ipaddress.ip_address(host)} is no public address: nothing is sent there.")
+        raise BadRequest(f"{ipaddress.ip_address(host)} is not a public address.")
 
 
 def _views(session: Session, rows: Sequence[Webhook]) -> list[dict[str, Any]]:

@@ -1,9 +1,9 @@
-"""Running schedules: in an API process, for each time is a request to the API, with the owner's rights of that moment.
+"""Runs schedules, in an API process: each time of a schedule is a request to the API, with its owner's current rights.
 
-Whoever moves a schedule to its next time runs it. That move, the request's own changes, its jobs, its audit record and
-what became of it are one transaction: each time happens once or, as long as no API lives, not yet. After that the
-missed ones happen once together. A request that is more than a transaction (it runs Ansible itself, to look for drift)
-is made after the move was committed: it happens at most once.
+The API process that moves a schedule to its next time runs it. That move, the request's own changes, its jobs, its
+audit record and its outcome are one transaction: each time runs exactly once or, while no API process exists, later.
+Several missed times run once. A request that is more than a transaction (it runs Ansible itself, to find drift) is made
+after the move was committed: it runs at most once.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 RUNNING, ACCEPTED, FAILED, SKIPPED = "running", "accepted", "failed", "skipped"
 RETRY_SECONDS = 1.0
 AT_ONCE = 4
-LONGEST = timedelta(minutes=30)  # what is not answered after twice that was lost with its API
+LONGEST = timedelta(minutes=30)  # after that, a request without a response was lost with its API process
 TOKEN_LIFE = timedelta(minutes=10)
 ANSWER_LIMIT = 8192
 ERROR_LIMIT = 2000
@@ -48,7 +48,7 @@ ERROR_LIMIT = 2000
 
 @dataclass(frozen=True)
 class Order:
-    """A request that is due."""
+    """A request of a schedule that is due."""
 
     schedule_id: str
     run_id: int
@@ -59,7 +59,7 @@ class Order:
 
 @contextlib.asynccontextmanager
 async def running(cloud: Cloud) -> AsyncIterator[None]:
-    """Schedules are run meanwhile."""
+    """Run schedules within the block."""
     scheduler = Scheduler(cloud, asyncio.get_running_loop())
     scheduler.start()
     try:
@@ -69,7 +69,7 @@ async def running(cloud: Cloud) -> AsyncIterator[None]:
 
 
 class Scheduler:
-    """The thread of an API process that looks for schedules that are due. *loop* is where the API serves requests."""
+    """A thread of an API process that runs due schedules. *loop* is the event loop of the API."""
 
     def __init__(self, cloud: Cloud, loop: asyncio.AbstractEventLoop) -> None:
         self._cloud, self._loop = cloud, loop
@@ -81,7 +81,7 @@ class Scheduler:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin nothing more."""
+        """Start no further request."""
         self._stopping.set()
         self._thread.join(RETRY_SECONDS)
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -91,27 +91,27 @@ class Scheduler:
         while not self._stopping.wait(pause):
             try:
                 self.tick(utcnow())
-                pause = 60.0 - time.time() % 60.0  # cron knows whole minutes
+                pause = 60.0 - time.time() % 60.0  # cron expressions have whole minutes
             except Exception:
-                log.exception("schedules cannot be looked at; the next look comes")
+                log.exception("schedules cannot be checked; the next check follows")
                 pause = RETRY_SECONDS
 
     def tick(self, now: datetime) -> None:
-        """Run what is due at *now*."""
+        """Run the schedules that are due at *now*."""
         with self._cloud.database.read() as session:
             due = session.scalars(select(Schedule.id).where(Schedule.next_at <= now).order_by(Schedule.next_at)).all()
             lost = ScheduleRun.state == RUNNING, ScheduleRun.started_at < now - 2 * LONGEST
             stale = session.scalar(select(ScheduleRun.id).where(*lost).limit(1))
         if stale is not None:
             with self._cloud.database.write() as session:
-                reason = "No answer came: the API that asked has ended."
+                reason = "There is no response: the API process has ended."
                 values = {"state": FAILED, "error": reason, "finished_at": now}
                 session.execute(update(ScheduleRun).where(*lost).values(values))
         for schedule_id in due:
             self._time(schedule_id, now)
 
     def _time(self, schedule_id: str, now: datetime) -> None:
-        """One time of a schedule, if it is not another's."""
+        """Run a schedule that is due, unless another process has done it."""
         transaction = SingleTransactionDatabase(self._cloud.database)
         try:
             with transaction.write() as session:
@@ -129,7 +129,7 @@ class Scheduler:
         except BaseException as error:
             transaction.roll_back()
             if isinstance(error, DatabaseUnavailable) or not isinstance(error, Exception):
-                raise  # nothing took place: the time comes again
+                raise  # nothing was committed: the next check runs it
             log.exception("schedule %s: its time cannot be run", schedule_id)
             self._skip(schedule_id, now, f"It could not be run: {error}")
             return
@@ -137,7 +137,7 @@ class Scheduler:
             self._pool.submit(self._ask_outside, order)
 
     def _ask_outside(self, order: Order) -> None:
-        """Make the request as any client's, since it is more than a transaction."""
+        """Send the request outside of the transaction, because it is more than a transaction."""
         try:
             asked = send_request(self._cloud, _scope(self._cloud, order, {}), _body(order))
             answer = asyncio.run_coroutine_threadsafe(asked, self._loop).result(LONGEST.total_seconds())
@@ -145,7 +145,7 @@ class Scheduler:
                 mine = select(Job.id).where(Job.request_id == answer.request_id).order_by(Job.sequence)
                 _conclude(session, order, answer, list(session.scalars(mine)), utcnow())
         except Exception as error:
-            log.exception("schedule %s: its request came to no end", order.schedule_id)
+            log.exception("schedule %s: its request failed", order.schedule_id)
             with self._cloud.database.write() as session:
                 run = session.get(ScheduleRun, order.run_id)
                 if run is not None:
@@ -159,20 +159,20 @@ class Scheduler:
 
 
 def begin(session: Session, cloud: Cloud, schedule_id: str, now: datetime) -> Order | None:
-    """Move a schedule that is due to its next time; what is to be asked, if anything."""
+    """Move a schedule that is due to its next time; return the request to send, if there is one."""
     schedule = session.get(Schedule, schedule_id)
     if schedule is None or schedule.next_at is None or schedule.next_at > now:
         return None
     before = busy(session, schedule)
     if before is not None:
-        _move(session, schedule, now, SKIPPED, f"The time before is not over: {before}.")
+        _move(session, schedule, now, SKIPPED, f"The previous run has not ended: {before}.")
         return None
     claims = _claims(schedule)
     subject = cloud.tokens.subject(session, claims)
     request = cloud.secrets.open(schedule.sealed)
     if subject is None or request is None:
-        reason = "what it asks for was encrypted with another key" if subject else _loss(session, schedule)
-        _move(session, schedule, now, FAILED, f"It was not asked for: {reason}.")
+        reason = "its request was encrypted with another key" if subject else _loss(session, schedule)
+        _move(session, schedule, now, FAILED, f"The request was not sent: {reason}.")
         return None
     run = _move(session, schedule, now, RUNNING)
     session.flush()
@@ -180,13 +180,13 @@ def begin(session: Session, cloud: Cloud, schedule_id: str, now: datetime) -> Or
 
 
 def busy(session: Session, schedule: Schedule) -> str | None:
-    """What of the schedule's last time is still under way."""
+    """Return what the schedule's previous run is waiting for, or None if it has ended."""
     mine = select(ScheduleRun).where(ScheduleRun.schedule_id == schedule.id, ScheduleRun.state != SKIPPED)
     last = session.scalar(mine.order_by(ScheduleRun.id.desc()).limit(1))
     if last is None:
         return None
     if last.state == RUNNING:
-        return "its request is not answered yet"
+        return "its request has no response yet"
     job = session.scalar(select(Job.id).where(Job.id.in_(last.jobs), Job.state.in_(UNFINISHED)).limit(1))
     return job and f"job {job} has not ended"
 
@@ -198,7 +198,7 @@ def _move(session: Session, schedule: Schedule, now: datetime, state: str, error
     session.add(run)
     try:
         schedule.next_at = next_time(schedule.cron, schedule.timezone, now)
-    except BadTime as unknown:  # the machine's time zones are others now
+    except BadTime as unknown:  # the machine's time zone data has changed
         schedule.next_at, run.error = None, run.error or str(unknown)
     if error:
         log.warning("schedule %s: %s: %s", schedule.id, state, error)
@@ -220,14 +220,14 @@ def _claims(schedule: Schedule) -> Claims:
 
 
 def _loss(session: Session, schedule: Schedule) -> str:
-    """Why the owner may do nothing any more."""
+    """Return the reason why the owner has no rights any more."""
     user, project = session.get(User, schedule.user_id), session.get(Project, schedule.project_id)
     if user is None or not user.enabled:
-        return "its owner is disabled" if user else "its owner is gone"
+        return "its owner is disabled" if user else "its owner does not exist any more"
     if project is None or not project.enabled:
-        return "its project is disabled" if project else "its project is gone"
+        return "its project is disabled" if project else "its project does not exist any more"
     if schedule.trust_id or schedule.application_credential_id:
-        return "the credentials that it was made with are gone, expired or worth nothing any more"
+        return "the credential of its creation is deleted, expired or without roles"
     return "its owner has no role in the project any more, or a domain is disabled"
 
 
@@ -251,7 +251,7 @@ def _body(order: Order) -> bytes:
 
 
 def _record(order: Order, answer: Answer, jobs: list[str]) -> Any:
-    """The request in the audit trail; its address says which schedule made it."""
+    """Return the audit record of the request; its address names the schedule."""
     request = order.request
     path = urlsplit(request["path"]).path.rstrip("/") or "/"
     address = f"schedule:{order.schedule_id}"
@@ -263,7 +263,7 @@ def _record(order: Order, answer: Answer, jobs: list[str]) -> Any:
 
 def _conclude(session: Session, order: Order, answer: Answer, jobs: list[str], now: datetime) -> None:
     run = session.get(ScheduleRun, order.run_id)
-    if run is None:  # the schedule was deleted meanwhile
+    if run is None:  # the schedule was deleted since
         return
     run.state, run.status, run.finished_at = ACCEPTED if answer.ok else FAILED, answer.status, now
     run.request_id, run.jobs = answer.request_id, jobs
@@ -278,7 +278,7 @@ def _conclude(session: Session, order: Order, answer: Answer, jobs: list[str], n
 
 
 def _message(content: Any) -> str:
-    """What an error of any service says."""
+    """Return the message of an error response of any service."""
     if isinstance(content, dict):
         found = content.get("message")
         return found if isinstance(found, str) else next((_message(value) for value in content.values()), "no reason")

@@ -1,6 +1,6 @@
-"""Operator playbooks and their surveys: which variables one takes, of which types.
+"""Operator playbooks and their surveys, which define the variables of a playbook and their types.
 
-A survey `NAME.survey.yml` beside `NAME.yml` has the shape of a role's argument_specs, with the addition of `min`, `max`
+A survey `NAME.survey.yml` beside `NAME.yml` has the format of a role's argument_specs, with the additions `min`, `max`
 (of a number, or of a text's length) and `pattern`; `no_log` marks a secret.
 """
 
@@ -26,7 +26,7 @@ _TYPES: dict[str, tuple[type, str]] = {
 
 
 def _not_ours(name: str) -> str:
-    """Ansible's own variables say how hosts are reached, and as whom."""
+    """Refuse Ansible's own variables, which define how hosts are reached."""
     if name.startswith(("ansible_", "skywright_")):
         raise ValueError(f"{name} is reserved")
     return name
@@ -36,15 +36,15 @@ VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,63}
 
 
 class NoPlaybook(LookupError):
-    """There is no operator playbook of that name."""
+    """There is no operator playbook with that name."""
 
 
 class BadSurvey(ValueError):
-    """The survey's author made a mistake."""
+    """The survey is not valid."""
 
 
 class BadValue(ValueError):
-    """The variables do not fit the survey."""
+    """The variables do not match the survey."""
 
 
 class Option(BaseModel):
@@ -67,17 +67,17 @@ class Option(BaseModel):
             try:
                 re2.compile(self.pattern)
             except re2.error as error:
-                raise ValueError(f"{self.pattern!r} is no regular expression") from error
+                raise ValueError(f"{self.pattern!r} is not a regular expression") from error
         for value in (*(self.choices or ()), *(() if self.default is None else (self.default,))):
             problem = self.problem(value)
             if problem:
-                raise ValueError(f"{value!r}: it is to be {problem}")
+                raise ValueError(f"{value!r}: it must be {problem}")
         return self
 
     def problem(self, value: Any) -> str | None:
-        """What *value* should be and is not."""
+        """Return what *value* must be, or None if it is valid."""
         kind, name = _TYPES[self.type]
-        return name if type(value) is not kind else self._misfit(value)  # true is no number
+        return name if type(value) is not kind else self._misfit(value)  # a boolean is not a number
 
     def _misfit(self, value: Any) -> str | None:
         if self.choices is not None and value not in self.choices:
@@ -103,7 +103,7 @@ class Option(BaseModel):
 
 
 class Survey(BaseModel):
-    """What a playbook is for, and its variables."""
+    """The purpose of a playbook, and its variables."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
     short_description: str = ""
@@ -115,8 +115,8 @@ class Survey(BaseModel):
         return frozenset(name for name, option in self.options.items() if option.no_log)
 
     def values(self, given: dict[str, Any]) -> dict[str, Any]:
-        """*given* with the defaults; BadValue says all that is wrong, without repeating what was given."""
-        mistakes = [f"{name} is no variable of this playbook" for name in sorted(given.keys() - self.options.keys())]
+        """Return *given* with the defaults. Raises BadValue with all errors, without the given values."""
+        mistakes = [f"{name} is not a variable of this playbook" for name in sorted(given.keys() - self.options.keys())]
         values = {}
         for name, option in self.options.items():
             value = given.get(name, option.default)
@@ -132,13 +132,13 @@ class Survey(BaseModel):
 
 
 def names(directory: Path) -> list[str]:
-    """The names of all operator playbooks."""
+    """Return the names of all operator playbooks."""
     found = (path.name.removesuffix(".yml") for path in directory.glob("*.yml") if not path.name.endswith(SURVEY))
     return sorted(name for name in found if re.fullmatch(NAME, name))
 
 
 def load(directory: Path, name: str) -> Survey:
-    """The survey of the playbook *name*; an empty one if it has none."""
+    """Return the survey of the playbook *name*; an empty one if it has none."""
     if not re.fullmatch(NAME, name) or not (directory / f"{name}.yml").is_file():
         raise NoPlaybook(name)
     try:

@@ -1,4 +1,4 @@
-"""The kinds of jobs of this service; a worker loads them without the web stack."""
+"""The kinds of jobs of this service; workers load them without the web framework."""
 
 from skywright.core import Kind
 from skywright.services.operations.kinds.host import HostKind

@@ -1,8 +1,8 @@
-"""Looking at hosts: capacity, versions, whether they answer at all, and whether servers run that should.
+"""Observation of hosts: capacity, versions, whether they are reachable, and whether their servers run.
 
-A host that booted has none of its servers running: those that ran before are started again.
+After a boot of a host none of its servers runs: those that ran before are started again.
 
-What a look finds may be older than what a job did meanwhile: then the job is right.
+An observation may be older than the result of a job; then the job's result is kept.
 """
 
 from collections.abc import Sequence
@@ -20,13 +20,13 @@ LIMIT_SECONDS = 900.0
 
 
 class HostKind:
-    """`playbooks/cloud/host.yml`; a job names `hosts` in its arguments, or means all that are not put off."""
+    """`playbooks/cloud/host.yml`. A job has `hosts` in its arguments, or observes all hosts that are not paused."""
 
     name = playbook = "host"
     read_only = probing = True
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
-        """Each host is its own item."""
+        """Render one item for each host."""
         tried = or_(Host.retry_at.is_(None), Host.retry_at <= utcnow())
         known = set(session.scalars(select(Host.name)))
         usual = set(session.scalars(select(Host.name).where(tried)))
@@ -38,7 +38,7 @@ class HostKind:
         return work
 
     def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
-        """A host that answered is up, with what it said; one that did not is down. Of a canceled job, nothing."""
+        """Set a host that answered to up, with its facts, and others to down. Ignore canceled jobs."""
         if outcome.canceled:
             return
         found = {result["host"]: HostFacts.of_result(result) for result in outcome.results}
@@ -48,7 +48,7 @@ class HostKind:
             if not host.up:
                 continue
             before, facts = host.facts.boot, found[host.name]
-            if facts.domains is None:  # its libvirt is not up yet: what it lost by a boot cannot be brought back yet
+            if facts.domains is None:  # libvirt is not running yet, so that servers cannot be started
                 facts = facts.model_copy(update={"boot": before})
             if before not in (None, facts.boot):
                 for kind in resource_kinds(core).values():

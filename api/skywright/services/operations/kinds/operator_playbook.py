@@ -1,4 +1,4 @@
-"""An operator's own playbooks: `operator/NAME` is NAME.yml of the configured directory, with the job's variables."""
+"""Operator playbooks: `operator/NAME` runs NAME.yml of the configured directory, with the job's variables."""
 
 from collections.abc import Sequence
 
@@ -11,20 +11,20 @@ from skywright.db.jobs import Event, Host, Job
 from skywright.services.operations.automation import surveys
 
 KIND = "operator"
-VARIABLES, HOSTS = "variables", "hosts"  # of a job's arguments; the variables are encrypted
+VARIABLES, HOSTS = "variables", "hosts"  # keys of a job's arguments; the variables are encrypted
 LOCALHOST = "localhost"
 
 
 class OperatorKind:
-    """Jobs of one playbook each; every host that is meant is an item, which the playbook's end reports of."""
+    """Jobs of one playbook each; every selected host is an item, and the end of the playbook reports its result."""
 
     name = playbook = KIND
     read_only = probing = False
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         job, *others = jobs
-        work = Work(refused={other.id: "Another job of this playbook is prepared." for other in others})
-        work.fail_fast.add(job.id)  # what may not be repeated at will should not begin by itself much later
+        work = Work(refused={other.id: "Another job of this playbook is next." for other in others})
+        work.fail_fast.add(job.id)  # an operator's playbook must not start unexpectedly later
         name = job.playbook.partition("/")[2]
         values = core.secrets.open(job.arguments[VARIABLES])
         directory = core.settings.operator_dir
@@ -46,7 +46,7 @@ class OperatorKind:
         return work
 
     def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
-        """A play that failed on the controller itself is why no host came to the end."""
+        """Return the failure of a play on the controller, which prevented the end of the playbook on the hosts."""
         if outcome.ok or outcome.canceled:
             return
         failed = select(Event).where(Event.run_id == job.run_id, Event.host == LOCALHOST)
@@ -56,9 +56,9 @@ class OperatorKind:
 
 
 def _hosts(session: Session, wanted: list[str]) -> list[str]:
-    """The hosts that are called, or in groups that are called, as *wanted*.
+    """Return the hosts with the names, or in the groups, *wanted*.
 
-    Without, all of this cloud that may be worked on; an overcloud's only survive if not all are worked on at once.
+    By default all hosts of this cloud that may be used, but no hosts of overclouds, which must not all change at once.
     """
     hosts = session.scalars(select(Host).order_by(Host.name)).all()
     if wanted:

@@ -1,4 +1,4 @@
-"""What a look at an overcloud's services means."""
+"""Problems in the report about an overcloud's services."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -7,16 +7,16 @@ from skywright.services.operations.overcloud.plan import Plan
 
 CERTIFICATE_DAYS = 14
 SILENT = "no answer"
-# What HAProxy calls a server that gets requests; one in maintenance was put there by somebody.
+# HAProxy's states of servers that get requests; maintenance is set by operators.
 SERVING = ("UP", "no check", "MAINT", "DRAIN")
 
 Reports = Mapping[str, Mapping[str, Any] | None]
 
 
 def problems(plan: Plan, reports: Reports) -> list[str]:
-    """All that is not as it shall be."""
+    """Yield all problems."""
     controllers = [name for name in plan.roles.controllers if reports.get(name)]
-    told: dict[str, list[str]] = {}  # by whom: what several hosts say is one problem
+    told: dict[str, list[str]] = {}  # {problem: hosts}: several hosts may report the same problem
     for name in plan.hosts:
         report = reports.get(name)
         for text in _of_host(report, len(plan.roles.controllers)) if report else [SILENT]:
@@ -26,7 +26,7 @@ def problems(plan: Plan, reports: Reports) -> list[str]:
 
 
 def holders(reports: Reports) -> list[str]:
-    """The hosts that have the virtual address: one, if all is well."""
+    """Return the hosts that have the virtual address: normally one."""
     return sorted(name for name, report in reports.items() if report and report.get("virtual_address") is True)
 
 
@@ -53,7 +53,7 @@ def _of_host(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
 def _of_clusters(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
     database, broker = _said(report, "galera"), _said(report, "rabbitmq")
     if database and not (database["ready"] and database["cluster"] == "Primary" and database["state"] == "Synced"):
-        yield f"the database takes no writes: it is {database['state']} in a part that is {database['cluster']}"
+        yield f"the database accepts no writes: it is {database['state']} in a {database['cluster']} component"
     elif database and database["size"] != controllers:
         yield f"the database's cluster has {database['size']} of {controllers} nodes"
     if broker and len(broker["running"]) != controllers:
@@ -68,13 +68,13 @@ def _of_virtual_address(found: list[str], controllers: list[str]) -> Iterator[st
 
 
 def _of_databases(reports: Reports) -> Iterator[str]:
-    """Whoever is alone believes to be right: two parts that take writes are told even if each is well by itself."""
+    """Yield split clusters: two parts that both accept writes are a problem although each looks healthy."""
     sizes = [database["size"] for report in reports.values() if (database := _said(report or {}, "galera"))]
     if sum(size > len(sizes) / 2 for size in sizes) not in (0, len(sizes)):
-        yield f"the databases do not agree on their cluster: {', '.join(map(str, sizes))} nodes"
+        yield f"the databases disagree about the size of their cluster: {', '.join(map(str, sizes))} nodes"
 
 
 def _said(report: Mapping[str, Any], part: str) -> dict[str, Any]:
-    """What a part said of itself; nothing, if it could not be asked."""
+    """Return a part of the report; empty if it could not be read."""
     said = report.get(part)
     return said if isinstance(said, dict) and not isinstance(said.get("error"), str) else {}

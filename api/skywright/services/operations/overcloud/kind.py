@@ -1,7 +1,7 @@
-"""The jobs of overclouds: runs with the overcloud's own inventory, which its plan is.
+"""Jobs of overclouds: runs with the overcloud's own inventory, which is made from its plan.
 
-Its hosts are registered here as any other, in a group of their own: so jobs keep off those that do not answer, and
-the observer looks at them, but nothing of this cloud goes there.
+Its hosts are registered like others, in a group of their own: jobs do not use unreachable ones, and they are observed,
+but they get no resources of this cloud.
 """
 
 from collections.abc import Iterable, Sequence
@@ -28,13 +28,13 @@ DEPLOY, PLAN, STATUS, RECOVER, MAINTAIN, REMOVE = (
     "overcloud_maintenance",
     "overcloud_delete",
 )
-NAME, WANTED, EXTRA = "overcloud", "plan", "variables"  # of a job's arguments
+NAME, WANTED, EXTRA = "overcloud", "plan", "variables"  # keys of a job's arguments
 REASONS = 10
 ENVELOPE = ("host", "module", "id", "changed")
 
 
 class OvercloudKind:
-    """Jobs of one overcloud each; every host is an item, of which the playbook's end reports."""
+    """Jobs of one overcloud each; every host is an item, and the end of the playbook reports its result."""
 
     read_only = probing = False
 
@@ -45,17 +45,17 @@ class OvercloudKind:
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
         job, *others = jobs
         work = Work(check=self._check, timeout_seconds=self._timeout_seconds)
-        work.refused = {other.id: "Another overcloud's job is prepared." for other in others}
-        work.fail_fast.add(job.id)  # whoever waits for it wants to know that a host is off
+        work.refused = {other.id: "Another overcloud's job is next." for other in others}
+        work.fail_fast.add(job.id)  # the user must learn that a host is unreachable
         overcloud = session.get(Overcloud, job.arguments[NAME])
         if overcloud is None:
-            work.refused[job.id] = f"There is no overcloud {job.arguments[NAME]} any more."
+            work.refused[job.id] = f"The overcloud {job.arguments[NAME]} does not exist any more."
             return work
         plan = Plan.model_validate(job.arguments.get(WANTED) or overcloud.plan)
         try:
             work.confidential = {"overcloud_secrets": passwords(core.settings, plan.name)}
         except (Unreadable, OSError) as error:
-            work.refused[job.id] = f"Its passwords cannot be had: {error}"
+            work.refused[job.id] = f"Its passwords cannot be read: {error}"
             return work
         work.variables = {
             "overcloud_name": plan.name,
@@ -72,7 +72,9 @@ class OvercloudKind:
         return work
 
     def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
-        """The overcloud is as the job left it; what failed first on which host is why the others came to no end."""
+        """Set the state of the overcloud. The first failure, with its host, is the reason why the other hosts did not
+        finish.
+        """
         if not outcome.ok and not outcome.canceled:
             job.error = _reasons(session, job) or job.error
         overcloud = session.get(Overcloud, job.arguments[NAME])
@@ -90,7 +92,7 @@ class OvercloudKind:
 
 
 def connection_of(settings: Settings, plan: Plan, name: str) -> dict[str, Any]:
-    """How the host *name* of *plan* is reached."""
+    """Return the connection variables of the host *name* of *plan*."""
     host = plan.hosts[name]
     user = host.user or plan.user or "root"
     key = Path(host.key or plan.key or "")
@@ -99,14 +101,14 @@ def connection_of(settings: Settings, plan: Plan, name: str) -> dict[str, Any]:
 
 
 def forget(session: Session, overcloud: Overcloud) -> None:
-    """Remove the records of *overcloud* and of its hosts."""
+    """Delete the records of *overcloud* and of its hosts."""
     for host in session.scalars(select(Host).where(Host.name.in_(overcloud.plan["hosts"]))):
         session.delete(host)
     session.delete(overcloud)
 
 
 def _report(overcloud: Overcloud, outcome: Outcome) -> dict[str, Any]:
-    """{host: what it said}; None for one that said nothing."""
+    """Return {host: report}; None for a host without one."""
     said: dict[str, Any] = dict.fromkeys(overcloud.plan["hosts"])
     for result in outcome.results:
         said[result["host"]] = {key: value for key, value in result.items() if key not in ENVELOPE}

@@ -1,6 +1,6 @@
-"""What an overcloud is to be: its plan, and everything that is wrong with one, told at once.
+"""The plan of an overcloud, and its validation, which reports all errors at once.
 
-A plan has no secrets: passwords are made by the undercloud and never leave its files.
+A plan has no secrets: the undercloud generates the passwords and keeps them in its files.
 """
 
 import re
@@ -18,7 +18,7 @@ from skywright.validation import Mistake, mistakes_in
 ROLES = ("controllers", "computes", "networks")
 DEPTH_LIMIT = 12
 TOLD = 50
-# Variables that are not a plan's to set: what they begin with, and what they are.
+# Variables that a plan must not set: prefixes and names.
 _OTHERS = ("ansible_", "skywright_items", "_")
 _OWN = frozenset(f"overcloud_{name}" for name in ("name", "virtual_address", "interface", "files", "secrets"))
 _TAKEN = frozenset({*ROLES, "all", "ungrouped", "localhost", "overcloud", "storages", "lab"})
@@ -26,19 +26,19 @@ _TAKEN = frozenset({*ROLES, "all", "ungrouped", "localhost", "overcloud", "stora
 
 def _is_free(name: str) -> str:
     if name in _TAKEN:
-        raise ValueError("this name means something else in an inventory")
+        raise ValueError("this name is reserved in an inventory")
     return name
 
 
 def _parses(kind: type) -> Any:
-    """A validator: the text is one of *kind*, written as that writes it."""
+    """Return a validator: the text is a *kind* in its normal notation."""
 
     def check(text: str) -> str:
         try:
             if str(kind(text)) != text:
                 raise ValueError
         except ValueError:
-            raise ValueError(f"it is to be like {_EXAMPLES[kind]}") from None
+            raise ValueError(f"it must be like {_EXAMPLES[kind]}") from None
         return text
 
     return AfterValidator(check)
@@ -67,7 +67,7 @@ class _Strict(BaseModel):
 
 
 class Roles(_Strict):
-    """Who does what; a host may have several roles."""
+    """The hosts of each role; a host may have several roles."""
 
     controllers: Members = Field(min_length=1)
     computes: Members = []
@@ -75,14 +75,14 @@ class Roles(_Strict):
 
 
 class Networks(_Strict):
-    """The ranges that the hosts' addresses are of; `data` carries the tunnels of the cloud's own networks."""
+    """The networks of the hosts' addresses; `data` carries the tunnels of the cloud's networks."""
 
     management: Network
     data: Network | None = None
 
 
 class Connection(_Strict):
-    """How a host is reached, and with which NIC it serves networks; the plan says what holds for most."""
+    """The connection and the data NIC of a host; the plan has the defaults."""
 
     user: User | None = None
     key: Key | None = None
@@ -109,11 +109,11 @@ class Plan(Connection):
     hosts: dict[HostName, PlannedHost] = Field(min_length=1, max_length=500)
 
     def groups(self, host: str) -> list[str]:
-        """The roles of *host*."""
+        """Return the roles of *host*."""
         return [role for role in ROLES if host in getattr(self.roles, role)]
 
     def variables_of(self, name: str) -> dict[str, Any]:
-        """What the plan says of a host to roles."""
+        """Return the role variables of a host in the plan."""
         host = self.hosts[name]
         switch = {
             "vswitch_data_interface": host.data_interface or self.data_interface,
@@ -123,7 +123,7 @@ class Plan(Connection):
 
 
 class BadPlan(ValueError):
-    """Everything that is wrong with a plan."""
+    """All errors in a plan."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("; ".join(problems))
@@ -131,7 +131,7 @@ class BadPlan(ValueError):
 
 
 def read(document: Any) -> Plan:
-    """The plan that *document* is; BadPlan names all that is wrong, without repeating what was given."""
+    """Validate *document* as a plan. Raises BadPlan with all errors, without the given values."""
     try:
         plan = Plan.model_validate(document)
     except ValidationError as error:
@@ -163,25 +163,25 @@ def _of_roles(plan: Plan) -> Iterator[str]:
     for role in ROLES:
         members = getattr(plan.roles, role)
         for name in sorted(set(members) - plan.hosts.keys()):
-            yield f"roles.{role}: {name} is not among the hosts"
+            yield f"roles.{role}: {name} is not one of the hosts"
         for name, times in Counter(members).items():
             if times > 1:
-                yield f"roles.{role}: {name} is there {times} times"
+                yield f"roles.{role}: {name} is listed {times} times"
     for name, host in _hosts(plan):
         if not plan.groups(name):
             yield f"hosts.{name}: it has no role"
         if not (host.key or plan.key):
-            yield f"hosts.{name}.key: the file to log in with is needed, here or for all"
+            yield f"hosts.{name}.key: the file of the SSH key is required, here or for all hosts"
     if len(plan.roles.controllers) % 2 == 0:
-        yield "roles.controllers: an even number of controllers survives no more than one less: take 1, 3 or 5"
+        yield "roles.controllers: an even number of controllers tolerates no more failures than one less: use 1, 3 or 5"
     if plan.roles.computes and not plan.roles.networks:
-        yield "roles.networks: without one nobody serves the servers' addresses"
+        yield "roles.networks: at least one is required, for DHCP"
 
 
 def _of_addresses(plan: Plan) -> Iterator[str]:
     management, virtual = IPv4Network(plan.networks.management), IPv4Interface(plan.virtual_address)
     if virtual.network != management:
-        yield f"virtual_address: it is not of networks.management, {management}"
+        yield f"virtual_address: it is not in networks.management, {management}"
     users = [
         ("virtual_address", virtual.ip),
         *((f"hosts.{n}.address", IPv4Address(h.address)) for n, h in _hosts(plan)),
@@ -197,15 +197,15 @@ def _of_data(plan: Plan) -> Iterator[str]:
     for name, host in _hosts(plan):
         serves = {"computes", "networks"} & set(plan.groups(name))
         if serves and not (host.data_interface or plan.data_interface):
-            yield f"hosts.{name}.data_interface: it is needed of computes and networks"
+            yield f"hosts.{name}.data_interface: it is required for computes and networks"
         if serves and host.data_address is None:
-            yield f"hosts.{name}.data_address: it is needed of computes and networks"
+            yield f"hosts.{name}.data_address: it is required for computes and networks"
         if host.data_address is not None:
             users.append((f"hosts.{name}.data_address", IPv4Interface(host.data_address)))
     if users and data is None:
-        yield "networks.data: it is needed where hosts have a data_address"
+        yield "networks.data: it is required if hosts have a data_address"
     elif data is not None:
-        yield from (f"{where}: its prefix is not that of networks.data" for where, at in users if at.network != data)
+        yield from (f"{where}: its prefix differs from networks.data" for where, at in users if at.network != data)
         yield from _misplaced([(where, at.ip) for where, at in users], data, "networks.data")
 
 
@@ -215,17 +215,17 @@ def _misplaced(users: list[tuple[str, IPv4Address]], network: IPv4Network, calle
         if address not in network:
             yield f"{where}: {address} is not in {called}, {network}"
         elif network.prefixlen < 31 and address in (network.network_address, network.broadcast_address):
-            yield f"{where}: {address} is no host's address in {network}"
+            yield f"{where}: {address} is not a host address in {network}"
         if first.setdefault(address, where) != where:
-            yield f"{where}: {address} is that of {first[address]}, too"
+            yield f"{where}: {address} is also the address of {first[address]}"
 
 
 def _of_variables(where: str, variables: dict[str, Any]) -> Iterator[str]:
     for name, value in variables.items():
         if name.startswith(_OTHERS) or name in _OWN:
-            yield f"{where}: {name} is not a plan's to set"
+            yield f"{where}: {name} must not be set in a plan"
         if _has_secret({name: value}):
-            yield f"{where}: {name} is called like a secret, and plans have none"
+            yield f"{where}: {name} has the name of a secret, and plans must have none"
         if _depth(value) > DEPTH_LIMIT:
             yield f"{where}: {name} is nested too deeply"
         elif key := reserved_key({name: value}):

@@ -1,4 +1,4 @@
-"""An overcloud's passwords: made once, kept in its files as ansible-vault keeps them, for people to read them, too."""
+"""An overcloud's passwords: generated once, and stored in files that ansible-vault can read."""
 
 import os
 import secrets
@@ -10,7 +10,7 @@ import yaml
 
 from skywright.settings import Settings
 
-# docs/overcloud.md says what each is for.
+# docs/overcloud.md describes each.
 NAMES = (
     "galera_sst",
     "galera_monitor",
@@ -20,22 +20,22 @@ NAMES = (
     "haproxy_stats",
     "admin",
 )
-# Some go through configuration files, URLs and command lines on which anything else would mean something.
+# Some are used in configuration files, URLs and command lines, in which other characters have a meaning.
 LETTERS = string.ascii_letters + string.digits
 LENGTH = 32
 
 
 class Unreadable(Exception):
-    """The passwords are there, but cannot be read."""
+    """The passwords exist but cannot be read."""
 
 
 def files(settings: Settings, name: str) -> Path:
-    """The directory of the overcloud *name*."""
+    """Return the directory of the overcloud *name*."""
     return settings.root / "overclouds" / name
 
 
 def vault_password(settings: Settings) -> Path:
-    """The file with what the passwords are encrypted with."""
+    """Return the file with the vault password."""
     return settings.key_dir / "vault.password"
 
 
@@ -44,7 +44,7 @@ def secrets_file(settings: Settings, name: str) -> Path:
 
 
 def passwords(settings: Settings, name: str) -> dict[str, str]:
-    """The passwords of the overcloud *name*; those that are missing are made."""
+    """Return the passwords of the overcloud *name*; missing ones are generated."""
     path = secrets_file(settings, name)
     for directory in (settings.root / "overclouds", path.parent):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,7 +66,7 @@ def _read(vault: Any, path: Path) -> dict[str, str]:
     except FileNotFoundError:
         return {}
     except (AnsibleError, yaml.YAMLError, KeyError, TypeError, ValueError) as error:
-        # Other passwords in their place would lock everybody out of a cloud that is there.
+        # New passwords would not be those of the existing cloud.
         raise Unreadable(f"{path} cannot be read with {path.parents[2]}/keys/vault.password") from error
 
 
@@ -77,7 +77,7 @@ def _vault(settings: Settings) -> Any:
 
 
 def _password(path: Path) -> bytes:
-    """The content of the password file; the first process to come makes it, complete or not at all."""
+    """Return the content of the password file. The first process makes it, atomically."""
     if not path.exists():
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         _replace(path, secrets.token_urlsafe(32).encode() + b"\n", only_new=True)
