@@ -77,19 +77,19 @@ def _observe(alone: Alone) -> float:
 
 
 def _register(fleet: Fleet) -> None:
-    """Write the records of servers and their ports."""
+    """Write the records of servers and their ports. They are in another project than the measured servers."""
     alone, cloud = fleet
     networks = [cloud.make_network() for _ in range(NETWORKS)]
     with alone.cloud.database.write() as session:
         for number in range(HOSTS * SERVERS):
             network, subnet = networks[number % NETWORKS]
-            server = running_server(cloud.client, f"server-{number}", f"null{number % HOSTS}")
+            server = running_server(alone.client, f"server-{number}", f"null{number % HOSTS}")
             high, low = divmod(FIRST_ADDRESS + number // NETWORKS, 256)
             session.add_all(
                 (
                     server,
                     Port(
-                        project_id=cloud.client.project_id,
+                        project_id=server.project_id,
                         name="",
                         network_id=network,
                         mac_address="fa:16:3e:fe:{:02x}:{:02x}".format(*divmod(number, 256)),
