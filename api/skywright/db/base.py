@@ -1,10 +1,12 @@
 """The declarative base and the column types shared by every table."""
 
+import json
 import uuid
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
+import orjson
 from sqlalchemy import JSON, MetaData
 from sqlalchemy.orm import DeclarativeBase, Session
 
@@ -31,6 +33,18 @@ def new_uuid() -> str:
 def new_hex() -> str:
     """Return a new UUID without dashes: the id of identity resources."""
     return uuid.uuid4().hex
+
+
+def parse_json(text: str) -> Any:
+    """Parse the value of a JSON column.
+
+    orjson is several times faster than json, but refuses lone surrogates, which stand for bytes that are not UTF-8 in
+    the output of programs.
+    """
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return json.loads(text)
 
 
 def utcnow() -> datetime:

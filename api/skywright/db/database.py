@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 
 from skywright.backoff import Backoff
 from skywright.db import mariadb
-from skywright.db.base import Base
+from skywright.db.base import Base, parse_json
 from skywright.db.durable import WriteAheadLog
 from skywright.db.write_lock import make_lock_row
 from skywright.errors import Unavailable
@@ -67,7 +67,9 @@ class Database:
         if self.sqlite:
             if parsed.database:
                 Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-            self.engine: Engine = create_engine(parsed, pool_size=8, max_overflow=40, hide_parameters=True)
+            self.engine: Engine = create_engine(
+                parsed, pool_size=8, max_overflow=40, hide_parameters=True, json_deserializer=parse_json
+            )
             event.listen(self.engine, "connect", _sqlite_connect)
             event.listen(self.engine, "begin", _sqlite_begin)
         else:

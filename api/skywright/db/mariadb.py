@@ -23,6 +23,8 @@ from sqlalchemy import (
 from sqlalchemy.exc import DBAPIError, PendingRollbackError
 from sqlalchemy.ext.compiler import compiles
 
+from skywright.db.base import parse_json
+
 DRIVER = "mariadb+pymysql"
 BACKENDS = ("mariadb", "mysql")
 CONNECT_SECONDS = 5
@@ -96,6 +98,7 @@ def make_engine(url: URL, read_timeout: int = READ_TIMEOUT) -> Engine:
         pool_recycle=60,  # a balancer that was replaced keeps its old connections, also when the writer moves
         enable_from_linting=False,  # false alarms for joins on parameters
         hide_parameters=True,
+        json_deserializer=parse_json,
     )
     event.listen(engine, "connect", _set_keepalive)
     node = _GaleraNode()

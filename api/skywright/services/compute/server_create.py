@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from fastapi import Response
-from sqlalchemy import select
 
 from skywright.db import new_uuid
 from skywright.db.jobs import Host
@@ -16,6 +15,7 @@ from skywright.http.microversions import version_of
 from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute import quotas
+from skywright.services.compute.compute_hosts import compute_hosts
 from skywright.services.compute.passwords import generate_password
 from skywright.services.compute.scheduler import is_compute, zone_of
 from skywright.services.compute.server_bodies import CreateServer, NewServer
@@ -170,10 +170,10 @@ def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | N
         raise BadRequest("Unable to parse availability_zone")
     if not zone and not forced:
         return None, None
-    hosts = {host.name: host for host in context.db.scalars(select(Host)) if is_compute(host)}
-    if zone and zone not in {zone_of(host) for host in hosts.values()}:
+    if zone and zone not in {zone_of(host) for host in compute_hosts(context.db)}:
         raise BadRequest("The requested availability zone is not available")
-    if forced and forced not in hosts:
+    host = context.db.get(Host, forced) if forced else None
+    if forced and (host is None or not is_compute(host)):
         raise BadRequest(f"Compute host {forced} could not be found.")
     return zone or None, forced or None
 

@@ -127,7 +127,7 @@ class ServerViews:
     def render(self, rows: Sequence[Row[Any]], page: Select[Any] | None = None) -> list[dict[str, Any]]:
         """Return the views of *rows*, which have `columns`; *page* is a query of their ids."""
         addresses = addresses_of(self.session, [row.id for row in rows] if page is None else page, types=self.full)
-        for host in self.session.scalars(select(Host)):
+        for host in self.session.scalars(select(Host).where(Host.name.in_({tuple(row)[-4] for row in rows}))):
             self._zones[host.name] = zone_of(host)
             disabled = host.state != "enabled"
             self._host_status[host.name] = "MAINTENANCE" if disabled else "UP" if host.up else "DOWN"

@@ -82,7 +82,6 @@ class _Rendering:
         self.work = Work()
         self.changes: list[PortChange] = []
         self.port_jobs: dict[str, str] = {}  # {port id: job id}
-        self.hosts = {host.name: host for host in session.scalars(select(Host))}
         ids = [server_id_of(job) for job in jobs]
         self.servers = {row.id: row for row in session.scalars(select(Server).where(Server.id.in_(ids)))}
         self.ports: dict[str, list[Port]] = {}
@@ -159,25 +158,26 @@ class _Rendering:
 
     def _detach(self, job: Job, server: Server | None, host: str) -> None:
         """Remove deleted ports from *host*, and from the server if it is there and not being changed."""
-        if host not in self.hosts:
+        known = self._host(host)
+        if known is None:
             return
         if server and server.deleted_at is None and server.host == host and server.status in ("ACTIVE", "SHUTOFF"):
-            ports, null = self.ports.get(server.id, []), self.hosts[host].is_null
-            self._server(job, host, server_item(server, ports, self.networks, null=null))
+            ports = self.ports.get(server.id, [])
+            self._server(job, host, server_item(server, ports, self.networks, null=known.is_null))
         self._plug(job, host, _deleted_ports(self.session, job.arguments), present=False)
 
     def _absent(self, job: Job, host: str, server_id: str, ports: Iterable[Port]) -> None:
-        if host not in self.hosts:  # it was removed from the inventory
+        if self._host(host) is None:  # it was removed from the inventory
             return
         self._server(job, host, {"id": server_id, "state": "absent"})
         self._plug(job, host, ports, present=False)
 
     def _present(self, job: Job, server: Server, host: str) -> None:
-        if host not in self.hosts:
+        known = self._host(host)
+        if known is None:
             self.work.refused[job.id] = f"Host {host} is not in the inventory any more."
             return
-        ports = self.ports.get(server.id, [])
-        null = self.hosts[host].is_null
+        ports, null = self.ports.get(server.id, []), known.is_null
         # To be stopped, a server needs neither its image nor its ports.
         if job.action != "stop" and not null:
             image = self._image(server.image_id)
@@ -195,6 +195,10 @@ class _Rendering:
         self._server(job, host, item)
         if job.action != "stop":
             self._plug(job, host, ports, present=True)
+
+    def _host(self, name: str) -> Host | None:
+        """Return the host; None if it is not in the inventory any more."""
+        return self.session.get(Host, name)
 
     def _server(self, job: Job, host: str, item: Item) -> None:
         self._add(host, "servers", item)

@@ -15,7 +15,13 @@ from skywright.jobs.engine.submit import enqueue, enqueue_retry
 from skywright.jobs.kinds import TIDY, ResourceKind, Result
 from skywright.services.network import ipam
 from skywright.services.network.kinds import network_drift
-from skywright.services.network.kinds.network_items import Rendering, recorded_dhcp_port, served, tunnel_address
+from skywright.services.network.kinds.network_items import (
+    Rendering,
+    real_hosts,
+    recorded_dhcp_port,
+    served,
+    tunnel_address,
+)
 from skywright.services.network.tables import Network, NetworkHost, Port
 
 LIMIT_SECONDS = 1800.0
@@ -32,7 +38,7 @@ class NetworkKind(ResourceKind):
     name, item_kind = "network", "networks"
 
     def render(self, session: Session, jobs: Sequence[Job], core: Core) -> Work:
-        hosts = {host.name: host for host in session.scalars(select(Host)) if not host.is_null}
+        hosts = real_hosts(session)
         work = Work(timeout_seconds=LIMIT_SECONDS)
         # One resource is never in two running jobs, so no network comes twice.
         for job in jobs:

@@ -42,12 +42,13 @@ def network_items(session: Session, changes: Iterable[PortChange]) -> NetworkWor
 
     Ports on null hosts need no items. Ports that are added must have their `host` already.
     """
-    hosts = {host.name: host for host in session.scalars(select(Host)) if not host.is_null}
     by_network: dict[str, list[PortChange]] = {}
     for change in changes:
-        if change.host in hosts:
+        host = session.get(Host, change.host)
+        if host is not None and not host.is_null:
             by_network.setdefault(change.port.network_id, []).append(change)
     work = NetworkWork()
+    hosts = real_hosts(session) if by_network else {}
     for network_id, group in by_network.items():
         network = session.get_one(Network, network_id)
         rendering = Rendering(session, network, hosts)
@@ -58,6 +59,11 @@ def network_items(session: Session, changes: Iterable[PortChange]) -> NetworkWor
             deciding = {change.host, rendering.dhcp_host} & rendering.items.keys()
             work.depends.setdefault(change.port.id, set()).update((name, network_id) for name in deciding)
     return work
+
+
+def real_hosts(session: Session) -> dict[str, Host]:
+    """Return the hosts that carry networks, by name."""
+    return {host.name: host for host in session.scalars(select(Host)) if not host.is_null}
 
 
 def tunnel_address(host: Host) -> str | None:
