@@ -175,3 +175,31 @@ def test_a_guest_without_dhcp_takes_what_its_config_drive_says(guest: Guest) -> 
     assert guest.ssh("root", "cat /sys/class/net/eth0/mtu") == "1400"
     assert guest.ssh("root", "cat /etc/resolv.conf").split() == ["nameserver", "10.0.2.3", "nameserver", "fd00:77::53"]
     assert "udhcpc" not in guest.ssh("root", "ps")
+
+
+def test_static_addresses_stay_when_a_lease_ends(guest: Guest) -> None:
+    dhcp = {"id": "network0", "type": "ipv4_dhcp", "link": "tap", "network_id": "net"}
+    static = {
+        "id": "network1",
+        "type": "ipv4",
+        "link": "tap",
+        "network_id": "net",
+        "ip_address": "192.0.2.5",
+        "netmask": "255.255.255.0",
+        "routes": [{"network": "198.51.100.0", "netmask": "255.255.255.0", "gateway": "192.0.2.1"}],
+        "services": [],
+    }
+    links = [{"id": "tap", "type": "ovs", "mtu": None, "ethernet_mac_address": MAC}]
+    guest.write_config_drive("both", "", {"links": links, "networks": [dhcp, static], "services": []})
+    assert {"10.0.2.15", "192.0.2.5"} <= set(guest.boot().split()[4:])
+    # USR2 releases the lease, which interrupts the session; USR1 asks for a new one.
+    guest.ssh(
+        "root",
+        'client=$(cat /run/network/eth0.pid); setsid sh -c "kill -USR2 $client; sleep 2; (ip -o -4 address; ip route) '
+        '>/released.new; mv /released.new /released; kill -USR1 $client" >/dev/null 2>&1 </dev/null &',
+    )
+    released = guest.ssh("root", "until [ -e /released ]; do sleep 1; done; cat /released")
+    assert "192.0.2.5/24" in released and "198.51.100.0/24 via 192.0.2.1" in released
+    assert "10.0.2.15" not in released and "default" not in released
+    renewed = guest.ssh("root", "until ip route | grep default; do sleep 1; done")
+    assert renewed.startswith("default via 10.0.2.2 dev eth0")
