@@ -73,10 +73,10 @@ def _identity(api: Api, admin: Connection) -> dict[str, str]:
 
 def _compute(api: Api, admin: Connection) -> dict[str, str]:
     add_hosts(api.cloud, "host1", "host2", "host3")
-    things, nova = make_fixtures(api, admin, admin), Nova(admin, api.url)
+    fixtures, nova = make_fixtures(api, admin, admin), Nova(admin, api.url)
     servers = []
     for name in THREE:
-        server = nova("POST", "/servers", things.body(name, metadata=dict.fromkeys(THREE, "1"), tags=list(THREE)))
+        server = nova("POST", "/servers", fixtures.body(name, metadata=dict.fromkeys(THREE, "1"), tags=list(THREE)))
         servers.append(server.json()["server"]["id"])
         flavor = {"name": f"list-{name}", "ram": 64, "vcpus": 1, "disk": 1, "os-flavor-access:is_public": False}
         made = nova("POST", "/flavors", {"flavor": flavor}).json()["flavor"]["id"]
@@ -90,7 +90,7 @@ def _compute(api: Api, admin: Connection) -> dict[str, str]:
         resource = JobResource(resource_type="server", resource_id=servers[0])
         # This one has no request: its host had rebooted.
         session.add(Job(playbook="server", action="restore", state="successful", resources=[resource]))
-    return {"servers": servers[0], "flavors": made} | _network(admin, things.network)
+    return {"servers": servers[0], "flavors": made} | _network(admin, fixtures.network)
 
 
 def _image(api: Api, admin: Connection) -> dict[str, str]:

@@ -8,7 +8,7 @@ from contract.conftest import Api
 
 
 @pytest.mark.parametrize(
-    ("service", "method", "path", "status", "things"),
+    ("service", "method", "path", "status", "feature"),
     [
         ("identity", "GET", "/v3/OS-FEDERATION/mappings", 404, "federation"),
         ("identity", "POST", "/v3/OS-OAUTH1/consumers", 404, "OAuth"),
@@ -26,10 +26,10 @@ from contract.conftest import Api
     ],
 )
 def test_missing_features_are_named(  # noqa: PLR0917
-    api: Api, admin: Connection, service: str, method: str, path: str, status: int, things: str
+    api: Api, admin: Connection, service: str, method: str, path: str, status: int, feature: str
 ) -> None:
     answer = admin.session.request(f"{api.url}/{service}{path}", method, json={}, raise_exc=False)
-    assert answer.status_code == status and f"This cloud has no {things} yet." in answer.text
+    assert answer.status_code == status and f"This cloud has no {feature} yet." in answer.text
 
 
 @pytest.mark.parametrize("path", ["/networking/v2.0/nothing", "/identity/v3/OS-NOTHING", "/networking/v2.0/routersx"])

@@ -47,12 +47,12 @@ def openstack(api: Api, tmp_path: Path) -> Run:
 def test_the_life_of_a_server(api: Api, worker: None, openstack: Run, tmp_path: Path) -> None:
     add_hosts(api.cloud, "host1", "host2")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
-        things = make_fixtures(api, admin, demo)
+        fixtures = make_fixtures(api, admin, demo)
     key = tmp_path / "key"
     subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
     openstack("keypair", "create", "--public-key", f"{key}.pub", "mine")
     made = openstack(
-        *("server", "create", "--image", "guest", "--flavor", things.flavor, "--network", "net"),
+        *("server", "create", "--image", "guest", "--flavor", fixtures.flavor, "--network", "net"),
         *("--key-name", "mine", "--property", "role=web", "--wait", "web", "-f", "json"),
     )
     assert made["status"] == "ACTIVE" and made["properties"] == {"role": "web"}

@@ -10,7 +10,7 @@ NAMES = ("web-1", "web-2", "db.1")
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Fixtures:
+def fixtures(api: Api) -> Fixtures:
     add_hosts(api.cloud, "host1", "host2")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         return make_fixtures(api, admin, demo)
@@ -27,13 +27,13 @@ def nova_admin(api: Api, admin: Connection) -> Nova:
 
 
 @pytest.fixture(scope="module")
-def servers(api: Api, things: Fixtures) -> dict[str, str]:
+def servers(api: Api, fixtures: Fixtures) -> dict[str, str]:
     """{name: id} of three servers; the last is stopped."""
     with api.connect("demo", "demo") as demo:
         nova, made = Nova(demo, api.url), {}
         for name in NAMES:
             more = {"tags": ["a", name[:3]], "metadata": {"n": name}, "description": f"The {name}"}
-            made[name] = nova("POST", "/servers", things.body(name, **more)).json()["server"]["id"]
+            made[name] = nova("POST", "/servers", fixtures.body(name, **more)).json()["server"]["id"]
         run_jobs(api.cloud)
         nova("POST", f"/servers/{made['db.1']}/action", {"os-stop": None})
         run_jobs(api.cloud)
@@ -159,13 +159,13 @@ def test_metadata_and_tags(nova: Nova, servers: dict[str, str]) -> None:
     assert nova("GET", f"{path}/tags", version="2.25").status_code == 404
 
 
-def test_addresses_and_interfaces(nova: Nova, things: Fixtures, servers: dict[str, str]) -> None:
+def test_addresses_and_interfaces(nova: Nova, fixtures: Fixtures, servers: dict[str, str]) -> None:
     path = f"/servers/{servers['web-1']}"
     addresses = nova("GET", f"{path}/ips").json()["addresses"]
     assert nova("GET", f"{path}/ips/net").json() == addresses and addresses["net"][0]["version"] == 4
     assert nova("GET", f"{path}/ips/nothing").status_code == 404
     [interface] = nova("GET", f"{path}/os-interface").json()["interfaceAttachments"]
-    assert interface["net_id"] == things.network and interface["port_state"] == "ACTIVE"
+    assert interface["net_id"] == fixtures.network and interface["port_state"] == "ACTIVE"
     assert nova("GET", f"{path}/os-interface/{interface['port_id']}").status_code == 200
 
 

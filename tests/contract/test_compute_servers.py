@@ -13,7 +13,7 @@ from skywright.db.jobs import Job
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Iterator[Fixtures]:
+def fixtures(api: Api) -> Iterator[Fixtures]:
     add_hosts(api.cloud, "host1", "host2")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         yield make_fixtures(api, admin, demo)
@@ -29,15 +29,15 @@ def nova_admin(api: Api, admin: Connection) -> Nova:
     return Nova(admin, api.url)
 
 
-def make(nova: Nova, things: Fixtures, name: str = "one", **more: object) -> str:
-    answer = nova("POST", "/servers", things.body(name, **more))
+def make(nova: Nova, fixtures: Fixtures, name: str = "one", **more: object) -> str:
+    answer = nova("POST", "/servers", fixtures.body(name, **more))
     assert answer.status_code == 202, answer.text
     return str(answer.json()["server"]["id"])
 
 
-def test_a_server_lives_and_dies(api: Api, demo: Connection, things: Fixtures) -> None:
+def test_a_server_lives_and_dies(api: Api, demo: Connection, fixtures: Fixtures) -> None:
     server = demo.compute.create_server(
-        name="web", image_id=things.image, flavor_id=things.flavor, networks=[{"uuid": things.network}]
+        name="web", image_id=fixtures.image, flavor_id=fixtures.flavor, networks=[{"uuid": fixtures.network}]
     )
     assert demo.compute.get_server(server.id).status == "BUILD"
     run_jobs(api.cloud)
@@ -65,13 +65,13 @@ def test_a_server_lives_and_dies(api: Api, demo: Connection, things: Fixtures) -
     assert not list(demo.network.ports(device_id=server.id))
 
 
-def test_the_items_of_a_run(api: Api, nova: Nova, things: Fixtures) -> None:
+def test_the_items_of_a_run(api: Api, nova: Nova, fixtures: Fixtures) -> None:
     data = base64.b64encode(b"#!/bin/sh\n").decode()
-    server = make(nova, things, "Web Server_1", metadata={"role": "web"}, user_data=data)
+    server = make(nova, fixtures, "Web Server_1", metadata={"role": "web"}, user_data=data)
     [work] = run_jobs(api.cloud)
     [(host, items)] = [(host, items) for host, items in work.items.items() if "servers" in items]
     [item], [image] = items["servers"], items["images"]
-    assert item["id"] == server and item["power"] == "running" and item["image_id"] == image["id"] == things.image
+    assert item["id"] == server and item["power"] == "running" and item["image_id"] == image["id"] == fixtures.image
     drive = item["config_drive"]
     assert drive["meta_data"]["hostname"] == "web-server-1" and drive["meta_data"]["meta"] == {"role": "web"}
     assert drive["user_data"] == data
@@ -79,21 +79,21 @@ def test_the_items_of_a_run(api: Api, nova: Nova, things: Fixtures) -> None:
     assert link["vif_id"] == item["ports"][0]["id"] and link["ethernet_mac_address"] == item["ports"][0]["mac"]
     assert drive["network_data"]["networks"][0]["type"] == "ipv4_dhcp"
     [depends] = work.depends.values()
-    assert {(host, server), (host, things.image), (host, things.network)} <= depends
+    assert {(host, server), (host, fixtures.image), (host, fixtures.network)} <= depends
 
 
 def test_deleting_a_server_before_its_job_began_is_immediate(
-    api: Api, demo: Connection, nova: Nova, things: Fixtures
+    api: Api, demo: Connection, nova: Nova, fixtures: Fixtures
 ) -> None:
-    server = make(nova, things)
+    server = make(nova, fixtures)
     assert nova("DELETE", f"/servers/{server}").status_code == 204
     assert nova("GET", f"/servers/{server}").status_code == 404
     assert not list(demo.network.ports(device_id=server))
     assert run_jobs(api.cloud) == []
 
 
-def test_failures_show_and_do_not_stop_deletion(api: Api, nova: Nova, nova_admin: Nova, things: Fixtures) -> None:
-    server = make(nova, things)
+def test_failures_show_and_do_not_stop_deletion(api: Api, nova: Nova, nova_admin: Nova, fixtures: Fixtures) -> None:
+    server = make(nova, fixtures)
     run_jobs(api.cloud, error="host1: No space left on device")
     shown = nova("GET", f"/servers/{server}").json()["server"]
     assert shown["status"] == "ERROR" and shown["OS-EXT-STS:task_state"] is None
@@ -116,8 +116,8 @@ def test_failures_show_and_do_not_stop_deletion(api: Api, nova: Nova, nova_admin
     assert [port["state"] for port in items["networks"][0]["ports"]] == ["absent"]
 
 
-def test_conflicts(api: Api, nova: Nova, things: Fixtures) -> None:
-    server = make(nova, things)
+def test_conflicts(api: Api, nova: Nova, fixtures: Fixtures) -> None:
+    server = make(nova, fixtures)
     run_jobs(api.cloud)
     answer = nova("POST", f"/servers/{server}/action", {"os-start": None})
     assert answer.status_code == 409
@@ -134,9 +134,9 @@ def test_conflicts(api: Api, nova: Nova, things: Fixtures) -> None:
     assert nova("POST", "/servers/nothing/action", {"os-stop": None}).status_code == 404
 
 
-def test_no_valid_host(api: Api, admin: Connection, nova: Nova, things: Fixtures) -> None:
+def test_no_valid_host(api: Api, admin: Connection, nova: Nova, fixtures: Fixtures) -> None:
     huge = admin.compute.create_flavor(name="huge", vcpus=1, ram=10**7, disk=1)
-    server = make(nova, things, flavorRef=huge.id)
+    server = make(nova, fixtures, flavorRef=huge.id)
     run_jobs(api.cloud)
     fault = nova("GET", f"/servers/{server}").json()["server"]["fault"]
     assert fault["code"] == 500 and fault["message"].startswith("No valid host was found. ")
@@ -146,8 +146,8 @@ def test_no_valid_host(api: Api, admin: Connection, nova: Nova, things: Fixtures
     assert nova("GET", f"/servers/{server}").status_code == 404
 
 
-def test_console_output(api: Api, nova: Nova, things: Fixtures) -> None:
-    server = make(nova, things)
+def test_console_output(api: Api, nova: Nova, fixtures: Fixtures) -> None:
+    server = make(nova, fixtures)
     path, body = f"/servers/{server}/action", {"os-getConsoleOutput": {"length": 10}}
     assert nova("POST", path, body).status_code == 409
     run_jobs(api.cloud)

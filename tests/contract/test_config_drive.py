@@ -18,7 +18,7 @@ from skywright.services.compute.tables import Server
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Fixtures:
+def fixtures(api: Api) -> Fixtures:
     add_hosts(api.cloud, "h1")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         return make_fixtures(api, admin, demo)
@@ -39,9 +39,9 @@ def hosts(api: Api, monkeypatch: pytest.MonkeyPatch) -> FakeHosts:
 class Made:
     """A server of demo, and the last config drive that was sent to its host."""
 
-    def __init__(self, api: Api, nova: Nova, things: Fixtures, **more: Any) -> None:
-        self.api, self.nova, self.things = api, nova, things
-        self.answer = nova("POST", "/servers", things.body("drive", **more)).json()["server"]
+    def __init__(self, api: Api, nova: Nova, fixtures: Fixtures, **more: Any) -> None:
+        self.api, self.nova, self.fixtures = api, nova, fixtures
+        self.answer = nova("POST", "/servers", fixtures.body("drive", **more)).json()["server"]
         self.path = f"/servers/{self.answer['id']}"
 
     def drive(self, **options: Any) -> dict[str, Any]:
@@ -61,8 +61,8 @@ class Made:
 
 
 @pytest.fixture
-def server(api: Api, nova: Nova, things: Fixtures) -> Iterator[Made]:
-    made = Made(api, nova, things, metadata={"role": "web"})
+def server(api: Api, nova: Nova, fixtures: Fixtures) -> Iterator[Made]:
+    made = Made(api, nova, fixtures, metadata={"role": "web"})
     yield made
     nova("DELETE", made.path)
     run_jobs(api.cloud)
@@ -77,18 +77,18 @@ def name(made: Made, _demo: Connection, _things: Fixtures) -> None:
     assert made.nova("PUT", made.path, change).status_code == 200
 
 
-def network_name(_made: Made, demo: Connection, things: Fixtures) -> None:
-    demo.network.update_network(things.network, name="other", description="another")
+def network_name(_made: Made, demo: Connection, fixtures: Fixtures) -> None:
+    demo.network.update_network(fixtures.network, name="other", description="another")
 
 
-def second_subnet(_made: Made, demo: Connection, things: Fixtures) -> None:
-    found = [subnet for subnet in demo.network.subnets(network_id=things.network) if subnet.cidr == "10.11.0.0/24"]
+def second_subnet(_made: Made, demo: Connection, fixtures: Fixtures) -> None:
+    found = [subnet for subnet in demo.network.subnets(network_id=fixtures.network) if subnet.cidr == "10.11.0.0/24"]
     if not found:
-        demo.network.create_subnet(network_id=things.network, ip_version=4, cidr="10.11.0.0/24")
+        demo.network.create_subnet(network_id=fixtures.network, ip_version=4, cidr="10.11.0.0/24")
 
 
-def name_servers(_made: Made, demo: Connection, things: Fixtures) -> None:
-    demo.network.update_subnet(things.subnet, dns_nameservers=["192.0.2.53"])
+def name_servers(_made: Made, demo: Connection, fixtures: Fixtures) -> None:
+    demo.network.update_subnet(fixtures.subnet, dns_nameservers=["192.0.2.53"])
 
 
 CHANGES = (metadata, name, network_name, second_subnet, name_servers)
@@ -100,7 +100,7 @@ def test_changes_of_records_are_no_drift(
     api: Api, demo: Connection, hosts: FakeHosts, server: Made, change: Change
 ) -> None:
     first = server.drive()
-    change(server, demo, server.things)
+    change(server, demo, server.fixtures)
     run_jobs(api.cloud)
     assert demo.session.post(f"{api.url}/v1/drift", json={}).status_code == 200
     [compared] = hosts.drafts[-1].items["h1"]["servers"]
@@ -120,10 +120,10 @@ def test_a_rename_is_no_drift(api: Api, admin: Connection, hosts: FakeHosts, ser
         assert [one["text"] for found in report["resources"] for one in found["differences"]] == texts
 
 
-def test_a_hard_reboot_writes_the_changes(api: Api, demo: Connection, things: Fixtures, server: Made) -> None:
+def test_a_hard_reboot_writes_the_changes(api: Api, demo: Connection, fixtures: Fixtures, server: Made) -> None:
     first = server.drive()
     for change in CHANGES:
-        change(server, demo, things)
+        change(server, demo, fixtures)
     run_jobs(api.cloud)
     second = server.act(reboot={"type": "HARD"})
     assert second["meta_data"]["meta"] == {"role": "db"} and second["meta_data"]["name"] == "renamed"
@@ -150,8 +150,8 @@ def test_a_generated_password_reaches_the_guest(api: Api, server: Made, nova: No
         assert password not in nova("GET", path).text
 
 
-def test_a_given_password_is_in_the_answer_and_reaches_the_guest(api: Api, nova: Nova, things: Fixtures) -> None:
-    made = Made(api, nova, things, adminPass="my own", min_count=2)
+def test_a_given_password_is_in_the_answer_and_reaches_the_guest(api: Api, nova: Nova, fixtures: Fixtures) -> None:
+    made = Made(api, nova, fixtures, adminPass="my own", min_count=2)
     assert made.answer["adminPass"] == "my own"
     drives = [
         item["config_drive"] for work in run_jobs(api.cloud) for item in next(iter(work.items.values()))["servers"]
@@ -159,15 +159,15 @@ def test_a_given_password_is_in_the_answer_and_reaches_the_guest(api: Api, nova:
     assert [drive["meta_data"]["admin_pass"] for drive in drives] == ["my own", "my own"]
 
 
-def test_without_a_config_drive_there_is_no_password(api: Api, nova: Nova, things: Fixtures) -> None:
-    refused = nova("POST", "/servers", things.body(config_drive=False, adminPass="my own"))
+def test_without_a_config_drive_there_is_no_password(api: Api, nova: Nova, fixtures: Fixtures) -> None:
+    refused = nova("POST", "/servers", fixtures.body(config_drive=False, adminPass="my own"))
     assert refused.status_code == 400 and "config drive" in refused.json()["badRequest"]["message"]
-    made = Made(api, nova, things, config_drive=False)
+    made = Made(api, nova, fixtures, config_drive=False)
     assert "adminPass" not in made.answer and made.drive() is None
 
 
-def test_with_a_reservation_the_answer_has_no_password(api: Api, nova: Nova, things: Fixtures) -> None:
-    answer = nova("POST", "/servers", things.body(return_reservation_id=True))
+def test_with_a_reservation_the_answer_has_no_password(api: Api, nova: Nova, fixtures: Fixtures) -> None:
+    answer = nova("POST", "/servers", fixtures.body(return_reservation_id=True))
     assert list(answer.json()) == ["reservation_id"]
     run_jobs(api.cloud)
 

@@ -14,15 +14,15 @@ from websockets.exceptions import ConnectionClosed
 
 from contract.compute_helpers import Fixtures, Nova, run_jobs
 from contract.conftest import Api
-from contract.console_helpers import GREETING, WANTED, Host, browse, host, nova, refusal, socket_of, things
+from contract.console_helpers import GREETING, WANTED, Host, browse, fixtures, host, nova, refusal, socket_of
 
-__all__ = ["host", "nova", "things"]
+__all__ = ["fixtures", "host", "nova"]
 
 
 @pytest.fixture
-def server(api: Api, nova: Nova, things: Fixtures) -> str:
+def server(api: Api, nova: Nova, fixtures: Fixtures) -> str:
     """The id of an ACTIVE server."""
-    answer = nova("POST", "/servers", things.body())
+    answer = nova("POST", "/servers", fixtures.body())
     run_jobs(api.cloud)
     return str(answer.json()["server"]["id"])
 
@@ -78,8 +78,8 @@ def test_unsupported_consoles(nova: Nova, server: str, wanted: object) -> None:
     assert answer.status_code == 400, answer.text
 
 
-def test_only_active_servers_have_consoles(api: Api, nova: Nova, things: Fixtures, host: Host) -> None:
-    server = nova("POST", "/servers", things.body()).json()["server"]["id"]
+def test_only_active_servers_have_consoles(api: Api, nova: Nova, fixtures: Fixtures, host: Host) -> None:
+    server = nova("POST", "/servers", fixtures.body()).json()["server"]["id"]
     path = f"/servers/{server}/remote-consoles"
     assert nova("POST", path, WANTED).status_code == 409  # it is being built
     run_jobs(api.cloud)

@@ -23,7 +23,7 @@ Ask = Callable[..., dict[str, Any]]
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Iterator[Fixtures]:
+def fixtures(api: Api) -> Iterator[Fixtures]:
     add_hosts(api.cloud, "h1", "h2")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         yield make_fixtures(api, admin, demo)
@@ -77,9 +77,9 @@ class Made:
 
 
 @pytest.fixture
-def server(api: Api, demo: Connection, things: Fixtures) -> Iterator[Made]:
+def server(api: Api, demo: Connection, fixtures: Fixtures) -> Iterator[Made]:
     nova = Nova(demo, api.url)
-    identifier = nova("POST", "/servers", things.body("there")).json()["server"]["id"]
+    identifier = nova("POST", "/servers", fixtures.body("there")).json()["server"]["id"]
     run_jobs(api.cloud)
     yield Made(api, identifier)
     nova("DELETE", f"/servers/{identifier}")
@@ -292,7 +292,7 @@ def test_changes_during_the_comparison_are_left_out(  # noqa: PLR0917
 
 
 def test_a_change_of_another_server_of_the_network_hides_nothing(  # noqa: PLR0917
-    api: Api, ask: Ask, hosts: FakeHosts, server: Made, demo: Connection, things: Fixtures
+    api: Api, ask: Ask, hosts: FakeHosts, server: Made, demo: Connection, fixtures: Fixtures
 ) -> None:
     hosts.say(
         server.host,
@@ -304,7 +304,7 @@ def test_a_change_of_another_server_of_the_network_hides_nothing(  # noqa: PLR09
     made: list[str] = []
 
     def meanwhile() -> None:
-        made.append(nova("POST", "/servers", things.body("other")).json()["server"]["id"])
+        made.append(nova("POST", "/servers", fixtures.body("other")).json()["server"]["id"])
         works(api)
 
     hosts.meanwhile = meanwhile
@@ -411,14 +411,14 @@ def test_a_machine_that_is_registered_twice_has_no_leftovers(ask: Ask, hosts: Fa
 
 
 def test_items_of_running_jobs_are_no_leftovers(
-    api: Api, ask: Ask, hosts: FakeHosts, demo: Connection, things: Fixtures
+    api: Api, ask: Ask, hosts: FakeHosts, demo: Connection, fixtures: Fixtures
 ) -> None:
     """A server that was on its host during the comparison, but not in the records before or after it."""
     nova = Nova(demo, api.url)
 
     def meanwhile() -> None:
         hosts.meanwhile = None
-        identifier = nova("POST", "/servers", things.body("short")).json()["server"]["id"]
+        identifier = nova("POST", "/servers", fixtures.body("short")).json()["server"]["id"]
         works(api)
         made = Made(api, identifier)
         nova("DELETE", f"/servers/{identifier}")

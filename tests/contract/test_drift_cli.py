@@ -23,8 +23,8 @@ Run = Callable[..., "Said"]
 def server(api: Api) -> str:
     add_hosts(api.cloud, "h1")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
-        things = make_fixtures(api, admin, demo)
-        identifier = Nova(demo, api.url)("POST", "/servers", things.body("web[bold]")).json()["server"]["id"]
+        fixtures = make_fixtures(api, admin, demo)
+        identifier = Nova(demo, api.url)("POST", "/servers", fixtures.body("web[bold]")).json()["server"]["id"]
     run_jobs(api.cloud)
     return str(identifier)
 

@@ -25,18 +25,18 @@ def servers(api: Api) -> Rows:
         host = session.get_one(Host, "host1")
         host.variables = {**host.variables, "skywright_availability_zone": "east"}
     with api.connect() as admin, api.connect("demo", "demo") as demo:
-        things, nova, ids = make_fixtures(api, admin, demo), Nova(demo, api.url), []
+        fixtures, nova, ids = make_fixtures(api, admin, demo), Nova(demo, api.url), []
         assert nova("POST", "/os-keypairs", {"keypair": {"name": "key-a"}}, version="2.91").status_code == 201
         flavor = admin.compute.create_flavor(name="other", vcpus=1, ram=256, disk=1).id
         for name, more in (
             ("web-a", {"key_name": "key-a", "tags": ["x", "y"], "config_drive": False, "accessIPv4": "192.0.2.7"}),
             ("db-b", {"flavorRef": flavor, "tags": ["y", 'q"x'], "OS-DCF:diskConfig": "AUTO"}),
         ):
-            answer = nova("POST", "/servers", things.body(name, **more))
+            answer = nova("POST", "/servers", fixtures.body(name, **more))
             ids.append(answer.json()["server"]["id"])
         run_jobs(api.cloud)
         user, project = demo.current_user_id, demo.current_project_id
-    names = {"image": things.image, "flavor": things.flavor, "user": user, "project": project}
+    names = {"image": fixtures.image, "flavor": fixtures.flavor, "user": user, "project": project}
     with api.cloud.database.write() as session:
         a, b = (session.get_one(Server, identifier) for identifier in ids)
         a.host, b.host = "host1", "host2"

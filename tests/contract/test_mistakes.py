@@ -68,13 +68,13 @@ class Hostile:
 
     def __init__(self, api: Api, connection: Connection) -> None:
         self.session, self.api = connection.session, api
-        things = make_fixtures(api, connection, connection)
+        fixtures = make_fixtures(api, connection, connection)
         # Some of the bodies are valid: they must not change users or projects of other tests.
         user, project = connection.identity.create_user(name="hostile"), connection.identity.create_project(name="h")
-        self.ids = {"user_id": user.id, "project_id": project.id, "flavor_id": things.flavor, "id": things.network}
+        self.ids = {"user_id": user.id, "project_id": project.id, "flavor_id": fixtures.flavor, "id": fixtures.network}
         self.ids |= {"name": "host1", "key": "key", "tag": "tag"}
         add_hosts(api.cloud, "host1")
-        server = self.send("compute", "POST", "/v2.1/servers", json=things.body())
+        server = self.send("compute", "POST", "/v2.1/servers", json=fixtures.body())
         self.ids["server_id"] = server.json()["server"]["id"]
 
     def send(self, service: str, method: str, path: str, **options: Any) -> Any:

@@ -28,14 +28,14 @@ SUBNETS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Fixtures:
+def fixtures(api: Api) -> Fixtures:
     add_hosts(api.cloud, "h1")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         return make_fixtures(api, admin, demo)
 
 
 @pytest.fixture(scope="module")
-def network(api: Api, things: Fixtures) -> dict[str, str]:
+def network(api: Api, fixtures: Fixtures) -> dict[str, str]:
     """`{subnet: id}`, and `network`: its id."""
     with api.connect("demo", "demo") as demo:
         network = demo.network.create_network(name="all", mtu=1400)
@@ -54,11 +54,11 @@ def make_port(demo: Connection, network: dict[str, str]) -> Any:
     return make_port
 
 
-def written(api: Api, demo: Connection, things: Fixtures, ports: Sequence[Any]) -> dict[str, Any]:
+def written(api: Api, demo: Connection, fixtures: Fixtures, ports: Sequence[Any]) -> dict[str, Any]:
     """network_data.json of a new server with these ports."""
     nova = Nova(demo, api.url)
     networks = [{"port": port.id} for port in ports] or "none"
-    server = nova("POST", "/servers", things.body(networks=networks)).json()["server"]["id"]
+    server = nova("POST", "/servers", fixtures.body(networks=networks)).json()["server"]["id"]
     [work] = run_jobs(api.cloud)
     [item] = work.items["h1"]["servers"]
     nova("DELETE", f"/servers/{server}")
@@ -82,11 +82,11 @@ def link(port: Any, mtu: int | None) -> dict[str, Any]:
 
 
 def test_ports_with_dhcp_and_without(
-    api: Api, demo: Connection, things: Fixtures, network: dict[str, str], make_port: Any
+    api: Api, demo: Connection, fixtures: Fixtures, network: dict[str, str], make_port: Any
 ) -> None:
     first = make_port(("ipv6", "fd00:5::9"), ("dhcp", "10.1.0.9"))
     second = make_port(("static", "10.3.0.8"))
-    data = written(api, demo, things, [first, second])
+    data = written(api, demo, fixtures, [first, second])
     assert data["links"] == [link(first, None), link(second, 1400)]
     assert data["services"] == dns("192.0.2.53", "2001:db8::53", "192.0.2.54", "192.0.2.55")
     common = {"network_id": network["network"]}
@@ -118,39 +118,39 @@ def test_ports_with_dhcp_and_without(
     ]
 
 
-def test_a_port_has_one_dhcp_network(api: Api, demo: Connection, things: Fixtures, make_port: Any) -> None:
-    data = written(api, demo, things, [make_port(("dhcp", "10.1.0.5"), ("dhcp", "10.1.0.6"), ("dhcp2", "10.2.0.5"))])
+def test_a_port_has_one_dhcp_network(api: Api, demo: Connection, fixtures: Fixtures, make_port: Any) -> None:
+    data = written(api, demo, fixtures, [make_port(("dhcp", "10.1.0.5"), ("dhcp", "10.1.0.6"), ("dhcp2", "10.2.0.5"))])
     assert [entry["type"] for entry in data["networks"]] == ["ipv4_dhcp"]
     assert data["services"] == dns("192.0.2.53", "192.0.2.54")
 
 
 def test_a_subnet_without_a_gateway_has_no_default_route(
-    api: Api, demo: Connection, things: Fixtures, make_port: Any
+    api: Api, demo: Connection, fixtures: Fixtures, make_port: Any
 ) -> None:
-    [entry] = written(api, demo, things, [make_port(("closed", "10.4.0.5"))])["networks"]
+    [entry] = written(api, demo, fixtures, [make_port(("closed", "10.4.0.5"))])["networks"]
     assert (entry["ip_address"], entry["routes"], entry["services"]) == ("10.4.0.5", [], [])
 
 
-def test_a_port_without_addresses_has_no_link(api: Api, demo: Connection, things: Fixtures, make_port: Any) -> None:
-    assert written(api, demo, things, [make_port()]) == {"links": [], "networks": [], "services": []}
+def test_a_port_without_addresses_has_no_link(api: Api, demo: Connection, fixtures: Fixtures, make_port: Any) -> None:
+    assert written(api, demo, fixtures, [make_port()]) == {"links": [], "networks": [], "services": []}
 
 
-def test_a_server_without_ports_has_an_empty_document(api: Api, demo: Connection, things: Fixtures) -> None:
-    assert written(api, demo, things, []) == {}
+def test_a_server_without_ports_has_an_empty_document(api: Api, demo: Connection, fixtures: Fixtures) -> None:
+    assert written(api, demo, fixtures, []) == {}
 
 
 def test_interfaces_have_the_order_of_the_request(
-    api: Api, demo: Connection, things: Fixtures, network: dict[str, str], make_port: Any
+    api: Api, demo: Connection, fixtures: Fixtures, network: dict[str, str], make_port: Any
 ) -> None:
     older, newer = make_port(("static", "10.3.0.6")), make_port(("static", "10.3.0.7"))
     wish = [
         {"port": newer.id},
         {"uuid": network["network"], "fixed_ip": "FD00:5:0::A"},
         {"port": older.id},
-        {"uuid": things.network},
+        {"uuid": fixtures.network},
     ]
     nova = Nova(demo, api.url)
-    path = nova("POST", "/servers", things.body(networks=wish)).headers["Location"]
+    path = nova("POST", "/servers", fixtures.body(networks=wish)).headers["Location"]
     [work] = run_jobs(api.cloud)
     [item] = work.items["h1"]["servers"]
     data = item["config_drive"]["network_data"]

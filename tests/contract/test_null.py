@@ -49,11 +49,11 @@ class Client:
 def client(api: Api) -> Any:
     with api.connect() as admin, pytest.MonkeyPatch.context() as patch:
         patch.setattr(api.cloud, "planner", FakeHosts())
-        things = make_fixtures(api, admin, admin)
+        fixtures = make_fixtures(api, admin, admin)
         add_hosts(api.cloud, "null1")
         client = Client(api, admin)
-        ids = {"me": client.me, "project": client.project, "network": things.network, "flavor": things.flavor}
-        ids |= {"image": things.image, "server": client.make(SERVERS, things.body("null"))["id"]}
+        ids = {"me": client.me, "project": client.project, "network": fixtures.network, "flavor": fixtures.flavor}
+        ids |= {"image": fixtures.image, "server": client.make(SERVERS, fixtures.body("null"))["id"]}
         ids["region"] = client.make("identity/v3/regions", {"region": {}})["id"]
         ids["service"] = client.make(*SERVICE)["id"]
         client.ids = ids

@@ -30,7 +30,7 @@ BESIDE = frozenset({"audit", "write_lock"})
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Iterator[Fixtures]:
+def fixtures(api: Api) -> Iterator[Fixtures]:
     add_hosts(api.cloud, "null-host", variables=NULL, groups=["computes", "networks"])
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         yield make_fixtures(api, admin, demo)
@@ -89,10 +89,10 @@ def unchanged(api: Api, admin: Connection, demo: Connection) -> Iterator[None]:
 
 
 @pytest.fixture
-def server(api: Api, demo: Connection, things: Fixtures) -> Iterator[str]:
+def server(api: Api, demo: Connection, fixtures: Fixtures) -> Iterator[str]:
     """The id of a server that is ACTIVE in the database."""
     nova = Nova(demo, api.url)
-    identifier = nova("POST", "/servers", things.body("there")).json()["server"]["id"]
+    identifier = nova("POST", "/servers", fixtures.body("there")).json()["server"]["id"]
     run_jobs(api.cloud)
     yield identifier
     nova("DELETE", f"/servers/{identifier}")
@@ -100,8 +100,8 @@ def server(api: Api, demo: Connection, things: Fixtures) -> Iterator[str]:
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_plan_of_a_new_server(admin_plan: Plans, things: Fixtures) -> None:
-    body = things.body("web", adminPass="canary-pass", user_data="Y2FuYXJ5")
+def test_plan_of_a_new_server(admin_plan: Plans, fixtures: Fixtures) -> None:
+    body = fixtures.body("web", adminPass="canary-pass", user_data="Y2FuYXJ5")
     found = admin_plan("compute", "POST", "/v2.1/servers", body)
     assert found["request"]["status"] == 202
     identifier = found["request"]["body"]["server"]["id"]
@@ -123,8 +123,8 @@ def test_plan_of_a_new_server(admin_plan: Plans, things: Fixtures) -> None:
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_users_see_their_items_but_no_hosts(plan: Plans, things: Fixtures) -> None:
-    found = plan("compute", "POST", "/v2.1/servers", things.body("web"))
+def test_users_see_their_items_but_no_hosts(plan: Plans, fixtures: Fixtures) -> None:
+    found = plan("compute", "POST", "/v2.1/servers", fixtures.body("web"))
     assert found["complete"] and found["changed"] == 1
     [host] = found["hosts"]
     assert host["host"] is None and "diff" not in host["items"][0]
@@ -163,7 +163,7 @@ def test_actions_and_deletion(api: Api, plan: Plans, server: str) -> None:
     ],
 )
 def test_plan_of_a_refused_request(  # noqa: PLR0917 - a row of the table
-    plan: Plans, service: str, method: str, path: str, body: Any, status: int, things: Fixtures
+    plan: Plans, service: str, method: str, path: str, body: Any, status: int, fixtures: Fixtures
 ) -> None:
     found = plan(service, method, path, body)
     assert found["request"]["status"] == status, found
@@ -173,11 +173,11 @@ def test_plan_of_a_refused_request(  # noqa: PLR0917 - a row of the table
 
 
 def test_plan_of_a_server_that_fits_on_no_host(
-    api: Api, admin: Connection, admin_plan: Plans, things: Fixtures
+    api: Api, admin: Connection, admin_plan: Plans, fixtures: Fixtures
 ) -> None:
     huge = admin.compute.create_flavor(name="huge", vcpus=1, ram=1 << 20, disk=1)
     before = dump(api.cloud)
-    found = admin_plan("compute", "POST", "/v2.1/servers", things.body("huge", flavorRef=huge.id))
+    found = admin_plan("compute", "POST", "/v2.1/servers", fixtures.body("huge", flavorRef=huge.id))
     assert found["request"]["status"] == 202
     assert "No valid host" in found["jobs"][0]["error"] and "free memory" in found["jobs"][0]["error"]
     assert (found["hosts"], found["changed"], found["complete"]) == ([], 0, False)
@@ -197,7 +197,7 @@ def test_plan_that_changes_only_records(admin_plan: Plans, plan: Plans) -> None:
     assert found["request"]["status"] == 201 and found["recorded"]
 
 
-def test_microversions_and_media_types(admin_plan: Plans, plan: Plans, demo: Connection, things: Fixtures) -> None:
+def test_microversions_and_media_types(admin_plan: Plans, plan: Plans, demo: Connection, fixtures: Fixtures) -> None:
     old = plan("compute", "POST", "/v2.1/os-keypairs", {"keypair": {"name": "mine"}})
     new = plan(
         "compute",
@@ -217,7 +217,7 @@ def test_microversions_and_media_types(admin_plan: Plans, plan: Plans, demo: Con
 
 
 @pytest.mark.usefixtures("unchanged")
-def test_requests_that_cannot_be_planned(plan: Plans, admin_plan: Plans, things: Fixtures) -> None:
+def test_requests_that_cannot_be_planned(plan: Plans, admin_plan: Plans, fixtures: Fixtures) -> None:
     own = {"service": "compute", "method": "DELETE", "path": "/v2.1/servers/x"}
     for wanted, reason in (
         (("operations", "POST", "/plan", own), "service"),
@@ -307,14 +307,16 @@ def test_planned_rights_are_not_cached(api: Api, admin: Connection, admin_plan: 
     }
 
 
-def test_plans_and_requests_do_not_affect_each_other(api: Api, plan: Plans, demo: Connection, things: Fixtures) -> None:
+def test_plans_and_requests_do_not_affect_each_other(
+    api: Api, plan: Plans, demo: Connection, fixtures: Fixtures
+) -> None:
     nova = Nova(demo, api.url)
     made: list[str] = []
     over = threading.Event()
 
     def work() -> None:
         while not over.is_set():
-            answer = nova("POST", "/servers", things.body(f"real-{len(made)}"))
+            answer = nova("POST", "/servers", fixtures.body(f"real-{len(made)}"))
             assert answer.status_code == 202, answer.text
             made.append(answer.json()["server"]["id"])
             time.sleep(0.05)
@@ -323,7 +325,7 @@ def test_plans_and_requests_do_not_affect_each_other(api: Api, plan: Plans, demo
 
     with ThreadPoolExecutor(5) as pool:
         real = pool.submit(work)
-        bodies = [things.body(f"planned-{number}") for number in range(6)]
+        bodies = [fixtures.body(f"planned-{number}") for number in range(6)]
         plans = list(pool.map(lambda body: plan("compute", "POST", "/v2.1/servers", body), bodies))
         over.set()
         real.result()
@@ -342,7 +344,7 @@ def test_plans_and_requests_do_not_affect_each_other(api: Api, plan: Plans, demo
 
 
 def test_no_lock_is_held_while_ansible_runs(
-    api: Api, plan: Plans, demo: Connection, things: Fixtures, monkeypatch: pytest.MonkeyPatch
+    api: Api, plan: Plans, demo: Connection, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     running, go_on, run = threading.Event(), threading.Event(), api.cloud.planner.run
 
@@ -353,7 +355,7 @@ def test_no_lock_is_held_while_ansible_runs(
 
     monkeypatch.setattr(api.cloud.planner, "run", slow)
     with ThreadPoolExecutor(1) as pool:
-        waiting = pool.submit(plan, "compute", "POST", "/v2.1/servers", things.body("planned"))
+        waiting = pool.submit(plan, "compute", "POST", "/v2.1/servers", fixtures.body("planned"))
         assert running.wait(20)
         began = time.monotonic()
         network = demo.network.create_network(name="meanwhile")
@@ -365,7 +367,7 @@ def test_no_lock_is_held_while_ansible_runs(
 
 
 def test_audit_trail_and_metrics_have_plans_but_not_the_planned_requests(
-    api: Api, plan: Plans, demo: Connection, things: Fixtures
+    api: Api, plan: Plans, demo: Connection, fixtures: Fixtures
 ) -> None:
     def paths() -> list[str]:
         api.app.audit_writer.flush()
@@ -374,7 +376,7 @@ def test_audit_trail_and_metrics_have_plans_but_not_the_planned_requests(
 
     assert demo.auth_token
     before, counted = paths(), requests.get(f"{api.url}/metrics", timeout=5).text
-    plan("compute", "POST", "/v2.1/servers", things.body("planned"))
+    plan("compute", "POST", "/v2.1/servers", fixtures.body("planned"))
     plan("compute", "DELETE", "/v2.1/servers/none")
     assert [path.removeprefix("/v1") for path in paths()[len(before) :]] == ["/plan"] * 2
     after = requests.get(f"{api.url}/metrics", timeout=5).text
@@ -386,12 +388,12 @@ def test_audit_trail_and_metrics_have_plans_but_not_the_planned_requests(
 
 
 def test_the_reason_is_reported_if_ansible_cannot_run(
-    api: Api, plan: Plans, things: Fixtures, monkeypatch: pytest.MonkeyPatch
+    api: Api, plan: Plans, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(_draft: Any) -> None:
         raise LauncherError("Ansible cannot be started")
 
     monkeypatch.setattr(api.cloud.planner, "run", broken)
-    answer = plan.ask("compute", "POST", "/v2.1/servers", things.body("planned"))
+    answer = plan.ask("compute", "POST", "/v2.1/servers", fixtures.body("planned"))
     assert answer.status_code == 503
     assert answer.json()["error"]["message"] == "Ansible cannot be started"

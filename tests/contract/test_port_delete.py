@@ -22,9 +22,9 @@ def hosts(api: Api) -> None:
 @pytest.fixture
 def ports(api: Api, admin: Connection, demo: Connection) -> Iterator[list[Any]]:
     """The ports of a running server: an existing port of the user, and one that was created with the server."""
-    things = make_fixtures(api, admin, demo)
-    own = demo.network.create_port(network_id=things.network)
-    body = things.body(networks=[{"port": own.id}, {"uuid": things.network}])
+    fixtures = make_fixtures(api, admin, demo)
+    own = demo.network.create_port(network_id=fixtures.network)
+    body = fixtures.body(networks=[{"port": own.id}, {"uuid": fixtures.network}])
     nova = Nova(demo, api.url)
     server = nova("POST", "/servers", body).json()["server"]["id"]
     run_jobs(api.cloud)
@@ -92,8 +92,8 @@ def test_an_unreachable_host_is_tried_again(api: Api, demo: Connection, ports: l
 
 
 def test_a_server_on_no_host_needs_no_job(api: Api, admin: Connection, demo: Connection) -> None:
-    things = make_fixtures(api, admin, demo)
-    server = Nova(demo, api.url)("POST", "/servers", things.body()).json()["server"]["id"]
+    fixtures = make_fixtures(api, admin, demo)
+    server = Nova(demo, api.url)("POST", "/servers", fixtures.body()).json()["server"]["id"]
     (port,) = demo.network.ports(device_id=server)
     demo.network.delete_port(port, ignore_missing=False)
     (made,) = items(run_jobs(api.cloud), "servers")

@@ -14,7 +14,7 @@ from skywright.services.compute.tables import Server
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Fixtures:
+def fixtures(api: Api) -> Fixtures:
     add_hosts(api.cloud, "host1")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         return make_fixtures(api, admin, demo)
@@ -56,10 +56,10 @@ def flavor(nova_admin: Nova, *, specs: dict[str, str] | None = None, **values: A
     [("vmdk", "bare"), ("iso", "bare"), ("vdi", "bare"), ("vhd", "bare"), ("raw", "ovf"), ("qcow2", "docker")],
 )
 def test_images_that_no_host_boots(
-    api: Api, nova: Nova, things: Fixtures, disk_format: str, container_format: str
+    api: Api, nova: Nova, fixtures: Fixtures, disk_format: str, container_format: str
 ) -> None:
     image = add_image(api.cloud, disk_format=disk_format, container_format=container_format)
-    message = refusal(nova("POST", "/servers", things.body(imageRef=image)))
+    message = refusal(nova("POST", "/servers", fixtures.body(imageRef=image)))
     assert message == (
         f"Image {image} is unacceptable: servers boot from qcow2 and raw images in container format bare, and it is "
         f"{disk_format} in {container_format}."
@@ -67,12 +67,12 @@ def test_images_that_no_host_boots(
 
 
 @pytest.mark.parametrize("status", ["queued", "saving", "deactivated", "pending_delete", "killed"])
-def test_images_that_are_not_active(api: Api, nova: Nova, things: Fixtures, status: str) -> None:
+def test_images_that_are_not_active(api: Api, nova: Nova, fixtures: Fixtures, status: str) -> None:
     image = add_image(api.cloud, status=status)
-    assert refusal(nova("POST", "/servers", things.body(imageRef=image))) == f"Image {image} is not active."
+    assert refusal(nova("POST", "/servers", fixtures.body(imageRef=image))) == f"Image {image} is not active."
 
 
-def test_flavors_that_are_too_small(api: Api, nova: Nova, things: Fixtures) -> None:
+def test_flavors_that_are_too_small(api: Api, nova: Nova, fixtures: Fixtures) -> None:
     for values, message in (
         ({"min_ram": 129}, "Flavor's memory is too small for requested image."),
         (
@@ -87,11 +87,11 @@ def test_flavors_that_are_too_small(api: Api, nova: Nova, things: Fixtures) -> N
         ),
     ):
         image = add_image(api.cloud, **values)
-        assert refusal(nova("POST", "/servers", things.body(imageRef=image))) == message
+        assert refusal(nova("POST", "/servers", fixtures.body(imageRef=image))) == message
 
 
-def test_a_disk_of_0_is_for_administrators(nova: Nova, nova_admin: Nova, things: Fixtures) -> None:
-    body = things.body(flavorRef=flavor(nova_admin, disk=0), networks="none")
+def test_a_disk_of_0_is_for_administrators(nova: Nova, nova_admin: Nova, fixtures: Fixtures) -> None:
+    body = fixtures.body(flavorRef=flavor(nova_admin, disk=0), networks="none")
     message = refusal(nova("POST", "/servers", body), 403)
     assert message == "Only volume-backed servers are allowed for flavors with zero disk."
     assert nova_admin("POST", "/servers", body).status_code == 202
@@ -112,14 +112,14 @@ ASKED_SPECS = {
 
 
 @pytest.mark.parametrize("name", ASKED_SPECS)
-def test_extra_specs_that_servers_would_ignore(nova: Nova, nova_admin: Nova, things: Fixtures, name: str) -> None:
-    body = things.body(flavorRef=flavor(nova_admin, specs={name: ASKED_SPECS[name]}))
+def test_extra_specs_that_servers_would_ignore(nova: Nova, nova_admin: Nova, fixtures: Fixtures, name: str) -> None:
+    body = fixtures.body(flavorRef=flavor(nova_admin, specs={name: ASKED_SPECS[name]}))
     assert f"extra spec {name}={ASKED_SPECS[name]} is not offered" in refusal(nova("POST", "/servers", body))
 
 
-def test_extra_specs_that_every_server_fulfills(nova: Nova, nova_admin: Nova, things: Fixtures) -> None:
+def test_extra_specs_that_every_server_fulfills(nova: Nova, nova_admin: Nova, fixtures: Fixtures) -> None:
     specs = {"hw:cpu_policy": "shared", "hw_rng:allowed": "True", "hw:boot_menu": "no", "team": "blue", "foo:bar": "1"}
-    body = things.body(flavorRef=flavor(nova_admin, specs=specs))
+    body = fixtures.body(flavorRef=flavor(nova_admin, specs=specs))
     assert nova("POST", "/servers", body).status_code == 202
 
 
@@ -157,13 +157,13 @@ ASKED_PROPERTIES = {
 
 
 @pytest.mark.parametrize("name", ASKED_PROPERTIES)
-def test_image_properties_that_servers_would_ignore(api: Api, nova: Nova, things: Fixtures, name: str) -> None:
+def test_image_properties_that_servers_would_ignore(api: Api, nova: Nova, fixtures: Fixtures, name: str) -> None:
     image = add_image(api.cloud, properties={name: ASKED_PROPERTIES[name]})
-    message = refusal(nova("POST", "/servers", things.body(imageRef=image)))
+    message = refusal(nova("POST", "/servers", fixtures.body(imageRef=image)))
     assert message.startswith(f"Image {image} is unacceptable: property {name}={ASKED_PROPERTIES[name]} is not offered")
 
 
-def test_image_properties_that_every_server_fulfills(api: Api, nova: Nova, things: Fixtures) -> None:
+def test_image_properties_that_every_server_fulfills(api: Api, nova: Nova, fixtures: Fixtures) -> None:
     properties = {
         "hw_disk_bus": "virtio",
         "hw_vif_model": "virtio",
@@ -179,35 +179,35 @@ def test_image_properties_that_every_server_fulfills(api: Api, nova: Nova, thing
         "owner_specified.openstack.md5": "",
     }
     image = add_image(api.cloud, properties=properties)
-    assert nova("POST", "/servers", things.body(imageRef=image)).status_code == 202
+    assert nova("POST", "/servers", fixtures.body(imageRef=image)).status_code == 202
 
 
 @pytest.mark.parametrize(("wanted", "kept"), [("x86_64", "x86_64"), ("i686", "x86_64"), ("AMD64", "x86_64")])
 def test_servers_keep_the_architecture_of_their_image(
-    api: Api, nova: Nova, things: Fixtures, wanted: str, kept: str
+    api: Api, nova: Nova, fixtures: Fixtures, wanted: str, kept: str
 ) -> None:
     image = add_image(api.cloud, properties={"hw_architecture": wanted})
-    created = nova("POST", "/servers", things.body(imageRef=image)).json()["server"]["id"]
+    created = nova("POST", "/servers", fixtures.body(imageRef=image)).json()["server"]["id"]
     with api.cloud.database.read() as session:
         assert session.get_one(Server, created).architecture == kept
 
 
-def test_an_architecture_that_no_host_has(api: Api, nova: Nova, things: Fixtures) -> None:
+def test_an_architecture_that_no_host_has(api: Api, nova: Nova, fixtures: Fixtures) -> None:
     image = add_image(api.cloud, properties={"architecture": "aarch64"})
-    message = refusal(nova("POST", "/servers", things.body(imageRef=image)))
+    message = refusal(nova("POST", "/servers", fixtures.body(imageRef=image)))
     assert message == f"Image {image} is unacceptable: it is for aarch64, and this cloud's hosts are x86_64."
     with api.cloud.database.write() as session:
         session.get_one(Host, "host1").architecture = None
     try:
-        assert nova("POST", "/servers", things.body(imageRef=image)).status_code == 202, "no host said what it is"
+        assert nova("POST", "/servers", fixtures.body(imageRef=image)).status_code == 202, "no host said what it is"
     finally:
         with api.cloud.database.write() as session:
             session.get_one(Host, "host1").architecture = "x86_64"
 
 
-def test_an_image_can_demand_a_config_drive(api: Api, nova: Nova, things: Fixtures) -> None:
+def test_an_image_can_demand_a_config_drive(api: Api, nova: Nova, fixtures: Fixtures) -> None:
     image = add_image(api.cloud, properties={"img_config_drive": "mandatory"})
-    body = things.body(imageRef=image, config_drive=False, adminPass="mine")
+    body = fixtures.body(imageRef=image, config_drive=False, adminPass="mine")
     created = nova("POST", "/servers", body).json()["server"]
     assert created["adminPass"] == "mine"
     assert nova("GET", f"/servers/{created['id']}").json()["server"]["config_drive"] == "True"
@@ -238,31 +238,31 @@ LOCAL = {"source_type": "image", "destination_type": "local", "boot_index": 0}
     ],
 )
 def test_attributes_that_servers_would_ignore(
-    nova: Nova, things: Fixtures, attribute: dict[str, Any], message: str
+    nova: Nova, fixtures: Fixtures, attribute: dict[str, Any], message: str
 ) -> None:
-    names = {"NETWORK": things.network, "IMAGE": things.image}
+    names = {"NETWORK": fixtures.network, "IMAGE": fixtures.image}
     known = {
         key: [{name: names.get(str(entry), entry) for name, entry in item.items()} for item in value]
         if isinstance(value, list) and isinstance(value[0], dict)
         else value
         for key, value in attribute.items()
     }
-    assert message in refusal(nova("POST", "/servers", things.body(**known)))
+    assert message in refusal(nova("POST", "/servers", fixtures.body(**known)))
 
 
-def test_files_and_hints_that_servers_would_ignore(nova: Nova, things: Fixtures) -> None:
+def test_files_and_hints_that_servers_would_ignore(nova: Nova, fixtures: Fixtures) -> None:
     file = {"personality": [{"path": "/etc/motd", "contents": "aGk="}]}
-    assert "does not inject files" in refusal(nova("POST", "/servers", things.body(**file), version="2.56"))
+    assert "does not inject files" in refusal(nova("POST", "/servers", fixtures.body(**file), version="2.56"))
     for name in ("os:scheduler_hints", "OS-SCH-HNT:scheduler_hints"):
-        body = things.body() | {name: {"same_host": "x"}}
+        body = fixtures.body() | {name: {"same_host": "x"}}
         assert "no scheduler hints yet" in refusal(nova("POST", "/servers", body))
-        assert nova("POST", "/servers", things.body() | {name: {}}).status_code == 202
+        assert nova("POST", "/servers", fixtures.body() | {name: {}}).status_code == 202
 
 
-def test_empty_values_are_accepted(nova: Nova, things: Fixtures) -> None:
-    body = things.body(security_groups=[], block_device_mapping_v2=[LOCAL | {"uuid": things.image}])
+def test_empty_values_are_accepted(nova: Nova, fixtures: Fixtures) -> None:
+    body = fixtures.body(security_groups=[], block_device_mapping_v2=[LOCAL | {"uuid": fixtures.image}])
     assert nova("POST", "/servers", body).status_code == 202
-    assert nova("POST", "/servers", things.body(personality=[]), version="2.56").status_code == 202
+    assert nova("POST", "/servers", fixtures.body(personality=[]), version="2.56").status_code == 202
 
 
 @pytest.mark.parametrize(
@@ -273,6 +273,6 @@ def test_empty_values_are_accepted(nova: Nova, things: Fixtures) -> None:
     ],
 )
 def test_hosts_that_contradict_each_other(
-    nova_admin: Nova, things: Fixtures, attributes: dict[str, str], message: str
+    nova_admin: Nova, fixtures: Fixtures, attributes: dict[str, str], message: str
 ) -> None:
-    assert message in refusal(nova_admin("POST", "/servers", things.body(**attributes)))
+    assert message in refusal(nova_admin("POST", "/servers", fixtures.body(**attributes)))

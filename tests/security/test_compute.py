@@ -28,7 +28,7 @@ NEVER = ["a\nb", "a\x00b", "\x1b[31m", "\ud800", " ", "a" * 256]
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Fixtures:
+def fixtures(api: Api) -> Fixtures:
     add_hosts(api.cloud, "host1")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         return make_fixtures(api, admin, demo)
@@ -46,11 +46,11 @@ def nova_admin(api: Api, admin: Connection) -> Nova:
 
 @pytest.mark.parametrize("text", HOSTILE)
 def test_hostile_texts_are_stored_unchanged(
-    api: Api, nova: Nova, nova_admin: Nova, things: Fixtures, text: str
+    api: Api, nova: Nova, nova_admin: Nova, fixtures: Fixtures, text: str
 ) -> None:
     visible = "\u202e" not in text  # a control character
     more = {"metadata": {"key": text[:255]}, "description": text} if visible else {}
-    answer = nova("POST", "/servers", things.body(text, **more))
+    answer = nova("POST", "/servers", fixtures.body(text, **more))
     assert answer.status_code == (202 if visible else 400), answer.text
     flavor = nova_admin("POST", "/flavors", {"flavor": {"name": text, "ram": 1, "vcpus": 1, "disk": 1}})
     assert flavor.status_code in (200, 400)
@@ -70,12 +70,12 @@ def test_hostile_texts_are_stored_unchanged(
 
 
 @pytest.mark.parametrize("text", NEVER)
-def test_texts_that_are_refused(nova: Nova, nova_admin: Nova, things: Fixtures, text: str) -> None:
-    assert nova("POST", "/servers", things.body(text)).status_code == 400
+def test_texts_that_are_refused(nova: Nova, nova_admin: Nova, fixtures: Fixtures, text: str) -> None:
+    assert nova("POST", "/servers", fixtures.body(text)).status_code == 400
     flavor = {"name": text, "ram": 1, "vcpus": 1, "disk": 1}
     assert nova_admin("POST", "/flavors", {"flavor": flavor}).status_code == 400
     for field in ("key_name", "availability_zone", "imageRef"):
-        assert nova("POST", "/servers", things.body(**{field: text})).status_code == 400, field
+        assert nova("POST", "/servers", fixtures.body(**{field: text})).status_code == 400, field
 
 
 BODIES: list[Any] = [None, [], "x", 1, {}, {"server": None}, {"server": []}, {"server": {}}, {"server": {"name": {}}}]
@@ -108,8 +108,8 @@ def test_invalid_bodies(nova: Nova, path: str, body: Any) -> None:
         {"hostname": "a\n"},
     ],
 )
-def test_invalid_values(nova: Nova, things: Fixtures, change: dict[str, Any]) -> None:
-    assert nova("POST", "/servers", things.body(**change)).status_code == 400
+def test_invalid_values(nova: Nova, fixtures: Fixtures, change: dict[str, Any]) -> None:
+    assert nova("POST", "/servers", fixtures.body(**change)).status_code == 400
 
 
 @pytest.mark.parametrize(
@@ -140,8 +140,8 @@ def test_invalid_queries(nova: Nova, nova_admin: Nova, path: str) -> None:
         assert client("GET", path).status_code < 500
 
 
-def test_resources_of_others_are_not_found(api: Api, alt: Connection, nova: Nova, things: Fixtures) -> None:
-    server = nova("POST", "/servers", things.body("secret")).json()["server"]["id"]
+def test_resources_of_others_are_not_found(api: Api, alt: Connection, nova: Nova, fixtures: Fixtures) -> None:
+    server = nova("POST", "/servers", fixtures.body("secret")).json()["server"]["id"]
     other = Nova(alt, api.url)
     for method, path, body in (
         ("GET", "", None),
@@ -161,8 +161,8 @@ def test_resources_of_others_are_not_found(api: Api, alt: Connection, nova: Nova
         answer = other(method, f"/servers/{server}{path}", body)
         assert answer.status_code == 404 and "secret" not in answer.text, (method, path)
     port = api.cloud and nova("GET", f"/servers/{server}/os-interface").json()["interfaceAttachments"][0]["port_id"]
-    assert other("POST", "/servers", things.body(networks=[{"port": port}])).status_code == 400
-    assert other("POST", "/servers", things.body()).status_code == 400  # the network is not theirs
+    assert other("POST", "/servers", fixtures.body(networks=[{"port": port}])).status_code == 400
+    assert other("POST", "/servers", fixtures.body()).status_code == 400  # the network is not theirs
     for query in (f"project_id={nova._session.get_project_id()}", f"uuid={server}", "deleted=True"):
         assert other("GET", f"/servers?{query}").json()["servers"] == []
     nova("DELETE", f"/servers/{server}")

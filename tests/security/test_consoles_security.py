@@ -10,17 +10,17 @@ from openstack.connection import Connection
 
 from contract.compute_helpers import Fixtures, Nova, run_jobs
 from contract.conftest import Api
-from contract.console_helpers import GREETING, WANTED, Host, browse, host, nova, refusal, socket_of, things
+from contract.console_helpers import GREETING, WANTED, Host, browse, fixtures, host, nova, refusal, socket_of
 from skywright.auth import signatures
 from skywright.auth.signatures import Signatures, image_data_path
 from skywright.services.compute import remote_console_tokens as tokens
 
-__all__ = ["host", "nova", "things"]
+__all__ = ["fixtures", "host", "nova"]
 
 
 @pytest.fixture
-def servers(api: Api, nova: Nova, things: Fixtures) -> list[str]:
-    made = [nova("POST", "/servers", things.body(name)).json()["server"]["id"] for name in ("one", "two")]
+def servers(api: Api, nova: Nova, fixtures: Fixtures) -> list[str]:
+    made = [nova("POST", "/servers", fixtures.body(name)).json()["server"]["id"] for name in ("one", "two")]
     run_jobs(api.cloud)
     return made
 

@@ -20,17 +20,17 @@ HOSTILE = ["", "../x", "x" * 256, "\x00", "'; DROP TABLE host; --", "{{ lookup('
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Iterator[Fixtures]:
+def fixtures(api: Api) -> Iterator[Fixtures]:
     add_hosts(api.cloud, "secret-host")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         yield make_fixtures(api, admin, demo)
 
 
 @pytest.fixture(scope="module")
-def server(api: Api, things: Fixtures) -> str:
+def server(api: Api, fixtures: Fixtures) -> str:
     """A server of demo."""
     with api.connect("demo", "demo") as demo:
-        answer = Nova(demo, api.url)("POST", "/servers", things.body("theirs"))
+        answer = Nova(demo, api.url)("POST", "/servers", fixtures.body("theirs"))
     run_jobs(api.cloud)
     return str(answer.json()["server"]["id"])
 
@@ -80,7 +80,7 @@ def test_resources_of_others_are_neither_shown_nor_repaired(
 
 
 def test_reserved_names_of_one_user_do_not_affect_others(  # noqa: PLR0917
-    api: Api, admin: Connection, demo: Connection, hosts: FakeHosts, things: Fixtures, server: str
+    api: Api, admin: Connection, demo: Connection, hosts: FakeHosts, fixtures: Fixtures, server: str
 ) -> None:
     """Ansible refuses the arguments of a whole task if one item has such a key."""
     demo.compute.set_server_metadata(server, __ansible_unsafe="x")

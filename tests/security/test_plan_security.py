@@ -25,7 +25,7 @@ TEMPLATE = "{{ lookup('pipe', 'touch " + str(PWNED) + "') }}"
 
 
 @pytest.fixture(scope="module")
-def things(api: Api) -> Iterator[Fixtures]:
+def fixtures(api: Api) -> Iterator[Fixtures]:
     add_hosts(api.cloud, "secret-host", variables=NULL, groups=["computes", "networks"])
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         yield make_fixtures(api, admin, demo)
@@ -33,10 +33,10 @@ def things(api: Api) -> Iterator[Fixtures]:
 
 
 @pytest.fixture(scope="module")
-def server(api: Api, things: Fixtures) -> str:
+def server(api: Api, fixtures: Fixtures) -> str:
     """A server of demo."""
     with api.connect("demo", "demo") as demo:
-        answer = Nova(demo, api.url)("POST", "/servers", things.body("theirs"))
+        answer = Nova(demo, api.url)("POST", "/servers", fixtures.body("theirs"))
     run_jobs(api.cloud)
     return str(answer.json()["server"]["id"])
 
@@ -59,27 +59,27 @@ def test_a_token_in_the_planned_request_is_ignored(api: Api, admin: Connection, 
     assert answer.status_code == 400
 
 
-def test_resources_of_others_are_not_found(api: Api, alt: Connection, things: Fixtures, server: str) -> None:
+def test_resources_of_others_are_not_found(api: Api, alt: Connection, fixtures: Fixtures, server: str) -> None:
     action = ask(alt, api, f"/v2.1/servers/{server}/action", {"os-stop": None}).json()
     deletion = ask(alt, api, f"/v2.1/servers/{server}", method="DELETE").json()
-    network = ask(alt, api, f"/v2.0/networks/{things.network}", service="network", method="DELETE").json()
+    network = ask(alt, api, f"/v2.0/networks/{fixtures.network}", service="network", method="DELETE").json()
     missing = ask(alt, api, "/v2.1/servers/00000000-0000-4000-8000-000000000000", method="DELETE").json()
     for found in (action, deletion, network, missing):
         assert found["request"]["status"] == 404
         assert (found["jobs"], found["hosts"], found["recorded"]) == ([], [], False)
     theirs = str(deletion["request"]["body"]).replace(server, "ID")
     assert theirs == str(missing["request"]["body"]).replace("00000000-0000-4000-8000-000000000000", "ID")
-    own = things.body("x", networks=[{"uuid": things.network}])
+    own = fixtures.body("x", networks=[{"uuid": fixtures.network}])
     assert ask(alt, api, "/v2.1/servers", own).json()["request"]["status"] in (400, 404)
 
 
-def test_readers_cannot_plan_changes(api: Api, server: str, things: Fixtures) -> None:
+def test_readers_cannot_plan_changes(api: Api, server: str, fixtures: Fixtures) -> None:
     with api.cloud.database.write() as session:
         project = bootstrap.ensure_project(session, "demo")
         user = bootstrap.ensure_user(session, "reader", PASSWORD, project)
         bootstrap.grant(session, user, "reader", "project", project.id)
     with api.connect("reader", "demo") as reader:
-        assert ask(reader, api, "/v2.1/servers", things.body("x")).json()["request"]["status"] == 403
+        assert ask(reader, api, "/v2.1/servers", fixtures.body("x")).json()["request"]["status"] == 403
         found = ask(reader, api, f"/v2.1/servers/{server}", method="DELETE").json()
         assert found["request"]["status"] == 403
 
@@ -103,18 +103,18 @@ def test_access_rules_of_credentials_apply_to_plans(api: Api, demo: Connection, 
             assert plan.json()["jobs"] == []
 
 
-def test_users_see_no_hosts(api: Api, demo: Connection, admin: Connection, things: Fixtures) -> None:
-    found = ask(demo, api, "/v2.1/servers", things.body("x"))
+def test_users_see_no_hosts(api: Api, demo: Connection, admin: Connection, fixtures: Fixtures) -> None:
+    found = ask(demo, api, "/v2.1/servers", fixtures.body("x"))
     assert found.status_code == 200 and found.json()["changed"] == 1
     for internal in ("secret-host", "diff", "/var/lib", "definition"):
         assert internal not in found.text, internal
-    assert "secret-host" in ask(admin, api, "/v2.1/servers", things.body("x")).text
+    assert "secret-host" in ask(admin, api, "/v2.1/servers", fixtures.body("x")).text
 
 
 @pytest.mark.parametrize("text", [TEMPLATE, "$(touch /tmp/skywright-plan-pwned)", "'; DROP TABLE server; --", "-rf"])
-def test_hostile_texts_are_not_evaluated(api: Api, demo: Connection, things: Fixtures, text: str) -> None:
+def test_hostile_texts_are_not_evaluated(api: Api, demo: Connection, fixtures: Fixtures, text: str) -> None:
     PWNED.unlink(missing_ok=True)
-    found = ask(demo, api, "/v2.1/servers", things.body(text, metadata={"key": text})).json()
+    found = ask(demo, api, "/v2.1/servers", fixtures.body(text, metadata={"key": text})).json()
     assert found["complete"], found
     assert not PWNED.exists()
     assert not list((api.cloud.settings.root / "plans").glob("*"))
