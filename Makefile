@@ -16,7 +16,7 @@ HA_QUEUE_SCENARIOS := certificates chrony memcached rabbitmq
 HA_SERVICE_SCENARIOS := galera haproxy keepalived
 HA_SCENARIOS := $(HA_QUEUE_SCENARIOS) $(HA_SERVICE_SCENARIOS) controller
 
-.PHONY: help cloud test suites lint unit distributed lab-test lab-long molecule molecule-lab-host molecule-roles molecule-ha molecule-ha-queue molecule-ha-service ha-hosts overcloud faults faults-quick sanity bench down clean
+.PHONY: help cloud test test-all suites lint lint-sanity unit distributed lab-test lab-long molecule molecule-lab-host molecule-roles molecule-ha molecule-ha-queue molecule-ha-service ha-hosts overcloud faults faults-quick sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,11 +25,17 @@ cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a se
 	@$(BIN)/skywright up
 
 test: $(VENV)/.ready-servers ## Run the tests (makes the cloud if there is none)
-	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint suites
+	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint-sanity suites
 
-# One after another, while lint has what they leave of the processors.
+# One after another, while lint and sanity have what they leave of the processors.
 suites:
-	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test molecule faults-quick
+	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test
+
+lint-sanity:
+	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none lint sanity
+
+test-all: test ## Run all tests: also those that take minutes of waiting, all Molecule scenarios, and all faults of an overcloud
+	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none lab-long molecule molecule-ha faults
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check
@@ -90,7 +96,7 @@ sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (i
 	$(BIN)/ansible-galaxy collection build --output-path "$$dir" >/dev/null; \
 	ANSIBLE_COLLECTIONS_PATH="$$dir" $(BIN)/ansible-galaxy collection install -p "$$dir" "$$dir"/*.tar.gz >/dev/null; \
 	cd "$$dir/ansible_collections/skywright/cloud"; \
-	PATH="$(CURDIR)/$(BIN):$$PATH" ansible-test sanity --python 3.11 --skip-test pylint
+	PATH="$(CURDIR)/$(BIN):$$PATH" nice ansible-test sanity --python 3.11 --skip-test pylint
 
 bench: cloud ## Measure against the bare tools (ONLY=events,scale ROUNDS=3): a table, and var/bench.json
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
