@@ -35,7 +35,7 @@ def effective_roles(
     return directory.with_implied(found)
 
 
-def held_by(user_id: str | BindParameter[str]) -> ColumnElement[bool]:
+def assignments_of(user_id: str | BindParameter[str]) -> ColumnElement[bool]:
     """The assignments of *user_id* and of his groups."""
     groups = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
     return or_(
@@ -64,7 +64,7 @@ def _roles_query() -> Executable:
         and_(target_type == "project", target_id.in_(bindparam("above", expanding=True))),
     )
     where = or_(own, and_(RoleAssignment.inherited.is_(True), above))
-    return select(RoleAssignment.role_id).where(held_by(bindparam("user")), where)
+    return select(RoleAssignment.role_id).where(assignments_of(bindparam("user")), where)
 
 
 _HELD = _roles_query()

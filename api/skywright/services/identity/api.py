@@ -1,4 +1,4 @@
-"""Identity v3, what Keystone is in OpenStack."""
+"""Identity v3, the API of Keystone."""
 
 from skywright.http.service import Service
 from skywright.services.identity import (

@@ -64,7 +64,7 @@ def _view(context: Context, row: ApplicationCredential, secret: str | None = Non
         "system": None,
         "roles": [{"id": role.id, "name": role.name, "domain_id": None} for role in roles],
         "unrestricted": row.unrestricted,
-        # Keystone's form of this one moment has no Z.
+        # Keystone's format of this time has no Z.
         "expires_at": row.expires_at.isoformat(timespec="microseconds") if row.expires_at else None,
         "links": link(context, f"users/{row.user_id}/application_credentials/{row.id}"),
     }
@@ -176,13 +176,13 @@ def _user(context: Context, user_id: str) -> None:
 
 
 def _allowed(context: Context) -> None:
-    """What a program was given must not multiply by itself."""
+    """Refuse tokens of application credentials, which must not create others, and of trusts."""
     if context.caller.trust_id or not context.caller.unrestricted:
         raise Forbidden("Using this method with a restricted application credential or a trust is not allowed.")
 
 
 def _roles(context: Context, wanted: list[RoleReference] | None) -> list[str]:
-    """The wanted roles, all of the token's without any; a token has no more to give than it holds itself."""
+    """Return the requested roles, by default all of the token's. The token must have them."""
     who = context.caller
     assert who.project_id
     chosen = chosen_roles(context, who.user_id, who.project_id, wanted or None)
@@ -211,7 +211,7 @@ def _own_rule(session: Session, user_id: str, rule_id: str) -> AccessRule:
 
 
 def _rule(session: Session, user_id: str, wanted: NewAccessRule) -> AccessRule:
-    """An access rule of the user: an earlier one by id, or the one that says the same, else a new one."""
+    """Return an access rule of the user: the one with the id, an equal one, or a new one."""
     if wanted.id:
         return _own_rule(session, user_id, wanted.id)
     if not (wanted.service and wanted.method and wanted.path):

@@ -1,4 +1,4 @@
-"""Turning what `POST /v3/auth/tokens` was sent into claims. Whatever is wrong, the answer is the same 401."""
+"""Authentication for `POST /v3/auth/tokens`: its body becomes the claims of a token. All failures give the same 401."""
 
 import secrets
 from dataclasses import dataclass, replace
@@ -76,7 +76,7 @@ class AuthRequest(BaseModel):
 
 @dataclass(frozen=True)
 class Proof:
-    """What the methods of one request proved: a user, and what a token made from them must keep."""
+    """What the methods of one request proved: a user, and limits that a new token must keep."""
 
     user_id: str
     default_project_id: str | None = None
@@ -87,7 +87,7 @@ class Proof:
 
 
 def authenticate(context: Context, auth: Auth) -> Subject:
-    """The subject of a new token for *auth*; Unauthorized when anything of it is wrong, without saying what."""
+    """Return the subject of a new token for *auth*. Raises Unauthorized without a reason if anything is wrong."""
     proof = _prove(context, auth.identity)
     now = utcnow()
     claims = Claims(
@@ -116,7 +116,7 @@ def _worth(context: Context, claims: Claims) -> Subject:
 
 
 def _on_default_project(context: Context, claims: Claims, project_id: str | None) -> Subject:
-    """Without a wanted scope: the user's default project if he has a role there, else no scope."""
+    """Return the subject without a requested scope: with the default project if the user has a role there."""
     if project_id:
         scoped = replace(claims, project_id=project_id)
         subject = context.cloud.tokens.subject(context.db, scoped)
@@ -126,7 +126,7 @@ def _on_default_project(context: Context, claims: Claims, project_id: str | None
 
 
 def _prove(context: Context, identity: Identity) -> Proof:
-    """What all the methods of *identity* prove together: they must agree on the user."""
+    """Return what all methods of *identity* prove; they must prove the same user."""
     proofs = [_METHODS[name](context, identity) for name in identity.methods if name in _METHODS]
     if len(proofs) != len(identity.methods) or len({proof.user_id for proof in proofs}) != 1:
         raise Unauthorized()
@@ -150,7 +150,7 @@ def _by_password(context: Context, identity: Identity) -> Proof:
         raise Unauthorized()
     wanted = identity.password.user
     user = find_user(context.db, wanted)
-    # Who is unknown, or has no password, costs as much as a wrong password.
+    # An unknown user, or one without a password, takes as long as a wrong password.
     if not check_password(wanted.password, user.password_hash if user else None) or user is None:
         raise Unauthorized()
     return Proof(user.id, user.default_project_id, methods=("password",))
@@ -199,7 +199,7 @@ _METHODS = {
 
 
 def _with_scope(session: Session, claims: Claims, scope: Scope | str) -> Claims:
-    """*claims* on the wanted scope."""
+    """Return *claims* with the requested scope."""
     if isinstance(scope, str):
         if scope != "unscoped":
             raise Unauthorized()
@@ -224,7 +224,7 @@ def _with_scope(session: Session, claims: Claims, scope: Scope | str) -> Claims:
 
 
 def _through_trust(session: Session, claims: Claims, trust_id: str) -> Claims:
-    """*claims* of the trustee as the trust says: for its project, in the trustor's name if it impersonates."""
+    """Return *claims* of the trustee with the trust: its project, and the trustor's identity if it impersonates."""
     trust = session.get(Trust, trust_id)
     if trust is None or trust.remaining_uses == 0:
         raise Unauthorized()

@@ -1,4 +1,4 @@
-"""What goes with a row that is deleted, beyond what the database's foreign keys take along."""
+"""Deletion of dependent rows, beyond the cascades of foreign keys."""
 
 from collections.abc import Iterable
 
@@ -11,7 +11,7 @@ Ids = Iterable[str] | Select[str]
 
 
 def domain(session: Session, row: Domain) -> None:
-    """A domain with its projects, users, groups, own roles and all assignments of them."""
+    """Delete a domain with its projects, users, groups, roles and all their assignments."""
     of_actors(session, "user", select(User.id).where(User.domain_id == row.id))
     of_actors(session, "group", select(Group.id).where(Group.domain_id == row.id))
     projects = select(Project.id).where(Project.domain_id == row.id)
@@ -24,7 +24,7 @@ def domain(session: Session, row: Domain) -> None:
 
 
 def project(session: Session, row: Project) -> None:
-    """A project with the assignments on it."""
+    """Delete a project with its assignments."""
     _of_targets(session, "project", [row.id])
     _forget_default_project(session, [row.id])
     session.delete(row)
@@ -32,21 +32,21 @@ def project(session: Session, row: Project) -> None:
 
 
 def user(session: Session, row: User) -> None:
-    """A user with his assignments, memberships, credentials and trusts."""
+    """Delete a user with his assignments, memberships, credentials and trusts."""
     of_actors(session, "user", [row.id])
     session.delete(row)
     session.flush()
 
 
 def group(session: Session, row: Group) -> None:
-    """A group with its assignments and memberships."""
+    """Delete a group with its assignments and memberships."""
     of_actors(session, "group", [row.id])
     session.delete(row)
     session.flush()
 
 
 def of_actors(session: Session, actor_type: str, ids: Ids) -> None:
-    """Remove all assignments of some users or groups."""
+    """Delete all assignments of some users or groups."""
     own = (RoleAssignment.actor_type == actor_type, RoleAssignment.actor_id.in_(ids))
     session.execute(delete(RoleAssignment).where(*own).execution_options(synchronize_session=False))
 

@@ -1,10 +1,10 @@
-"""What a token's owner may reach: the catalog, and the projects and domains he could get a token for."""
+"""The catalog, and the scopes for which a token's user may get a token."""
 
 from typing import Any
 
 from sqlalchemy import select
 
-from skywright.auth.assignments import held_by
+from skywright.auth.assignments import assignments_of
 from skywright.db.identity import Domain, Project, RoleAssignment
 from skywright.http import Context, Forbidden, Router
 from skywright.services.identity import domains, projects
@@ -33,7 +33,9 @@ def list_own_projects(context: Context) -> dict[str, Any]:
 @reads(router, "/v3/auth/domains", "identity:get_auth_domains")
 def list_own_domains(context: Context) -> dict[str, Any]:
     held = select(RoleAssignment.target_id).where(
-        held_by(context.caller.user_id), RoleAssignment.target_type == "domain", RoleAssignment.inherited.is_(False)
+        assignments_of(context.caller.user_id),
+        RoleAssignment.target_type == "domain",
+        RoleAssignment.inherited.is_(False),
     )
     rows = context.db.scalars(select(Domain).where(Domain.id.in_(held), Domain.enabled).order_by(Domain.name_key))
     return listing(context, "domains", [domains.view(context, row) for row in rows])
@@ -41,5 +43,7 @@ def list_own_domains(context: Context) -> dict[str, Any]:
 
 @reads(router, "/v3/auth/system", "identity:get_auth_system")
 def list_own_system(context: Context) -> dict[str, Any]:
-    held = select(RoleAssignment.role_id).where(held_by(context.caller.user_id), RoleAssignment.target_type == "system")
+    held = select(RoleAssignment.role_id).where(
+        assignments_of(context.caller.user_id), RoleAssignment.target_type == "system"
+    )
     return listing(context, "system", [{"all": True}] if context.db.execute(held).first() else [])

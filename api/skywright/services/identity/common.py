@@ -1,4 +1,4 @@
-"""What identity's resources share: links, lists, filters, name rules, targets of policy rules."""
+"""What identity's resources have in common: links, lists, filters, rules of names, policy targets."""
 
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
@@ -14,7 +14,7 @@ from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.bodies import plain
 from skywright.http.policy import Rules
 
-# What policy rules may ask of their targets.
+# Columns that policy rules use in their targets.
 ATTRIBUTES = ("id", "name", "domain_id", "user_id", "project_id", "type", "trustor_user_id", "trustee_user_id")
 RESERVED = frozenset({"id", "links"})
 Row = TypeVar("Row")
@@ -29,7 +29,7 @@ Description = Annotated[str, StringConstraints(max_length=65_000), AfterValidato
 
 
 class Body(BaseModel):
-    """A resource in a request; what it says beyond its fields is kept as it is."""
+    """A resource in a request. Attributes that are not fields are stored unchanged."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -43,21 +43,21 @@ class Body(BaseModel):
 
     @property
     def unknown(self) -> dict[str, Any]:
-        """What was said beyond the fields, without what only we may say."""
+        """Return the attributes that are not fields, without those that only the service sets."""
         return {name: value for name, value in (self.model_extra or {}).items() if name not in RESERVED}
 
     def given(self) -> dict[str, Any]:
-        """The fields that the request names."""
+        """Return the names of the fields in the request."""
         return {name: getattr(self, name) for name in self.model_fields_set if name in type(self).model_fields}
 
 
 def merge_extra(old: Mapping[str, Any], body: Body) -> dict[str, Any]:
-    """Extras after an update: new ones added, those set to null removed."""
+    """Return the extra attributes after an update: new ones are added, those set to null are removed."""
     return {name: value for name, value in {**old, **body.unknown}.items() if value is not None}
 
 
 def reads(router: Router, path: str, policy: Rules, status: int = 200) -> Callable[[Handler], Handler]:
-    """Register a handler for GET and HEAD, as Keystone answers both."""
+    """Register a handler for GET and HEAD, as in Keystone."""
 
     def register(handler: Handler) -> Handler:
         for method in ("GET", "HEAD"):
@@ -68,12 +68,14 @@ def reads(router: Router, path: str, policy: Rules, status: int = 200) -> Callab
 
 
 def link(context: Context, path: str) -> dict[str, str]:
-    """`links` of one resource."""
+    """Return the `links` of one resource."""
     return {"self": f"{context.base_url}/v3/{path}"}
 
 
 def target(*rows: Any, **more: Mapping[str, Any] | str | None) -> dict[str, Any]:
-    """A policy target as Keystone names it: `target.user.domain_id` of a user in *rows*; *more* under `target.`."""
+    """Return a policy target with Keystone's names: `target.user.domain_id` of a user in *rows*; *more* is below
+    `target.`.
+    """
     found = {type(row).__name__.lower(): _attributes(row) for row in rows if row is not None} | more
     values: dict[str, Any] = {}
     for name, value in found.items():
@@ -87,15 +89,15 @@ def target(*rows: Any, **more: Mapping[str, Any] | str | None) -> dict[str, Any]
 def _attributes(row: Any) -> dict[str, Any]:
     found = {name: getattr(row, name, None) for name in ATTRIBUTES}
     if isinstance(row, Role):
-        # Keystone's checks know global roles by `None:%(target.role.domain_id)s`.
+        # Keystone's rules recognize global roles by `None:%(target.role.domain_id)s`.
         found["domain_id"] = row.domain_id or "None"
     return found
 
 
 def fetch(context: Context, kind: type[Row], identifier: str, label: str, rule: str | None = None) -> Row:
-    """The row *identifier*, after *rule* (default: the route's) was enforced on it.
+    """Return the row *identifier*, after *rule* (default: the route's) was enforced on it.
 
-    A caller without the right to see it learns nothing about its existence.
+    A caller without the right to see it does not learn whether it exists.
     """
     row = context.db.get(kind, identifier)
     context.enforce(rule or context.rules[0], {**context.request.path_params, **target(row)})
@@ -103,14 +105,14 @@ def fetch(context: Context, kind: type[Row], identifier: str, label: str, rule: 
 
 
 def exists(row: Row | None, label: str, identifier: str) -> Row:
-    """*row*, or NotFound."""
+    """Return *row*, or raise NotFound if it is None."""
     if row is None:
         raise NotFound(f"Could not find {label}: {identifier}.")
     return row
 
 
 def caller_domain(context: Context, given: str | None) -> str:
-    """The domain that something new is made in: the given one, else that of the caller's scope."""
+    """Return the domain of a new resource: the given one, else that of the caller's scope."""
     if given:
         return given
     if context.caller.domain_id:
@@ -123,18 +125,18 @@ def caller_domain(context: Context, given: str | None) -> str:
 
 
 def key_of(name: str) -> str:
-    """What a name is compared by; folding may lengthen it, the column has 255 characters."""
+    """Return the key that names are compared by. Casefolding may lengthen it; the column has 255 characters."""
     return name.casefold()[:255]
 
 
 def flush(session: Session, what: str) -> None:
-    """Write what is pending; Conflict if a name is taken."""
+    """Flush the session; raise Conflict if a name exists."""
     try:
         session.flush()
     except IntegrityError as error:
         raise Conflict(f"Conflict occurred attempting to store {what} - Duplicate entry found.") from error
 
 
-def end_tokens(row: Domain | Project | User) -> None:
-    """Make all tokens of *row* that were issued until now invalid for ever."""
+def revoke_tokens(row: Domain | Project | User) -> None:
+    """Revoke all tokens of *row* that were issued until now."""
     row.tokens_valid_after = utcnow()

@@ -1,4 +1,4 @@
-"""`/v3/credentials` and EC2 key pairs: secrets that users keep here, encrypted in the database.
+"""`/v3/credentials` and EC2 key pairs: users' secrets, encrypted in the database.
 
 https://docs.openstack.org/api-ref/identity/v3/#credentials
 """
@@ -64,7 +64,7 @@ class UpdateCredential(BaseModel):
 
 
 def view(context: Context, row: Credential) -> dict[str, Any]:
-    """A credential as the API shows it, its blob in the clear."""
+    """Return the view of a credential, with its decrypted blob."""
     return {
         **row.extra,
         "id": row.id,
@@ -87,7 +87,7 @@ def _open(context: Context, row: Credential) -> str:
 def list_credentials(context: Context) -> dict[str, Any]:
     query = select(Credential)
     if not context.allows("identity:list_credentials", target()):
-        # Who may not see all sees his own.
+        # Users without the right to list all see their own.
         context.enforce("identity:list_credentials", target(credential={"user_id": context.caller.user_id}))
         query = query.where(Credential.user_id == context.caller.user_id)
     filters = {"user_id": Credential.user_id, "type": Credential.type}
@@ -105,7 +105,7 @@ def create_credential(context: Context, body: CreateCredential) -> dict[str, Any
         sealed=context.cloud.secrets.seal(wanted.blob.encode()),
         extra=wanted.unknown,
     )
-    _not_delegated(context)
+    _refuse_delegated(context)
     _check(context, row)
     _add(context, row)
     return {"credential": view(context, row)}
@@ -119,7 +119,7 @@ def show_credential(context: Context, credential_id: str) -> dict[str, Any]:
 @router.operation("PATCH", "/v3/credentials/{credential_id}", policy=on_target("identity:update_credential"))
 def update_credential(context: Context, credential_id: str, body: UpdateCredential) -> dict[str, Any]:
     row, wanted = fetch(context, Credential, credential_id, "credential"), body.credential
-    _not_delegated(context)
+    _refuse_delegated(context)
     project_id = row.project_id
     for name, value in wanted.given().items():
         if name != "blob":
@@ -159,7 +159,7 @@ def create_ec2(context: Context, user_id: str, body: NewEc2) -> Response:
         type="ec2",
         sealed=context.cloud.secrets.seal(blob),
     )
-    _not_delegated(context)
+    _refuse_delegated(context)
     _check(context, row)
     _add(context, row)
     return json_response({"credential": _view_ec2(context, row)}, 201)
@@ -188,7 +188,7 @@ def _owner(context: Context, user_id: str) -> None:
 
 
 def _identifier(kind: str, blob: str) -> str:
-    """An EC2 credential is found by the digest of its access key, others have random ids."""
+    """Return the id of a credential: the digest of an EC2 access key, else a random id."""
     return _ec2_id(_ec2(blob)["access"]) if kind == "ec2" else new_hex()
 
 
@@ -197,7 +197,7 @@ def _ec2_id(access: str) -> str:
 
 
 def _ec2(blob: str) -> dict[str, Any]:
-    """The keys in the blob of an EC2 credential, or a BadRequest."""
+    """Return the keys in the blob of an EC2 credential; raise BadRequest if it is not valid."""
     try:
         parsed = orjson.loads(blob)
     except orjson.JSONDecodeError:
@@ -210,8 +210,8 @@ def _ec2(blob: str) -> dict[str, Any]:
 def _check(context: Context, row: Credential, *, own_project: bool = False) -> None:
     """Refuse what the route's rule does not allow.
 
-    A credential is one's own, and its project the token's (*own_project*: it was the credential's before), but
-    administrators choose both.
+    The credential must be the caller's own, and its project the token's (*own_project*: or the credential's former
+    one). Administrators may choose both.
     """
     context.enforce(context.rules[0], target(row))
     if row.type == "ec2" and not row.project_id:
@@ -223,8 +223,8 @@ def _check(context: Context, row: Credential, *, own_project: bool = False) -> N
         exists(context.db.get(Project, row.project_id), "project", row.project_id)
 
 
-def _not_delegated(context: Context) -> None:
-    """What somebody was lent must not be turned into something lasting."""
+def _refuse_delegated(context: Context) -> None:
+    """Refuse tokens with delegated rights: a credential would outlive the delegation."""
     if context.caller.trust_id or not context.caller.unrestricted:
         raise Forbidden("A token of a trust or of a restricted application credential cannot make credentials.")
 

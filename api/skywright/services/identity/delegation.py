@@ -1,4 +1,4 @@
-"""Choosing among one's own roles which to hand on, to a trustee or to a program."""
+"""The choice of roles for a trustee or an application credential."""
 
 from pydantic import BaseModel
 from sqlalchemy import select
@@ -18,7 +18,7 @@ class RoleReference(BaseModel):
 
 
 def chosen_roles(context: Context, user_id: str, project_id: str, wanted: list[RoleReference] | None) -> list[str]:
-    """The ids of the *wanted* roles (all, without any) if *user_id* holds them on the project now."""
+    """Return the ids of the *wanted* roles (None: all); raise Forbidden unless *user_id* has them on the project."""
     session = context.db
     project = exists(session.get(Project, project_id), "project", project_id)
     place = (project.id, project.domain_id, project.parent_id)

@@ -15,13 +15,13 @@ from skywright.services.identity.common import (
     Body,
     Description,
     ShortName,
-    end_tokens,
     fetch,
     flush,
     key_of,
     link,
     merge_extra,
     reads,
+    revoke_tokens,
     target,
 )
 from skywright.services.identity.listing import page
@@ -75,7 +75,7 @@ def view(context: Context, row: Domain) -> dict[str, Any]:
 def list_domains(context: Context) -> dict[str, Any]:
     query = select(Domain)
     if not context.allows("identity:list_domains", target()):
-        # Who may not see all sees the one of his token.
+        # Users without the right to list all see the domain of their token.
         context.enforce("identity:list_domains", target(domain={"id": context.caller.domain_id}))
         query = query.where(Domain.id == context.caller.domain_id)
     return page(context, "domains", query, view, order=(Domain.name_key, Domain.id), filters=FILTERS)
@@ -104,7 +104,7 @@ def delete_domain(context: Context, domain_id: str) -> None:
 
 
 def add(session: Session, new: NewDomain) -> Domain:
-    """A new domain."""
+    """Create a domain."""
     row = Domain(
         name=new.name,
         name_key=key_of(new.name),
@@ -120,13 +120,13 @@ def add(session: Session, new: NewDomain) -> Domain:
 
 
 def change(session: Session, row: Domain, wanted: DomainChange) -> None:
-    """Apply *wanted*; tokens of a domain that is disabled end for ever."""
+    """Apply *wanted*. Disabling a domain revokes its tokens."""
     changeable(row, "domain", wanted)
     given = wanted.given()
     if given.get("enabled") is False:
         if row.id == DEFAULT:
             raise Forbidden("The default domain cannot be disabled.")
-        end_tokens(row)
+        revoke_tokens(row)
     for name in ("description", "enabled", "tags"):
         if name in given:
             setattr(row, name, "" if given[name] is None else given[name])
@@ -138,7 +138,7 @@ def change(session: Session, row: Domain, wanted: DomainChange) -> None:
 
 
 def remove(session: Session, row: Domain) -> None:
-    """Delete a disabled domain with everything in it."""
+    """Delete a disabled domain with all its contents."""
     changeable(row, "domain")
     if row.enabled or row.id == DEFAULT:
         raise Forbidden("Cannot delete a domain that is enabled, please disable it first.")

@@ -1,4 +1,4 @@
-"""What role assignments amount to: groups become their members, inheritance the projects, roles what they imply."""
+"""Effective role assignments: members instead of groups, projects instead of inheritance, and implied roles, too."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -11,8 +11,8 @@ from skywright.db.identity import GroupMember, Project
 
 
 @dataclass(frozen=True)
-class Held:
-    """One role held, as assigned or, when effective, as it works out."""
+class HeldRole:
+    """One role of one actor on one target: as assigned or, if effective, as it results."""
 
     role: str
     actor_type: str
@@ -20,13 +20,13 @@ class Held:
     target_type: str
     target: str
     inherited: bool
-    group: str | None = None  # through which a user holds it
+    group: str | None = None  # the group through which a user has it
     prior: str | None = None  # the role that implies it
-    source: tuple[str, str] | None = None  # (target type, id) that it is inherited from
+    source: tuple[str, str] | None = None  # the (target type, id) that it is inherited from
 
 
-def expand(session: Session, directory: Directory, rows: list[Held]) -> list[Held]:
-    """The effective assignments of *rows*: of users only, on targets themselves."""
+def expand(session: Session, directory: Directory, rows: list[HeldRole]) -> list[HeldRole]:
+    """Return the effective assignments of *rows*: of users, on the targets themselves."""
     groups = {row.actor for row in rows if row.actor_type == "group"}
     members: dict[str, list[str]] = {}
     query = select(GroupMember.group_id, GroupMember.user_id).where(GroupMember.group_id.in_(groups))
@@ -40,7 +40,7 @@ def expand(session: Session, directory: Directory, rows: list[Held]) -> list[Hel
     ]
 
 
-def _inherited(session: Session, rows: list[Held]) -> list[Held]:
+def _inherited(session: Session, rows: list[HeldRole]) -> list[HeldRole]:
     if not any(row.inherited for row in rows):
         return rows
     children: dict[str | None, list[str]] = {}
@@ -65,12 +65,12 @@ def _below(children: dict[str | None, list[str]], project: str) -> Iterator[str]
         yield from _below(children, child)
 
 
-def _by_users(row: Held, members: dict[str, list[str]]) -> list[Held]:
+def _by_users(row: HeldRole, members: dict[str, list[str]]) -> list[HeldRole]:
     if row.actor_type == "user":
         return [row]
     return [replace(row, actor_type="user", actor=user, group=row.actor) for user in members.get(row.actor, ())]
 
 
-def _implied(directory: Directory, row: Held) -> Iterator[Held]:
+def _implied(directory: Directory, row: HeldRole) -> Iterator[HeldRole]:
     for role in directory.with_implied([row.role]):
         yield row if role == row.role else replace(row, role=role, prior=row.role)

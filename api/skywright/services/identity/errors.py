@@ -1,4 +1,4 @@
-"""Keystone's error format and words."""
+"""Keystone's error format and messages."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,5 +12,5 @@ def render_error(error: ApiError) -> dict[str, Any]:
 
 
 def refusal(rules: Sequence[str]) -> str:
-    """For a request that one of *rules* does not allow."""
+    """Return the message for a request that none of *rules* allows."""
     return f"You are not authorized to perform the requested action: {rules[0]}."

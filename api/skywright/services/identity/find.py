@@ -1,6 +1,6 @@
-"""Finding domains, users and projects as requests name them: by id, or by name without regard to case.
+"""Finds the domains, users and projects in requests: by id, or by name, ignoring case.
 
-Every token is made with these: the statements are made once, and read no more than is needed.
+All token requests use these functions: the statements are built once, and read only the needed columns.
 """
 
 from typing import Any
@@ -28,18 +28,18 @@ class OwnedReference(Reference):
 
 
 def find_domain(session: Session, wanted: Reference) -> Row[Any] | None:
-    """The `id` of the domain that *wanted* names."""
+    """Return the `id` of the domain *wanted*."""
     by, value = ("id", wanted.id) if wanted.id else ("name", key_of(wanted.name or ""))
     return session.connection().execute(_DOMAIN[by], {"value": value}).first()
 
 
 def find_user(session: Session, wanted: OwnedReference) -> Row[Any] | None:
-    """The `id`, `password_hash` and `default_project_id` of the user that *wanted* names."""
+    """Return the `id`, `password_hash` and `default_project_id` of the user *wanted*."""
     return _find(session, _USER, wanted)
 
 
 def find_project(session: Session, wanted: OwnedReference) -> Row[Any] | None:
-    """The `id` of the project that *wanted* names."""
+    """Return the `id` of the project *wanted*."""
     return _find(session, _PROJECT, wanted)
 
 

@@ -1,4 +1,4 @@
-"""Grants: a role for a user or group on a project, a domain or the system; OS-INHERIT ones hold below the target.
+"""Grants: a role of a user or group on a project, a domain or the system; OS-INHERIT grants apply below the target.
 
 https://docs.openstack.org/api-ref/identity/v3/#assign-role-to-user-on-domain
 """
@@ -20,13 +20,13 @@ TARGETS: dict[str, Any] = {"project": Project, "domain": Domain}
 
 
 def _register(target_type: str, actor_type: str, inherited: bool) -> None:
-    """The routes of one kind of grant."""
+    """Add the routes of one type of grant."""
     prefix = "/v3/OS-INHERIT" if inherited else "/v3"
     suffix = "/inherited_to_projects" if inherited else ""
     where = "system" if target_type == "system" else f"{target_type}s/{{target_id}}"
     path = f"{prefix}/{where}/{actor_type}s/{{actor_id}}/roles"
     grant = _Grant(target_type, actor_type, inherited)
-    # System grants of users and of groups have rules of their own.
+    # System grants of users and of groups have their own rules.
     kind = f"system_grant{{}}_for_{actor_type}" if target_type == "system" else "grant{}"
 
     def rule(verb: str, plural: str = "") -> Rules:
@@ -56,13 +56,13 @@ def _register(target_type: str, actor_type: str, inherited: bool) -> None:
 
 
 class _Grant:
-    """One kind of grant."""
+    """One type of grant."""
 
     def __init__(self, target_type: str, actor_type: str, inherited: bool) -> None:
         self.target_type, self.actor_type, self.inherited = target_type, actor_type, inherited
 
     def check(self, context: Context, actor_id: str, target_id: str, role_id: str | None, *, new: bool = False) -> None:
-        """Enforce the route's rule, then see that actor, target and role exist."""
+        """Enforce the route's rule, then check that actor, target and role exist."""
         actor = context.db.get(ACTORS[self.actor_type], actor_id)
         role = context.db.get(Role, role_id) if role_id else None
         system = self.target_type == "system"
@@ -74,10 +74,10 @@ class _Grant:
         if role_id:
             exists(role, "role", role_id)
         if role and role.domain_id and new and role.domain_id != _domain_of(place):
-            raise Forbidden(f"The role {role.id} belongs to another domain than what it is to be held on.")
+            raise Forbidden(f"The role {role.id} belongs to another domain than the target.")
 
     def key(self, actor_id: str, target_id: str, role_id: str) -> dict[str, Any]:
-        """The columns of one assignment."""
+        """Return the columns of one assignment."""
         return {
             "actor_type": self.actor_type,
             "actor_id": actor_id,
@@ -88,7 +88,7 @@ class _Grant:
         }
 
     def columns(self, actor_id: str, target_id: str) -> list[Any]:
-        """The condition of all roles of one actor on one target."""
+        """Return the clause for all roles of one actor on one target."""
         values = self.key(actor_id, target_id, "")
         return [getattr(RoleAssignment, name) == value for name, value in values.items() if name != "role_id"]
 

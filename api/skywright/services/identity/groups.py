@@ -155,7 +155,7 @@ def remove_member(context: Context, group_id: str, user_id: str) -> None:
 
 
 def _both(context: Context, group_id: str, user_id: str) -> None:
-    """Enforce the route's rule on both, and see that both exist: a manager of a domain adds only its own users."""
+    """Enforce the route's rule on user and group, which must exist: a domain manager adds only users of the domain."""
     group, user = context.db.get(Group, group_id), context.db.get(User, user_id)
     context.enforce(context.rules[0], target(group, user))
     exists(group, "group", group_id)

@@ -1,4 +1,4 @@
-"""Projects within projects."""
+"""The hierarchy of projects."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -16,7 +16,7 @@ View = Callable[[Project], dict[str, Any]]
 
 
 def descendants(session: Session, projects: Iterable[str]) -> set[str]:
-    """The ids of all projects below some."""
+    """Return the ids of all projects below some projects."""
     found: set[str] = set()
     level = set(projects)
     while level:
@@ -26,9 +26,9 @@ def descendants(session: Session, projects: Iterable[str]) -> set[str]:
 
 
 def check_parent(session: Session, parent: Project, domain_id: str, enabled: bool) -> None:
-    """Refuse a parent of another domain, a disabled one of an enabled project, and too deep trees."""
+    """Refuse a parent in another domain, a disabled parent of an enabled project, and too deep hierarchies."""
     if parent.domain_id != domain_id:
-        raise BadRequest("A project and its parent are in the same domain.")
+        raise BadRequest("A project and its parent must be in the same domain.")
     if enabled and not parent.enabled:
         raise Forbidden(f"Cannot create an enabled project below the disabled project {parent.id}.")
     if len(ancestors(session, domain_id, parent.id)) + 1 > DEEPEST:
@@ -36,7 +36,7 @@ def check_parent(session: Session, parent: Project, domain_id: str, enabled: boo
 
 
 def check_switch(session: Session, row: Project, enabled: bool) -> None:
-    """An enabled project has no disabled ones above it, a disabled one no enabled ones below."""
+    """Check that an enabled project has only enabled parents, and a disabled one only disabled children."""
     above = ancestors(session, row.domain_id, row.parent_id)
     relatives = above if enabled else descendants(session, [row.id])
     query = select(Project.id).where(Project.id.in_(relatives), Project.enabled.is_(not enabled))
@@ -47,7 +47,7 @@ def check_switch(session: Session, row: Project, enabled: bool) -> None:
 
 
 def family(context: Context, row: Project, view: View) -> dict[str, Any]:
-    """What `parents_as_list`, `parents_as_ids`, `subtree_as_list` and `subtree_as_ids` ask for."""
+    """Return what `parents_as_list`, `parents_as_ids`, `subtree_as_list` and `subtree_as_ids` request."""
     asked = context.request.query_params
     for relation in ("parents", "subtree"):
         if f"{relation}_as_list" in asked and f"{relation}_as_ids" in asked:
@@ -70,7 +70,7 @@ def family(context: Context, row: Project, view: View) -> dict[str, Any]:
 
 
 def _wrapped(context: Context, ids: Iterable[str], view: View) -> list[dict[str, Any]]:
-    """Those of some projects that the caller may see."""
+    """Return those of some projects that the caller may see."""
     rows = context.db.scalars(select(Project).where(Project.id.in_(ids)))
     return [{"project": view(row)} for row in rows if context.allows("identity:get_project", target(row))]
 

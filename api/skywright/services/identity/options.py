@@ -1,7 +1,7 @@
 """Options of users, projects, domains and roles.
 
-https://docs.openstack.org/keystone/latest/admin/resource-options.html. This cloud's passwords neither expire nor lock
-users out, so what the options that start with `ignore_` exempt a user of does not happen to anybody.
+https://docs.openstack.org/keystone/latest/admin/resource-options.html. Passwords of this cloud neither expire nor lock
+users out, so the options that begin with `ignore_` have no effect.
 """
 
 from collections.abc import Collection
@@ -25,12 +25,12 @@ Rule = Annotated[list[str], Field(min_length=1), AfterValidator(_without_duplica
 
 
 class Options(BaseModel):
-    """Options in a request; null removes one."""
+    """The options in a request; null removes an option."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
     def onto(self, options: dict[str, Any]) -> dict[str, Any]:
-        """*options* after this change."""
+        """Return *options* after this change."""
         changed = {**options, **self.model_dump(exclude_unset=True)}
         return {name: value for name, value in changed.items() if value is not None}
 
@@ -50,7 +50,7 @@ class UserOptions(Options):
 
 
 def changeable(row: Domain | Project | Role, label: str, wanted: Body | None = None) -> None:
-    """Forbidden if *row* is immutable; only an update *wanted* that makes it mutable, and nothing else, is allowed."""
+    """Raise Forbidden if *row* is immutable, unless the update *wanted* only makes it mutable."""
     if not row.options.get("immutable"):
         return
     options = wanted.given().get("options") if wanted else None
@@ -60,9 +60,9 @@ def changeable(row: Domain | Project | Role, label: str, wanted: Body | None = N
 
 
 def suffices(user: User, methods: Collection[str], known: Collection[str]) -> bool:
-    """Whether *methods* of authentication satisfy one of the user's rules, if there are any and they are enabled.
+    """Return whether *methods* of authentication satisfy one of the user's rules, if he has rules and they are enabled.
 
-    Of a rule only the *known* methods count, as with Keystone: no rule can lock a user out for good.
+    Only *known* methods in a rule count, as in Keystone, so that a rule cannot lock a user out permanently.
     """
     if not user.options.get("multi_factor_auth_enabled", True):
         return True

@@ -1,13 +1,14 @@
 """Identity's policy rules: Keystone's names, targets and defaults, with its personas.
 
-An administrator may do everything. A reader of the system sees everything; a reader of a domain sees what is in the
-domain; a manager of a domain changes users, groups, projects and grants in it; a user sees and changes what is his own.
+An administrator may do everything. A reader of the system sees everything; a reader of a domain sees the contents of
+the domain; a manager of a domain changes its users, groups, projects and grants; a user sees and changes his own
+resources.
 
 https://docs.openstack.org/keystone/latest/configuration/policy.html
 """
 
 ADMIN, TOKEN = "rule:admin_required", ""
-# What Keystone's other rules, and operators' policy files, refer to.
+# Base rules of Keystone, which its other rules and operators' policy files use.
 BASE = {
     "admin_required": "role:admin or is_admin:1",
     "service_role": "role:service",
@@ -47,7 +48,7 @@ TRUST_READER = f"({ADMIN}) or (role:reader and system_scope:all or {_TRUSTOR} or
 
 
 def _of_both(role: str) -> str:
-    """Those who hold *role* on the domain of both the user or group and the project or domain of a grant."""
+    """Return the check for *role* on the domain of both the actor and the target of a grant."""
     return " or ".join(
         f"(role:{role} and domain_id:%(target.{actor}.domain_id)s and domain_id:%(target.{place})s)"
         for actor in ("user", "group")

@@ -1,4 +1,4 @@
-"""`/v3/policies`: policy documents kept for other programs. https://docs.openstack.org/api-ref/identity/v3/#policies"""
+"""`/v3/policies`: policy documents for other programs. https://docs.openstack.org/api-ref/identity/v3/#policies"""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,6 @@
-"""`/v3/projects`. A domain can be seen here as a project that acts as one. https://docs.openstack.org/api-ref/identity/v3/#projects"""
+"""`/v3/projects`. Domains are also projects that act as domains.
+https://docs.openstack.org/api-ref/identity/v3/#projects
+"""
 
 from typing import Any
 
@@ -6,7 +8,7 @@ from pydantic import BaseModel
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
-from skywright.auth.assignments import held_by
+from skywright.auth.assignments import assignments_of
 from skywright.db.identity import Domain, Project, RoleAssignment
 from skywright.http import BadRequest, Context, Forbidden, Router, tags
 from skywright.http.bodies import Omittable
@@ -18,7 +20,6 @@ from skywright.services.identity.common import (
     Id,
     ShortName,
     caller_domain,
-    end_tokens,
     exists,
     fetch,
     flush,
@@ -26,6 +27,7 @@ from skywright.services.identity.common import (
     link,
     merge_extra,
     reads,
+    revoke_tokens,
     target,
 )
 from skywright.services.identity.listing import page, truth
@@ -33,7 +35,7 @@ from skywright.services.identity.options import ResourceOptions, changeable
 from skywright.services.identity.tags import Tags
 
 router = Router()
-# As a project a domain has neither a domain nor a parent.
+# As a project, a domain has neither a domain nor a parent.
 FILTERS_OF_DOMAINS = {**domains.FILTERS, "domain_id": None, "parent_id": None}
 FILTERS = {
     "name": Project.name,
@@ -75,7 +77,7 @@ class UpdateProject(BaseModel):
 
 
 def view(context: Context, row: Project | Domain) -> dict[str, Any]:
-    """A project, or a domain as a project."""
+    """Return the view of a project, or of a domain as a project."""
     own = isinstance(row, Project)
     return {
         **row.extra,
@@ -181,9 +183,9 @@ def delete_project(context: Context, project_id: str) -> None:
 
 
 def of_user(session: Session, user_id: str) -> Select[Any]:
-    """The projects where a user holds a role: direct, through groups, inherited from a domain or a project above."""
+    """Return the projects where a user has a role: direct, through groups, or inherited from above."""
     held = select(RoleAssignment.target_type, RoleAssignment.target_id, RoleAssignment.inherited).where(
-        held_by(user_id)
+        assignments_of(user_id)
     )
     direct: set[str] = set()
     heirs: set[str] = set()
@@ -198,7 +200,7 @@ def of_user(session: Session, user_id: str) -> Select[Any]:
 
 
 def _fetch(context: Context, identifier: str) -> Project | Domain:
-    """The project *identifier*, or the domain; each after its own rule of the route was enforced."""
+    """Return the project or domain *identifier*, after the corresponding rule of the route was enforced."""
     rule, domain_rule = context.rules
     if context.db.get(Domain, identifier) is not None:
         return fetch(context, Domain, identifier, "domain", domain_rule)
@@ -206,7 +208,7 @@ def _fetch(context: Context, identifier: str) -> Project | Domain:
 
 
 def _check_place(row: Project | Domain, wanted: ProjectChange) -> None:
-    """A project stays where it is, and what it is."""
+    """Refuse changes of a project's domain, parent and `is_domain`."""
     place = (row.domain_id, row.parent_id, False) if isinstance(row, Project) else (None, None, True)
     domain_id, parent_id, is_domain = place
     given = wanted.given()
@@ -223,7 +225,7 @@ def _change(session: Session, row: Project, wanted: ProjectChange) -> None:
     if wanted.enabled is not None and wanted.enabled != row.enabled:
         hierarchy.check_switch(session, row, wanted.enabled)
     if wanted.enabled is False:
-        end_tokens(row)
+        revoke_tokens(row)
     given = wanted.given()
     for name in ("description", "enabled", "tags"):
         if name in given:

@@ -93,7 +93,7 @@ def delete_region(context: Context, region_id: str) -> None:
 
 
 def get(session: Session, region_id: str) -> Region:
-    """The region, or NotFound."""
+    """Return the region, or raise NotFound."""
     return exists(session.get(Region, region_id), "region", region_id)
 
 
@@ -113,8 +113,8 @@ def _add(session: Session, region_id: str, wanted: NewRegion) -> Region:
 
 
 def _check_parent(session: Session, region_id: str, parent: str | None) -> None:
-    """A parent exists, and following parents never leads back."""
+    """Check that the parent exists, and that the parents form no loop."""
     while parent is not None:
         if parent == region_id:
-            raise BadRequest("A region cannot be below itself.")
+            raise BadRequest("A region cannot be its own parent, directly or indirectly.")
         parent = get(session, parent).parent_region_id

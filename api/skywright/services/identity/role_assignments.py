@@ -1,4 +1,6 @@
-"""`/v3/role_assignments`: who holds which role where. https://docs.openstack.org/api-ref/identity/v3/#list-role-assignments"""
+"""`/v3/role_assignments`: the assignments of roles.
+https://docs.openstack.org/api-ref/identity/v3/#list-role-assignments
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -6,13 +8,13 @@ from typing import Any
 from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
-from skywright.auth.assignments import held_by
+from skywright.auth.assignments import assignments_of
 from skywright.db.identity import Domain, Group, Project, Role, RoleAssignment, User
 from skywright.http import BadRequest, Context, Router
 from skywright.http.policy import on_target
 from skywright.services.identity import hierarchy
 from skywright.services.identity.common import exists, reads, target
-from skywright.services.identity.effective import Held, expand
+from skywright.services.identity.effective import HeldRole, expand
 from skywright.services.identity.listing import listing, truth
 
 router = Router()
@@ -55,7 +57,7 @@ def list_role_assignments(context: Context) -> dict[str, Any]:
     found = [item for item in held if _matches(context, item, projects)]
     rule = context.rules[_flag(context, "include_subtree")]
     if not context.allows(rule, target()):
-        # A reader or manager of a domain sees what is held on the domain and on its projects.
+        # A reader or manager of a domain sees assignments on the domain and on its projects.
         domain = context.caller.domain_id
         context.enforce(rule, target(domain_id=domain))
         own = set(session.scalars(select(Project.id).where(Project.domain_id == domain)))
@@ -69,23 +71,23 @@ def _flag(context: Context, name: str) -> bool:
     return value is not None and truth(value)
 
 
-def _held(row: RoleAssignment) -> Held:
-    return Held(row.role_id, row.actor_type, row.actor_id, row.target_type, row.target_id, row.inherited)
+def _held(row: RoleAssignment) -> HeldRole:
+    return HeldRole(row.role_id, row.actor_type, row.actor_id, row.target_type, row.target_id, row.inherited)
 
 
 def _candidates(context: Context, effective: bool) -> Select[RoleAssignment]:
-    """The assignments that can matter: those of the wanted user are the only ones when one is named."""
+    """Return the assignments that may match: only those of the requested user, if there is one."""
     query = select(RoleAssignment)
     user = context.request.query_params.get("user.id")
     if user is None:
         return query
     if effective:
-        return query.where(held_by(user))
+        return query.where(assignments_of(user))
     return query.where(RoleAssignment.actor_type == "user", RoleAssignment.actor_id == user)
 
 
 def _projects(context: Context) -> set[str] | None:
-    """The wanted project, with those below it when its subtree is asked for; None for no filter."""
+    """Return the requested project, with those below it if its subtree is requested; None: no filter."""
     project = context.request.query_params.get("scope.project.id")
     if not _flag(context, "include_subtree"):
         return None if project is None else {project}
@@ -95,7 +97,7 @@ def _projects(context: Context) -> set[str] | None:
     return {project} | hierarchy.descendants(context.db, [project])
 
 
-def _matches(context: Context, item: Held, projects: set[str] | None) -> bool:
+def _matches(context: Context, item: HeldRole, projects: set[str] | None) -> bool:
     asked = context.request.query_params
     place = (item.target_type, item.target)
     return (
@@ -110,9 +112,9 @@ def _matches(context: Context, item: Held, projects: set[str] | None) -> bool:
 
 
 class _Names:
-    """The names of everything that some assignments mention, read in bulk."""
+    """The names of everything in some assignments, read with few queries."""
 
-    def __init__(self, session: Session, items: Iterable[Held]) -> None:
+    def __init__(self, session: Session, items: Iterable[HeldRole]) -> None:
         wanted: dict[str, set[str]] = {kind: set() for kind in NAMED}
         for item in items:
             wanted["role"].add(item.role)
@@ -128,7 +130,7 @@ class _Names:
         self._domains = {row.id: row.name for row in session.execute(query)}
 
     def reference(self, kind: str, identifier: str) -> dict[str, Any]:
-        """`{"id": ..., "name": ..., "domain": {...}}`."""
+        """Return `{"id": ..., "name": ..., "domain": {...}}`."""
         row = self._rows.get((kind, identifier))
         if row is None:
             return {"id": identifier}
@@ -139,7 +141,7 @@ class _Names:
         return shown
 
 
-def _view(context: Context, item: Held, names: _Names | None) -> dict[str, Any]:
+def _view(context: Context, item: HeldRole, names: _Names | None) -> dict[str, Any]:
     def reference(kind: str, identifier: str) -> dict[str, Any]:
         return names.reference(kind, identifier) if names else {"id": identifier}
 
@@ -155,8 +157,8 @@ def _view(context: Context, item: Held, names: _Names | None) -> dict[str, Any]:
     }
 
 
-def _links(context: Context, item: Held) -> dict[str, str]:
-    """Where the assignment that this comes from, the membership and the implication can be seen."""
+def _links(context: Context, item: HeldRole) -> dict[str, str]:
+    """Return links to the assignment, the membership and the implied role that this assignment results from."""
     base = f"{context.base_url}/v3"
     kind, place = item.source or (item.target_type, item.target)
     actor = f"groups/{item.group}" if item.group else f"{item.actor_type}s/{item.actor}"

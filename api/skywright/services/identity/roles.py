@@ -1,4 +1,4 @@
-"""`/v3/roles` and what they imply. https://docs.openstack.org/api-ref/identity/v3/#roles"""
+"""`/v3/roles` and implied roles. https://docs.openstack.org/api-ref/identity/v3/#roles"""
 
 from typing import Any
 
@@ -129,13 +129,13 @@ def delete_role(context: Context, role_id: str) -> None:
 
 
 def _fetch(context: Context, role_id: str) -> Role:
-    """The role after the route's rule was enforced on it: that of global roles, or that of domains' own."""
+    """Return the role, after the route's rule was enforced on it: the rule of global roles or of domain roles."""
     row = context.db.get(Role, role_id)
     return fetch(context, Role, role_id, "role", context.rules[bool(row and row.domain_id)])
 
 
 def get(context: Context, role_id: str) -> Role:
-    """The role, or NotFound."""
+    """Return the role, or raise NotFound."""
     return exists(context.db.get(Role, role_id), "role", role_id)
 
 
@@ -165,10 +165,10 @@ def create_implied(context: Context, prior_id: str, implied_id: str) -> Response
     if implied.name_key == "admin" and not implied.domain_id:
         raise Forbidden("The role admin cannot be implied by another role.")
     if implied.domain_id and not prior.domain_id:
-        raise Forbidden("A domain's own role cannot be implied by a global one.")
+        raise Forbidden("A domain role cannot be implied by a global role.")
     closure = context.cloud.tokens.directory(context.db).implied.get(implied.id, frozenset())
     if prior.id == implied.id or prior.id in closure:
-        raise BadRequest("A role cannot imply itself, in one or more steps.")
+        raise BadRequest("A role cannot imply itself, directly or indirectly.")
     context.db.merge(ImpliedRole(prior_id=prior.id, implied_id=implied.id))
     return json_response(_inference(context, prior_id, implied_id), 201)
 

@@ -1,4 +1,6 @@
-"""`/v3/services` and `/v3/endpoints`: what the catalog is made of. https://docs.openstack.org/api-ref/identity/v3/#service-catalog-and-endpoints"""
+"""`/v3/services` and `/v3/endpoints`: the contents of the catalog.
+https://docs.openstack.org/api-ref/identity/v3/#service-catalog-and-endpoints
+"""
 
 from typing import Annotated, Any, Literal
 
@@ -21,7 +23,7 @@ Interface = Literal["public", "internal", "admin"]
 
 class NewService(Body):
     type: Name
-    name: Label | None = None  # the openstack client says null for none
+    name: Label | None = None  # openstackclient sends null for no name
     description: Description | None = None
     enabled: bool = True
 
@@ -191,13 +193,13 @@ def _service(session: Session, service_id: str) -> Service:
 
 
 def _check(session: Session, service_id: str) -> None:
-    """What an endpoint says it belongs to is part of the request: a wrong one is the request's fault."""
+    """Raise BadRequest, not NotFound, if the service of an endpoint does not exist: the id is part of the body."""
     if session.get(Service, service_id) is None:
         raise BadRequest(f"Could not find service: {service_id}.")
 
 
 def _region(session: Session, wanted: NewEndpoint | EndpointChange) -> str | None:
-    """The region of an endpoint: `region_id` must exist, one named by the old `region` is made if it does not."""
+    """Return the region of an endpoint: `region_id` must exist; the region in the old `region` is created if needed."""
     if wanted.region_id is not None:
         if session.get(Region, wanted.region_id) is None:
             raise BadRequest(f"Could not find region: {wanted.region_id}.")

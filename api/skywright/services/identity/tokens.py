@@ -24,7 +24,7 @@ def create_token(context: Context, body: AuthRequest, nocatalog: str | None = No
     subject = authenticate(context, body.auth)
     context.set_audit_credentials(subject.credentials)
     if subject.claims.trust_id:
-        _use_up(context, subject.claims.trust_id)
+        _count_use(context, subject.claims.trust_id)
     token = context.cloud.tokens.issue(subject.claims)
     return _answer(context, subject, token, 201, brief=nocatalog is not None)
 
@@ -42,7 +42,7 @@ def revoke_token(context: Context) -> None:
 
 
 def _subject(context: Context) -> Subject:
-    """What X-Subject-Token stands for, after the route's rule was enforced on it."""
+    """Return the subject of X-Subject-Token, after the route's rule was enforced on it."""
     subject = context.cloud.tokens.inspect(context.db, context.request.headers.get("x-subject-token"))
     if subject is None:
         raise NotFound("Failed to validate token")
@@ -50,8 +50,8 @@ def _subject(context: Context) -> Subject:
     return subject
 
 
-def _use_up(context: Context, trust_id: str) -> None:
-    """Count one use of a trust that allows only so many."""
+def _count_use(context: Context, trust_id: str) -> None:
+    """Count one use of a trust with a limited number of uses."""
     trust = context.db.get_one(Trust, trust_id)
     if trust.remaining_uses is None:
         return
@@ -73,7 +73,7 @@ def _answer(context: Context, subject: Subject, token: str, status: int, *, brie
 
 
 def describe(subject: Subject) -> dict[str, Any]:
-    """The `token` object of *subject*, without its catalog."""
+    """Return the `token` object of *subject*, without its catalog."""
     claims, credentials = subject.claims, subject.credentials
 
     def domain(identifier: str) -> dict[str, str]:

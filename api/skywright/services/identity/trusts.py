@@ -1,4 +1,6 @@
-"""`/v3/OS-TRUST/trusts`: users lending roles to users. https://docs.openstack.org/api-ref/identity/v3-ext/#os-trust-api"""
+"""`/v3/OS-TRUST/trusts`: users delegate roles to users.
+https://docs.openstack.org/api-ref/identity/v3-ext/#os-trust-api
+"""
 
 from typing import Annotated, Any
 
@@ -40,7 +42,7 @@ class CreateTrust(BaseModel):
 
 
 def view(context: Context, row: Trust) -> dict[str, Any]:
-    """A trust as a list shows it, without its roles."""
+    """Return the list view of a trust, without its roles."""
     return {
         "id": row.id,
         "trustor_user_id": row.trustor_user_id,
@@ -138,7 +140,7 @@ def show_trust_role(context: Context, trust_id: str, role_id: str) -> dict[str, 
 
 
 def _fetch(context: Context, trust_id: str) -> Trust:
-    """The trust, while it lasts; to all but its parties and administrators there is none."""
+    """Return the trust if it has not expired. For all but its parties and administrators, it does not exist."""
     row = context.db.get(Trust, trust_id)
     over = row is not None and row.expires_at is not None and row.expires_at <= utcnow()
     return exists(row if context.allows(context.rules[0], target(row)) and not over else None, "trust", trust_id)

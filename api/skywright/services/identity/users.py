@@ -1,4 +1,4 @@
-"""`/v3/users`. Passwords are hashed before the transaction begins: bcrypt takes a while.
+"""`/v3/users`. Passwords are hashed before the transaction begins, because bcrypt takes long.
 
 https://docs.openstack.org/api-ref/identity/v3/#users
 """
@@ -21,7 +21,6 @@ from skywright.services.identity.common import (
     Name,
     Text,
     caller_domain,
-    end_tokens,
     exists,
     fetch,
     flush,
@@ -29,13 +28,14 @@ from skywright.services.identity.common import (
     link,
     merge_extra,
     reads,
+    revoke_tokens,
     target,
 )
 from skywright.services.identity.listing import page
 from skywright.services.identity.options import UserOptions
 
 router = Router()
-# Passwords do not expire, and no user comes from an identity provider.
+# Passwords do not expire, and there are no identity providers.
 FOREIGN = dict.fromkeys(("password_expires_at", "idp_id", "protocol_id", "unique_id"))
 FILTERS = {"name": User.name, "enabled": User.enabled, "domain_id": User.domain_id, "id": User.id, **FOREIGN}
 
@@ -63,7 +63,7 @@ class UserChange(Body):
     domain_id: Omittable[Id] = None
     default_project_id: Id | None = None
     enabled: Omittable[bool] = None
-    password: Password | None = None  # null leaves the user without one
+    password: Password | None = None  # null removes the password
     options: UserOptions = UserOptions()
 
 
@@ -85,7 +85,7 @@ class ChangePassword(BaseModel):
 
 
 def view(context: Context, row: User) -> dict[str, Any]:
-    """A user as the API shows him."""
+    """Return the view of a user."""
     shown = {
         **row.extra,
         "id": row.id,
@@ -105,7 +105,7 @@ def view(context: Context, row: User) -> dict[str, Any]:
 def list_users(context: Context) -> dict[str, Any]:
     query = select(User)
     if not context.allows("identity:list_users", target()):
-        # A reader or manager of a domain sees that domain's users and no others.
+        # A reader or manager of a domain sees only users of that domain.
         context.enforce("identity:list_users", target(domain_id=context.caller.domain_id))
         query = query.where(User.domain_id == context.caller.domain_id)
     filters = {**FILTERS, "default_project_id": User.default_project_id}
@@ -160,7 +160,7 @@ def delete_user(context: Context, user_id: str) -> None:
 
 @router.operation("POST", "/v3/users/{user_id}/password", policy=None, status=204, write=False)
 def change_password(context: Context, user_id: str, body: ChangePassword) -> None:
-    """The original password is the proof: as with Keystone, no token is asked for."""
+    """Change the password. The original password is the proof: as in Keystone, no token is needed."""
     change = body.user
     row = context.db.get(User, user_id)
     domain = context.db.get(Domain, row.domain_id) if row else None
@@ -172,11 +172,11 @@ def change_password(context: Context, user_id: str, body: ChangePassword) -> Non
     hashed = hash_password(change.password)
     with context.writing() as session:
         current = session.get(User, user_id)
-        # Somebody else's change in the meantime wins: the proof was about the old password.
+        # If the password was changed since the proof, that change is kept.
         if current is None or current.password_hash != row.password_hash:
             raise Unauthorized()
         current.password_hash = hashed
-        end_tokens(current)
+        revoke_tokens(current)
 
 
 @reads(router, "/v3/users/{user_id}/projects", on_target("identity:list_user_projects"))
@@ -187,7 +187,7 @@ def list_user_projects(context: Context, user_id: str) -> dict[str, Any]:
 
 
 def _change(session: Session, row: User, wanted: UserChange, hashed: str | None) -> None:
-    """Apply *wanted*; a new password and being disabled end all tokens of the user."""
+    """Apply *wanted*. A new password, or disabling the user, revokes all his tokens."""
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     if "default_project_id" in wanted.model_fields_set:
@@ -198,6 +198,6 @@ def _change(session: Session, row: User, wanted: UserChange, hashed: str | None)
     if "password" in wanted.model_fields_set:
         row.password_hash = hashed
     if "password" in wanted.model_fields_set or wanted.enabled is False:
-        end_tokens(row)
+        revoke_tokens(row)
     row.extra = merge_extra(row.extra, wanted)
     flush(session, "user")
