@@ -10,7 +10,7 @@ module: ovs_bridge
 short_description: Manage Open vSwitch bridges with their ports
 description:
   - Converges bridges and the devices that are their ports, in one OVSDB transaction.
-  - Ports are additive: the module does not remove ports that are not listed.
+  - Ports are additive. The module does not remove ports that are not listed.
 extends_documentation_fragment: skywright.cloud.converge
 options:
   bridges:

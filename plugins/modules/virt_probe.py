@@ -9,7 +9,7 @@ DOCUMENTATION = r"""
 module: virt_probe
 short_description: Detect whether KVM can run guests
 description:
-  - The device C(/dev/kvm) is no proof: on some hosts it can be opened but guests hang.
+  - The device C(/dev/kvm) is no proof, because on some hosts it can be opened but guests hang.
   - So the module boots a disk of 512 bytes that stops its virtual machine at once, with a timeout.
   - The result is C(hypervisor_virt_type) in a file of local facts. A host with a result is not probed again.
 extends_documentation_fragment: skywright.cloud.converge

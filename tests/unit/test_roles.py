@@ -28,6 +28,12 @@ def test_defaults_equal_those_of_the_specification(role):
 
 
 @pytest.mark.parametrize("role", NAMES)
+def test_galaxy_describes_the_role_as_its_specification(role):
+    description = load(ROLES / role / "meta/main.yml")["galaxy_info"]["description"]
+    assert description == load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["main"]["short_description"]
+
+
+@pytest.mark.parametrize("role", NAMES)
 def test_variables_begin_with_the_name_of_the_role(role):
     options = load(ROLES / role / "meta/argument_specs.yml")["argument_specs"]["main"].get("options") or {}
     assert all(name.startswith(f"{role}_") for name in options)

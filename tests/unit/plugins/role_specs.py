@@ -23,14 +23,14 @@ def _of_the_host(variable: str) -> dict[str, Any]:
 
 ROLES = {
     "network": (
-        "Tenant networks of one host, with their DHCP servers",
+        "Manage tenant networks of a host and their DHCP servers",
         [],
         {"networks": LISTS["networks"], "physical_networks": _of_the_host("vswitch_physical_networks")},
     ),
-    "image": ("Base images in one host's cache", [], {"images": LISTS["images"]}),
+    "image": ("Manage base images in a host's cache", [], {"images": LISTS["images"]}),
     "server": (
-        "Servers of one host, with their disks",
-        ["Their taps are made before, and removed, by the role network."],
+        "Manage servers of a host with their disks",
+        ["Run the role network before, which creates the taps of the servers and removes those of absent ones."],
         {
             "servers": LISTS["servers"],
             "images": LISTS["images"],

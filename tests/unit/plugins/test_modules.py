@@ -75,6 +75,18 @@ def test_every_option_example_and_return_value_is_documented(name):
     assert described(documented(name))
 
 
+@pytest.mark.parametrize("name", MODULES)
+def test_descriptions_are_text(name):
+    """A colon and a space in an unquoted description would make it a dictionary, which ansible-doc refuses."""
+    module = load(name)
+    pending = [yaml.safe_load(module.DOCUMENTATION), *yaml.safe_load(module.RETURN).values()]
+    while pending:
+        entry = pending.pop()
+        text = entry["description"]
+        assert all(isinstance(line, str) for line in ([text] if isinstance(text, str) else text))
+        pending += (entry.get("options") or entry.get("suboptions") or {}).values()
+
+
 @pytest.mark.parametrize("path", sorted(PLUGINS.glob("module*/**/*.py")), ids=lambda path: path.name)
 def test_modules_need_only_the_standard_library_on_hosts(path):
     tree = ast.parse(path.read_text())
