@@ -165,7 +165,7 @@ def test_a_broken_stream_is_resumed(api: Api, demo: Connection, monkeypatch: pyt
     def flaky(url: str, **options: Any) -> requests.Response:
         asked.append(options["headers"].get("Last-Event-ID"))
         if len(asked) in (2, 3):
-            raise requests.ConnectionError("the API is away")
+            raise requests.ConnectionError("the API is down")
         answer = real(url, **options)
         if len(asked) == 1:
             monkeypatch.setattr(answer, "iter_lines", partial(breaking, answer.iter_lines))

@@ -82,7 +82,7 @@ def test_a_deletion_does_not_end_a_run_that_other_jobs_share(api: Api, demo: Con
     assert job_of(api, first, "create").cancel_requested_at is None
     demo.compute.delete_server(second)
     canceled = {job_of(api, server_id, "create").cancel_requested_at is not None for server_id in (first, second)}
-    assert canceled == {True}, "now nobody wants it"
+    assert canceled == {True}, "all its jobs are canceled"
 
 
 def test_a_canceled_create_leaves_an_error_that_can_be_deleted(api: Api, demo: Connection, fixtures: Fixtures) -> None:

@@ -147,8 +147,8 @@ def test_converge_reports_what_it_does_not_repair(
     assert found.returncode == 1
     assert "NOT REPAIRABLE its disk is lost" in found.stdout
     assert found.stdout.splitlines()[-1] == "Nothing to repair. Not all is as it shall be."
-    anew = skywright("converge", "--recreate-disks")
-    assert anew.returncode == 0 and f"✓ repaired server {server}" in anew.stdout
+    recreated = skywright("converge", "--recreate-disks")
+    assert recreated.returncode == 0 and f"✓ repaired server {server}" in recreated.stdout
 
 
 def test_leftovers_can_be_kept(hosts: FakeHosts, skywright: Run, outcome: dict[str, str | None]) -> None:

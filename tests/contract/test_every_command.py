@@ -72,7 +72,7 @@ def test_the_tables_have_every_command(openstack: Client) -> None:
 
 
 def test_the_document_matches_the_tables() -> None:
-    assert document.DOCUMENT.read_text() == document.render(), f"write it anew: {document.__doc__}"
+    assert document.DOCUMENT.read_text() == document.render(), f"write it again: {document.__doc__}"
 
 
 def _try(openstack: Client, line: table.Line, names: Names) -> None:

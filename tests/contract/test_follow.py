@@ -117,9 +117,9 @@ def test_a_job_is_followed_from_its_beginning_and_resumed_at_any_change(api: Api
     assert [message["event"] for message in story] == ["event", "event", "job"]
     assert story[0]["data"]["task"] == "Converge networks"
     assert story[-1]["data"]["progress"] == {"done": 2, "total": 2, "task": "Converge servers"}
-    for told, message in enumerate(story, 1):
+    for index, message in enumerate(story, 1):
         with Stream(api, demo, path, message["id"]) as stream:
-            assert list(stream) == story[told:]
+            assert list(stream) == story[index:]
     for unknown in ("7-1", "'; --", "9" * 18, "9" * 400):
         with Stream(api, demo, path, unknown) as stream:
             assert list(stream) == story
@@ -134,11 +134,13 @@ def test_a_project_is_followed(api: Api, demo: Connection, alt: Connection) -> N
         queue(api, alt.current_project_id)
         store(api, start(api, waiting), task("Converge"))
         end(api, waiting)
-        told = stream.until(ended(waiting))
-    assert {message["data"].get("project_id", demo.current_project_id) for message in told} == {demo.current_project_id}
-    (event,) = [message for message in told if message["event"] == "event"]
+        messages = stream.until(ended(waiting))
+    assert {message["data"].get("project_id", demo.current_project_id) for message in messages} == {
+        demo.current_project_id
+    }
+    (event,) = [message for message in messages if message["event"] == "event"]
     assert (event["data"]["task"], event["data"]["jobs"]) == ("Converge", [waiting])
-    numbers = [int(message["id"]) for message in told]
+    numbers = [int(message["id"]) for message in messages]
     assert numbers == sorted(set(numbers))
 
 
@@ -149,10 +151,10 @@ def test_a_resumed_stream_sends_missed_changes_once(api: Api, demo: Connection) 
     for job_id in jobs:
         end(api, job_id)
     with Stream(api, demo, "/follow", last) as stream:
-        told = stream.until(ended(jobs[-1]))
+        messages = stream.until(ended(jobs[-1]))
         end(api, queue(api, demo.current_project_id))
         later = stream.until(lambda message: bool(message["data"]["finished_at"]))
-    assert [message["data"]["id"] for message in told] == jobs
+    assert [message["data"]["id"] for message in messages] == jobs
     assert not {message["data"]["id"] for message in later} & set(jobs)
 
 

@@ -98,9 +98,9 @@ class Persona:
         self.domain = identity.make("domain")["id"]
         self.project = identity.make("project", domain_id=self.domain)["id"]
         self.user = identity.make("user", domain_id=self.domain, password=PASSWORD)["id"]
-        somebody = identity.make("user", domain_id=self.domain, password=PASSWORD)["id"]
-        identity.grant(role, somebody, f"domains/{self.domain}")
-        self.token = identity.token(somebody, scope={"domain": {"id": self.domain}})
+        other = identity.make("user", domain_id=self.domain, password=PASSWORD)["id"]
+        identity.grant(role, other, f"domains/{self.domain}")
+        self.token = identity.token(other, scope={"domain": {"id": self.domain}})
 
 
 def test_a_manager_of_a_domain_manages_only_that_domain(identity: Identity) -> None:

@@ -103,8 +103,8 @@ def test_staged_data_can_be_imported_by_another_controller(controllers: list[Api
 
 
 def test_an_upload_succeeds_without_one_controller(controllers: list[Api], monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as away:
-        unplug(controllers[2], away)
+    with monkeypatch.context() as outage:
+        unplug(controllers[2], outage)
         image_id, answer = upload(controllers[0])
         assert answer.status_code == 204
         assert stored(controllers[1]) == [f"{image_id}.{DIGEST[:32]}"]
@@ -118,9 +118,9 @@ def test_an_upload_succeeds_without_one_controller(controllers: list[Api], monke
 
 
 def test_an_upload_fails_without_a_majority(controllers: list[Api], monkeypatch: pytest.MonkeyPatch) -> None:
-    with monkeypatch.context() as away:
-        unplug(controllers[1], away)
-        unplug(controllers[2], away)
+    with monkeypatch.context() as outage:
+        unplug(controllers[1], outage)
+        unplug(controllers[2], outage)
         image_id, answer = upload(controllers[0])
     # Clients repeat a request after 503, although their file has been read to its end.
     assert answer.status_code == 500

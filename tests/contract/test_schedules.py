@@ -199,26 +199,26 @@ def test_the_current_rights_of_the_owner_apply(api: Api, clock: Clock, admin: Co
         shared = {**NETWORK, "body": {"network": {"name": "owned", "shared": True}}}
         forbidden = create(owner, api, request=shared, cron="* * * * *")
 
-    def told(which: dict[str, Any]) -> str:
+    def outcome_of(which: dict[str, Any]) -> str:
         clock.tick(minutes=1)
         last = show(admin, api, which)["last_run"]
         return str(last["error"] or last["state"])
 
-    assert told(schedule) == "successful"
-    assert told(forbidden).startswith("403: ")
+    assert outcome_of(schedule) == "successful"
+    assert outcome_of(forbidden).startswith("403: ")
     revoke("member")
-    assert told(schedule).startswith("403: ")
+    assert outcome_of(schedule).startswith("403: ")
     revoke("reader")
-    assert told(schedule) == (
+    assert outcome_of(schedule) == (
         "The request was not sent: its owner has no role in the project any more, or a domain is disabled."
     )
     admin.session.put(f"{grant}/{roles['member']}")
     admin.identity.update_user(user, is_enabled=False)
-    assert told(schedule) == "The request was not sent: its owner is disabled."
+    assert outcome_of(schedule) == "The request was not sent: its owner is disabled."
     admin.identity.delete_user(user)
-    assert told(schedule) == "The request was not sent: its owner does not exist any more."
+    assert outcome_of(schedule) == "The request was not sent: its owner does not exist any more."
     admin.identity.update_project(project, is_enabled=False)
-    assert told(schedule) == "The request was not sent: its owner does not exist any more."
+    assert outcome_of(schedule) == "The request was not sent: its owner does not exist any more."
     admin.identity.update_project(project, is_enabled=True)
     # Each run sent one request; the schedule with the 403 ran twice more before its owner lost all roles.
     assert networks(api, "owned") == 1 + 1
@@ -233,7 +233,7 @@ def test_the_api_checks_when_a_minute_begins_and_soon_after_a_failure(
     def tick(now: datetime) -> None:
         looks.append(now)
         if len(looks) == 1:
-            raise RuntimeError("the database is away")
+            raise RuntimeError("the database is down")
         if len(looks) == 3:
             third.set()
 

@@ -29,7 +29,7 @@ class Receiver(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.told: list[tuple[str, dict[str, str], bytes]] = []
+        self.messages: list[tuple[str, dict[str, str], bytes]] = []
         self.over = threading.Event()
 
     @property
@@ -40,7 +40,7 @@ class Receiver(ThreadingHTTPServer):
         """Wait for the first message to *path* and return it."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:
-            for where, headers, body in self.told:
+            for where, headers, body in self.messages:
                 if where == path:
                     return headers, body
             time.sleep(0.02)
@@ -52,7 +52,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
-        self.server.told.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
+        self.server.messages.append((self.path, {name.lower(): value for name, value in self.headers.items()}, body))
         if self.path == "/slow":
             self.server.over.wait(30)
         status = {"/500": 500, "/redirect": 302}.get(self.path, 200)
@@ -174,7 +174,7 @@ def test_failed_deliveries_have_a_reason_and_delay_no_others(api: Api, demo: Con
     last = tried(api, demo, hooks["nobody"])
     assert last["reason"].startswith("nobody.invalid has no address")
     assert (last["state"], last["attempts"], last["next_at"] > last["created_at"]) == ("pending", 1, True)
-    assert not [path for path, *_ in receiver.told if path == "/elsewhere"]
+    assert not [path for path, *_ in receiver.messages if path == "/elsewhere"]
 
 
 def test_webhooks_are_listed_shown_and_removed_by_their_project(

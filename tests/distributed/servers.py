@@ -26,7 +26,7 @@ def wait_for(condition: Callable[[], object], seconds: float, what: str) -> None
     """Wait until *condition* holds; AssertionError if it does not in time."""
     limit = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < limit, f"waited in vain for {what}"
+        assert time.monotonic() < limit, f"timeout: {what}"
         time.sleep(0.05)
 
 
@@ -170,10 +170,10 @@ class RabbitMq(Server):
     def evaluate_file(self, file: Path) -> str:
         """Return the JSON result of the Erlang code in *file*, evaluated by rabbitmqctl."""
         command = ["/usr/lib/rabbitmq/bin/rabbitmqctl", "--quiet", "--node", self.node, "eval_file", str(file)]
-        told = subprocess.run(
+        result = subprocess.run(
             [*command, "--formatter", "json"], check=True, env=self.environment(), capture_output=True, text=True
         )
-        return told.stdout
+        return result.stdout
 
     def start(self, *, wait: bool = True) -> None:
         if self._mapper is None:

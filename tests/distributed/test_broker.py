@@ -31,7 +31,7 @@ def workers(rabbitmq: RabbitMq, tmp_path: Path) -> Iterator[list[BrokerQueue]]:
     queues = [make(rabbitmq, tmp_path / f"worker{number}") for number in range(2)]
     for queue in queues:
         queue.wait(0)
-        assert queue.wait(10), "whoever begins to listen looks once"
+        assert queue.wait(10), "a new listener polls once"
     while any(queue.wait(0.5) for queue in queues):  # messages of earlier tests
         pass
     yield queues
@@ -67,7 +67,7 @@ def test_changes_notify_followers_but_no_workers(
     heard = [threading.Event() for _ in others]
     for queue, event in zip(others, heard, strict=True):
         queue.subscribe(event.set)
-        assert event.wait(10), "whoever begins to listen looks once"
+        assert event.wait(10), "a new listener polls once"
         event.clear()
     sender.notify_followers()
     assert all(event.wait(5) for event in heard)
@@ -91,13 +91,13 @@ def test_clients_reconnect_to_a_lost_broker(
         rabbitmq.kill()
         began = time.monotonic()
         sender.notify()
-        assert time.monotonic() - began < 0.1, "nobody waits for the broker"
+        assert time.monotonic() - began < 0.1, "sending does not wait for the broker"
         assert neighbour.wait(10)
         wait_for(lambda: sender.state() != "ok", 10, "the loss to be seen")
         rabbitmq.start()
         wait_for(lambda: sender.state() == "ok", 30, "the broker to be found")
         for queue in workers:
-            assert queue.wait(30), "whoever finds the broker again looks once"
+            assert queue.wait(30), "a reconnected listener polls once"
         while notified(workers, 1):  # the message that was kept for it
             pass
         sender.notify()

@@ -62,7 +62,7 @@ def upgrade_twice_at_once(url: str) -> None:
 
 
 class Client:
-    """A user who repeats a request when told to, and checks whether it was done if that is unknown."""
+    """A client that repeats requests after a 503, and checks whether it was done if that is unknown."""
 
     def __init__(self, apis: list[Api]) -> None:
         self.apis, self.http = apis, httpx.Client(timeout=60, trust_env=False)

@@ -83,7 +83,7 @@ def _written(operations: Sequence[Operation], history: Sequence[str]) -> Iterato
     for index, element in enumerate(history):
         operation = wrote.get(element)
         if operation is None:
-            yield f"nobody wrote {element}"
+            yield f"no client wrote {element}"
         elif operation.outcome is Outcome.REFUSED:
             yield f"there in spite of it: {operation}"
         elif operation.seen is not None and operation.seen.count != index:

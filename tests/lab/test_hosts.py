@@ -317,7 +317,7 @@ def test_a_changed_host_key_is_refused_everywhere(scratch: Cloud, lab: Lab, gate
         add = ["--name", "second", "--port", str(gate.port), "--key", lab.facts["key"], "--no-deploy"]
         text = scratch.cli("hosts", "add", "127.0.0.1", *add, "--accept-host-key", good=False)
         assert f"THE KEY OF {entry} HAS CHANGED" in text
-        eventually(lambda: scratch.host("second")["state"] == "quarantined", BACK_SECONDS, "nobody talks to it")
+        eventually(lambda: scratch.host("second")["state"] == "quarantined", BACK_SECONDS, "the host is quarantined")
         assert "Host key verification failed" in scratch.host("second")["unreachable"]
     finally:
         known.write_text(before)

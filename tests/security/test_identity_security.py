@@ -98,9 +98,9 @@ def test_resources_of_others_look_like_unknown_ones(identity: Identity) -> None:
             if (kind, method) == ("domain", "GET"):
                 continue
             there = identity.call(method, f"/{kind}s/{row}", body, token=token)
-            nowhere = identity.call(method, f"/{kind}s/{'0' * 32}", body, token=token)
-            assert there.status_code == nowhere.status_code == 403, (kind, method)
-            assert there.json() == nowhere.json()
+            unknown = identity.call(method, f"/{kind}s/{'0' * 32}", body, token=token)
+            assert there.status_code == unknown.status_code == 403, (kind, method)
+            assert there.json() == unknown.json()
 
 
 def test_unknown_users_take_as_long_as_wrong_passwords(identity: Identity, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -126,9 +126,9 @@ def test_refused_logins_do_not_show_the_reason(identity: Identity, change: dict[
     if change:
         identity.call("PATCH", f"/users/{user['id']}", {"user": change})
     wrong = identity.login(user["id"], PASSWORD if change else "wrong")
-    nobody = identity.login("nobody-of-that-name", "wrong")
-    assert wrong.status_code == nobody.status_code == 401
-    assert wrong.json() == nobody.json()
+    unknown_user = identity.login("nobody-of-that-name", "wrong")
+    assert wrong.status_code == unknown_user.status_code == 401
+    assert wrong.json() == unknown_user.json()
 
 
 def test_passwords_are_compared_beyond_72_bytes(identity: Identity) -> None:

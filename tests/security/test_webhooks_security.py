@@ -65,7 +65,7 @@ def test_the_secret_is_not_readable(api: Api, demo: Connection) -> None:
         row = session.get_one(Webhook, webhook["id"])
         assert SECRET.removeprefix("whsec_") not in row.sealed_secret
         records = session.query(Audit).filter(Audit.path == "/webhooks").all()
-    told = "".join(str(record.body) for record in records)
+    recorded = "".join(str(record.body) for record in records)
     assert records
-    assert "canary" not in told
-    assert SECRET.removeprefix("whsec_") not in told
+    assert "canary" not in recorded
+    assert SECRET.removeprefix("whsec_") not in recorded

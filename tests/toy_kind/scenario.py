@@ -64,7 +64,7 @@ class Story:
 
     async def _repair(self) -> None:
         (self.notes / self.id).write_text("spoiled")
-        (self.notes / STRAY).write_text("nobody's")
+        (self.notes / STRAY).write_text("stray")
         self.seen["drift"] = await self._drift()
         await self.client.post("/v1/converge", json={})
         await self._until(lambda _note: self._files() == {self.id: "hello"})
@@ -91,7 +91,7 @@ class Story:
         end = time.monotonic() + LIMIT_SECONDS
         while not condition(await self.client.get(f"/notes/notes/{self.id}")):
             if time.monotonic() > end:
-                raise SystemExit(f"waited in vain: {self.seen}")
+                raise SystemExit(f"timeout: {self.seen}")
             await asyncio.sleep(0.05)
 
     def _files(self) -> dict[str, str]:

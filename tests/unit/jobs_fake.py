@@ -81,7 +81,7 @@ def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
     """Wait until *condition* holds; AssertionError if it does not in time."""
     limit = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < limit, "waited in vain"
+        assert time.monotonic() < limit, "timeout"
         time.sleep(0.01)
 
 

@@ -88,8 +88,8 @@ def test_a_node_with_a_valid_certificate_is_accepted(node: Node, pem: Path) -> N
 
 
 def test_a_node_with_another_certificate_is_refused(node: Node, tmp_path: Path) -> None:
-    stranger = certificate(tmp_path, "127.0.0.2")
-    for parameters in (f"?ssl_ca={stranger}", ""):
+    other = certificate(tmp_path, "127.0.0.2")
+    for parameters in (f"?ssl_ca={other}", ""):
         with pytest.raises(ssl.SSLCertVerificationError):
             connect(f"amqps://user:secret@127.0.0.1:{node.port}/vhost{parameters}")
     assert node.heard == []

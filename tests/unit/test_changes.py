@@ -79,6 +79,6 @@ def test_events_of_a_transaction_are_numbered_before_its_jobs(cloud: Cloud) -> N
         touch(session.query(Job).filter_by(action="0").one())
         session.add_all(Event(run_id=run.id, counter=counter, kind="k") for counter in range(3 * changes.BLOCK))
     with cloud.database.read() as session:
-        told = [event.change for event in session.query(Event).order_by(Event.counter)]
-    assert told == sorted(set(told))
-    assert told[-1] < numbers(cloud)["0"] <= number(cloud)
+        event_numbers = [event.change for event in session.query(Event).order_by(Event.counter)]
+    assert event_numbers == sorted(set(event_numbers))
+    assert event_numbers[-1] < numbers(cloud)["0"] <= number(cloud)

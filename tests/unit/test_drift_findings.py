@@ -26,7 +26,7 @@ def wanted() -> Desired:
     return desired
 
 
-def told(module: str, identifier: str, reason: str | None = None, **result: Any) -> Findings:
+def findings_of(module: str, identifier: str, reason: str | None = None, **result: Any) -> Findings:
     """Return the findings of one answer; all other answers have no difference."""
     results = Results()
     results.rc = 0
@@ -65,7 +65,7 @@ SWITCH = [
 
 @pytest.mark.parametrize(("before", "after", "whose", "text"), SWITCH)
 def test_the_switch(before: Any, after: Any, whose: str, text: str) -> None:
-    found = told("ovs_network", NETWORK, diff={"before": before, "after": after})
+    found = findings_of("ovs_network", NETWORK, diff={"before": before, "after": after})
     assert texts(found) == [(whose, text)]
     assert found.found[0].carrier == (("network", NETWORK) if whose == SERVER else None)
 
@@ -90,11 +90,11 @@ DHCP = [
 
 @pytest.mark.parametrize(("before", "expected"), DHCP)
 def test_dhcp(before: Any, expected: Any) -> None:
-    assert texts(told("dhcp_network", NETWORK, diff={"before": before, "after": dhcp()})) == expected
+    assert texts(findings_of("dhcp_network", NETWORK, diff={"before": before, "after": dhcp()})) == expected
 
 
 def test_a_superfluous_dhcp_server() -> None:
-    found = told("dhcp_network", NETWORK, diff={"before": dhcp(), "after": {}})
+    found = findings_of("dhcp_network", NETWORK, diff={"before": dhcp(), "after": {}})
     assert texts(found) == [(NETWORK, "a DHCP server is there, but should not be")]
 
 
@@ -117,29 +117,29 @@ DOMAIN = [
 
 @pytest.mark.parametrize(("before", "reason", "expected"), DOMAIN)
 def test_domains(before: Any, reason: str | None, expected: list[str]) -> None:
-    found = told("libvirt_domain", SERVER, reason, diff={"before": before, "after": domain()})
+    found = findings_of("libvirt_domain", SERVER, reason, diff={"before": before, "after": domain()})
     assert [text for _, text in texts(found)] == expected
     assert found.accepted == ({("server", SERVER)} if reason == "shutdown" else set())
 
 
 def test_a_stopped_server_that_runs() -> None:
-    found = told("libvirt_domain", SERVER, diff={"before": domain(), "after": domain(power="shutoff")})
+    found = findings_of("libvirt_domain", SERVER, diff={"before": domain(), "after": domain(power="shutoff")})
     assert texts(found) == [(SERVER, "it runs, but should not")]
 
 
 def test_disks_and_images() -> None:
     before, after = {"disk_bytes": 1, "config_drive": "a", "image_id": None}, {"disk_bytes": 2, "config_drive": None}
-    found = told("server_disk", SERVER, diff={"before": before, "after": {**after, "image_id": "i"}})
+    found = findings_of("server_disk", SERVER, diff={"before": before, "after": {**after, "image_id": "i"}})
     assert [text for _, text in texts(found)] == [
         "its disk differs",
         "its config drive should not be there",
         "its record of its image is missing",
     ]
-    assert texts(told("server_disk", IMAGE, diff={})) == [(IMAGE, "it is not in the host's cache")]
-    lost = told("server_disk", IMAGE, error="the image is not in the cache and has no url").found
+    assert texts(findings_of("server_disk", IMAGE, diff={})) == [(IMAGE, "it is not in the host's cache")]
+    lost = findings_of("server_disk", IMAGE, error="the image is not in the cache and has no url").found
     assert [finding.state for finding in lost] == [LOST]
-    assert [finding.state for finding in told("server_disk", SERVER, error="x", status="lost").found] == [LOST]
-    assert [finding.state for finding in told("server_disk", SERVER, error="x").found] == [UNKNOWN]
+    assert [finding.state for finding in findings_of("server_disk", SERVER, error="x", status="lost").found] == [LOST]
+    assert [finding.state for finding in findings_of("server_disk", SERVER, error="x").found] == [UNKNOWN]
 
 
 def test_a_silent_host_is_named() -> None:

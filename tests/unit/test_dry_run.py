@@ -36,10 +36,10 @@ def hosts(database: Database) -> list[str]:
 
 
 def test_writes_are_visible_only_within_the_dry_run(database: Database, dry_run: DryRunDatabase) -> None:
-    told: list[str] = []
+    notified: list[str] = []
     with dry_run.write() as session:
         session.add(Host(name="new"))
-        after_commit(session, "tell", lambda: told.append("told"))
+        after_commit(session, "notify", lambda: notified.append("notified"))
     with dry_run.write() as session:
         assert session.get(Host, "new") is not None
     assert hosts(dry_run) == ["new", "there"]
@@ -47,7 +47,7 @@ def test_writes_are_visible_only_within_the_dry_run(database: Database, dry_run:
     assert dry_run.wrote
     dry_run.roll_back()
     assert hosts(database) == ["there"]
-    assert told == []
+    assert notified == []
 
 
 def test_a_failure_rolls_back_only_its_own_changes(dry_run: DryRunDatabase) -> None:

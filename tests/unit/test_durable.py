@@ -66,16 +66,16 @@ def test_commits_share_one_wait_for_the_disk(database: Database, monkeypatch: py
 
 
 def test_actions_after_a_commit_wait_for_the_disk(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    disk, told = Disk(monkeypatch), []
+    disk, notified = Disk(monkeypatch), []
     disk.open.set()
     with database.write() as session:
         session.add(Run(id="1", playbook="host", worker="test"))
-        after_commit(session, "tell", lambda: told.append(disk.syncs))
-    assert told == [1]
+        after_commit(session, "notify", lambda: notified.append(disk.syncs))
+    assert notified == [1]
 
 
 def test_a_failing_disk_fails_the_commit(database: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    told = []
+    notified = []
 
     def fail(_descriptor: int) -> None:
         raise OSError("the disk is broken")
@@ -83,8 +83,8 @@ def test_a_failing_disk_fails_the_commit(database: Database, monkeypatch: pytest
     monkeypatch.setattr(module.os, "fdatasync", fail)
     with pytest.raises(OSError, match="broken"), database.write() as session:
         session.add(Run(id="1", playbook="host", worker="test"))
-        after_commit(session, "tell", lambda: told.append(True))
-    assert told == []
+        after_commit(session, "notify", lambda: notified.append(True))
+    assert notified == []
 
 
 def test_without_a_log_everything_is_in_the_database(tmp_path: Path) -> None:

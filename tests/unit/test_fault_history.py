@@ -71,8 +71,8 @@ def test_a_duplicate_is_found() -> None:
 
 
 def test_an_element_that_nobody_wrote_is_found() -> None:
-    only(of_list("a"), "nobody wrote a")
-    only(of_register(1, "a"), "nobody wrote a")
+    only(of_list("a"), "no client wrote a")
+    only(of_register(1, "a"), "no client wrote a")
 
 
 def test_a_lost_update_is_found() -> None:

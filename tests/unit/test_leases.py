@@ -40,11 +40,11 @@ def test_a_lease_that_is_not_renewed_ends_its_run_once_and_in_time(
     held.hold("run", clock[0], lambda: ended.append("run"))
 
     @contextmanager
-    def away(timeout: float = 0) -> Iterator[Session]:
+    def unavailable(timeout: float = 0) -> Iterator[Session]:
         raise DatabaseUnavailable()
         yield
 
-    monkeypatch.setattr(cloud.database, "write", away)
+    monkeypatch.setattr(cloud.database, "write", unavailable)
     for seconds in range(int(SECONDS * leases.USABLE)):
         clock[0] = 1000.0 + seconds
         held.renew()

@@ -42,13 +42,13 @@ def job(*events: dict[str, Any], error: str | None = None, **results: str) -> di
 
 
 def test_nothing_would_change(console: Console) -> None:
-    told = job(start(CHECKS, "Judge"), start(STAGE, "Write"), ok("a", "Write", changed=False), a="done")
-    assert show_changes(console, told) == 0
+    planned = job(start(CHECKS, "Judge"), start(STAGE, "Write"), ok("a", "Write", changed=False), a="done")
+    assert show_changes(console, planned) == 0
     assert "Nothing would change" in text(console)
 
 
 def test_changes_are_shown_by_stage_with_warnings(console: Console) -> None:
-    told = job(
+    planned = job(
         start(CHECKS, "Judge"),
         start(STAGE, "Write"),
         ok("b", "Write", changed=True),
@@ -56,13 +56,13 @@ def test_changes_are_shown_by_stage_with_warnings(console: Console) -> None:
         failed("a", "Try", "no", ignored=True),
         a="it has no /dev/kvm",
     )
-    assert show_changes(console, told) == 2
+    assert show_changes(console, planned) == 2
     assert f"{STAGE}\n  ~ Write (a, b)\n! a: it has no /dev/kvm" in text(console)
 
 
 def test_unpredictable_stages_are_reported(console: Console) -> None:
-    told = job(start(STAGE, "Ask"), failed("a", "Ask", "nobody there [red]"), error="a: Ask: nobody there")
-    assert show_changes(console, told) == 2
+    planned = job(start(STAGE, "Ask"), failed("a", "Ask", "nobody there [red]"), error="a: Ask: nobody there")
+    assert show_changes(console, planned) == 2
     assert "a: what follows cannot be foretold: Ask: nobody there [red]" in text(console)
 
 

@@ -46,12 +46,12 @@ def test_playbooks_get_the_ports_from_the_registry(tmp_path: Path, monkeypatch: 
     sys.path.insert(0, ".collections")
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path))
     lookup = importlib.import_module("ansible_collections.skywright.cloud.plugins.lookup.services")
-    told = lookup.LookupModule().run([])
-    assert {(row["type"], row["name"], row["path"], row["port"]) for row in told} == {
+    rows = lookup.LookupModule().run([])
+    assert {(row["type"], row["name"], row["path"], row["port"]) for row in rows} == {
         (service.type, service.name, service.prefix, service.port) for service in SERVICES.values()
     }
     monkeypatch.setattr(lookup, "COMMAND", ["false"])
-    assert lookup.LookupModule().run([]) == told  # of the first time
+    assert lookup.LookupModule().run([]) == rows  # of the first time
     monkeypatch.setattr(constants, "DEFAULT_LOCAL_TMP", str(tmp_path / "other"))
     with pytest.raises(lookup.AnsibleLookupError, match="false ended with 1"):
         lookup.LookupModule().run([])

@@ -139,8 +139,8 @@ def test_deliveries_are_removed_by_retention_and_with_their_project(cloud: Cloud
         session.add(Project(id="p", domain_id="default", name="p", name_key="p"))
     mine, _orphan, everyones = subscribe(cloud), subscribe(cloud, "gone"), subscribe(cloud, None)
     end(cloud)
-    (told, pending) = take(cloud, NOW)
-    note(cloud, told, None, NOW, 200)
+    (sent, pending) = take(cloud, NOW)
+    note(cloud, sent, None, NOW, 200)
     sweep(cloud, utcnow() + timedelta(days=13))
     assert len(owed(cloud)) == 2
     sweep(cloud, utcnow() + timedelta(days=15))
@@ -166,11 +166,11 @@ def test_signatures_follow_the_standard(cloud: Cloud) -> None:
     job_id = end(cloud, ok=False)
     (attempt,) = take(cloud, NOW)
     assert "kkk" not in repr(attempt)
-    told = announce.headers(attempt, NOW)
-    assert told["webhook-timestamp"] == "1893456000"
-    content = f"{told['webhook-id']}.1893456000.{attempt.body}".encode()
+    headers = announce.headers(attempt, NOW)
+    assert headers["webhook-timestamp"] == "1893456000"
+    content = f"{headers['webhook-id']}.1893456000.{attempt.body}".encode()
     expected = base64.b64encode(hmac.new(KEY, content, hashlib.sha256).digest()).decode()
-    assert told["webhook-signature"] == f"v1,{expected}"
+    assert headers["webhook-signature"] == f"v1,{expected}"
     body = orjson.loads(attempt.body)
     assert (body["type"], body["data"]["job"]["id"]) == ("job.ended", job_id)
     assert (body["data"]["job"]["state"], body["data"]["job"]["error"]) == ("failed", "no disk")
