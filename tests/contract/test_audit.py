@@ -182,7 +182,7 @@ def test_the_command_line_prints_the_trail(api: Api, demo: Connection, tmp_path:
     newest = json.loads(lines[0])
     assert (newest["method"], newest["path"]) == ("DELETE", f"/v2.0/networks/{network.id}")
     assert "DELETE" in run("--limit", "1", "--service", "network").stdout
-    assert "is no time" in run("--since", "yesterday").stderr
+    assert "is not a time" in run("--since", "yesterday").stderr
 
 
 def test_records_cannot_be_changed_or_removed(api: Api, demo: Connection) -> None:

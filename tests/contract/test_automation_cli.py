@@ -77,7 +77,7 @@ def test_schedules(skywright: Run, tmp_path: Path) -> None:
     [
         (["x", "* * * * *"], "A request is SERVICE METHOD PATH"),
         (["x", "* * *", "network", "POST", "/v2.0/networks"], "is not a cron expression"),
-        (["x", "* * * * *", "network", "POST", "/v2.0/networks", "--body", "{"], "The body is no JSON"),
+        (["x", "* * * * *", "network", "POST", "/v2.0/networks", "--body", "{"], "The body is not JSON"),
         (["x", "* * * * *", "network", "POST", "/v2.0/networks", "--body", "@/none"], "/none cannot be read"),
         (["x", "* * * * *", "--playbook", "package_updates"], "Policy doesn't allow"),
     ],
@@ -101,7 +101,7 @@ def test_playbooks(api: Api, skywright: Run) -> None:
         ("at_once=many", "at_once must be a whole number"),
         ("apply=perhaps", "apply must be true or false"),
         ("at_once=1000", "at_once must be at least 1 and at most 100"),
-        ("nothing", "nothing is no variable of package_updates"),
+        ("nothing", "nothing is not a variable of package_updates"),
     ):
         assert message in skywright(*run, "-e", variable, code=1, cloud="admin")
     made = skywright("schedules", "add", "weekly", "0 5 * * 1", "--playbook", "package_updates", cloud="admin")
@@ -117,7 +117,7 @@ def test_webhooks(api: Api, skywright: Run, demo: Connection) -> None:
     assert "https://example.org/[x]" in listed
     assert "pager" in listed
     assert secret not in listed + skywright("webhooks", "show", identifier[:8])
-    assert "is told no more" in skywright("webhooks", "remove", identifier[:8])
+    assert "is removed" in skywright("webhooks", "remove", identifier[:8])
     assert "is not a public address" in skywright("webhooks", "add", "http://127.0.0.1/", code=1)
     assert "Policy doesn't allow" in skywright("webhooks", "add", "https://example.org/", "--all-projects", code=1)
 
@@ -134,7 +134,7 @@ def test_following_a_job_ends_with_it(api: Api, skywright: Run, demo: Connection
         job.state, job.error, job.finished_at = "failed", "no [disk]", job.created_at
     assert "failed no [disk]" in skywright("jobs", "follow", bad, code=1)
     assert "could not be found" in skywright("jobs", "follow", "0" * 36, code=1)
-    assert "server is no resource" in skywright("jobs", "follow", "--resource", "server", code=1)
+    assert "server is not a resource" in skywright("jobs", "follow", "--resource", "server", code=1)
 
 
 def test_following_a_project_prints_what_changes_until_it_is_interrupted(api: Api, demo: Connection) -> None:

@@ -93,10 +93,10 @@ def kill(hosts: FakeHosts, server: str) -> None:
 def test_exit_codes_of_drift(hosts: FakeHosts, skywright: Run, server: str) -> None:
     found = skywright("drift")
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.strip() == "No drift. Looked at 1 host, 1 server, 1 network, 1 image."
+    assert found.stdout.strip() == "No drift. Checked: 1 host, 1 server, 1 network, 1 image."
     hosts.silent = {"h1"}
     found = skywright("drift")
-    assert found.returncode == 1 and "not looked at: h1: " in found.stdout
+    assert found.returncode == 1 and "not checked: h1: " in found.stdout
     hosts.silent = set()
     kill(hosts, server)
     found = skywright("drift", "--diff")
@@ -146,7 +146,7 @@ def test_converge_reports_what_it_does_not_repair(
     found = skywright("converge")
     assert found.returncode == 1
     assert "NOT REPAIRABLE its disk is lost" in found.stdout
-    assert found.stdout.splitlines()[-1] == "Nothing to repair. Not all is as it shall be."
+    assert found.stdout.splitlines()[-1] == "Nothing to repair. There is still drift."
     recreated = skywright("converge", "--recreate-disks")
     assert recreated.returncode == 0 and f"✓ repaired server {server}" in recreated.stdout
 

@@ -189,7 +189,7 @@ def scratch(lab: Lab, gates: dict[str, Gate], tmp_path_factory: pytest.TempPathF
     try:
         add = ["--key", lab.facts["key"], "--group", "computes"]
         text = cloud.cli("hosts", "add", "127.0.0.1", "--port", str(gates["first"].port), *add, good=False)
-        assert "Where the host's tunnels begin is not said" in text
+        assert "The address of the host's tunnels is missing" in text
         named = ["--name", "first", "--port", str(gates["first"].port), "--no-deploy"]
         text = cloud.cli("hosts", "add", "127.0.0.1", *named, *add, good=False)
         fingerprint = re.search(r"SHA256:\S+", text)

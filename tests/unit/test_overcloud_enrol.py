@@ -78,7 +78,7 @@ def test_problems_of_all_hosts_are_reported_at_once(hosts: Hosts, plan: Plan) ->
     hosts.problems = {"10.0.0.11": ["it runs plan9", "no disk"]}
     hosts.silent = {"10.0.0.12", "10.0.0.22"}
     assert run(plan).splitlines() == [
-        "These hosts cannot be a cloud's:",
+        "These hosts cannot be used:",
         "  - c1: it runs plan9",
         "  - c1: no disk",
         "  - c2: 10.0.0.12 cannot be reached (Is it on?)",

@@ -142,12 +142,12 @@ def test_a_file_is_read_with_keys_named_relative_to_home(tmp_path: Path, monkeyp
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("name: a\nname: b\n", "the key 'name' is there twice"),
-        ("hosts: {a: {address: 1}, a: {}}", "the key 'a' is there twice"),
-        ("1: 2", "the key 1 is no text"),
+        ("name: a\nname: b\n", "the key 'name' is a duplicate"),
+        ("hosts: {a: {address: 1}, a: {}}", "the key 'a' is a duplicate"),
+        ("1: 2", "the key 1 is not a text"),
         ("name: !!python/object:os.system x", "could not determine a constructor"),
         ("{", "cannot be read"),
-        ("[]", "is no plan"),
+        ("[]", "is not a valid plan"),
     ],
 )
 def test_invalid_files_are_refused_with_the_reason(tmp_path: Path, text: str, words: str) -> None:
@@ -166,9 +166,9 @@ def test_hosts_are_added_to_a_deployed_plan(monkeypatch: pytest.MonkeyPatch) -> 
     for wrong in (["n3"], ["=10.0.0.23"], ["n3=10.0.0.23"], ["n3=10.0.0.22,172.16.0.23/24"]):
         with pytest.raises(StepFailed):
             scaled("ha", wrong, "computes", None)
-    with pytest.raises(StepFailed, match="no role"):
+    with pytest.raises(StepFailed, match="not a role"):
         scaled("ha", ["n3=10.0.0.23"], "storages", None)
-    with pytest.raises(StepFailed, match="not said"):
+    with pytest.raises(StepFailed, match="No change is given"):
         scaled("ha", [], "computes", None)
 
 

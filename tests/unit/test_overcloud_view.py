@@ -63,14 +63,14 @@ def test_changes_are_shown_by_stage_with_warnings(console: Console) -> None:
 def test_unpredictable_stages_are_reported(console: Console) -> None:
     planned = job(start(STAGE, "Ask"), failed("a", "Ask", "nobody there [red]"), error="a: Ask: nobody there")
     assert show_changes(console, planned) == 2
-    assert "a: what follows cannot be foretold: Ask: nobody there [red]" in text(console)
+    assert "a: later changes cannot be predicted: Ask: nobody there [red]" in text(console)
 
 
 def test_pre_flight_problems_are_reported(console: Console) -> None:
     events = [start(CHECKS, "Judge"), failed("a", "Judge", "x", items=[{"id": "a", "error": "no disk"}])]
     assert show_changes(console, job(*events, error="a: Judge: no disk")) == 1
     assert show_changes(console, job(error="There is no such host")) == 1
-    assert "It cannot be deployed like that: a: Judge: no disk" in text(console)
+    assert "The plan cannot be deployed: a: Judge: no disk" in text(console)
 
 
 def test_stages_are_shown_with_their_outcomes(console: Console) -> None:

@@ -61,7 +61,7 @@ def test_the_reason_why_a_job_would_wait_is_shown() -> None:
         ({}, "1 change on 1 host. Nothing was changed."),
         ({"changed": 0, "hosts": []}, "The cloud's records would change, no host. Nothing was changed."),
         ({"changed": 0, "hosts": [], "recorded": False}, "Nothing would change."),
-        ({"complete": False}, "This would not work. Nothing was changed."),
+        ({"complete": False}, "This would fail. Nothing was changed."),
         ({"request": {"status": 409, "body": {"conflictingRequest": {"message": "It is busy."}}}}, "It is busy."),
         ({"request": {"status": 400, "body": {"NeutronError": {"message": "No.", "type": "X"}}}}, "No."),
     ],

@@ -8,7 +8,7 @@ from skywright.cli.failure import StepFailed
 
 
 def main() -> None:
-    """Run the command line. What serves for months does not carry along what only people's commands need."""
+    """Run the command line. `serve` and `worker` do not load the other commands, because they run for months."""
     if sys.argv[1:] == ["serve"]:
         from skywright.cli.cloud.serve import serve
 

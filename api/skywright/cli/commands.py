@@ -1,4 +1,4 @@
-"""The commands and their options. Each imports what it needs when it runs: starting must stay quick."""
+"""The commands and their options. Each imports what it needs when it runs, so that the start is fast."""
 
 # ruff: noqa: PLC0415
 
@@ -15,8 +15,8 @@ from skywright.cli.hosts.host_commands import app as hosts
 from skywright.cli.overcloud.overcloud import app as overcloud
 
 app = typer.Typer(help="A private cloud with the OpenStack APIs, run by Ansible.", no_args_is_help=True)
-jobs = typer.Typer(help="What was asked for, how far it is, how it ended.", no_args_is_help=True)
-policy = typer.Typer(help="Who may do what.", no_args_is_help=True)
+jobs = typer.Typer(help="Requested operations, their progress and outcomes.", no_args_is_help=True)
+policy = typer.Typer(help="The policy rules.", no_args_is_help=True)
 app.add_typer(jobs, name="jobs")
 app.add_typer(policy, name="policy")
 app.add_typer(hosts, name="hosts")
@@ -25,7 +25,7 @@ app.add_typer(playbooks, name="playbooks")
 app.add_typer(webhooks, name="webhooks")
 app.add_typer(overcloud, name="overcloud")
 
-JobId = Annotated[str, typer.Argument(help="The job's id, or how it begins.")]
+JobId = Annotated[str, typer.Argument(help="The job's id, or a prefix of it.")]
 
 
 @app.command()
@@ -38,13 +38,15 @@ def serve() -> None:
 
 @app.command()
 def worker() -> None:
-    """Run a worker alone."""
+    """Run a worker without the API."""
     os.execv(sys.executable, [sys.executable, "-m", "skywright.worker"])
 
 
 @app.command()
 def bootstrap() -> None:
-    """Make the database's tables, the administrator `admin` and the catalog; the password comes by standard input."""
+    """Create or migrate the tables, and create the administrator `admin` and the catalog. Reads the password from
+    standard input.
+    """
     from skywright.cli.cloud.accounts import bootstrap_administrator
     from skywright.settings import load
 
@@ -54,7 +56,7 @@ def bootstrap() -> None:
 
 @app.command()
 def services(*, as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show the services, their paths on the API's port, and the port of each."""
+    """Show the services, their paths on the API's port, and their classic ports."""
     from skywright.cli.cloud.services import show_services
 
     show_services(Console(), as_json=as_json)
@@ -78,7 +80,7 @@ def down() -> None:
 
 @app.command()
 def status() -> None:
-    """Show the hosts, and what the workers have to do."""
+    """Show the hosts, and the unfinished jobs."""
     from skywright.cli.jobs.show import show_status
 
     show_status()
@@ -88,9 +90,9 @@ def status() -> None:
 def plan(
     command: Annotated[list[str], typer.Argument(help="An OpenStack command, after `--`.", metavar="-- COMMAND...")],
 ) -> None:
-    """Show what an OpenStack command would change, and change nothing.
+    """Show what an OpenStack command would change, without changing anything.
 
-    The exit code is 0 if nothing would change, 2 if something would, 1 if it would not work.
+    The exit code is 0 if nothing would change, 2 if something would, 1 if the command would fail.
     """
     from skywright.cli.jobs.plan import plan as run
 
@@ -100,14 +102,14 @@ def plan(
 @app.command()
 def drift(
     host: Annotated[str | None, typer.Option(help="Only what is on this host.")] = None,
-    project: Annotated[str | None, typer.Option(help="Only what is this project's: its name or id.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project: its name or id.")] = None,
     *,
-    diff: Annotated[bool, typer.Option("--diff", help="Show what is there and what shall be.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show the present and the desired state.")] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show how hosts differ from what the records say, and change nothing.
+    """Show the differences between the hosts and the records, without changing anything.
 
-    The exit code is 0 if they do not, 2 if they do, 1 if not all could be looked at and the rest is well.
+    The exit code is 0 without differences, 2 with differences, 1 if something was not checked and the rest has none.
     """
     from skywright.cli.jobs.drift import drift as run
 
@@ -117,17 +119,17 @@ def drift(
 @app.command()
 def converge(
     host: Annotated[str | None, typer.Option(help="Only what is on this host.")] = None,
-    project: Annotated[str | None, typer.Option(help="Only what is this project's: its name or id.")] = None,
+    project: Annotated[str | None, typer.Option(help="Only this project: its name or id.")] = None,
     *,
-    keep_leftovers: Annotated[bool, typer.Option("--keep-leftovers", help="Leave what no record knows.")] = False,
+    keep_leftovers: Annotated[bool, typer.Option("--keep-leftovers", help="Do not remove leftovers.")] = False,
     recreate_disks: Annotated[
-        bool, typer.Option("--recreate-disks", help="Make lost disks anew: empty of what their users stored.")
+        bool, typer.Option("--recreate-disks", help="Recreate lost disks, without their users' data.")
     ] = False,
     json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Make hosts as the records say, and remove what no record knows.
+    """Converge the hosts to the records, and remove leftovers.
 
-    The exit code is 0 if all is as it shall be then, else 1.
+    The exit code is 0 if there is no drift afterwards, else 1.
     """
     from skywright.cli.jobs.drift import converge as run
 
@@ -137,13 +139,13 @@ def converge(
 
 @app.command()
 def replay(
-    run: Annotated[str, typer.Argument(help="A run's id or a job's, or how it begins.")],
+    run: Annotated[str, typer.Argument(help="The id of a run or of a job, or a prefix of it.")],
     *,
     check: Annotated[bool, typer.Option("--check", help="Only show what would change.")] = False,
-    prepare: Annotated[bool, typer.Option("--prepare", help="Only write its files, and print the command.")] = False,
-    anyway: Annotated[bool, typer.Option("--anyway", help="Although its resources have changed since.")] = False,
+    prepare: Annotated[bool, typer.Option("--prepare", help="Only write the files and print the command.")] = False,
+    anyway: Annotated[bool, typer.Option("--anyway", help="Even if its resources have changed since.")] = False,
 ) -> None:
-    """Execute a run once more, by plain ansible-playbook; on the machine whose worker ran it."""
+    """Execute a run again with ansible-playbook, on the machine of its worker."""
     from skywright.cli.jobs.replay import run as execute
 
     raise typer.Exit(execute(run, Console(), check=check, prepare=prepare, anyway=anyway))
@@ -151,17 +153,15 @@ def replay(
 
 @app.command()
 def audit(
-    since: Annotated[
-        str | None, typer.Option(help="A time as 2026-11-20T10:00, or how long ago: 30m, 12h, 7d.")
-    ] = None,
+    since: Annotated[str | None, typer.Option(help="A time as 2026-11-20T10:00, or an age: 30m, 12h, 7d.")] = None,
     user: Annotated[str | None, typer.Option(help="A user's name or id.")] = None,
     project: Annotated[str | None, typer.Option(help="A project's name or id.")] = None,
     service: Annotated[str | None, typer.Option(help="compute, network, image, identity, operations.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="Of the table.")] = 50,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Rows of the table.")] = 50,
     *,
-    json: Annotated[bool, typer.Option("--json", help="All of it, as JSON lines.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="All records, as JSON lines.")] = False,
 ) -> None:
-    """Show who changed what, the newest first."""
+    """Show the audit trail, newest first."""
     from skywright.cli.jobs.audit import show
 
     show({"since": since, "user": user, "project": project, "service": service}, limit, json=json)
@@ -171,7 +171,7 @@ def audit(
 def list_policies(
     service: Annotated[str | None, typer.Option(help="compute, network, image, identity, operations.")] = None,
 ) -> None:
-    """List the policy rules in force, as a policy file, with their operations, and defaults that were overridden."""
+    """List the current policy rules as a policy file, with their operations and the defaults that were overridden."""
     from skywright.cli.cloud.policies import policy_file
     from skywright.settings import load
 
@@ -186,7 +186,7 @@ def list_jobs(
     resource: Annotated[str | None, typer.Option(help="Of this resource: its id, or type:id.")] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000)] = 20,
 ) -> None:
-    """List jobs, the newest first."""
+    """List jobs, newest first."""
     from skywright.cli.jobs.show import show_jobs
 
     show_jobs(state or [], resource, limit)
@@ -194,7 +194,7 @@ def list_jobs(
 
 @jobs.command("show")
 def show_job(job: JobId) -> None:
-    """Show a job with its steps, and what went wrong."""
+    """Show a job with its steps and errors."""
     from skywright.cli.jobs.show import show_job as run
 
     run(job)
@@ -202,11 +202,11 @@ def show_job(job: JobId) -> None:
 
 @jobs.command("follow")
 def follow_job(
-    job: Annotated[str | None, typer.Argument(help="The job's id, or how it begins.")] = None,
+    job: Annotated[str | None, typer.Argument(help="The job's id, or a prefix of it.")] = None,
     resource: Annotated[str | None, typer.Option(help="All jobs of a resource: server/ID.")] = None,
     project: Annotated[str | None, typer.Option(help="All jobs of a project: its name or id.")] = None,
 ) -> None:
-    """Follow a job until it ends; the exit code tells how. Without one: all that you may see, until interrupted."""
+    """Follow a job until it ends; the exit code is its outcome. Without a job, follow all until interrupted."""
     from skywright.cli.jobs.follow import follow
 
     raise typer.Exit(0 if follow(Console(), job, resource, project) else 1)
@@ -214,7 +214,7 @@ def follow_job(
 
 @jobs.command("force")
 def force_job(job: JobId) -> None:
-    """Let a job run although its host is in maintenance or does not answer."""
+    """Let a job run although its host is in maintenance or unreachable."""
     from skywright.cli.jobs.show import force
 
     force(job)
@@ -223,9 +223,9 @@ def force_job(job: JobId) -> None:
 @jobs.command("priority", context_settings={"ignore_unknown_options": True})
 def prioritize_job(
     job: JobId,
-    priority: Annotated[int, typer.Argument(min=-100, max=100, help="0 is the usual one; higher goes first.")],
+    priority: Annotated[int, typer.Argument(min=-100, max=100, help="Default 0; higher runs first.")],
 ) -> None:
-    """Let a waiting job go before others, with what it waits for, or behind them."""
+    """Set the priority of a waiting job, and of the jobs that it waits for."""
     from skywright.cli.jobs.show import prioritize
 
     prioritize(job, priority)
@@ -233,14 +233,14 @@ def prioritize_job(
 
 @jobs.command("cancel")
 def cancel_job(job: JobId) -> None:
-    """End a job."""
+    """Cancel a job."""
     from skywright.cli.jobs.show import cancel
 
     cancel(job)
 
 
 def main() -> None:
-    """Run the command line; an expected failure is two lines, not a traceback."""
+    """Run the command line. An expected failure prints two lines, not a traceback."""
     from skywright.cli.cloud.steps import StepFailed
 
     try:

@@ -1,8 +1,8 @@
-"""What commands fail with."""
+"""The failure of a command."""
 
 
 class StepFailed(Exception):
-    """A step failed: *what* happened, and *advice* on what to do about it."""
+    """A step failed: *what* happened, and *advice* how to solve it."""
 
     def __init__(self, what: str, advice: str) -> None:
         super().__init__(what)

@@ -8,15 +8,13 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-schedules = typer.Typer(help="What is done again and again.", no_args_is_help=True)
+schedules = typer.Typer(help="Requests that are repeated at certain times.", no_args_is_help=True)
 playbooks = typer.Typer(help="An operator's own playbooks.", no_args_is_help=True)
-webhooks = typer.Typer(help="Who is told when jobs end.", no_args_is_help=True)
+webhooks = typer.Typer(help="URLs that get notifications when jobs end.", no_args_is_help=True)
 
-Id = Annotated[str, typer.Argument(help="Its id, or how it begins.")]
-Variables = Annotated[
-    list[str] | None, typer.Option("-e", "--variable", help="NAME=VALUE; NAME=@FILE takes a file's text.")
-]
-Hosts = Annotated[list[str] | None, typer.Option("--host", help="A host or a group of hosts; without any, all.")]
+Id = Annotated[str, typer.Argument(help="Its id, or a prefix of it.")]
+Variables = Annotated[list[str] | None, typer.Option("-e", "--variable", help="NAME=VALUE; NAME=@FILE reads a file.")]
+Hosts = Annotated[list[str] | None, typer.Option("--host", help="A host or a group of hosts; default: all.")]
 
 
 @playbooks.command("list")
@@ -35,7 +33,7 @@ def run_playbook(
     *,
     wait: Annotated[bool, typer.Option(help="Follow the job until it ends.")] = True,
 ) -> None:
-    """Run a playbook; the exit code tells how it ended. Secrets that are not given are asked for."""
+    """Run a playbook; the exit code is its outcome. Missing secrets are asked for."""
     from skywright.cli.automation.playbooks import run
 
     raise typer.Exit(0 if run(Console(), name, variable or [], host or [], wait=wait) else 1)
@@ -51,7 +49,7 @@ def list_schedules() -> None:
 
 @schedules.command("show")
 def show_schedule(schedule: Id) -> None:
-    """Show a schedule and what became of its last times."""
+    """Show a schedule and its last runs."""
     from skywright.cli.automation.schedules import show
 
     show(Console(), schedule)
@@ -59,20 +57,20 @@ def show_schedule(schedule: Id) -> None:
 
 @schedules.command("add")
 def add_schedule(
-    name: Annotated[str, typer.Argument(help="What to call it.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
     cron: Annotated[str, typer.Argument(help="Minute, hour, day, month, weekday: '30 2 * * 1-5'.")],
     request: Annotated[
-        list[str] | None, typer.Argument(help="SERVICE METHOD PATH, as: compute POST /v2.1/servers/ID/action.")
+        list[str] | None, typer.Argument(help="SERVICE METHOD PATH, such as: compute POST /v2.1/servers/ID/action.")
     ] = None,
     *,
-    body: Annotated[str | None, typer.Option(help="The request's body, in JSON; @FILE takes a file's text.")] = None,
+    body: Annotated[str | None, typer.Option(help="The request's body, in JSON; @FILE reads a file.")] = None,
     playbook: Annotated[str | None, typer.Option(help="Run this operator playbook instead.")] = None,
     variable: Variables = None,
     host: Hosts = None,
-    timezone: Annotated[str, typer.Option(help="The zone that the times are in, as Europe/Berlin.")] = "UTC",
-    paused: Annotated[bool, typer.Option("--paused", help="Do not begin yet.")] = False,
+    timezone: Annotated[str, typer.Option(help="The time zone, such as Europe/Berlin.")] = "UTC",
+    paused: Annotated[bool, typer.Option("--paused", help="Create it paused.")] = False,
 ) -> None:
-    """Have a request made, or an operator playbook run, again and again."""
+    """Create a schedule of a request or of an operator playbook."""
     from skywright.cli.automation.schedules import add, playbook_wish, request_wish
 
     wish = request_wish(request or [], body) if playbook is None else playbook_wish(playbook, variable, host)
@@ -81,7 +79,7 @@ def add_schedule(
 
 @schedules.command("pause")
 def pause_schedule(schedule: Id) -> None:
-    """Let a schedule rest."""
+    """Pause a schedule."""
     from skywright.cli.automation.schedules import change
 
     change(Console(), schedule, paused=True)
@@ -89,7 +87,7 @@ def pause_schedule(schedule: Id) -> None:
 
 @schedules.command("resume")
 def resume_schedule(schedule: Id) -> None:
-    """Let a paused schedule go on with its next time."""
+    """Resume a paused schedule at its next time."""
     from skywright.cli.automation.schedules import change
 
     change(Console(), schedule, paused=False)
@@ -97,7 +95,7 @@ def resume_schedule(schedule: Id) -> None:
 
 @schedules.command("remove")
 def remove_schedule(schedule: Id) -> None:
-    """Remove a schedule and its history; jobs that it made stay."""
+    """Remove a schedule and its history; its jobs stay."""
     from skywright.cli.automation.schedules import remove
 
     remove(Console(), schedule)
@@ -123,17 +121,17 @@ def show_webhook(webhook: Id) -> None:
 def add_webhook(
     url: Annotated[str, typer.Argument(help="Where to send: https://...")],
     state: Annotated[
-        list[str] | None, typer.Option(help="Only such ends: successful, failed, canceled, error.")
+        list[str] | None, typer.Option(help="Only these outcomes: successful, failed, canceled, error.")
     ] = None,
     playbook: Annotated[list[str] | None, typer.Option(help="Only jobs of this playbook: server, network...")] = None,
-    description: Annotated[str, typer.Option(help="What it is for.")] = "",
+    description: Annotated[str, typer.Option(help="Its purpose.")] = "",
     secret_file: Annotated[
-        Path | None, typer.Option(help="File with the secret, whsec_...; without one it is made.")
+        Path | None, typer.Option(help="File with the secret, whsec_...; by default it is generated.")
     ] = None,
     *,
     all_projects: Annotated[bool, typer.Option("--all-projects", help="Administrators: of all projects.")] = False,
 ) -> None:
-    """Have a URL told when jobs end. The secret that messages are signed with is shown now, and never again."""
+    """Create a webhook. The secret that signs messages is shown only now."""
     from skywright.cli.automation.webhooks import add
 
     wanted = {"url": url, "description": description, "all_projects": all_projects, "playbooks": playbook or []}
@@ -142,7 +140,7 @@ def add_webhook(
 
 @webhooks.command("remove")
 def remove_webhook(webhook: Id) -> None:
-    """Remove a webhook; what it was not told yet is forgotten."""
+    """Remove a webhook and its pending deliveries."""
     from skywright.cli.automation.webhooks import remove
 
     remove(Console(), webhook)

@@ -1,4 +1,4 @@
-"""`skywright playbooks`: an operator's own playbooks."""
+"""`skywright playbooks`: operator playbooks."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -30,7 +30,7 @@ def show(console: Console) -> None:
 
 
 def run(console: Console, name: str, variables: Sequence[str], hosts: list[str], *, wait: bool) -> bool:
-    """Queue the playbook, and follow it; whether it ended well, as far as that is known."""
+    """Queue the playbook, and follow it; return whether it was successful, if that is known."""
     api = Api()
     body = {"variables": values(api, name, variables, ask=console.is_terminal), "hosts": hosts}
     job = api.request("POST", f"/playbooks/{quote(name, safe='')}/run", json=body)["job"]
@@ -39,13 +39,13 @@ def run(console: Console, name: str, variables: Sequence[str], hosts: list[str],
 
 
 def values(api: Api, name: str, given: Sequence[str], *, ask: bool) -> dict[str, Any]:
-    """The variables NAME=VALUE, in the types that the survey wants."""
+    """Return the variables NAME=VALUE, converted to the types in the survey."""
     options = api.request("GET", f"/playbooks/{quote(name, safe='')}")["playbook"]["options"]
     found = {}
     for text in given:
         variable, equals, value = text.partition("=")
         if not equals or variable not in options:
-            raise StepFailed(f"{text.partition('=')[0]} is no variable of {name}", "See `skywright playbooks list`.")
+            raise StepFailed(f"{text.partition('=')[0]} is not a variable of {name}", "See `skywright playbooks list`.")
         found[variable] = _typed(variable, options[variable]["type"], text_of(value))
     for variable, option in options.items():
         if ask and option["no_log"] and option["required"] and variable not in found:
@@ -54,7 +54,7 @@ def values(api: Api, name: str, given: Sequence[str], *, ask: bool) -> dict[str,
 
 
 def text_of(value: str) -> str:
-    """*value*, or the text of the file that it names after an @."""
+    """Return *value*, or the text of the file after an @."""
     if not value.startswith("@"):
         return value
     try:

@@ -1,4 +1,4 @@
-"""`skywright schedules`: what is done again and again."""
+"""`skywright schedules`: requests that are repeated at certain times."""
 
 import json
 from collections.abc import Sequence
@@ -33,7 +33,7 @@ def show_all(console: Console) -> None:
 
 
 def show(console: Console, start: str) -> None:
-    """A schedule, and its last times."""
+    """Show a schedule and its last runs."""
     api = Api()
     row = _find(api, start)
     facts = Table.grid(padding=(0, 2))
@@ -50,27 +50,29 @@ def show(console: Console, start: str) -> None:
 
 
 def request_wish(request: Sequence[str], body: str | None) -> dict[str, Any]:
-    """The request SERVICE METHOD PATH with a body in JSON."""
+    """Return the request SERVICE METHOD PATH with a JSON body."""
     if len(request) != 3:
-        raise StepFailed("A request is SERVICE METHOD PATH", "As: compute POST /v2.1/servers/ID/action --body JSON")
+        raise StepFailed(
+            "A request is SERVICE METHOD PATH", "Example: compute POST /v2.1/servers/ID/action --body JSON"
+        )
     service, method, path = request
     wish: dict[str, Any] = {"service": service, "method": method.upper(), "path": path}
     if body is not None:
         try:
             wish["body"] = json.loads(text_of(body))
         except json.JSONDecodeError as error:
-            raise StepFailed(f"The body is no JSON: {error}", "As: --body '{\"os-stop\": null}'") from error
+            raise StepFailed(f"The body is not JSON: {error}", "Example: --body '{\"os-stop\": null}'") from error
     return {"request": wish}
 
 
 def playbook_wish(name: str, variables: Sequence[str] | None, hosts: list[str] | None) -> dict[str, Any]:
-    """An operator playbook with its variables."""
+    """Return the parameters of an operator playbook."""
     given = values(Api(), name, variables or [], ask=False)
     return {"playbook": {"name": name, "variables": given, "hosts": hosts or []}}
 
 
 def add(console: Console, wanted: dict[str, Any]) -> None:
-    """Make a schedule."""
+    """Create a schedule."""
     row = Api().request("POST", "/schedules", json={"schedule": wanted})["schedule"]
     console.print(f"schedule {row['id']}, next at {_time(row['next_run_at']) or 'no time'}", highlight=False)
 
@@ -112,7 +114,7 @@ def _what(row: dict[str, Any]) -> str:
 
 
 def _result(run: dict[str, Any]) -> str:
-    """How it ended; of a look for drift also what was found."""
+    """Return the outcome of a run, with the result of a drift comparison."""
     if not run:
         return ""
     found = run["answer"].get("state") if isinstance(run["answer"], dict) else None

@@ -1,4 +1,4 @@
-"""`skywright webhooks`: who is told when jobs end."""
+"""`skywright webhooks`: URLs that get notifications when jobs end."""
 
 from pathlib import Path
 from typing import Any
@@ -44,7 +44,7 @@ def show(console: Console, start: str) -> None:
 
 
 def add(console: Console, wanted: dict[str, Any], secret_file: Path | None) -> None:
-    """Make a webhook, and show its secret if it was made here."""
+    """Create a webhook, and show its secret if it was generated."""
     if secret_file is not None:
         wanted = {**wanted, "secret": text_of(f"@{secret_file}").strip()}
     row = Api().request("POST", "/webhooks", json={"webhook": wanted})["webhook"]
@@ -58,7 +58,7 @@ def remove(console: Console, start: str) -> None:
     api = Api()
     row = _find(api, start)
     api.request("DELETE", f"/webhooks/{row['id']}")
-    console.print(f"{escape(row['url'])} is told no more", highlight=False, soft_wrap=True)
+    console.print(f"{escape(row['url'])} is removed", highlight=False, soft_wrap=True)
 
 
 def _find(api: Api, start: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The first accounts: `admin` and `demo`, their passwords, and the clouds.yaml that clients read."""
+"""The first accounts, `admin` and `demo`, their passwords, and clouds.yaml for clients."""
 
 import os
 import secrets
@@ -17,9 +17,9 @@ from skywright.settings import PORT, Settings
 
 
 def write_clouds_yaml(checkout: Checkout, address: str, region: str) -> dict[str, str]:
-    """Write clouds.yaml with the clouds `skywright` (admin) and `skywright-demo`; returns {user: password}.
+    """Write clouds.yaml with the clouds `skywright` (admin) and `skywright-demo`; return {user: password}.
 
-    Passwords that an earlier clouds.yaml holds are kept.
+    Passwords in an existing clouds.yaml are kept.
     """
     passwords = _passwords(checkout)
     clouds = {
@@ -44,7 +44,7 @@ def write_clouds_yaml(checkout: Checkout, address: str, region: str) -> dict[str
 
 
 def bootstrap_accounts(settings: Settings, passwords: dict[str, str]) -> None:
-    """Make the accounts in the database (whose tables exist), and the catalog."""
+    """Create the accounts and the catalog in the database, which must have its tables."""
     database = Database(settings.database_url)
     with database.write() as session:
         bootstrap.bootstrap(session, settings, admin_password=passwords["admin"])
@@ -55,9 +55,11 @@ def bootstrap_accounts(settings: Settings, passwords: dict[str, str]) -> None:
 
 
 def bootstrap_administrator(settings: Settings, password: str) -> bool:
-    """Bring the database up to date with its first account and the catalog; whether anything had to change."""
+    """Migrate the database, and create the first account and the catalog; return whether anything changed."""
     if not password:
-        raise StepFailed("No password came by standard input", "Write the administrator's password there.")
+        raise StepFailed(
+            "There is no password on standard input", "Send the administrator's password to standard input."
+        )
     upgrade(settings.database_url)
     database = Database(settings.database_url)
     touched: list[object] = []

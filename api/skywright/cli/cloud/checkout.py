@@ -1,4 +1,4 @@
-"""The checkout that the command runs in: its lab, its files, its playbooks."""
+"""The checkout in which the command runs: its lab, files and playbooks."""
 
 import json
 import os
@@ -17,16 +17,16 @@ FAILURE = re.compile(r"^(fatal: |\[ERROR\]|ERROR!)")
 
 @dataclass(frozen=True)
 class Checkout:
-    """A checkout's root directory and what is where in it."""
+    """The paths of a checkout."""
 
     root: Path
 
     @classmethod
     def here(cls) -> "Checkout":
-        """The checkout of the current directory; StepFailed when it is none."""
+        """Return the checkout in the current directory; raise StepFailed if it is not one."""
         root = Path.cwd()
         if not (root / "playbooks" / "lab.yml").exists():
-            raise StepFailed(f"{root} is not a Skywright checkout", "Change to the directory that was cloned.")
+            raise StepFailed(f"{root} is not a Skywright checkout", "Change to the cloned directory.")
         return cls(root)
 
     @property
@@ -55,7 +55,7 @@ class Checkout:
         return facts
 
     def inventory(self) -> dict[str, dict[str, Any]]:
-        """`{host: {groups, variables}}` of the lab's inventory, the machine itself left out."""
+        """Return `{host: {groups, variables}}` of the lab's inventory, without this machine."""
         command = ["ansible-inventory", "--list", "--export", "-i", "inventories/lab"]
         result = subprocess.run(
             command, check=True, capture_output=True, text=True, cwd=self.root, env=self.environment
@@ -69,7 +69,7 @@ class Checkout:
         return hosts
 
     def playbook(self, name: str, report: Report, *arguments: str) -> None:
-        """Run playbooks/<name>.yml, saying which task it is at; StepFailed with Ansible's own words."""
+        """Run playbooks/<name>.yml and report the current task; raise StepFailed with Ansible's messages."""
         log = self.state / "log" / f"{name}.log"
         log.parent.mkdir(parents=True, exist_ok=True)
         command = ["ansible-playbook", f"playbooks/{name}.yml", *arguments]
@@ -97,4 +97,4 @@ class Checkout:
                     failures.append(line.strip())
         if process.returncode:
             what = "\n".join(failures) or f"ansible-playbook ended with {process.returncode}"
-            raise StepFailed(what, f"The whole output is in {log}; after mending it, run `make cloud` again.")
+            raise StepFailed(what, f"The whole output is in {log}; after fixing the problem, run `make cloud` again.")

@@ -1,4 +1,4 @@
-"""`skywright serve` in the background: one process group, its pid in var/run, its log in var/log."""
+"""`skywright serve` in the background: one process group, its pid file in var/run, its log in var/log."""
 
 import os
 import signal
@@ -16,11 +16,11 @@ from skywright.services import registry
 from skywright.settings import PORT
 
 START_SECONDS = 30
-STOP_SECONDS = 30  # requests, then runs, have some time to end
+STOP_SECONDS = 30  # time for requests and runs to end
 
 
 class Daemon:
-    """The API and its worker, as one background process of this checkout."""
+    """The API and its worker, as a background process of this checkout."""
 
     def __init__(self, checkout: Checkout, address: str) -> None:
         self._checkout = checkout
@@ -33,7 +33,7 @@ class Daemon:
         return f"http://{self._address}:{PORT}"
 
     def pid(self) -> int | None:
-        """The running daemon's process id; a stale or recycled one does not count."""
+        """Return the daemon's process id; None if the pid file is outdated."""
         try:
             pid = int(self._pid_file.read_text())
             command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
@@ -42,18 +42,18 @@ class Daemon:
         return pid if b"serve" in command and any(word.endswith(b"skywright") for word in command) else None
 
     def outdated(self) -> bool:
-        """Whether the code changed since the daemon was started."""
+        """Return whether the code has changed since the start of the daemon."""
         started = self._pid_file.stat().st_mtime
         return any(path.stat().st_mtime > started for path in Path(__file__).parents[1].rglob("*.py"))
 
     def write_settings(self) -> None:
-        """Write var/skywright.env: the lab's own address, and the loopback address if nobody uses its ports."""
+        """Write var/skywright.env: listen on the lab's address, and on the loopback address if its ports are free."""
         listen = [self._address, *(["127.0.0.1"] if _free("127.0.0.1") else [])]
         lines = [f"SKYWRIGHT_LISTEN={','.join(listen)}", f"SKYWRIGHT_PUBLIC_URL={self.url}"]
         (self._checkout.state / "skywright.env").write_text("\n".join(lines) + "\n")
 
     def start(self) -> None:
-        """Start it and wait until it answers; StepFailed with the end of its log."""
+        """Start the daemon and wait until it answers; raise StepFailed with the end of its log."""
         self._pid_file.parent.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
@@ -71,18 +71,18 @@ class Daemon:
         while not self.ready():
             if process.poll() is not None or time.monotonic() > limit:
                 tail = "\n".join(self.log.read_text(errors="replace").splitlines()[-15:])
-                raise StepFailed(f"The API does not start:\n{tail}", f"The whole log is {self.log}.")
+                raise StepFailed(f"The API did not start:\n{tail}", f"The whole log is {self.log}.")
             time.sleep(0.05)
 
     def ready(self) -> bool:
-        """Whether the API answers and its database is there."""
+        """Return whether the API and its database answer."""
         try:
             return httpx.get(f"{self.url}/readyz", timeout=2, trust_env=False).status_code == 200
         except httpx.HTTPError:
             return False
 
     def stop(self) -> None:
-        """End it and everything it started, by force if it does not go."""
+        """Stop the daemon and its processes, with SIGKILL if necessary."""
         pid = self.pid()
         if pid is not None:
             os.kill(pid, signal.SIGTERM)

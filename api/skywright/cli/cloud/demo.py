@@ -1,4 +1,4 @@
-"""The first servers: image, flavor, network, one server a host, and the proof that one reaches the other."""
+"""The first servers: image, flavor, network, one server on each host, and a test of the connection between two."""
 
 import hashlib
 import subprocess
@@ -20,13 +20,13 @@ REACH_SECONDS = 90
 
 
 def connect(checkout: Checkout) -> Connection:
-    """A connection as the cloud's administrator."""
+    """Return a connection as the cloud's administrator."""
     config = openstack.config.OpenStackConfig(config_files=[str(checkout.clouds_yaml)])
     return Connection(config=config.get_one("skywright"))
 
 
 def register_hosts(cloud: Connection, hosts: dict[str, dict[str, Any]], report: Report) -> None:
-    """Tell the cloud its hosts and wait until each was looked at; StepFailed with the reason."""
+    """Register the hosts and wait until each was observed; raise StepFailed with the reason."""
     api = cloud.session.get_endpoint(service_type="operations", interface="public")
     for name, host in hosts.items():
         cloud.session.put(f"{api}/hosts/{name}", json={"host": host})
@@ -42,7 +42,7 @@ def register_hosts(cloud: Connection, hosts: dict[str, dict[str, Any]], report: 
 
 
 def upload_image(cloud: Connection, checkout: Checkout) -> Any:
-    """The guest image; one of that name with other data gives way to it."""
+    """Return the guest image; another image with the same name is replaced."""
     with checkout.guest_image.open("rb") as file:
         digest = hashlib.file_digest(file, "sha512").hexdigest()
     images = list(cloud.image.images(name=NAME))
@@ -64,7 +64,7 @@ def upload_image(cloud: Connection, checkout: Checkout) -> Any:
 
 
 def make_flavors(cloud: Connection) -> Any:
-    """The flavors `m1.nano` (returned) and `m1.micro`."""
+    """Create the flavors `m1.nano` (returned) and `m1.micro`."""
     for number, (name, (vcpus, ram, disk)) in enumerate(FLAVORS.items(), start=1):
         if cloud.compute.find_flavor(name) is None:
             cloud.create_flavor(name, ram=ram, vcpus=vcpus, disk=disk, flavorid=str(number))
@@ -72,7 +72,7 @@ def make_flavors(cloud: Connection) -> Any:
 
 
 def make_network(cloud: Connection) -> Any:
-    """The network with its subnet."""
+    """Return the network with its subnet."""
     network = cloud.network.find_network(NAME, project_id=cloud.current_project_id)
     if network is None:
         network = cloud.network.create_network(name=NAME)
@@ -82,14 +82,14 @@ def make_network(cloud: Connection) -> Any:
 
 
 def import_key(cloud: Connection, checkout: Checkout) -> None:
-    """The lab's key as keypair."""
+    """Return the key pair with the lab's key."""
     if cloud.compute.find_keypair(NAME) is None:
         public = (checkout.state / "lab" / "id_ed25519.pub").read_text().strip()
         cloud.compute.create_keypair(name=NAME, public_key=public)
 
 
 def boot_servers(cloud: Connection, hosts: Sequence[str], report: Report, **wanted: Any) -> list[Any]:
-    """One ACTIVE server on each of *hosts*, made if missing; StepFailed with the server's own fault."""
+    """Return one ACTIVE server on each of *hosts*, created if missing; raise StepFailed with a server's fault."""
     servers = [_server(cloud, f"{NAME}-{number}", host, **wanted) for number, host in enumerate(hosts, start=1)]
     limit = time.monotonic() + ACTIVE_SECONDS
     return [_wait_active(cloud, server, limit, report) for server in servers]
@@ -126,12 +126,12 @@ def _server(cloud: Connection, name: str, host: str, *, image: Any, flavor: Any,
 
 
 def address(server: Any) -> str:
-    """The server's first fixed address."""
+    """Return the server's first fixed address."""
     return str(next(iter(server.addresses.values()))[0]["addr"])
 
 
 def guest_command(checkout: Checkout, network: Any, server: Any) -> list[str]:
-    """The ssh command into *server*, through its network's namespace on the network host."""
+    """Return the ssh command for *server*, in its network's namespace on the network host."""
     lab = checkout.lab()
     hop = lab["machines"][0]["nics"][0]["address"].split("/")[0]
     quiet = ["-o", "LogLevel=ERROR", "-o", "ConnectTimeout=5"]
@@ -145,16 +145,16 @@ def guest_command(checkout: Checkout, network: Any, server: Any) -> list[str]:
 
 
 def prove_reach(checkout: Checkout, network: Any, servers: Sequence[Any], report: Report) -> str:
-    """Fetch the second server's page over TCP from inside the first; returns it, or StepFailed."""
+    """Return the second server's web page, requested by the first server; raise StepFailed."""
     first, second = servers[0], servers[-1]
     fetch = [*guest_command(checkout, network, first), f"timeout 5 wget -q -O - http://{address(second)}/"]
     limit = time.monotonic() + REACH_SECONDS
     while True:
-        report(f"{first.name} asks {second.name}")
+        report(f"{first.name} requests a page from {second.name}")
         result = subprocess.run(fetch, check=False, capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if result.returncode == 0 and result.stdout.strip():
             return result.stdout.strip().splitlines()[0]
         if time.monotonic() > limit:
             advice = f"See `openstack --os-cloud skywright console log show {first.name}`."
-            raise StepFailed(f"{first.name} does not reach {second.name}: {result.stderr.strip()}", advice)
+            raise StepFailed(f"{first.name} cannot reach {second.name}: {result.stderr.strip()}", advice)
         time.sleep(0.5)

@@ -1,4 +1,4 @@
-"""`skywright policy list`: the rules of all services, as oslopolicy-policy-generator writes them."""
+"""`skywright policy list`: the rules of all services, in the format of oslopolicy-policy-generator."""
 
 import json
 from collections.abc import Iterator
@@ -11,9 +11,9 @@ from skywright.settings import Settings
 
 
 def policy_file(settings: Settings, wanted: str | None) -> Iterator[str]:
-    """The lines of a policy file with the rules in force, of one service or of all; StepFailed if there is no such one.
+    """Yield a policy file with the current rules of one service or all; raise StepFailed for an unknown service.
 
-    Rules that the operator's files have and no service of this cloud knows come last, as comments.
+    Rules in the operator's files that no service has come last, as comments.
     """
     services = registry.services()
     known = {rule for service in services for rule in service.policies}

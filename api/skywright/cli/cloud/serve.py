@@ -1,4 +1,4 @@
-"""`skywright serve`: the API on all its sockets, and a worker beside it unless the settings want none."""
+"""`skywright serve`: the API on all its sockets, and a worker, unless the settings disable it."""
 
 import contextlib
 import ctypes
@@ -27,27 +27,27 @@ log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 15.0
-M_ARENA_MAX = -8  # of glibc's malloc.h
+M_ARENA_MAX = -8  # from glibc's malloc.h
 
 
 def serve() -> None:
-    """Serve until SIGTERM or SIGINT; StepFailed when a port is taken."""
+    """Serve until SIGTERM or SIGINT; raise StepFailed if a port is in use."""
     configure()
-    # Python runs one thread at a time: a heap for each of them would only keep more memory than is used.
+    # Python runs one thread at a time: a heap for each thread would only use more memory.
     with contextlib.suppress(AttributeError):  # another C library
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     settings = load()
     sockets = listen(settings)
     _bring_up_to_date(settings)
     server = Server(AccessLog(create_app(settings)))
-    gc.freeze()  # what is imported stays: the collector need not look through it whenever a long list is made
+    gc.freeze()  # imported objects stay: the garbage collector need not scan them again and again
     with _worker() if settings.worker else contextlib.nullcontext():
         server.run(sockets=sockets)
 
 
 @contextlib.contextmanager
 def _worker() -> Iterator[None]:
-    """A worker meanwhile."""
+    """Run a worker within the block."""
     worker = Supervisor()
     worker.start()
     try:
@@ -57,16 +57,16 @@ def _worker() -> Iterator[None]:
 
 
 def _bring_up_to_date(settings: Settings) -> None:
-    """Migrate the database in a process of its own: what that takes is large, and used once."""
+    """Migrate the database in a process of its own, because that needs much memory only once."""
     process = multiprocessing.get_context("fork").Process(target=upgrade, args=[settings.database_url])
     process.start()
     process.join()
     if process.exitcode:
-        raise StepFailed("The database cannot be brought up to date.", "Its error is above, or in the log.")
+        raise StepFailed("The database cannot be migrated.", "The error is above, or in the log.")
 
 
 def listen(settings: Settings) -> list[socket.socket]:
-    """Sockets on all addresses: for the one port, and for those that OpenStack's services have by custom."""
+    """Return sockets on all addresses: for the common port, and for the classic ports of OpenStack's services."""
     classic = [service.port for service in registry.services() if service.port] if settings.classic_ports else []
     sockets = []
     for address in settings.listen_addresses:
@@ -74,7 +74,7 @@ def listen(settings: Settings) -> list[socket.socket]:
             family = socket.AF_INET6 if ":" in address else socket.AF_INET
             try:
                 sockets.append(socket.create_server((address, port), family=family, backlog=2048))
-                # Inherited by connections. Without it an answer in two segments waits 40 ms for the client's ACK.
+                # Connections inherit it. Without it a response in two segments waits 40 ms for the client's ACK.
                 sockets[-1].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             except OSError as error:
                 raise StepFailed(
@@ -97,7 +97,7 @@ class Supervisor:
         self._thread.start()
 
     def stop(self) -> None:
-        """End the worker, gently first."""
+        """Stop the worker, with SIGKILL if necessary."""
         self._stopping.set()
         if self._process is not None:
             self._process.terminate()
@@ -119,9 +119,9 @@ class Supervisor:
 
     @staticmethod
     def _spawn() -> subprocess.Popen[bytes]:
-        # It stops when this pipe closes, however we end.
+        # The worker stops when this pipe closes, however this process ends.
         return subprocess.Popen(
             [sys.executable, "-m", "skywright.worker", OWNED],
             stdin=subprocess.PIPE,
-            env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # as for us
+            env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # as for this process
         )

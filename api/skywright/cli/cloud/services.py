@@ -1,4 +1,4 @@
-"""`skywright services`: what the API serves, and where."""
+"""`skywright services`: the services of the API and their URLs."""
 
 import json
 
@@ -9,7 +9,7 @@ from skywright.services import registry
 
 
 def show_services(console: Console, *, as_json: bool) -> None:
-    """Each service's type and name as in the catalog, its path on the API's port, and the port of its own."""
+    """Print each service's type and name in the catalog, its path on the API's port, and its classic port."""
     rows = [
         {"type": service.type, "name": service.name, "path": service.prefix, "port": service.port}
         for service in registry.services()

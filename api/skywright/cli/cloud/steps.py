@@ -1,4 +1,4 @@
-"""Steps that a person watches: what is being done, for how long, and what to do when one fails."""
+"""The display of steps: the current task, the time, and advice if a step fails."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -17,7 +17,7 @@ Report = Callable[[str], None]
 
 
 class Steps:
-    """Shows steps with their times; on a terminal with what each is doing right now."""
+    """Shows steps with their times; on a terminal also their current tasks."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -35,7 +35,7 @@ class Steps:
 
     @contextmanager
     def step(self, title: str) -> Iterator[Report]:
-        """Run a step; yields a function that says what it is doing. Steps may run side by side."""
+        """Run a step; yield a function that shows its current task. Steps may run in parallel."""
         started = time.monotonic()
         spinner = Spinner("dots")
 

@@ -1,4 +1,4 @@
-"""`skywright up` and `skywright down`: from a checkout to a cloud with two servers, and back to nothing."""
+"""`skywright up` and `skywright down`: create the lab's cloud with two servers, and remove it."""
 
 import shlex
 import shutil
@@ -20,11 +20,11 @@ from skywright.settings import load
 
 
 def up(console: Console) -> None:
-    """Make hosts, a cloud and two servers; what is there already stays as it is. StepFailed says what is wrong."""
+    """Create hosts, a cloud and two servers, or what is missing of them. Raises StepFailed with the problem."""
     checkout = Checkout.here()
     address = checkout.lab()["management_address"].split("/")[0]
     with Steps(console) as steps:
-        # The guest image needs no host, so it is built while the hosts are made.
+        # The guest image needs no host, so it is built in parallel.
         with ThreadPoolExecutor(1) as side:
             image_built = side.submit(_playbook, steps, checkout, "Build the guest image", "guest_image")
             _playbook(steps, checkout, "Make the lab's hosts", "lab")

@@ -1,6 +1,6 @@
-"""Meeting a new host: whose key it shows is recorded, then it is looked at; nothing on it changes.
+"""Enrolment of a host: its host key is recorded, then the host is examined; nothing on it changes.
 
-The recorded keys, `known_hosts` in the state directory, are what Ansible's ssh goes by later.
+Ansible's ssh uses the recorded keys, `known_hosts` in the state directory.
 """
 
 import fcntl
@@ -25,7 +25,7 @@ HOST_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,254}")
 LABEL = re.compile(r"(?!-)[A-Za-z0-9-]{1,63}(?<!-)")
 USER = re.compile(r"[a-z_][a-z0-9_-]{0,31}")
 INTERFACE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,14}")
-# What a look asks. Every answer is a line `name=value`; what the host lacks is an empty value.
+# The script of the examination. It prints lines `name=value`; a missing value is empty.
 LOOK = r"""
 LC_ALL=C; export LC_ALL
 echo "hostname=$(uname -n)"
@@ -44,7 +44,7 @@ Ask = Callable[[str], bool]
 
 @dataclass(frozen=True)
 class Target:
-    """How a host is reached; only what can be neither an option nor a template gets so far."""
+    """The connection parameters of a host. Values that could be options or templates are refused."""
 
     address: str
     user: str
@@ -69,7 +69,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Findings:
-    """What a look at a host found."""
+    """The results of the examination of a host."""
 
     facts: dict[str, str]
     problems: list[str]
@@ -100,7 +100,7 @@ class KnownHosts:
         self._rewrite(entry, "")
 
     def _rewrite(self, entry: str, line: str) -> None:
-        """Put *line* in place of the lines of *entry*."""
+        """Replace the lines of *entry* by *line*."""
         self.path.parent.mkdir(parents=True, exist_ok=True)
         with self.path.with_name(f"{self.path.name}.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
@@ -112,7 +112,7 @@ class KnownHosts:
 
 
 class _Ask(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
-    """A key that is not recorded yet: it is the one that was promised, or somebody says that it is right."""
+    """The policy for a new host key: it must have the given fingerprint, or the operator must confirm it."""
 
     def __init__(self, known: KnownHosts, fingerprint: str | None, ask: Ask) -> None:
         self._known, self._fingerprint, self._ask = known, fingerprint, ask
@@ -120,17 +120,15 @@ class _Ask(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
     def missing_host_key(self, _client: paramiko.SSHClient, hostname: str, key: paramiko.PKey) -> None:
         shown = f"{key.get_name()} {key.fingerprint}"
         if self._fingerprint is not None and self._fingerprint != key.fingerprint:
-            raise StepFailed(
-                f"{hostname} shows another key: {shown}", "Is it the host that you mean? Nothing was done."
-            )
-        if self._fingerprint is None and not self._ask(f"{hostname} shows the key {shown}"):
+            raise StepFailed(f"{hostname} has another key: {shown}", "Is it the right host? Nothing was changed.")
+        if self._fingerprint is None and not self._ask(f"{hostname} has the key {shown}"):
             advice = "Compare it with `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` there; then --fingerprint it."
             raise StepFailed(f"The key of {hostname} was not accepted: {shown}", advice)
         self._known.record(hostname, key)
 
 
 def look(target: Target, known: KnownHosts, interface: str, fingerprint: str | None, ask: Ask) -> Findings:
-    """Log in to *target* and look around; StepFailed when that is impossible or its key is not the recorded one."""
+    """Log in to *target* and examine it; raise StepFailed if that fails or its key is not the recorded one."""
     key = _private_key(target.key)
     with paramiko.SSHClient() as client:
         if known.path.exists():
@@ -147,7 +145,7 @@ def _private_key(path: Path) -> paramiko.PKey:
     try:
         return paramiko.PKey.from_path(path)
     except TypeError as error:
-        raise StepFailed(f"{path} has a passphrase", "Workers cannot type: give a key without one.") from error
+        raise StepFailed(f"{path} has a passphrase", "Workers need a key without a passphrase.") from error
     except (ValueError, OSError, paramiko.SSHException, paramiko.UnknownKeyType) as error:
         raise StepFailed(f"{path} is not a private key", "ssh-keygen makes one.") from error
 
@@ -159,7 +157,7 @@ def _connect(client: paramiko.SSHClient, target: Target, key: paramiko.PKey, kno
             target.port,
             target.user,
             pkey=key,
-            allow_agent=False,  # a worker has no agent
+            allow_agent=False,  # workers have no agent
             look_for_keys=False,
             timeout=CONNECT_SECONDS,
             banner_timeout=CONNECT_SECONDS,
@@ -187,13 +185,13 @@ def _read(client: paramiko.SSHClient, script: str) -> dict[str, str]:
         text = stdout.read(1 << 16).decode(errors="replace")
     except (paramiko.SSHException, OSError) as error:
         raise StepFailed(f"The host does not run commands: {error}", "Is the user's shell a POSIX shell?") from error
-    # What a host says is shown on a terminal: it shall not command that.
+    # The output of a host is printed on a terminal: remove control characters.
     lines = ["".join(filter(str.isprintable, line)) for line in text.splitlines()]
     return dict(line.split("=", 1) for line in lines if "=" in line)
 
 
 def _problems(facts: dict[str, str], target: Target, interface: str, began: float, ended: float) -> Iterator[str]:
-    """Everything that keeps the host from being one of a cloud, all at once."""
+    """Yield all problems that prevent the use of the host."""
     if facts.get("system") != "debian 12":
         yield f"it runs {facts.get('system') or 'an unknown system'}: Debian 12 is needed"
     if facts.get("uid") != "0" and facts.get("root") != "0":

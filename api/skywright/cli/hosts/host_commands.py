@@ -1,6 +1,6 @@
 """The commands `skywright hosts ...` and their options."""
 
-# ruff: noqa: PLC0415 - each imports what it needs when it runs: starting must stay quick
+# ruff: noqa: PLC0415 - each imports what it needs when it runs, so that the start is fast
 
 import sys
 from pathlib import Path
@@ -9,26 +9,26 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(help="The machines that the cloud is made of.", no_args_is_help=True)
+app = typer.Typer(help="The hosts of the cloud.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The host's name.")]
-Reason = Annotated[str | None, typer.Option(help="Shown to whoever asks why.")]
+Reason = Annotated[str | None, typer.Option(help="Shown with the host's state.")]
 
 
 @app.command("add")
 def add_host(  # noqa: PLR0917 - options are given by name
     address: Annotated[str, typer.Argument(help="IP address or host name.")],
-    name: Annotated[str | None, typer.Option(help="What the cloud calls it; else what it calls itself.")] = None,
+    name: Annotated[str | None, typer.Option(help="Its name in the cloud; default: its own hostname.")] = None,
     group: Annotated[list[str] | None, typer.Option(help="computes, networks; may be repeated.")] = None,
-    user: Annotated[str, typer.Option(help="Whom to log in as: root, or a user with sudo.")] = "root",
-    key: Annotated[Path, typer.Option(help="The private key to log in with.")] = Path("~/.ssh/id_ed25519"),
+    user: Annotated[str, typer.Option(help="The user to log in: root, or a user with sudo.")] = "root",
+    key: Annotated[Path, typer.Option(help="The private SSH key.")] = Path("~/.ssh/id_ed25519"),
     port: Annotated[int, typer.Option(help="SSH's port.")] = 22,
     data_interface: Annotated[str, typer.Option(help="The NIC of the cloud's networks.")] = "",
     data_address: Annotated[str, typer.Option(help="Its address, with prefix, where tunnels begin.")] = "",
     variable: Annotated[list[str] | None, typer.Option(help="NAME=YAML for roles; may be repeated.")] = None,
-    fingerprint: Annotated[str | None, typer.Option(help="The host key that it must show: SHA256:...")] = None,
+    fingerprint: Annotated[str | None, typer.Option(help="The fingerprint of its host key: SHA256:...")] = None,
     accept_host_key: Annotated[
-        bool, typer.Option("--accept-host-key", help="Take whatever key it shows, unless another is recorded.")
+        bool, typer.Option("--accept-host-key", help="Accept its host key, unless another one is recorded.")
     ] = False,
     deploy: Annotated[bool, typer.Option(help="Prepare it with playbooks/site.yml.")] = True,
 ) -> None:
@@ -66,7 +66,7 @@ def list_hosts() -> None:
 
 @app.command("show")
 def show_host(name: Name) -> None:
-    """Show all that is known of a host."""
+    """Show all details of a host."""
     from skywright.cli.hosts.hosts import show_host as run
 
     run(Console(), name)
@@ -74,25 +74,25 @@ def show_host(name: Name) -> None:
 
 @app.command("enable")
 def enable_host(name: Name) -> None:
-    """Let a host have servers again; ends maintenance and quarantine."""
+    """Let the scheduler use a host again; this ends maintenance and quarantine."""
     _set_state(name, "enabled", None)
 
 
 @app.command("disable")
 def disable_host(name: Name, reason: Reason = None) -> None:
-    """Give a host no new servers; those that it has go on."""
+    """Let the scheduler put no new servers on a host; its servers stay."""
     _set_state(name, "disabled", reason)
 
 
 @app.command("maintenance")
 def maintain_host(name: Name, reason: Reason = None) -> None:
-    """Leave a host alone: no new servers, and jobs for those that it has wait."""
+    """Put a host into maintenance: it gets no new servers, and jobs for its servers wait."""
     _set_state(name, "maintenance", reason)
 
 
 @app.command("drain")
 def drain_host(name: Name, reason: Reason = None) -> None:
-    """Put a host without servers into maintenance; one with servers stays as it is, and they are named."""
+    """Put a host without servers into maintenance. A host with servers is not changed; its servers are listed."""
     from skywright.cli.hosts.hosts import drain
 
     drain(Console(), name, reason)
@@ -100,7 +100,7 @@ def drain_host(name: Name, reason: Reason = None) -> None:
 
 @app.command("remove")
 def remove_host(name: Name) -> None:
-    """Forget a host without servers; nothing on it changes."""
+    """Remove a host without servers; nothing on it changes."""
     from skywright.cli.hosts.hosts import remove
 
     remove(Console(), name)

@@ -1,4 +1,4 @@
-"""`skywright hosts ...`: enrolling hosts, and what an operator says about them."""
+"""`skywright hosts ...`: enrolment and states of hosts."""
 
 import ipaddress
 import re
@@ -31,7 +31,7 @@ SEEN_SECONDS = 120
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is said of a host when it is added."""
+    """The parameters of a new host."""
 
     target: Target
     groups: Sequence[str]
@@ -51,11 +51,11 @@ class Wanted:
             raise StepFailed(f"{self.data_address!r} is not an address with a prefix", "One is 172.20.1.13/24.")
         if self.deploy and not (self.data_interface and self.data_address):
             advice = "Give --data-interface and --data-address, or --no-deploy if the host is prepared already."
-            raise StepFailed("Where the host's tunnels begin is not said", advice)
+            raise StepFailed("The address of the host's tunnels is missing", advice)
 
 
 def parse_variables(assignments: Sequence[str]) -> dict[str, Any]:
-    """`NAME=YAML`, as a host's variables."""
+    """Return `NAME=YAML` as a variable of a host."""
     variables = {}
     for assignment in assignments:
         name, equals, value = assignment.partition("=")
@@ -64,12 +64,14 @@ def parse_variables(assignments: Sequence[str]) -> dict[str, Any]:
         try:
             variables[name] = yaml.safe_load(value)
         except yaml.YAMLError as error:
-            raise StepFailed(f"The value of {name} is not YAML: {error}", "Quote what is more than a word.") from error
+            raise StepFailed(f"The value of {name} is not YAML: {error}", "Quote values with several words.") from error
     return variables
 
 
 def add(console: Console, wanted: Wanted, ask: Ask) -> None:
-    """Enrol a host: meet it, register it, prepare it, let it have servers. Adding it again goes on where it failed."""
+    """Enrol a host: record its key, examine, register, prepare and enable it. After a failure, run it again to
+    continue.
+    """
     api, target = Api(), wanted.target
     known = KnownHosts(known_hosts(load()))
     findings = look(target, known, wanted.data_interface, wanted.fingerprint, ask)
@@ -78,7 +80,7 @@ def add(console: Console, wanted: Wanted, ask: Ask) -> None:
     if problems:
         raise StepFailed(
             "\n".join([f"{target.entry} cannot be a host:", *(f"  - {text}" for text in problems)]),
-            "Mend all of that and add it again.",
+            "Fix these problems and add it again.",
         )
     if not findings.has_kvm:
         console.print("[yellow]It has no /dev/kvm: its servers' processors will be emulated, which is slow.[/]")
@@ -89,7 +91,7 @@ def add(console: Console, wanted: Wanted, ask: Ask) -> None:
                 _put(api, name, host | {"state": "maintenance", "disabled_reason": "it is being prepared"})
             with steps.step(f"Prepare {name}") as report:
                 _deploy(name, host, report)
-        with steps.step(f"Look at {name}") as report:
+        with steps.step(f"Observe {name}") as report:
             job = _put(api, name, host | {"state": "enabled"})["job"]["id"]
             _wait_until_seen(api, name, job, report)
     list_hosts(console, api, name)
@@ -112,7 +114,7 @@ def _variables(wanted: Wanted, findings: Findings, known: KnownHosts) -> dict[st
 
 def _clashes(api: Api, name: str, target: Target) -> Iterator[str]:
     if not HOST_NAME.fullmatch(name):
-        yield f"it calls itself {name!r}, which is no name for a host: give one with --name"
+        yield f"its hostname {name!r} is not a valid name: give one with --name"
     for host in api.request("GET", "/hosts")["hosts"]:
         variables = host["variables"]
         there = variables.get("ansible_host"), int(variables.get("ansible_port") or 22)
@@ -121,7 +123,7 @@ def _clashes(api: Api, name: str, target: Target) -> Iterator[str]:
 
 
 def _deploy(name: str, host: dict[str, Any], report: Report) -> None:
-    """Run playbooks/site.yml for this host alone."""
+    """Run playbooks/site.yml for this host only."""
     with TemporaryDirectory(prefix="skywright-") as directory:
         path = Path(directory, "hosts.yml")
         path.write_text(dump(inventory([(name, host["groups"], host["variables"])])))
@@ -140,12 +142,12 @@ def _wait_until_seen(api: Api, name: str, job_id: str, report: Report) -> None:
         time.sleep(0.2)
         job = api.request("GET", f"/jobs/{job_id}")["job"]
     if job["state"] != "successful":
-        reason = job["error"] or "no worker has looked at it yet"
-        raise StepFailed(f"{name} was not seen: {reason}", "See `skywright hosts list` and `skywright jobs list`.")
+        reason = job["error"] or "no worker has observed it yet"
+        raise StepFailed(f"{name} was not observed: {reason}", "See `skywright hosts list` and `skywright jobs list`.")
 
 
 def list_hosts(console: Console, api: Api | None = None, only: str | None = None) -> None:
-    """A table of the hosts."""
+    """Print a table of the hosts."""
     table = Table("Host", "State", "Up", "Address", "Groups", "Servers", "vCPUs", "Memory MiB", "Why")
     for host in (api or Api()).request("GET", "/hosts")["hosts"]:
         if only not in (None, host["name"]):
@@ -171,7 +173,7 @@ def _why(host: dict[str, Any]) -> str:
 
 
 def show_host(console: Console, name: str) -> None:
-    """All that is known of a host."""
+    """Print all details of a host."""
     facts = Table.grid(padding=(0, 2))
     for key, value in Api().request("GET", f"/hosts/{_named(name)}")["host"].items():
         if value not in (None, [], {}, ""):
@@ -180,7 +182,7 @@ def show_host(console: Console, name: str) -> None:
 
 
 def set_state(console: Console, name: str, state: str, reason: str | None) -> None:
-    """Say that a host is enabled, disabled or in maintenance."""
+    """Set the state of a host: enabled, disabled or in maintenance."""
     api = Api()
     api.request("GET", f"/hosts/{_named(name)}")
     _put(api, name, {"state": state, "disabled_reason": reason})
@@ -195,7 +197,7 @@ def drain(console: Console, name: str, reason: str | None) -> None:
 
 
 def remove(console: Console, name: str) -> None:
-    """Forget a host, and its key with it."""
+    """Remove a host and its recorded key."""
     api = Api()
     variables = api.request("GET", f"/hosts/{_named(name)}")["host"]["variables"]
     api.request("DELETE", f"/hosts/{name}")

@@ -1,4 +1,4 @@
-"""`skywright audit`: the trail, as a table or as JSON lines."""
+"""`skywright audit`: the audit trail, as a table or as JSON lines."""
 
 import re
 import sys
@@ -15,7 +15,7 @@ _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
 
 
 def show(filters: dict[str, str | None], limit: int, *, json: bool) -> None:
-    """Print what passes *filters*."""
+    """Print the records that match *filters*."""
     parameters = {name: value for name, value in filters.items() if value is not None}
     if "since" in parameters:
         parameters["since"] = moment(parameters["since"], datetime.now(UTC))
@@ -38,11 +38,11 @@ def show(filters: dict[str, str | None], limit: int, *, json: bool) -> None:
 
 
 def moment(text: str, now: datetime) -> str:
-    """A time, or how long before *now*, as the API wants it."""
+    """Return a time, or an age before *now*, in the API's format."""
     ago = re.fullmatch(r"(\d{1,6})([mhd])", text)
     if ago:
         return (now - timedelta(**{_UNITS[ago[2]]: int(ago[1])})).isoformat()
     try:
         return datetime.fromisoformat(text).isoformat()
     except ValueError as error:
-        raise StepFailed(f"{text} is no time", "Say 2026-11-20T10:00, or 30m, 12h, 7d for how long ago.") from error
+        raise StepFailed(f"{text} is not a time", "Use 2026-11-20T10:00, or an age: 30m, 12h, 7d.") from error

@@ -1,4 +1,4 @@
-"""`skywright drift` and `skywright converge`: how hosts differ from the records, and the repair."""
+"""`skywright drift` and `skywright converge`: the differences between hosts and records, and their repair."""
 
 import json as jsons
 import time
@@ -20,7 +20,7 @@ SIGNS = {"drifted": ("yellow", "~"), "lost": ("bold red", "✗"), "unknown": ("r
 
 
 def drift(scope: dict[str, str | None], console: Console, *, diff: bool, json: bool) -> int:
-    """Show how hosts differ; the exit code tells whether they do."""
+    """Show the drift; return the exit code."""
     report = Api().request("POST", "/drift", json=_given(scope))
     if json:
         print(jsons.dumps(report))
@@ -33,7 +33,7 @@ def drift(scope: dict[str, str | None], console: Console, *, diff: bool, json: b
 
 
 def converge(scope: dict[str, str | None], options: dict[str, bool], console: Console, *, json: bool) -> int:
-    """Repair, and follow the jobs that do it; 0 if nothing is left to be done."""
+    """Repair drift, and follow the jobs; return 0 if no drift is left."""
     api = Api()
     answer = api.request("POST", "/converge", json=_given(scope) | options)
     report, submitted = answer["drift"], answer["jobs"]
@@ -55,12 +55,12 @@ def converge(scope: dict[str, str | None], options: dict[str, bool], console: Co
         _print_job(console, job)
     done = sum(job["state"] == "successful" for job in jobs)
     what = f"{done} of {counted(len(jobs), 'repair')} done." if jobs else "Nothing to repair."
-    print_line(console, f"[green]{what}[/]" if well else f"[red]{what} Not all is as it shall be.[/]")
+    print_line(console, f"[green]{what}[/]" if well else f"[red]{what} There is still drift.[/]")
     return 0 if well else 1
 
 
 def show(report: dict[str, Any], console: Console, *, diff: bool) -> None:
-    """Print the report, resource by resource."""
+    """Print the report, one resource after another."""
     for resource in report["resources"]:
         color, sign = SIGNS[resource["state"]]
         print_line(console, f"[{color}]{sign} {_name(resource)}[/]")
@@ -76,7 +76,7 @@ def show(report: dict[str, Any], console: Console, *, diff: bool) -> None:
     for one in report["left_out"]:
         print_line(console, f"[dim]left out: {_name(one)}: {plain(one['reason'])}[/]")
     for one in report["not_checked"]:
-        print_line(console, f"[red]not looked at:[/] {_host(one)}{plain(one['reason'])}")
+        print_line(console, f"[red]not checked:[/] {_host(one)}{plain(one['reason'])}")
     print_line(console, _summary(report))
 
 
@@ -84,18 +84,18 @@ def _summary(report: dict[str, Any]) -> str:
     checked = ", ".join(counted(number, kind.removesuffix("s")) for kind, number in report["checked"].items())
     match report["state"]:
         case "clean":
-            return f"[green]No drift.[/] Looked at {checked}."
+            return f"[green]No drift.[/] Checked: {checked}."
         case "incomplete":
-            return f"[yellow]No drift was found, but not all could be looked at.[/] Looked at {checked}."
+            return f"[yellow]No drift was found, but not everything could be checked.[/] Checked: {checked}."
     lost = sum(one["state"] == "lost" for one in report["resources"])
     parts = [counted(len(report["resources"]), "resource") + " with differences"]
     parts += [counted(len(report["leftovers"]), "leftover")] if report["leftovers"] else []
     parts += [f"[bold red]{lost} not repairable[/]"] if lost else []
-    return f"[bold]{', '.join(parts)}.[/] Looked at {checked}."
+    return f"[bold]{', '.join(parts)}.[/] Checked: {checked}."
 
 
 def _ended(api: Api, submitted: list[dict[str, Any]], console: Console) -> Iterator[dict[str, Any]]:
-    """The jobs, once all have ended; their progress meanwhile."""
+    """Return the jobs after all have ended; show their progress until then."""
     columns = (TextColumn("repairing"), BarColumn(), TextColumn("{task.completed}/{task.total} {task.fields[why]}"))
     wanted = {job["id"] for job in submitted}
     with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
@@ -113,7 +113,7 @@ def _ended(api: Api, submitted: list[dict[str, Any]], console: Console) -> Itera
 
 
 def _jobs(api: Api, wanted: set[str]) -> list[dict[str, Any]]:
-    """The jobs as they are now, in the order in which they were submitted."""
+    """Return the jobs in the order of their submission."""
     found: dict[str, dict[str, Any]] = {}
     marker: str | None = None
     while found.keys() < wanted:

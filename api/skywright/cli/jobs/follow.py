@@ -1,4 +1,4 @@
-"""`skywright jobs follow`: jobs as they go, as bars on a terminal, else as lines."""
+"""`skywright jobs follow`: the progress of jobs, as bars on a terminal, else as lines."""
 
 import time
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ BAR_WIDTH = 20
 
 
 def follow(console: Console, job: str | None, resource: str | None, project: str | None) -> bool:
-    """Show one job until it ends, or jobs of a resource, a project or all until interrupted; whether it ended well."""
+    """Follow one job until it ends, or jobs of a resource, a project or all; return whether the job was successful."""
     if sum(given is not None for given in (job, resource, project)) > 1:
         raise StepFailed("A job, a resource or a project can be followed", "Name one of them.")
     api = Api()
@@ -33,12 +33,12 @@ def follow(console: Console, job: str | None, resource: str | None, project: str
 
 
 def _endless(api: Api, resource: str | None, project: str | None) -> Iterator[tuple[str, dict[str, Any]]]:
-    """The API ends such a stream when the token does: then it goes on with another one."""
+    """The API ends a stream when its token expires; then another stream continues with a new token."""
     path, parameters = "/follow", {}
     if resource is not None:
         kind, slash, key = resource.partition("/")
         if not slash:
-            raise StepFailed(f"{resource} is no resource", "Name its type and id: server/0a1b...")
+            raise StepFailed(f"{resource} is not a resource", "Name its type and id: server/0a1b...")
         path = f"/resources/{quote(kind, safe='')}/{quote(key, safe='')}/follow"
     elif project is not None:
         parameters["project_id"] = api.project_id(project)
@@ -76,7 +76,7 @@ class Board:
             self._progress.stop()
 
     def show(self, kind: str, data: dict[str, Any]) -> None:
-        """Take in a message of the stream."""
+        """Handle a message of the stream."""
         if kind == "event":
             for item in data.get("items", []):
                 if item.get("error"):
@@ -123,7 +123,7 @@ class Board:
 
 
 def _age(job: dict[str, Any]) -> float:
-    """How long ago, in seconds, the job was asked for."""
+    """Return the age of the job in seconds."""
     return max(0.0, (datetime.now(UTC) - datetime.fromisoformat(job["created_at"])).total_seconds())
 
 

@@ -25,7 +25,7 @@ LOOK_SECONDS = 0.05
 
 
 def plan(command: Sequence[str], console: Console) -> int:
-    """Run *command* against a planning proxy and show its plan; the exit code tells whether anything would change."""
+    """Run *command* against a planning proxy and show its plan; return the exit code."""
     target = _Target(list(command))
     with (
         tempfile.TemporaryDirectory(prefix="skywright-plan-") as directory,
@@ -36,7 +36,7 @@ def plan(command: Sequence[str], console: Console) -> int:
         code = _run(target.command(proxy), target.environment(proxy, Path(directory)), proxy, output, errors)
         if proxy.outcome is not None:
             return _show(proxy.outcome, console)
-        # It ended by itself: what it says is an answer, or why it did not work.
+        # The command ended without a plan: its output is the answer, or the reason of its failure.
         for stream, text in ((sys.stdout, output), (sys.stderr, errors)):
             text.seek(0)
             stream.write(text.read().decode(errors="replace"))
@@ -48,7 +48,7 @@ def plan(command: Sequence[str], console: Console) -> int:
 def _run(
     command: list[str], environment: dict[str, str], proxy: PlanningProxy, output: IO[bytes], errors: IO[bytes]
 ) -> int:
-    """The exit code of *command*, which is ended as soon as there is a plan."""
+    """Return the exit code of *command*, which is stopped as soon as there is a plan."""
     try:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=errors)
     except OSError as error:
@@ -73,7 +73,9 @@ def _show(outcome: Outcome, console: Console) -> int:
 
 
 class _Target:
-    """The cloud that a command talks to, by its options, by OS_CLOUD or OS_*, or by the checkout's clouds.yaml."""
+    """Return the cloud that the command uses: from its options, from OS_CLOUD or OS_*, or from the checkout's
+    clouds.yaml.
+    """
 
     def __init__(self, command: list[str]) -> None:
         self._command = command
@@ -91,14 +93,14 @@ class _Target:
         self._clouds: dict[str, Any] = config.cloud_config
 
     def command(self, proxy: PlanningProxy) -> list[str]:
-        """The command, with an address on it replaced by the proxy's."""
+        """Return the command with the proxy's URL in place of one on its command line."""
         given = _option(self._command, "--os-auth-url")
         if given is None:
             return self._command
         return [argument.replace(given, proxy.local(given)) for argument in self._command]
 
     def environment(self, proxy: PlanningProxy, directory: Path) -> dict[str, str]:
-        """The environment in which the command takes the proxy for the cloud."""
+        """Return an environment in which the command uses the proxy as the cloud."""
         path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get('PATH', os.defpath)}"
         environment = {**os.environ, "PATH": path, "NO_PROXY": "127.0.0.1", "no_proxy": "127.0.0.1"}
         if "OS_AUTH_URL" in environment:
@@ -109,7 +111,7 @@ class _Target:
         return environment
 
     def _write_clouds(self, proxy: PlanningProxy, path: Path) -> Path:
-        """A private clouds.yaml for as long as the command runs: the same clouds, behind the proxy."""
+        """Make a temporary private clouds.yaml: the same clouds, behind the proxy."""
         clouds = copy.deepcopy(self._clouds)
         clouds.pop("cache", None)
         cloud = clouds["clouds"][self.name]
@@ -125,7 +127,7 @@ class _Target:
 
 
 def _option(command: Sequence[str], name: str) -> str | None:
-    """The value of the option *name*, given as `--name value` or `--name=value`."""
+    """Return the value of the option *name*, given as `--name value` or `--name=value`."""
     for index, argument in enumerate(command):
         if argument == name and index + 1 < len(command):
             return command[index + 1]

@@ -1,4 +1,4 @@
-"""A plan on a terminal: host by host, item by item, with coloured differences."""
+"""Plans on a terminal: by host and item, with coloured differences."""
 
 import difflib
 from collections.abc import Iterator
@@ -67,7 +67,7 @@ def _summary(plan: dict[str, Any]) -> str:
     hosts = sum(any(item["changed"] for item in host["items"]) for host in plan["hosts"])
     changed = plan["changed"]
     if not plan["complete"]:
-        return "[red]This would not work.[/] Nothing was changed."
+        return "[red]This would fail.[/] Nothing was changed."
     if changed:
         return f"[bold]{counted(changed, 'change')} on {counted(hosts, 'host')}.[/] Nothing was changed."
     if plan["recorded"]:
@@ -80,7 +80,7 @@ def counted(number: int, noun: str) -> str:
 
 
 def _message(body: Any) -> str:
-    """The words in a service's error, whatever that service's format."""
+    """Return the message of a service's error in any format."""
     if isinstance(body, dict):
         if isinstance(body.get("message"), str):
             return str(body["message"])
@@ -89,7 +89,7 @@ def _message(body: Any) -> str:
 
 
 def plain(text: Any) -> str:
-    """*text* without anything that a terminal or rich would act upon."""
+    """Return *text* without control characters of terminals and markup of rich."""
     return escape(
         "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in str(text))
     )

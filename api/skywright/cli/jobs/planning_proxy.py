@@ -1,7 +1,7 @@
-"""A cloud that plans: it lets a client read from the real cloud, and has its first change planned instead of made.
+"""The planning proxy: it passes a client's reads to the real cloud, and has the first change planned, not made.
 
-It listens on this machine only and under a path that nobody can guess. It adds no rights: the client's own token goes
-along with all that it passes on. The URLs that the cloud tells are rewritten, so that the client stays here.
+It listens on this machine only, with a secret path. It adds no rights: the client's own token is sent with all
+requests. URLs in the cloud's responses are rewritten, so that the client continues to use the proxy.
 """
 
 import json
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import requests
 
-TIMEOUT = (10, 180)  # to connect, to be answered: a plan runs Ansible
+TIMEOUT = (10, 180)  # to connect, to read: a plan runs Ansible
 CHUNK = 1 << 16
 END_SECONDS = 30.0
 NOT_PASSED_ON = frozenset(("connection", "content-encoding", "content-length", "date", "server", "transfer-encoding"))
@@ -27,7 +27,7 @@ TOKENS = "/auth/tokens"
 
 @dataclass
 class Outcome:
-    """What became of the client's change: a plan, or the reason why there is none."""
+    """The result of the client's change: a plan, or the reason why there is none."""
 
     method: str
     service: str
@@ -37,13 +37,13 @@ class Outcome:
 
 
 class PlanningProxy:
-    """Serves until it is left. `outcome` is there as soon as `planned` is set."""
+    """Serves within the block. `outcome` is available when `planned` is set."""
 
     def __init__(self, auth_url: str, verify: Any = True, cert: Any = None) -> None:
         self._auth_url = auth_url
         self._path = secrets.token_urlsafe(16)
         self._origins = {origin(auth_url)}
-        self._services: dict[str, str] = {}  # {address of a service, its version left out: its type}
+        self._services: dict[str, str] = {}  # {URL of a service without its version: its type}
         self._operations = ""
         self._session = requests.Session()
         self._session.verify, self._session.cert = verify, cert
@@ -72,7 +72,7 @@ class PlanningProxy:
         self._session.close()
 
     def local(self, url: str) -> str:
-        """The URL here that stands for *url*."""
+        """Return the proxy's URL for *url*."""
         parts = urlsplit(url)
         return self._local(origin(url)) + (f"{parts.path}?{parts.query}" if parts.query else parts.path)
 
@@ -80,7 +80,7 @@ class PlanningProxy:
         return f"http://127.0.0.1:{self._server.server_address[1]}/{self._path}/{real.replace('://', '/')}"
 
     def real(self, path: str) -> str | None:
-        """The URL that a request's *path* stands for; None if it is none of the cloud's."""
+        """Return the cloud's URL for a request's *path*; None if there is none."""
         _, secret, scheme, host, *rest = [*path.split("/", 4), "", "", ""][:5]
         if not secrets.compare_digest(secret.encode(), self._path.encode()):
             return None
@@ -88,12 +88,12 @@ class PlanningProxy:
         return f"{real}/{rest[0]}" if real in self._origins else None
 
     def rewritten(self, text: str) -> str:
-        """*text* with the cloud's addresses replaced by ours."""
+        """Return *text* with the proxy's URLs in place of the cloud's."""
         known = sorted(self._origins, key=len, reverse=True)
         return re.sub(rf"({'|'.join(map(re.escape, known))})(?![\w.:-])", lambda found: self._local(found[1]), text)
 
     def request(self, method: str, url: str, headers: dict[str, str], body: bytes) -> requests.Response:
-        """The real cloud's answer."""
+        """Return the real cloud's response."""
         kept = {name: value for name, value in headers.items() if name.lower() not in ("host", "connection")}
         kept["Accept-Encoding"] = "identity"
         return self._session.request(
@@ -101,7 +101,7 @@ class PlanningProxy:
         )
 
     def learn(self, token: Any) -> None:
-        """Take in the catalog that came with a token."""
+        """Read the catalog in the response for a token."""
         catalog = token.get("token", {}).get("catalog", []) if isinstance(token, dict) else []
         for service in catalog:
             for url in {endpoint["url"] for endpoint in service["endpoints"]}:
@@ -111,12 +111,12 @@ class PlanningProxy:
                 self._services[re.sub(r"/v\d[\d.]*(/.*)?$", "", url).rstrip("/")] = service["type"]
 
     def plan(self, method: str, url: str, headers: dict[str, str], body: Any) -> None:
-        """Have the client's change planned; only its first one counts."""
+        """Plan the client's change; only the first one counts."""
         with self._lock:
             if self.outcome is None:
                 self.outcome = self._plan(method, url, headers, body)
                 self.planned.set()
-        self._over.wait(END_SECONDS)  # the client is ended meanwhile: it has nothing to hear
+        self._over.wait(END_SECONDS)  # the client is stopped in the meantime and needs no response
 
     def _plan(self, method: str, url: str, headers: dict[str, str], body: Any) -> Outcome:
         service, path = self._target(url)
@@ -144,7 +144,7 @@ class PlanningProxy:
         return outcome
 
     def _target(self, url: str) -> tuple[str, str]:
-        """The type of the service that *url* belongs to, and the path there."""
+        """Return the type of the service of *url*, and the path below it."""
         for address in sorted(self._services, key=len, reverse=True):
             if url.startswith(f"{address}/"):
                 return self._services[address], url.removeprefix(address)
@@ -152,19 +152,19 @@ class PlanningProxy:
 
 
 def origin(url: str) -> str:
-    """`http://host:port` of *url*."""
+    """Return `http://host:port` of *url*."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc}"
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection of the client's."""
+    """A connection of the client."""
 
     cloud: PlanningProxy
     protocol_version = "HTTP/1.1"
 
     def log_message(self, format: str, *args: Any) -> None:
-        """Nothing: paths may hold what is nobody's business."""
+        """Log nothing: paths may hold secrets."""
 
     def _serve(self) -> None:
         url = self.cloud.real(self.path)
@@ -190,7 +190,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self.rfile.read(int(length)) if length.isdigit() else b""
 
     def _json(self) -> Any:
-        """The body, if it is JSON: other data cannot be planned, and may be long."""
+        """Return the body if it is JSON. Other data cannot be planned, and may be long."""
         if "json" not in self.headers.get("content-type", ""):
             self.close_connection = True
             return None

@@ -1,4 +1,4 @@
-"""`skywright replay`: a run once more, by plain ansible-playbook on this machine."""
+"""`skywright replay`: execute a run again, with ansible-playbook on this machine."""
 
 import os
 import shlex
@@ -19,7 +19,7 @@ from skywright.settings import load
 
 
 def run(name: str, console: Console, *, check: bool, prepare: bool, anyway: bool) -> int:
-    """Ansible's exit code; StepFailed if the run cannot be replayed, or should not be."""
+    """Return Ansible's exit code; raise StepFailed if the run cannot or should not be replayed."""
     cloud = Core(load(), registry.kinds())
     try:
         found = replay.prepare(cloud, name)
@@ -29,13 +29,13 @@ def run(name: str, console: Console, *, check: bool, prepare: bool, anyway: bool
         console.print(f"[yellow]since then:[/] {escape(difference)}", soft_wrap=True, highlight=False)
     if found.missing:
         raise StepFailed(
-            f"Secrets of this run are not known any more: {', '.join(found.missing)}",
-            "What they belonged to was changed or deleted.",
+            f"Secrets of this run do not exist any more: {', '.join(found.missing)}",
+            "Their resources were changed or deleted.",
         )
     if found.differences and not (check or prepare or anyway):
         raise StepFailed(
             "The run would not be the same as its jobs' today",
-            "Look at it with --check first, and replay it with --anyway to undo what came since.",
+            "Use --check first, and --anyway to replay it and undo later changes.",
         )
     path = replay.write(cloud, found)
     command = replay.command(found, path, check=check)

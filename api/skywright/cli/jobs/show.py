@@ -1,4 +1,4 @@
-"""`skywright status` and `skywright jobs ...`: the native API, on a terminal."""
+"""`skywright status` and `skywright jobs ...`: the operations API on a terminal."""
 
 import json
 import os
@@ -22,12 +22,12 @@ from skywright.db.jobs import UNFINISHED
 COLORS = {"successful": "green", "ok": "green", "running": "cyan", "queued": "yellow"}
 UUID_LENGTH = 36
 PAGE = 1000
-SILENCE_SECONDS = 60  # the API says every 15 s that it is still there
+SILENCE_SECONDS = 60  # the API sends a sign of life every 15 s
 RECONNECTS = 30
 
 
 class Api:
-    """The native API with the credentials of OS_CLOUD, of OS_*, or of the checkout's clouds.yaml."""
+    """The operations API, with the credentials of OS_CLOUD, of OS_*, or of the checkout's clouds.yaml."""
 
     def __init__(self) -> None:
         try:
@@ -38,12 +38,12 @@ class Api:
             raise StepFailed(f"The cloud cannot be reached: {error}", "Is it up? Try `skywright up`.") from error
 
     def request(self, method: str, path: str, **options: Any) -> Any:
-        """The answer's JSON; StepFailed with the API's own words."""
+        """Return the response's JSON; raise StepFailed with the API's message."""
         response = self._answer(method, path, **options)
         return response.json() if response.content else None
 
     def lines(self, path: str, parameters: dict[str, str]) -> Iterator[str]:
-        """A long answer in JSON lines, as it comes."""
+        """Yield the JSON lines of a long response."""
         headers = {"Accept": "application/x-ndjson"}
         for line in self._answer("GET", path, params=parameters, headers=headers, stream=True).iter_lines():
             yield line.decode()
@@ -58,7 +58,7 @@ class Api:
         return response
 
     def job_id(self, start: str) -> str:
-        """The id of the one job whose id begins so."""
+        """Return the id of the only job whose id begins with *start*."""
         if len(start) == UUID_LENGTH:
             return start
         jobs = self.request("GET", "/jobs", params={"limit": PAGE})["jobs"]
@@ -68,7 +68,7 @@ class Api:
         return str(found[0])
 
     def project_id(self, name: str) -> str:
-        """The id of the project that is called so, or has this id."""
+        """Return the id of the project with this name or id."""
         identity = {"service_type": "identity", "interface": "public"}
         for path in ("/v3/auth/projects", f"/v3/projects?name={quote(name, safe='')}"):
             answer = self._session.get(path, endpoint_filter=identity, raise_exc=False)
@@ -78,7 +78,7 @@ class Api:
         return name
 
     def stream(self, path: str, parameters: dict[str, str] | None = None) -> Iterator[tuple[str, dict[str, Any]]]:
-        """A stream of (kind, data), as long as it lasts; it resumes when the connection breaks."""
+        """Yield (kind, data) of a stream until it ends; resume it when the connection breaks."""
         last, broken = "", 0
         while True:
             headers = {"X-Auth-Token": self._session.get_token(), **({"Last-Event-ID": last} if last else {})}
@@ -127,7 +127,7 @@ def _messages(lines: Iterator[bytes]) -> Iterator[dict[str, str]]:
 
 
 def show_status() -> None:
-    """Hosts, and jobs that have not ended."""
+    """Print hosts, and unfinished jobs."""
     api, console = Api(), Console()
     hosts = Table("Host", "State", "Groups", "vCPUs", "Memory MiB", "Disk GiB", "Seen")
     for host in api.request("GET", "/hosts")["hosts"]:
@@ -139,7 +139,7 @@ def show_status() -> None:
 
 
 def show_jobs(states: list[str], resource: str | None, limit: int) -> None:
-    """A table of jobs."""
+    """Print a table of jobs."""
     parameters = {"state": states, "resource": resource, "limit": limit}
     jobs = Api().request("GET", "/jobs", params={key: value for key, value in parameters.items() if value})["jobs"]
     table = Table("Job", "What", "On", "State", "Submitted", "Took", "Why")
@@ -157,7 +157,7 @@ def show_jobs(states: list[str], resource: str | None, limit: int) -> None:
 
 
 def show_job(start: str) -> None:
-    """One job with its steps."""
+    """Print one job with its steps."""
     api, console = Api(), Console()
     job = api.request("GET", f"/jobs/{api.job_id(start)}")["job"]
     facts = Table.grid(padding=(0, 2))
@@ -179,28 +179,28 @@ def show_job(start: str) -> None:
 
 
 def force(start: str) -> None:
-    """Let a job run although its host should be left alone."""
+    """Let a job run although its host is in maintenance or unreachable."""
     api = Api()
     job = api.request("POST", f"/jobs/{api.job_id(start)}/force")["job"]
     Console().print(f"{job['id']} {colored(job['state'])}, it does not wait for its host any more")
 
 
 def prioritize(start: str, priority: int) -> None:
-    """Let a job go before others, or behind them."""
+    """Set the priority of a job."""
     api = Api()
     job = api.request("PATCH", f"/jobs/{api.job_id(start)}", json={"job": {"priority": priority}})["job"]
     Console().print(f"{job['id']} {colored(job['state'])}, priority {job['priority']}")
 
 
 def cancel(start: str) -> None:
-    """Ask for a job's end."""
+    """Cancel a job."""
     api = Api()
     job = api.request("POST", f"/jobs/{api.job_id(start)}/cancel")["job"]
-    Console().print(f"{job['id']} {colored(job['state'])}, its end was asked for")
+    Console().print(f"{job['id']} {colored(job['state'])}, its cancellation was requested")
 
 
 def colored(state: str) -> str:
-    """*state* as it is printed."""
+    """Return *state* as it is printed."""
     return f"[{COLORS.get(state, 'red')}]{state}[/]"
 
 

@@ -1,6 +1,6 @@
 """The commands `skywright overcloud ...` and their options."""
 
-# ruff: noqa: PLC0415 - each imports what it needs when it runs: starting must stay quick
+# ruff: noqa: PLC0415 - each imports what it needs when it runs, so that the start is fast
 
 import sys
 from collections.abc import Callable
@@ -10,15 +10,16 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-app = typer.Typer(help="Highly available clouds, made and looked after by this one.", no_args_is_help=True)
+app = typer.Typer(help="Highly available clouds that this cloud deploys and operates.", no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="The overcloud's name.")]
 PlanFile = Annotated[Path, typer.Argument(help="The plan, in YAML; see docs/overcloud.md.")]
 Fingerprints = Annotated[
-    list[str] | None, typer.Option("--fingerprint", help="HOST=SHA256:..., the key that it must show; may be repeated.")
+    list[str] | None,
+    typer.Option("--fingerprint", help="HOST=SHA256:..., the fingerprint of its host key; may be repeated."),
 ]
 AcceptHostKeys = Annotated[
-    bool, typer.Option("--accept-host-keys", help="Take whatever keys new hosts show, unless others are recorded.")
+    bool, typer.Option("--accept-host-keys", help="Accept the host keys of new hosts, unless others are recorded.")
 ]
 
 
@@ -32,9 +33,9 @@ def list_overclouds() -> None:
 
 @app.command("plan")
 def plan(plan: PlanFile, fingerprint: Fingerprints = None, *, accept_host_keys: AcceptHostKeys = False) -> None:
-    """Look for everything that would hinder a deployment, and at what it would change; change nothing.
+    """Check what would prevent a deployment, and what it would change, without changing anything.
 
-    The exit code is 0 if nothing would change, 2 if something would, 1 if it would not work.
+    The exit code is 0 if nothing would change, 2 if something would, 1 if the deployment would fail.
     """
     from skywright.cli.overcloud.overclouds import Enrolment, load
     from skywright.cli.overcloud.overclouds import plan as run
@@ -45,7 +46,7 @@ def plan(plan: PlanFile, fingerprint: Fingerprints = None, *, accept_host_keys: 
 
 @app.command("deploy")
 def deploy(plan: PlanFile, fingerprint: Fingerprints = None, *, accept_host_keys: AcceptHostKeys = False) -> None:
-    """Make the plan's hosts a cloud, or a deployed one what its plan says now. The exit code tells how it ended."""
+    """Deploy the plan, or apply its changes to a deployed overcloud. The exit code is the outcome."""
     from skywright.cli.overcloud.overclouds import Enrolment, load
     from skywright.cli.overcloud.overclouds import deploy as run
 
@@ -55,7 +56,9 @@ def deploy(plan: PlanFile, fingerprint: Fingerprints = None, *, accept_host_keys
 
 @app.command("status")
 def status(name: Name, *, json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
-    """Show each service on each host. The exit code is 0 if all is well, 2 if something is not, 1 if nobody knows."""
+    """Show the services on each host. The exit code is 0 if all are well, 2 if there are problems, 1 if the check
+    failed.
+    """
     from skywright.cli.overcloud.overcloud_view import status as run
 
     raise typer.Exit(run(Console(), name, json=json))
@@ -66,17 +69,17 @@ def scale(
     name: Name,
     add: Annotated[
         list[str] | None,
-        typer.Option(help="NAME=ADDRESS[,DATA_ADDRESS], as compute3=10.0.0.23,172.20.1.23/24; may be repeated."),
+        typer.Option(help="NAME=ADDRESS[,DATA_ADDRESS], such as compute3=10.0.0.23,172.20.1.23/24; may be repeated."),
     ] = None,
     role: Annotated[
-        str, typer.Option(help="What the added hosts are: computes, networks or controllers.")
+        str, typer.Option(help="The role of the added hosts: computes, networks or controllers.")
     ] = "computes",
-    plan: Annotated[Path | None, typer.Option(help="The whole plan as it shall be now, in place of that.")] = None,
+    plan: Annotated[Path | None, typer.Option(help="The complete new plan, instead of --add.")] = None,
     fingerprint: Fingerprints = None,
     *,
     accept_host_keys: AcceptHostKeys = False,
 ) -> None:
-    """Add hosts, or replace a dead host by an empty one of its name (which has another address), and deploy."""
+    """Add hosts, or replace a dead host by an empty one with its name (and another address), and deploy."""
     from skywright.cli.overcloud.overclouds import Enrolment, scaled
     from skywright.cli.overcloud.overclouds import deploy as run
 
@@ -90,10 +93,12 @@ def recover(
     name: Name,
     without: Annotated[
         list[str] | None,
-        typer.Option(help="A controller that stays away: what only its database has is lost. May be repeated."),
+        typer.Option(
+            help="A controller that is not available: data that only its database has is lost. May be repeated."
+        ),
     ] = None,
 ) -> None:
-    """Bring everything back after all hosts were off."""
+    """Restart the overcloud after all hosts were off."""
     from skywright.cli.overcloud.overclouds import recover as run
 
     raise typer.Exit(run(Console(), name, without or []))
@@ -106,7 +111,7 @@ def maintenance(
     *,
     end: Annotated[bool, typer.Option("--end", help="Use it again.")] = False,
 ) -> None:
-    """Take a controller out of use before somebody works on it: requests that it serves end first."""
+    """Take a controller out of service for maintenance: its current requests end first."""
     from skywright.cli.overcloud.overclouds import maintain
 
     raise typer.Exit(maintain(Console(), name, host, end=end))
@@ -116,15 +121,17 @@ def maintenance(
 def delete(
     name: Name,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask: all servers and data of the cloud are lost.")] = False,
-    forget: Annotated[bool, typer.Option("--forget", help="Only forget it; nothing on its hosts changes.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask. All servers and data of the cloud are lost.")] = False,
+    forget: Annotated[
+        bool, typer.Option("--forget", help="Only delete its records; nothing on its hosts changes.")
+    ] = False,
 ) -> None:
-    """Take a cloud off its hosts, with all servers and all data that are in it."""
+    """Remove a cloud from its hosts, with all of its servers and data."""
     from skywright.cli.overcloud.overclouds import delete as run
 
     text = f"Remove {name} with all of its servers and data?" if not forget else f"Forget {name}?"
     if not yes and not (sys.stdin.isatty() and typer.confirm(text)):
-        Console(stderr=True).print("Nothing was removed: say --yes.")
+        Console(stderr=True).print("Nothing was removed: confirm with --yes.")
         raise typer.Exit(1)
     raise typer.Exit(run(Console(), name, forget=forget))
 

@@ -1,4 +1,4 @@
-"""A job of an overcloud as it goes: its stages, one a play, each with its time."""
+"""The progress of an overcloud's job: its stages, one for each play, with times."""
 
 from contextlib import ExitStack, suppress
 from typing import Any
@@ -13,11 +13,11 @@ TASK_START = "playbook_on_task_start"
 
 
 class _StageFailed(Exception):
-    """Ends a stage as one that failed."""
+    """Ends a stage that failed."""
 
 
 class Board:
-    """Shows each stage while it lasts, and how it ended."""
+    """Shows each stage while it runs, and its outcome."""
 
     def __init__(self, console: Console) -> None:
         self._console, self._steps = console, Steps(console)
@@ -37,7 +37,7 @@ class Board:
         self._all.close()
 
     def show(self, kind: str, data: dict[str, Any]) -> None:
-        """Take in a message of the job's stream."""
+        """Handle a message of the job's stream."""
         if kind == "event" and data["kind"] == TASK_START:
             self._task(data)
         elif kind == "event":
@@ -83,18 +83,18 @@ class Board:
 
 
 def follow(console: Console, api: Api, job_id: str) -> bool:
-    """Show the job until it ends; whether it ended well. Who interrupts that does not end the job."""
+    """Show the job until it ends; return whether it was successful. An interruption does not end the job."""
     console.print(f"job {job_id}", highlight=False)
     with Board(console) as board:
         try:
             for kind, data in api.stream(f"/jobs/{job_id}/follow"):
                 board.show(kind, data)
         except KeyboardInterrupt:
-            console.print(f"It goes on: `skywright jobs follow {job_id}`.", highlight=False)
+            console.print(f"The job continues: `skywright jobs follow {job_id}`.", highlight=False)
     return board.well
 
 
 def failures(event: dict[str, Any]) -> list[str]:
-    """Why a task failed: what its items say, or what it says as a whole."""
+    """Return why a task failed: the errors of its items, or its own message."""
     errors = [str(item["error"]) for item in event.get("items", []) if item.get("error")]
     return errors or [str(event.get("message"))]

@@ -1,4 +1,4 @@
-"""Overclouds on a terminal: how their services fare, and what a deployment would change."""
+"""Overclouds on a terminal: the state of their services, and what a deployment would change."""
 
 import json as jsonlib
 import time
@@ -39,19 +39,19 @@ def show_all(console: Console) -> None:
 
 
 def status(console: Console, name: str, *, json: bool) -> int:
-    """Look at all services now, and show what was seen."""
+    """Check all services now, and show the result."""
     api = Api()
     path = f"/overclouds/{quote(name, safe='')}"
     job = api.request("POST", f"{path}/status")["job"]
     limit = time.monotonic() + LOOK_SECONDS
     while job["state"] in UNFINISHED:
         if time.monotonic() > limit:
-            raise StepFailed("Nobody has looked yet", f"Does a worker run? See `skywright jobs show {job['id']}`.")
+            raise StepFailed("There is no report yet", f"Is a worker running? See `skywright jobs show {job['id']}`.")
         time.sleep(0.2)
         job = api.request("GET", f"/jobs/{job['id']}")["job"]
     cloud = api.request("GET", path)["overcloud"]
     if cloud["observed_at"] is None or cloud["observed_at"] < job["created_at"]:
-        raise StepFailed(f"Nothing was seen: {job['error']}", f"See `skywright jobs show {job['id']}`.")
+        raise StepFailed(f"The services were not checked: {job['error']}", f"See `skywright jobs show {job['id']}`.")
     if json:
         shown = {key: cloud[key] for key in ("name", "state", "observed_at", "report", "problems")}
         console.print_json(jsonlib.dumps(shown))
@@ -77,7 +77,7 @@ def _show(console: Console, cloud: dict[str, Any]) -> None:
 
 
 def _cells(said: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
-    """(service, state) of one host."""
+    """Yield (service, state) of one host."""
     if said is None:
         yield "host", "[red]silent[/]"
         return
@@ -123,11 +123,11 @@ def _painted(text: str, *, well: bool) -> str:
 
 
 def show_changes(console: Console, job: dict[str, Any]) -> int:
-    """What a planned deployment would change, by stage and task; the exit code for that."""
+    """Show what a planned deployment would change, by stage and task; return the exit code."""
     stages = _stages(job["events"])
     stuck = [stage for stage, found in stages.items() if found["failures"]]
     if any(stage in PREFLIGHT for stage in stuck) or not stages:
-        console.print(f"[red]It cannot be deployed like that:[/] {escape(str(job['error']))}", soft_wrap=True)
+        console.print(f"[red]The plan cannot be deployed:[/] {escape(str(job['error']))}", soft_wrap=True)
         return 1
     changes = 0
     for stage, found in stages.items():
@@ -139,7 +139,7 @@ def show_changes(console: Console, job: dict[str, Any]) -> int:
             text = f"  [yellow]~[/] {escape(task)} [dim]({escape(', '.join(sorted(set(hosts))))})[/]"
             console.print(text, soft_wrap=True, highlight=False)
         for host, text in found["failures"]:
-            told = f"  [magenta]?[/] {escape(host)}: what follows cannot be foretold: {escape(text)}"
+            told = f"  [magenta]?[/] {escape(host)}: later changes cannot be predicted: {escape(text)}"
             console.print(told, soft_wrap=True, highlight=False)
     for item in job["results"]:
         if item.get("status") not in (None, "done"):
@@ -150,7 +150,7 @@ def show_changes(console: Console, job: dict[str, Any]) -> int:
 
 
 def _stages(events: Iterable[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """{stage: {tasks: {task: hosts that it would change}, failures: [(host, why)]}}, in order."""
+    """Return {stage: {tasks: {task: hosts that it would change}, failures: [(host, reason)]}}, in order."""
     stages: dict[str, dict[str, Any]] = {}
     stage: dict[str, Any] | None = None
     for event in events:

@@ -1,4 +1,4 @@
-"""`skywright overcloud ...`: plans, the hosts that they name, and the jobs that follow."""
+"""`skywright overcloud ...`: plans, their hosts, and jobs."""
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,12 +22,12 @@ from skywright.jobs.runs.connection import known_hosts
 from skywright.services.operations.overcloud.plan import ROLES, BadPlan, Plan, read
 from skywright.settings import load as load_settings
 
-LOOKS = 8  # how many hosts are met at once
+LOOKS = 8  # number of hosts that are examined in parallel
 
 
 @dataclass(frozen=True)
 class Enrolment:
-    """How keys of new hosts are judged: by *fingerprints* HOST=SHA256:..., else by whoever is asked."""
+    """How the keys of new hosts are verified: by *fingerprints* HOST=SHA256:..., else by confirmation."""
 
     ask: Ask
     fingerprints: Sequence[str]
@@ -38,7 +38,7 @@ class Enrolment:
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML in which a key that is there twice is a mistake, not an answer."""
+    """YAML in which duplicate keys are errors."""
 
 
 def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
@@ -46,7 +46,7 @@ def _mapping(loader: _Loader, node: yaml.MappingNode) -> dict[Any, Any]:
     for key_node, value_node in node.value:
         key = loader.construct_object(key_node, deep=True)
         if not isinstance(key, str) or key in found:
-            problem = f"the key {key!r} is there twice" if isinstance(key, str) else f"the key {key!r} is no text"
+            problem = f"the key {key!r} is a duplicate" if isinstance(key, str) else f"the key {key!r} is not a text"
             raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
         found[key] = loader.construct_object(value_node, deep=True)
     return found
@@ -56,13 +56,11 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _mapping
 
 
 def load(path: Path) -> Plan:
-    """The plan in the file *path*; StepFailed names all that is wrong with it. Keys may be named relative to home."""
+    """Return the plan in the file *path*; raise StepFailed with all errors. Paths of keys may begin with `~`."""
     try:
         document = yaml.load(path.read_text(encoding="utf-8"), _Loader)
     except (OSError, UnicodeError, yaml.YAMLError) as error:
-        raise StepFailed(
-            f"{path} cannot be read: {error}", "A plan is a YAML file; docs/overcloud.md has one."
-        ) from error
+        raise StepFailed(f"{path} cannot be read: {error}", "A plan is a YAML file; see docs/overcloud.md.") from error
     return _checked(_with_absolute_keys(document), str(path))
 
 
@@ -70,8 +68,8 @@ def _checked(document: Any, where: str) -> Plan:
     try:
         return read(document)
     except BadPlan as error:
-        lines = [f"{where} is no plan:", *(f"  - {problem}" for problem in error.problems)]
-        raise StepFailed("\n".join(lines), "Mend all of that; docs/overcloud.md has a plan.") from error
+        lines = [f"{where} is not a valid plan:", *(f"  - {problem}" for problem in error.problems)]
+        raise StepFailed("\n".join(lines), "Fix these errors; docs/overcloud.md has an example.") from error
 
 
 def _with_absolute_keys(document: Any) -> Any:
@@ -85,7 +83,7 @@ def _with_absolute_keys(document: Any) -> Any:
 
 
 def plan(console: Console, wanted: Plan, enrolment: Enrolment) -> int:
-    """Look at what a deployment would do."""
+    """Show what a deployment would do."""
     api = Api()
     _meet(console, api, wanted, enrolment)
     job = api.request("POST", f"{_path(wanted.name)}/plan", json={"plan": wanted.model_dump()})["job"]
@@ -94,7 +92,7 @@ def plan(console: Console, wanted: Plan, enrolment: Enrolment) -> int:
 
 
 def deploy(console: Console, wanted: Plan, enrolment: Enrolment) -> int:
-    """Deploy the plan, and tell where the cloud is."""
+    """Deploy the plan, and print the cloud's URL."""
     api = Api()
     _meet(console, api, wanted, enrolment)
     answer = api.request("PUT", _path(wanted.name), json={"plan": wanted.model_dump()})
@@ -105,53 +103,55 @@ def deploy(console: Console, wanted: Plan, enrolment: Enrolment) -> int:
 
 
 def scaled(name: str, added: Sequence[str], role: str, path: Path | None) -> Plan:
-    """The plan of the overcloud *name* with hosts *added*, NAME=ADDRESS[,DATA_ADDRESS], or the one in *path*."""
+    """Return the plan of the overcloud *name* with the hosts *added*, NAME=ADDRESS[,DATA_ADDRESS], or the plan in
+    *path*.
+    """
     if (path is None) == (not added):
-        raise StepFailed("What is to change is not said", "Give --add NAME=ADDRESS, or --plan FILE.")
+        raise StepFailed("No change is given", "Give --add NAME=ADDRESS, or --plan FILE.")
     if path is not None:
         found = load(path)
         if found.name != name:
-            raise StepFailed(f"{path} is the plan of {found.name}", f"Deploy that, or name the plan of {name}.")
+            raise StepFailed(f"{path} is the plan of {found.name}", f"Deploy that one, or use the plan of {name}.")
         return found
     if role not in ROLES:
-        raise StepFailed(f"{role!r} is no role", f"There are {', '.join(ROLES)}.")
+        raise StepFailed(f"{role!r} is not a role", f"The roles are {', '.join(ROLES)}.")
     document = Api().request("GET", _path(name))["overcloud"]["plan"]
     for text in added:
         host, addresses = _addition(text)
         document["hosts"][host] = {**document["hosts"].get(host, {}), **addresses}
         if not any(host in document["roles"][one] for one in ROLES):
             document["roles"][role].append(host)
-    return _checked(document, f"What {name} would be")
+    return _checked(document, f"The changed plan of {name}")
 
 
 def _addition(text: str) -> tuple[str, dict[str, str]]:
     name, _, rest = text.partition("=")
     address, _, data = rest.partition(",")
     if not (name and address):
-        raise StepFailed(f"{text!r} does not say which host is added", "One is compute3=10.0.0.23,172.20.1.23/24.")
+        raise StepFailed(f"{text!r} is not a host", "Example: compute3=10.0.0.23,172.20.1.23/24.")
     return name, {"address": address, **({"data_address": data} if data else {})}
 
 
 def recover(console: Console, name: str, without: list[str]) -> int:
-    """Bring the overcloud back."""
+    """Restart the overcloud."""
     api = Api()
     answer = api.request("POST", f"{_path(name)}/recover", json={"without": without})
     return 0 if follow(console, api, answer["job"]["id"]) else 1
 
 
 def maintain(console: Console, name: str, host: str, *, end: bool) -> int:
-    """Take a controller out of use, or back."""
+    """Take a controller out of service, or put it back."""
     api = Api()
     answer = api.request("POST", f"{_path(name)}/maintenance", json={"host": host, "end": end})
     return 0 if follow(console, api, answer["job"]["id"]) else 1
 
 
 def delete(console: Console, name: str, *, forget: bool) -> int:
-    """Remove the overcloud, or only what is known of it."""
+    """Remove the overcloud, or only its records."""
     api = Api()
     answer = api.request("DELETE", _path(name), params={"forget_only": "true"} if forget else {})
     if forget:
-        console.print(f"{name} is forgotten; nothing on its hosts was changed.")
+        console.print(f"The records of {name} are deleted; nothing on its hosts was changed.")
         return 0
     return 0 if follow(console, api, answer["job"]["id"]) else 1
 
@@ -161,7 +161,7 @@ def _path(name: str) -> str:
 
 
 def _meet(console: Console, api: Api, wanted: Plan, enrolment: Enrolment) -> None:
-    """Log in to the hosts that are not known by their addresses, and record their keys; tell all that hinders."""
+    """Log in to the hosts without a recorded key, and record it; raise StepFailed with all problems."""
     there = {host["variables"].get("ansible_host") for host in api.request("GET", "/hosts")["hosts"]}
     known = KnownHosts(known_hosts(load_settings()))
     lines = known.path.read_text().splitlines() if known.path.exists() else []
@@ -187,7 +187,7 @@ def _meet(console: Console, api: Api, wanted: Plan, enrolment: Enrolment) -> Non
         found = list(pool.map(meet, new))
     problems = [text for name, findings in zip(new, found, strict=True) for text in _told(name, findings)]
     if problems:
-        raise StepFailed("\n".join(["These hosts cannot be a cloud's:", *problems]), "Mend all of that and try again.")
+        raise StepFailed("\n".join(["These hosts cannot be used:", *problems]), "Fix these problems and try again.")
 
 
 def _target(wanted: Plan, name: str) -> Target:

@@ -1,7 +1,7 @@
-"""Does a cloud do what it is for? Run as a module, with CLOUDS_YAML CLOUD GUEST_IMAGE.
+"""Validates that a cloud works. Run as a module, with CLOUDS_YAML CLOUD GUEST_IMAGE.
 
-It boots a guest on every compute host, with all that such a guest needs, by the cloud's own API; each has to say on its
-console that it is ready, and all but the first that they have reached the first one. Nothing of it is left.
+It boots a guest on every compute host by the cloud's API. Each guest has to print on its console that it is ready, and
+all but the first that they can reach the first. Everything is removed afterwards.
 """
 
 import base64
@@ -34,7 +34,7 @@ Undo = Callable[[], object]
 
 
 def validate(cloud: Connection, guest_image: Path) -> None:
-    """Try everything; StepFailed says what does not work."""
+    """Run all checks; raise StepFailed if one fails."""
     name = f"validation-{uuid4().hex[:8]}"
     with ExitStack() as undo:
         with _step("upload the guest's image"):
@@ -66,12 +66,12 @@ def validate(cloud: Connection, guest_image: Path) -> None:
 
 
 def _image(cloud: Connection, name: str, path: Path, undo: Callable[..., object]) -> Any:
-    """The guest's image, uploaded and read back: any controller may have taken it, any may give it."""
+    """Upload the guest's image and download it again; any controllers may serve these requests."""
     image: Any = cloud.create_image(name, filename=str(path), disk_format="qcow2", container_format="bare", wait=True)
     undo(cloud.image.delete_image, image.id)
     digest = hashlib.sha512(cloud.image.download_image(image.id).content).hexdigest()
     if digest != hashlib.sha512(path.read_bytes()).hexdigest():
-        raise StepFailed("The image that comes back is not the one that was uploaded", "See the API's logs.")
+        raise StepFailed("The downloaded image differs from the uploaded one", "See the API's logs.")
     return image
 
 
@@ -126,7 +126,7 @@ def _step(what: str) -> Iterator[None]:
 
 
 def main() -> None:
-    """Validate the cloud that the arguments name."""
+    """Validate the cloud in the arguments."""
     clouds_yaml, name, guest_image = sys.argv[1:]
     config = openstack.config.OpenStackConfig(config_files=[clouds_yaml], load_envvars=False)
     try:
