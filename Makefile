@@ -1,17 +1,17 @@
-# `make help` lists the targets. Everything that is installed lands in .venv, everything that is made in var.
+# `make help` lists the targets. Installed files are in .venv, generated files in var.
 SHELL := /bin/bash
 VENV := .venv
 BIN := $(VENV)/bin
 MOLECULE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule
-# What a fresh Debian needs before the rest can install itself.
+# Packages that a fresh Debian needs before pip can install the rest.
 PACKAGES := python3-venv python3-apt openssh-client
-# libvirt-python, which the unit tests drive libvirt's test driver with, is compiled; the rest is what tests run.
+# libvirt-python, with which unit tests use libvirt's test driver, is compiled; tests run the other packages' programs.
 DEV_PACKAGES := gcc pkg-config python3-dev libvirt-dev shellcheck busybox curl iproute2 qemu-system-x86 qemu-utils xorriso
-# Servers that tests start for themselves: installing them must not start the machine's own.
+# Servers that tests start themselves: installing the packages must not start services of the machine.
 TEST_SERVERS := mariadb-server-core rabbitmq-server
 
-# Molecule scenarios on the hosts of inventories/ha, which bear two at a time; all others are on the lab's. The last makes a
-# whole cloud.
+# Molecule scenarios on the hosts of inventories/ha, two at a time; all others run on the lab's hosts. The last one
+# deploys a whole cloud.
 HA_QUEUE_SCENARIOS := certificates chrony memcached rabbitmq
 HA_SERVICE_SCENARIOS := galera haproxy keepalived
 HA_SCENARIOS := $(HA_QUEUE_SCENARIOS) $(HA_SERVICE_SCENARIOS) controller
@@ -21,20 +21,20 @@ HA_SCENARIOS := $(HA_QUEUE_SCENARIOS) $(HA_SERVICE_SCENARIOS) controller
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-cloud: $(VENV)/.ready .novnc ## Make this machine a two-host cloud and boot a server on each host
+cloud: $(VENV)/.ready .novnc ## Start a cloud with two hosts on this machine and boot a server on each
 	@$(BIN)/skywright up
 
 test: $(VENV)/.ready-servers ## Run the tests (makes the cloud if there is none)
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync=line lint-sanity suites
 
-# One after another, while lint and sanity have what they leave of the processors.
+# One after another, while lint and sanity use the remaining processor time.
 suites:
 	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none unit distributed lab-test
 
 lint-sanity:
 	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none lint sanity
 
-test-all: test ## Run all tests: also those that take minutes of waiting, all Molecule scenarios, and all faults of an overcloud
+test-all: test ## Run all tests, including those that wait for minutes, all Molecule scenarios and all faults of an overcloud
 	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none lab-long molecule molecule-ha faults
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
@@ -54,13 +54,13 @@ lab-test: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts
 	$(BIN)/pytest -q -n 3 --dist loadfile -m "not alone and not long" tests/lab
 	$(BIN)/pytest -q -m alone tests/lab
 
-lab-long: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts that take minutes of waiting
+lab-long: $(VENV)/.ready-dev cloud ## Run the tests on the lab's hosts that wait for minutes
 	$(BIN)/pytest -q -n 3 -m long tests/lab
 
 molecule: $(VENV)/.ready-dev cloud ## Run the Molecule scenarios of the roles for computes and networks, on the lab's hosts
 	@$(MAKE) --no-print-directory --jobs=2 --output-sync molecule-lab-host molecule-roles
 
-# It makes hosts of its own, so the others run meanwhile.
+# It creates its own hosts, so the others run at the same time.
 molecule-lab-host:
 	$(MOLECULE) test --scenario-name lab_host
 
@@ -74,10 +74,10 @@ overcloud: cloud ha-hosts ## Deploy a highly available cloud: three controllers 
 	inventories/ha/hosts.py --plan > var/ha/plan.yml
 	$(BIN)/skywright overcloud deploy --accept-host-keys var/ha/plan.yml
 
-faults: $(VENV)/.ready-dev overcloud ## Break the highly available cloud in every way, while clients use it: a table, and var/faults.json
+faults: $(VENV)/.ready-dev overcloud ## Inject all faults into the highly available cloud while clients use it: a table, and var/faults.json
 	$(BIN)/pytest -q tests/faults
 
-faults-quick: $(VENV)/.ready-dev overcloud ## Break the highly available cloud a little
+faults-quick: $(VENV)/.ready-dev overcloud ## Inject a few faults into the highly available cloud
 	$(BIN)/pytest -q -m quick tests/faults
 
 molecule-ha: $(VENV)/.ready-dev ha-hosts ## Run the Molecule scenarios of the controllers' roles
@@ -91,14 +91,14 @@ molecule-ha-service:
 	$(MOLECULE) test $(addprefix --scenario-name ,$(HA_SERVICE_SCENARIOS))
 
 sanity: $(VENV)/.ready-dev ## Run ansible-test sanity on the built collection (it fetches its own pip)
-	# Outside the checkout, where git would hide it from ansible-test.
+	# Outside the checkout, because ansible-test ignores files that git ignores.
 	@set -e; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
 	$(BIN)/ansible-galaxy collection build --output-path "$$dir" >/dev/null; \
 	ANSIBLE_COLLECTIONS_PATH="$$dir" $(BIN)/ansible-galaxy collection install -p "$$dir" "$$dir"/*.tar.gz >/dev/null; \
 	cd "$$dir/ansible_collections/skywright/cloud"; \
 	PATH="$(CURDIR)/$(BIN):$$PATH" nice ansible-test sanity --python 3.11 --skip-test pylint
 
-bench: cloud ## Measure against the bare tools (ONLY=events,scale ROUNDS=3): a table, and var/bench.json
+bench: cloud ## Compare the cloud with the bare tools (ONLY=events,scale ROUNDS=3): a table, and var/bench.json
 	@$(BIN)/python -m bench $(if $(ONLY),--only $(ONLY)) $(if $(ROUNDS),--rounds $(ROUNDS))
 
 down: ## Remove the cloud: hosts, bridges, processes, files
@@ -116,17 +116,17 @@ $(VENV)/.ready: requirements.lock pyproject.toml
 	$(BIN)/pip install -q --no-deps -e .
 	@touch $@
 
-# A file or directory of one of Debian's packages, without what installing the package would bring along.
+# A file or directory of a Debian package, without installing the package and its dependencies.
 UNPACK = dir=$$(mktemp -d) && trap 'rm -rf "$$dir"' EXIT && cd "$$dir" && \
 	fetch() { apt-get download -qq -o APT::Sandbox::User=root $(1); } && \
 	{ fetch 2>/dev/null || { apt-get update -qq && fetch; }; } && dpkg-deb -x $(1)_*.deb . && cp -r $(2) "$(CURDIR)/$@"
 
-# The page of consoles, for which Debian's package wants Node.js and NumPy. A cloud can do without.
+# noVNC for consoles, without its dependencies Node.js and NumPy. A cloud works without it.
 .novnc:
 	@{ $(call UNPACK,novnc,usr/share/novnc); } || \
 	echo "noVNC cannot be fetched from Debian: consoles of servers have no page" >&2
 
-# It tests the alert rules; the package would start a Prometheus.
+# It tests the alert rules; the package would start a Prometheus service.
 $(BIN)/promtool: | $(VENV)/.ready
 	@$(call UNPACK,prometheus,usr/bin/promtool)
 
