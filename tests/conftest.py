@@ -1,5 +1,6 @@
 """What holds in all tests."""
 
+import os
 from collections.abc import Iterator
 from typing import Any
 
@@ -22,6 +23,14 @@ def strings_fit(session: Session, _context: Any, _instances: Any) -> None:
             if isinstance(kind, String) and kind.length and isinstance(value, str):
                 where = f"{type(row).__name__}.{column.key}"
                 assert len(value) <= kind.length, f"{where} has room for {kind.length} characters: {value!r}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def commits_wait_for_no_disk() -> Iterator[None]:
+    """No test outlives a power cut. `test_durable` shows that commits wait for the disk otherwise."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fdatasync", lambda _descriptor: None)
+        yield
 
 
 # A caller who may not see what a request is about, or what a new resource is part of, is told that it is not there.

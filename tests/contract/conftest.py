@@ -16,6 +16,7 @@ import pytest
 from openstack.connection import Connection
 from sqlalchemy import create_engine, text
 
+from databases import make_tables
 from skywright.app import Gateway, create_app
 from skywright.auth.passwords import hash_password
 from skywright.http.server import Server
@@ -61,7 +62,7 @@ def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
 def run_api(settings: Settings, listener: socket.socket) -> Iterator[Api]:
     """An API with *settings*, whose database is filled if it is new."""
     app = create_app(settings)
-    app.cloud.database.create_all()
+    make_tables(app.cloud.database)
     shared_hash(PASSWORD)  # now: a writer that is idle for long loses its connection
     with pytest.MonkeyPatch.context() as patch, app.cloud.database.write() as session:
         patch.setattr(bootstrap, "hash_password", shared_hash)

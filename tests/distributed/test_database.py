@@ -15,6 +15,7 @@ from sqlalchemy import event, func, select
 from sqlalchemy.orm import Session
 
 from contract.conftest import Api, make_api
+from databases import make_tables
 from distributed.servers import MariaDb
 from skywright.db import Database, DatabaseUnavailable
 from skywright.db import mariadb as module
@@ -28,7 +29,7 @@ from skywright.services.compute.tables import Flavor
 @pytest.fixture(scope="module")
 def database(mariadb: MariaDb) -> Iterator[Database]:
     database = Database(mariadb.url("values"))
-    database.create_all()
+    make_tables(database)
     yield database
     database.engine.dispose()
 

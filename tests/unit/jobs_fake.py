@@ -13,6 +13,7 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
+from databases import make_tables
 from skywright.cloud import Cloud
 from skywright.core import Core, Outcome, Work
 from skywright.db.jobs import Host, Job
@@ -59,7 +60,7 @@ def make_cloud(state: Path, *, create: bool = True) -> Cloud:
         [FakeKind(), *registry.kinds()],
     )
     if create:
-        cloud.database.create_all()
+        make_tables(cloud.database)
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         gone = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_python_interpreter": "/usr/bin/python3"}
         with cloud.database.write() as session:

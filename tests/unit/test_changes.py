@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import update
 
+from databases import make_tables
 from skywright.cloud import Cloud
 from skywright.db import changes
 from skywright.db.changes import latest, touch
@@ -16,7 +17,7 @@ from skywright.settings import Settings
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     cloud = Cloud(Settings(state_dir=tmp_path))
-    cloud.database.create_all()
+    make_tables(cloud.database)
     with cloud.database.write() as session:
         session.add_all(Job(playbook="server", action=str(number)) for number in range(3))
     yield cloud

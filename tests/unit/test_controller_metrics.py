@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from prometheus_client.parser import text_string_to_metric_families
 
+from databases import make_tables
 from skywright import controller_metrics
 from skywright.app import create_app
 from skywright.controller_metrics import ControllerMetrics
@@ -188,7 +189,7 @@ def test_rules_use_only_exported_metrics(host: SimpleNamespace) -> None:
     """The names of HAProxy and RabbitMQ were recorded on Debian 12."""
     recorded = [name for path in (ROOT / "tests/unit/expositions").glob("*.txt") for name in path.read_text().split()]
     app = create_app(Settings(state_dir=host.settings.state_dir))
-    app.cloud.database.create_all()
+    make_tables(app.cloud.database)
     families = text_string_to_metric_families(app.metrics.text().decode())
     exported = {"up", *recorded, *(name for name, *_ in samples(host.settings))}
     # Families without samples are gauges without objects.

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import select
 
+from databases import make_tables
 from skywright.db import Database, after_commit
 from skywright.db import dry_run as module
 from skywright.db.dry_run import DryRunDatabase
@@ -17,7 +18,7 @@ from skywright.errors import BadRequest
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     database = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    database.create_all()
+    make_tables(database)
     with database.write() as session:
         session.add(Host(name="there"))
     return database

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from sqlalchemy import func, select
 
+from databases import make_tables
 from skywright.db import Database, after_commit
 from skywright.db import durable as module
 from skywright.db.jobs import Run
@@ -18,7 +19,7 @@ WRITERS = 8
 @pytest.fixture
 def database(tmp_path: Path) -> Iterator[Database]:
     database = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    database.create_all()
+    make_tables(database)
     yield database
     database.engine.dispose()
 

@@ -7,6 +7,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.orm import Session
 
+from databases import make_tables
 from skywright.db import Database
 from skywright.errors import BadRequest, Conflict
 from skywright.services.network import ipam
@@ -16,7 +17,7 @@ from skywright.services.network.tables import Network, NetworkQuota, Subnet
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     database = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    database.create_all()
+    make_tables(database)
     with database.write() as session:
         yield session
     database.engine.dispose()

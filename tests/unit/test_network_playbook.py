@@ -11,6 +11,7 @@ from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from databases import make_tables
 from skywright.cloud import Cloud
 from skywright.core import Outcome
 from skywright.db import Database
@@ -29,7 +30,7 @@ CLOUD = cast(Cloud, SimpleNamespace(queue=SimpleNamespace(notify=lambda: None)))
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     database = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    database.create_all()
+    make_tables(database)
     with database.write() as session:
         for number in (1, 2, 3):
             variables = {"vswitch_data_address": f"172.20.1.1{number}/24", "hypervisor_libvirt_uri": "qemu:///system"}

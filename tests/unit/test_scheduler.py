@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from sqlalchemy.orm import Session
 
+from databases import make_tables
 from recorded_hosts import facts, observed
 from skywright.db import Database, utcnow
 from skywright.db.jobs import Host
@@ -18,7 +19,7 @@ from skywright.settings import Settings
 @pytest.fixture
 def session(tmp_path: Path) -> Iterator[Session]:
     database = Database(f"sqlite:///{tmp_path / 'test.db'}")
-    database.create_all()
+    make_tables(database)
     with database.write() as session:
         yield session
     database.engine.dispose()

@@ -8,6 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from databases import make_tables
 from recorded_hosts import observed
 from skywright.cloud import Cloud
 from skywright.core import Outcome
@@ -29,7 +30,7 @@ KIND, CONSOLE = ServerKind(), ConsoleKind()
 @pytest.fixture
 def cloud(tmp_path: Path) -> Iterator[Cloud]:
     cloud = Cloud(Settings(state_dir=tmp_path), [KIND])
-    cloud.database.create_all()
+    make_tables(cloud.database)
     yield cloud
     cloud.database.engine.dispose()
 

@@ -13,9 +13,8 @@ from sqlalchemy.orm import Session
 
 from skywright.backoff import Backoff
 from skywright.db import mariadb
-from skywright.db.base import Base, parse_json
+from skywright.db.base import parse_json
 from skywright.db.durable import WriteAheadLog
-from skywright.db.write_lock import make_lock_row
 from skywright.errors import Unavailable
 
 Result = TypeVar("Result")
@@ -138,14 +137,6 @@ class Database:
             except DatabaseUnavailable:
                 if should_stop() or not timer.wait():
                     raise
-
-    def create_all(self) -> None:
-        """Create all tables. Tests use this instead of the migrations."""
-        with self.engine.begin() as connection:
-            if not self.sqlite:
-                mariadb.set_collation(connection)
-            Base.metadata.create_all(connection)
-            make_lock_row(connection)
 
     @contextmanager
     def _write_lock(self, timeout: float) -> Iterator[None]:

@@ -1,6 +1,6 @@
 """The row that write transactions lock in databases that allow concurrent writers."""
 
-from sqlalchemy import BigInteger, Connection, Integer, insert, select
+from sqlalchemy import BigInteger, Integer
 from sqlalchemy.orm import Mapped, mapped_column
 
 from skywright.db.base import Base
@@ -12,9 +12,3 @@ class WriteLock(Base):
     __tablename__ = "write_lock"
     id: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     number: Mapped[int] = mapped_column(BigInteger().with_variant(Integer, "sqlite"), default=0)
-
-
-def make_lock_row(connection: Connection) -> None:
-    """Insert the row if it does not exist."""
-    if connection.scalar(select(WriteLock.id).where(WriteLock.id == 1)) is None:
-        connection.execute(insert(WriteLock).values(id=1, number=0))
