@@ -243,13 +243,12 @@ def test_ten_thousand_events_arrive_in_order_also_at_a_client_that_reconnects(
     threads = [threading.Thread(target=client, args=[number]) for number in seen]
     for thread in threads:
         thread.start()
-    began = time.monotonic()
     for _ in range(EVENTS // 250):
         store(api, run_id, *(task(f"Task {number}") for number in range(250)))
     end(api, job_id)
     for thread in threads:
         thread.join(30)
-    assert time.monotonic() - began < 20
+    assert not any(thread.is_alive() for thread in threads)
     for counters in seen.values():
         assert counters == list(range(1, EVENTS + 1))
     with api.cloud.database.write() as session:

@@ -3,7 +3,6 @@
 import json
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -74,14 +73,19 @@ def get(connection: Connection, path: str, **options: Any) -> requests.Response:
     return connection.session.get(path, raise_exc=False, **options)
 
 
-def follow(connection: Connection, url: str, last: str = "") -> list[dict[str, Any]]:
-    """Return the messages of a stream until its end."""
+def follow(connection: Connection, url: str, last: str = "") -> Iterator[dict[str, Any]]:
+    """Yield the messages of a stream until its end."""
     headers = {"X-Auth-Token": connection.auth_token, "Last-Event-ID": last}
     with requests.get(url, headers=headers, stream=True, timeout=30) as answer:
         assert answer.headers["content-type"].startswith("text/event-stream")
-        blocks = answer.text.strip().split("\n\n")
-    messages = [dict(line.split(": ", 1) for line in block.splitlines()) for block in blocks]
-    return [{**message, "data": json.loads(message["data"])} for message in messages]
+        message: dict[str, Any] = {}
+        for line in answer.iter_lines(chunk_size=1 << 16, decode_unicode=True):
+            if line:
+                name, _, value = line.partition(": ")
+                message[name] = json.loads(value) if name == "data" else value
+            elif message:
+                yield message
+                message = {}
 
 
 def test_the_catalog_has_the_native_api(demo: Connection, url: str) -> None:
@@ -99,7 +103,7 @@ def test_a_host_is_registered_observed_and_removed(admin: Connection, url: str) 
     body = {"host": {"groups": ["computes", "all"], "variables": {**LOCAL, "ansible_password": "pw-canary"}}}
     answer = admin.session.put(f"{url}/hosts/here", json=body)
     assert answer.status_code == 201
-    messages = follow(admin, f"{url}/jobs/{answer.json()['job']['id']}/follow")
+    messages = list(follow(admin, f"{url}/jobs/{answer.json()['job']['id']}/follow"))
     assert messages[-1]["data"]["state"] == "successful"
     host = admin.session.get(f"{url}/hosts/here").json()["host"]
     assert (host["groups"], host["up"], host["vcpus"] > 0) == (["computes"], True, True)
@@ -118,7 +122,8 @@ def test_a_host_is_registered_observed_and_removed(admin: Connection, url: str) 
 def test_an_unreachable_host_is_down(api: Api, admin: Connection, url: str) -> None:
     variables = {"ansible_host": "127.0.0.1", "ansible_port": 1}
     answer = admin.session.put(f"{url}/hosts/gone", json={"host": {"variables": variables}}).json()
-    job = follow(admin, f"{url}/jobs/{answer['job']['id']}/follow")[-1]["data"]
+    *_, last = follow(admin, f"{url}/jobs/{answer['job']['id']}/follow")
+    job = last["data"]
     assert job["state"] == "failed"
     assert "gone is unreachable" in job["error"]
     assert admin.session.get(f"{url}/hosts/gone").json()["host"]["up"] is False
@@ -164,7 +169,7 @@ def test_a_project_sees_only_its_own_jobs_and_items(
     job = answer.json()["job"]
     assert job["events"][1]["items"] == [{"id": "mine", "error": "no disk"}]
     assert [step["state"] for step in job["steps"]] == ["failed"]
-    assert "secret" not in json.dumps(follow(demo, f"{url}/jobs/{shared_run['demo']}/follow"))
+    assert "secret" not in json.dumps(list(follow(demo, f"{url}/jobs/{shared_run['demo']}/follow")))
     assert "secret reason" in admin.session.get(f"{url}/jobs/{shared_run['demo']}").text
 
 
@@ -183,16 +188,13 @@ def test_jobs_are_filtered_and_paged(shared_run: dict[str, str], admin: Connecti
 
 
 def test_a_stream_has_the_end_of_a_job(api: Api, waiting: str, demo: Connection, url: str) -> None:
-    def end() -> None:
-        time.sleep(0.3)
-        with api.cloud.database.write() as session:
-            job = session.query(Job).filter_by(id=waiting).one()
-            job.state, job.finished_at = "canceled", utcnow()
-
-    thread = threading.Thread(target=end)
-    thread.start()
-    states = [message["data"]["state"] for message in follow(demo, f"{url}/jobs/{waiting}/follow")]
-    thread.join()
+    states = []
+    for message in follow(demo, f"{url}/jobs/{waiting}/follow"):
+        states.append(message["data"]["state"])
+        if states == ["queued"]:
+            with api.cloud.database.write() as session:
+                job = session.query(Job).filter_by(id=waiting).one()
+                job.state, job.finished_at = "canceled", utcnow()
     assert states == ["queued", "canceled"]
 
 
@@ -213,5 +215,6 @@ def test_cancel(waiting: str, admin: Connection, demo: Connection, alt: Connecti
     cancel = f"{url}/jobs/{waiting}/cancel"
     assert alt.session.post(cancel, raise_exc=False).status_code == 404
     assert demo.session.post(cancel).status_code == 202
-    assert follow(demo, f"{url}/jobs/{waiting}/follow")[-1]["data"]["state"] == "canceled"
+    *_, last = follow(demo, f"{url}/jobs/{waiting}/follow")
+    assert last["data"]["state"] == "canceled"
     assert demo.session.post(cancel, raise_exc=False).status_code == 409

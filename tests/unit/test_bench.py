@@ -1,10 +1,14 @@
 """The parts of the benchmark that need no cloud."""
 
+import itertools
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bench import bare, report
@@ -102,17 +106,37 @@ def test_a_template_of_another_server_is_refused() -> None:
         bare.domain_like(other, SERVER)
 
 
-def test_processor_time_of_ended_processes_counts() -> None:
+def test_processor_time_of_ended_processes_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Like a run: a descendant that uses the processor and ends before the measurement."""
-    burn = "import time; end = time.process_time() + 1\nwhile time.process_time() < end: pass"
-    ignore = "import signal, subprocess, sys, time; signal.signal(signal.SIGCHLD, signal.SIG_IGN)"
-    code = f"{ignore}\nsubprocess.Popen([sys.executable, '-c', {burn!r}])\ntime.sleep(60)"
+    samples = [{1: 5}, {1: 5, 2: 10}, {1: 6, 2: 60}, {1: 6}]
+    clock, now = itertools.count(), dict[int, int]()
+
+    def tree(root: int) -> list[int]:
+        assert root == 1
+        now.clear()
+        now.update(samples.pop(0))
+        return list(now)
+
+    monkeypatch.setattr(idle, "tree", tree)
+    monkeypatch.setattr(idle, "used", now.__getitem__)
+    monkeypatch.setattr(idle, "time", SimpleNamespace(monotonic=lambda: next(clock), sleep=lambda _seconds: None))
+    assert idle.cpu_seconds(1, len(samples)) == (1 + 60) / os.sysconf("SC_CLK_TCK")
+    assert samples == []
+
+
+def test_what_processes_use_is_read() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'while True: pass'])"
+    limit = time.monotonic() + 20
     with subprocess.Popen([sys.executable, "-c", code]) as root:
         try:
-            assert idle.cpu_seconds(root.pid, 4) > 0.5
+            while len(processes := idle.tree(root.pid)) < 2 or idle.used(processes[1]) < 2:
+                assert time.monotonic() < limit
+            assert processes[0] == root.pid
             assert idle.memory(root.pid, "Rss") >= idle.memory(root.pid, "Pss") > 1e5
         finally:
-            root.kill()
+            for pid in reversed(idle.tree(root.pid)):
+                os.kill(pid, signal.SIGKILL)
+    assert idle.used(root.pid) == 0
 
 
 def test_an_unknown_measure_is_refused() -> None:

@@ -88,5 +88,10 @@ def test_a_failing_disk_fails_the_commit(database: Database, monkeypatch: pytest
     assert notified == []
 
 
-def test_without_a_log_everything_is_in_the_database(tmp_path: Path) -> None:
-    module.WriteAheadLog(str(tmp_path / "closed.db")).sync()
+def test_without_a_log_everything_is_in_the_database(database: Database, tmp_path: Path) -> None:
+    add(database, 1)
+    assert (tmp_path / "test.db-wal").exists()
+    database.engine.dispose()  # SQLite removes the log with the last connection
+    assert not (tmp_path / "test.db-wal").exists()
+    module.WriteAheadLog(str(tmp_path / "test.db")).sync()
+    assert committed(database) == 1
