@@ -89,6 +89,7 @@ def test_reserved_names_of_one_user_do_not_affect_others(  # noqa: PLR0917
     report = ask(admin, api).json()
     assert [one["id"] for one in report["left_out"]] == [server]
     assert "reserved" in report["left_out"][0]["reason"]
+    assert {draft.playbook for draft in hosts.drafts} == {"host", "items"}
     assert all(reserved_key(draft.items) is None for draft in hosts.drafts)
     demo.compute.delete_server_metadata(server, ["__ansible_unsafe"])
 

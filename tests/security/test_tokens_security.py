@@ -134,5 +134,7 @@ def test_two_methods_must_be_of_the_same_user(identity: Identity) -> None:
 
 
 def test_only_the_owner_can_read_the_keys(api: Api) -> None:
-    for key in api.cloud.settings.key_dir.rglob("*.key"):
+    keys = list(api.cloud.settings.key_dir.rglob("*.key"))
+    assert keys
+    for key in keys:
         assert key.stat().st_mode & 0o077 == 0 and key.parent.stat().st_mode & 0o077 == 0

@@ -36,6 +36,7 @@ def test_device_names_are_short_enough_for_the_kernel():
 
 def test_addresses_are_valid_and_of_the_same_host():
     inventory = run("--list", SKYWRIGHT_LAB_HOSTS="5")
+    assert len(inventory["computes"]["hosts"]) == 5
     for name in inventory["computes"]["hosts"]:
         variables = inventory["_meta"]["hostvars"][name]
         tunnel = ipaddress.ip_interface(variables["vswitch_data_address"])
