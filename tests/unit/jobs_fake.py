@@ -13,7 +13,6 @@ from pathlib import Path
 
 from sqlalchemy.orm import Session
 
-from databases import make_tables
 from skywright.cloud import Cloud
 from skywright.core import Core, Outcome, Work
 from skywright.db.jobs import Host, Job
@@ -60,6 +59,8 @@ def make_cloud(state: Path, *, create: bool = True) -> Cloud:
         [FakeKind(), *registry.kinds()],
     )
     if create:
+        from databases import make_tables  # noqa: PLC0415 - the process of a worker finds this directory only
+
         make_tables(cloud.database)
         local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
         gone = {"ansible_host": "127.0.0.1", "ansible_port": 1, "ansible_python_interpreter": "/usr/bin/python3"}
