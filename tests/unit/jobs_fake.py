@@ -6,9 +6,10 @@
 import contextlib
 import os
 import signal
+import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from sqlalchemy.orm import Session
@@ -91,6 +92,16 @@ def ended(cloud: Cloud, *job_ids: str) -> list[Job]:
     """Wait until all jobs have ended and return them."""
     wait_for(lambda: all(job(cloud, job_id).finished_at for job_id in job_ids), 40)
     return [job(cloud, job_id) for job_id in job_ids]
+
+
+@contextlib.contextmanager
+def worker_process(state: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Start a worker in a process of its own; at the end it is killed, unless it has ended."""
+    with subprocess.Popen([sys.executable, __file__, str(state)], stderr=subprocess.DEVNULL) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
 
 
 def processes_of(state: Path) -> list[int]:

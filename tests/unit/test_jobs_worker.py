@@ -4,7 +4,6 @@ import errno
 import os
 import signal
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from datetime import timedelta
@@ -235,37 +234,19 @@ def test_a_process_that_released_the_runs_lock_ends_with_the_run(tmp_path: Path)
         assert process.wait(5) == -signal.SIGKILL
 
 
-class WorkerProcess:
-    """A worker in a separate process, which tests kill."""
-
-    def __init__(self, state: Path) -> None:
-        command = [sys.executable, jobs_fake.__file__, str(state)]
-        self.process = subprocess.Popen(command, stderr=subprocess.DEVNULL)
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def stop(self) -> None:
-        self.process.terminate()
-        assert self.process.wait(15) == 0
-
-
 def test_jobs_survive_a_worker_that_is_killed(tmp_path: Path) -> None:
     cloud = jobs_fake.make_cloud(tmp_path)
     ids = [jobs_fake.submit(cloud, str(number), item={"seconds": 0.3}) for number in range(6)]
-    first = WorkerProcess(tmp_path)
-    jobs_fake.wait_for(lambda: list(tmp_path.glob("file-*.busy")))
-    first.kill()
-    second = WorkerProcess(tmp_path)
-    try:
+    with jobs_fake.worker_process(tmp_path):
+        jobs_fake.wait_for(lambda: list(tmp_path.glob("file-*.busy")))
+    with jobs_fake.worker_process(tmp_path) as second:
         jobs = jobs_fake.ended(cloud, *ids)
         # The module fails for an item that another process is writing at the same time.
         assert [(job.state, job.error) for job in jobs] == [("successful", None)] * 6
         assert {job.attempts for job in jobs} == {2}
         assert sorted((tmp_path / "settled").read_text().split()[::2]) == sorted(ids)
-    finally:
-        second.stop()
+        second.terminate()
+        assert second.wait(15) == 0
     assert jobs_fake.processes_of(tmp_path) == []
     assert {path.name for path in cloud.settings.run_dir.glob("*/*")} <= {"record.json"}
 
@@ -273,9 +254,8 @@ def test_jobs_survive_a_worker_that_is_killed(tmp_path: Path) -> None:
 def test_no_process_of_a_run_outlives_its_worker(tmp_path: Path) -> None:
     cloud = jobs_fake.make_cloud(tmp_path)
     job_id = jobs_fake.submit(cloud, "a", item={"seconds": 60})
-    worker = WorkerProcess(tmp_path)
-    jobs_fake.wait_for((tmp_path / f"file-{job_id}.busy").exists)
-    worker.kill()
+    with jobs_fake.worker_process(tmp_path):
+        jobs_fake.wait_for((tmp_path / f"file-{job_id}.busy").exists)
     jobs_fake.wait_for(lambda: not jobs_fake.processes_of(tmp_path), 5)
     module = int((tmp_path / f"file-{job_id}.pid").read_text())
     jobs_fake.wait_for(lambda: not Path(f"/proc/{module}").exists(), 5)

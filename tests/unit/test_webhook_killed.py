@@ -1,7 +1,5 @@
 """A worker is killed while it sends a delivery: the next worker sends it again with the same id."""
 
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -68,19 +66,16 @@ def test_a_delivery_outlives_its_worker(tmp_path: Path, receiver: Receiver, monk
         with cloud.database.read() as session:
             return session.query(Delivery).one_or_none()
 
-    command = [sys.executable, jobs_fake.__file__, str(tmp_path)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as first:
+    with jobs_fake.worker_process(tmp_path):
         jobs_fake.wait_for(lambda: receiver.ids, 60)
-        first.kill()
     assert jobs_fake.job(cloud, job_id).state == "successful"
     taken = delivery()
     assert taken is not None
     assert (taken.state, taken.attempts, taken.next_at - utcnow() > announce.LEASE / 2) == ("pending", 1, True)
     with cloud.database.write() as session:
         session.query(Delivery).update({"next_at": utcnow()})  # as if the time of that attempt was over
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as second:
+    with jobs_fake.worker_process(tmp_path):
         jobs_fake.wait_for(lambda: (found := delivery()) and found.state == "delivered", 60)
-        second.terminate()
     assert receiver.ids == [taken.id] * 2
     with cloud.database.read() as session:
         assert [job.id for job in session.query(Job)] == [taken.job_id]
