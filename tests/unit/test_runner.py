@@ -107,7 +107,7 @@ def test_lost_events_are_read_from_the_artifacts(tmp_path: Path) -> None:
     (tmp_path / "1-partial.json").write_text(json.dumps(OK))
     os.utime(tmp_path / "1-partial.json", (1, 1))
     (tmp_path / "3-partial.json").write_text('{"event": "runner_on')
-    lost._fill_gaps(tmp_path)
+    lost._add_missing_events(tmp_path)
     lost._flush()
     assert [one["event"] for one in sunk] == ["runner_on_ok", "playbook_on_stats"]
     found.rc = 0

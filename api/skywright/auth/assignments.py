@@ -36,7 +36,7 @@ def effective_roles(
 
 
 def assignments_of(user_id: str | BindParameter[str]) -> ColumnElement[bool]:
-    """The assignments of *user_id* and of his groups."""
+    """Return the clause for the assignments of *user_id* and of his groups."""
     groups = select(GroupMember.group_id).where(GroupMember.user_id == user_id)
     return or_(
         and_(RoleAssignment.actor_type == "user", RoleAssignment.actor_id == user_id),
@@ -54,9 +54,7 @@ def ancestors(session: Session, domain_id: str, parent_id: str | None) -> list[s
 
 
 def _roles_query() -> Executable:
-    """The query for the roles of a user on one target, and inherited ones. It is built once: building takes longer than
-    running it.
-    """
+    """Return the query of the roles of a user on one target, with inherited ones. It is built once: that takes long."""
     target_type, target_id = RoleAssignment.target_type, RoleAssignment.target_id
     own = and_(target_type == bindparam("kind"), target_id == bindparam("target"), RoleAssignment.inherited.is_(False))
     above = or_(

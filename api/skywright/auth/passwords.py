@@ -20,7 +20,7 @@ _decoy = bcrypt.hashpw(b"decoy", bcrypt.gensalt(ROUNDS)).decode()
 
 
 def hash_password(password: str) -> str:
-    """The bcrypt hash of *password*, which must not be longer than MAX_BYTES."""
+    """Return the bcrypt hash of *password*, which must not be longer than MAX_BYTES."""
     return bcrypt.hashpw(password.encode(), bcrypt.gensalt(ROUNDS)).decode()
 
 

@@ -117,7 +117,7 @@ def subject_of(session: Session, directory: Directory, claims: Claims) -> Subjec
 
 
 def _subject_query() -> Executable:
-    """The query for the user, project and domains of a token, in one row, and whether the token was revoked."""
+    """Return the query for the user, project and domains of a token, in one row, and whether the token was revoked."""
     home, scope = aliased(Domain), aliased(Domain)
     return (
         select(

@@ -71,7 +71,7 @@ class Tokens:
         return subject
 
     def validate(self, session: Session, token: str | None) -> Credentials | None:
-        """The credentials of *token*; None if it is not valid."""
+        """Return the credentials of *token*; None if it is not valid."""
         subject = self.inspect(session, token)
         return subject.credentials if subject else None
 

@@ -25,14 +25,14 @@ class AccessLog:
             return
         began, path, status = time.perf_counter(), scope["path"], 0
 
-        async def noting(message: MutableMapping[str, Any]) -> None:
+        async def send_and_note(message: MutableMapping[str, Any]) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
             await send(message)
 
         try:
-            await self._application(scope, receive, noting)
+            await self._application(scope, receive, send_and_note)
         finally:
             request = scope.get("state", {}).get("request_id")
             seconds = round(time.perf_counter() - began, 4)

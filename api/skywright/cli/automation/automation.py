@@ -33,7 +33,7 @@ def run_playbook(
     *,
     wait: Annotated[bool, typer.Option(help="Follow the job until it ends.")] = True,
 ) -> None:
-    """Run a playbook; the exit code is its outcome. Missing secrets are asked for."""
+    """Run a playbook; the exit code is its outcome. It prompts for missing secrets."""
     from skywright.cli.automation.playbooks import run
 
     raise typer.Exit(0 if run(Console(), name, variable or [], host or [], wait=wait) else 1)
@@ -71,10 +71,12 @@ def add_schedule(
     paused: Annotated[bool, typer.Option("--paused", help="Create it paused.")] = False,
 ) -> None:
     """Create a schedule of a request or of an operator playbook."""
-    from skywright.cli.automation.schedules import add, playbook_wish, request_wish
+    from skywright.cli.automation.schedules import add, playbook_parameters, request_parameters
 
-    wish = request_wish(request or [], body) if playbook is None else playbook_wish(playbook, variable, host)
-    add(Console(), {"name": name, "cron": cron, "timezone": timezone, "paused": paused, **wish})
+    parameters = (
+        request_parameters(request or [], body) if playbook is None else playbook_parameters(playbook, variable, host)
+    )
+    add(Console(), {"name": name, "cron": cron, "timezone": timezone, "paused": paused, **parameters})
 
 
 @schedules.command("pause")

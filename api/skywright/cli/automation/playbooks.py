@@ -18,7 +18,7 @@ TRUTH = {"true": True, "yes": True, "false": False, "no": False}
 
 
 def show(console: Console) -> None:
-    """A table of the playbooks and of their variables."""
+    """Print a table of the playbooks and of their variables."""
     table = Table("Playbook", "Variable", "Is", "Default", "For")
     for playbook in Api().request("GET", "/playbooks")["playbooks"]:
         about = playbook["error"] or playbook["short_description"]
@@ -46,7 +46,7 @@ def values(api: Api, name: str, given: Sequence[str], *, ask: bool) -> dict[str,
         variable, equals, value = text.partition("=")
         if not equals or variable not in options:
             raise StepFailed(f"{text.partition('=')[0]} is not a variable of {name}", "See `skywright playbooks list`.")
-        found[variable] = _typed(variable, options[variable]["type"], text_of(value))
+        found[variable] = _converted(variable, options[variable]["type"], text_of(value))
     for variable, option in options.items():
         if ask and option["no_log"] and option["required"] and variable not in found:
             found[variable] = typer.prompt(variable, hide_input=True)
@@ -63,7 +63,7 @@ def text_of(value: str) -> str:
         raise StepFailed(f"{value[1:]} cannot be read: {error}", "Name a text file after the @.") from error
 
 
-def _typed(name: str, kind: str, text: str) -> Any:
+def _converted(name: str, kind: str, text: str) -> Any:
     try:
         return int(text) if kind == "int" else TRUTH[text.lower()] if kind == "bool" else text
     except (ValueError, KeyError) as error:

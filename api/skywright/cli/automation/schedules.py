@@ -16,7 +16,7 @@ SHOWN_RUNS = 20
 
 
 def show_all(console: Console) -> None:
-    """A table of the schedules."""
+    """Print a table of the schedules."""
     table = Table("Schedule", "Name", "When", "What", "Next", "Last", "Result")
     for row in Api().request("GET", "/schedules")["schedules"]:
         last = row["last_run"] or {}
@@ -24,7 +24,7 @@ def show_all(console: Console) -> None:
             row["id"][:8],
             escape(row["name"]),
             escape(f"{row['cron']} {row['timezone']}"),
-            escape(_what(row)),
+            escape(_summary(row)),
             "[yellow]paused[/]" if row["paused"] else _time(row["next_run_at"]),
             _time(last.get("due_at")),
             _result(last),
@@ -49,23 +49,23 @@ def show(console: Console, start: str) -> None:
     console.print(table)
 
 
-def request_wish(request: Sequence[str], body: str | None) -> dict[str, Any]:
+def request_parameters(request: Sequence[str], body: str | None) -> dict[str, Any]:
     """Return the request SERVICE METHOD PATH with a JSON body."""
     if len(request) != 3:
         raise StepFailed(
             "A request is SERVICE METHOD PATH", "Example: compute POST /v2.1/servers/ID/action --body JSON"
         )
     service, method, path = request
-    wish: dict[str, Any] = {"service": service, "method": method.upper(), "path": path}
+    parameters: dict[str, Any] = {"service": service, "method": method.upper(), "path": path}
     if body is not None:
         try:
-            wish["body"] = json.loads(text_of(body))
+            parameters["body"] = json.loads(text_of(body))
         except json.JSONDecodeError as error:
             raise StepFailed(f"The body is not JSON: {error}", "Example: --body '{\"os-stop\": null}'") from error
-    return {"request": wish}
+    return {"request": parameters}
 
 
-def playbook_wish(name: str, variables: Sequence[str] | None, hosts: list[str] | None) -> dict[str, Any]:
+def playbook_parameters(name: str, variables: Sequence[str] | None, hosts: list[str] | None) -> dict[str, Any]:
     """Return the parameters of an operator playbook."""
     given = values(Api(), name, variables or [], ask=False)
     return {"playbook": {"name": name, "variables": given, "hosts": hosts or []}}
@@ -106,7 +106,7 @@ def _find(api: Api, start: str) -> dict[str, Any]:
     return row
 
 
-def _what(row: dict[str, Any]) -> str:
+def _summary(row: dict[str, Any]) -> str:
     if "playbook" in row:
         return f"playbook {row['playbook']['name']}"
     request = row["request"]

@@ -16,7 +16,7 @@ COLORS = {"delivered": "green", "pending": "yellow"}
 
 
 def show_all(console: Console) -> None:
-    """A table of the webhooks."""
+    """Print a table of the webhooks."""
     table = Table("Webhook", "URL", "Of", "Ends", "For", "Last delivery")
     for row in Api().request("GET", "/webhooks")["webhooks"]:
         of = f"project {row['project_id'][:8]}" if row["project_id"] else "all projects"
@@ -27,7 +27,7 @@ def show_all(console: Console) -> None:
 
 
 def show(console: Console, start: str) -> None:
-    """A webhook, and its last deliveries."""
+    """Print a webhook, and its last deliveries."""
     api = Api()
     row = _find(api, start)
     facts = Table.grid(padding=(0, 2))

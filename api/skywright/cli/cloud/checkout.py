@@ -48,7 +48,7 @@ class Checkout:
         return {**os.environ, "ANSIBLE_CONFIG": str(self.root / "ansible.cfg"), "PATH": path}
 
     def lab(self) -> dict[str, Any]:
-        """The lab's names and addresses (see docs/architecture.md)."""
+        """Return the lab's names and addresses (see docs/architecture.md)."""
         script = self.root / "inventories" / "lab" / "hosts.py"
         result = subprocess.run([script, "--lab"], check=True, capture_output=True, text=True)
         facts: dict[str, Any] = json.loads(result.stdout)

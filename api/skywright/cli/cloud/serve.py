@@ -38,7 +38,7 @@ def serve() -> None:
         ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     settings = load()
     sockets = listen(settings)
-    _bring_up_to_date(settings)
+    _migrate(settings)
     server = Server(AccessLog(create_app(settings)))
     gc.freeze()  # imported objects stay: the garbage collector need not scan them again and again
     with _worker() if settings.worker else contextlib.nullcontext():
@@ -56,7 +56,7 @@ def _worker() -> Iterator[None]:
         worker.stop()
 
 
-def _bring_up_to_date(settings: Settings) -> None:
+def _migrate(settings: Settings) -> None:
     """Migrate the database in a process of its own, because that needs much memory only once."""
     process = multiprocessing.get_context("fork").Process(target=upgrade, args=[settings.database_url])
     process.start()

@@ -111,7 +111,7 @@ class KnownHosts:
             new.replace(self.path)
 
 
-class _Ask(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
+class _ConfirmHostKey(paramiko.MissingHostKeyPolicy):  # type: ignore[misc]
     """The policy for a new host key: it must have the given fingerprint, or the operator must confirm it."""
 
     def __init__(self, known: KnownHosts, fingerprint: str | None, ask: Ask) -> None:
@@ -133,7 +133,7 @@ def look(target: Target, known: KnownHosts, interface: str, fingerprint: str | N
     with paramiko.SSHClient() as client:
         if known.path.exists():
             client.get_host_keys().load(str(known.path))
-        client.set_missing_host_key_policy(_Ask(known, fingerprint, ask))
+        client.set_missing_host_key_policy(_ConfirmHostKey(known, fingerprint, ask))
         _connect(client, target, key, known)
         began = time.time()
         facts = _read(client, LOOK.replace("INTERFACE", shlex.quote(interface)))

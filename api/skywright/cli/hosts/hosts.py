@@ -162,12 +162,12 @@ def list_hosts(console: Console, api: Api | None = None, only: str | None = None
             str(used["servers"]),
             f"{used['vcpus']}/{host['vcpus']}",
             f"{used['memory_mib']}/{host['memory_mib']}",
-            escape(_why(host)),
+            escape(_reason(host)),
         )
     console.print(table)
 
 
-def _why(host: dict[str, Any]) -> str:
+def _reason(host: dict[str, Any]) -> str:
     retry = f"; retry at {host['retry_at'][:19]}" if host["retry_at"] else ""
     return "; ".join(filter(None, [host["disabled_reason"], host["unreachable"] and host["unreachable"] + retry]))
 

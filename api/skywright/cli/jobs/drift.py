@@ -39,11 +39,11 @@ def converge(scope: dict[str, str | None], options: dict[str, bool], console: Co
     report, submitted = answer["drift"], answer["jobs"]
     jobs = list(_ended(api, submitted, console if not json else Console(stderr=True)))
     repaired = all(job["state"] == "successful" for job in jobs)
-    anew = options["recreate_disks"]
+    recreate = options["recreate_disks"]
     left = [
         one
         for one in report["resources"]
-        if one["state"] == "unknown" or (one["state"] == "lost" and not (anew and one["type"] == "server"))
+        if one["state"] == "unknown" or (one["state"] == "lost" and not (recreate and one["type"] == "server"))
     ]
     kept = report["leftovers"] if not options["leftovers"] else []
     well = repaired and not left and not kept and not report["not_checked"]

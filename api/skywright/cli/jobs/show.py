@@ -150,7 +150,7 @@ def show_jobs(states: list[str], resource: str | None, limit: int) -> None:
             escape(", ".join(f"{row['type']} {row['id'][:8]}" for row in job["resources"])),
             colored(job["state"]),
             job["created_at"][:19].replace("T", " "),
-            _took(job),
+            _duration(job),
             escape(job["error"] or (f"waits: {job['waiting_for']}" if job["waiting_for"] else "")),
         )
     Console().print(table)
@@ -168,7 +168,7 @@ def show_job(start: str) -> None:
     console.print(facts)
     steps = Table("Step", "State", "Began", "Took")
     for step in job["steps"]:
-        steps.add_row(escape(step["name"]), colored(step["state"]), step["started_at"][11:23], _took(step))
+        steps.add_row(escape(step["name"]), colored(step["state"]), step["started_at"][11:23], _duration(step))
     console.print(steps)
     results = Table("Item", "Host", "Module", "Action", "Why")
     for result in job["results"]:
@@ -204,7 +204,7 @@ def colored(state: str) -> str:
     return f"[{COLORS.get(state, 'red')}]{state}[/]"
 
 
-def _took(job: dict[str, Any]) -> str:
+def _duration(job: dict[str, Any]) -> str:
     if not (job["started_at"] and job["finished_at"]):
         return ""
     return f"{(_seconds(job['finished_at']) - _seconds(job['started_at'])):.1f} s"

@@ -41,7 +41,7 @@ def plan(plan: PlanFile, fingerprint: Fingerprints = None, *, accept_host_keys: 
     from skywright.cli.overcloud.overclouds import plan as run
 
     console = Console()
-    raise typer.Exit(run(console, load(plan), Enrolment(_ask(console, accept_host_keys), fingerprint or [])))
+    raise typer.Exit(run(console, load(plan), Enrolment(_confirm(console, accept_host_keys), fingerprint or [])))
 
 
 @app.command("deploy")
@@ -51,7 +51,7 @@ def deploy(plan: PlanFile, fingerprint: Fingerprints = None, *, accept_host_keys
     from skywright.cli.overcloud.overclouds import deploy as run
 
     console = Console()
-    raise typer.Exit(run(console, load(plan), Enrolment(_ask(console, accept_host_keys), fingerprint or [])))
+    raise typer.Exit(run(console, load(plan), Enrolment(_confirm(console, accept_host_keys), fingerprint or [])))
 
 
 @app.command("status")
@@ -85,7 +85,7 @@ def scale(
 
     console = Console()
     wanted = scaled(name, add or [], role, plan)
-    raise typer.Exit(run(console, wanted, Enrolment(_ask(console, accept_host_keys), fingerprint or [])))
+    raise typer.Exit(run(console, wanted, Enrolment(_confirm(console, accept_host_keys), fingerprint or [])))
 
 
 @app.command("recover")
@@ -136,7 +136,7 @@ def delete(
     raise typer.Exit(run(Console(), name, forget=forget))
 
 
-def _ask(console: Console, accept: bool) -> Callable[[str], bool]:
+def _confirm(console: Console, accept: bool) -> Callable[[str], bool]:
     def ask(text: str) -> bool:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
         return accept or (sys.stdin.isatty() and typer.confirm("Is that right?"))

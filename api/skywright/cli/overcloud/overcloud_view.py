@@ -22,7 +22,7 @@ COLORS = {"deployed": "green", "failed": "red"}
 
 
 def show_all(console: Console) -> None:
-    """A table of the overclouds."""
+    """Print a table of the overclouds."""
     table = Table("Overcloud", "State", "Address", "Hosts", "Deployed", "Problems")
     for cloud in Api().request("GET", "/overclouds")["overclouds"]:
         plan, problems = cloud["plan"], cloud["problems"]
@@ -64,8 +64,8 @@ def _show(console: Console, cloud: dict[str, Any]) -> None:
     report: dict[str, Any] = cloud["report"]
     table = Table("Service", *report, title=f"{cloud['name']} ({cloud['state']}), {cloud['observed_at'][:19]}")
     rows: dict[str, dict[str, str]] = {}
-    for host, said in report.items():
-        for service, text in _cells(said):
+    for host, facts in report.items():
+        for service, text in _cells(facts):
             rows.setdefault(service, {})[host] = text
     for service, cells in rows.items():
         table.add_row(service, *(cells.get(host, "") for host in report))
@@ -76,46 +76,52 @@ def _show(console: Console, cloud: dict[str, Any]) -> None:
         console.print("[green]✓[/] all is well")
 
 
-def _cells(said: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+def _cells(facts: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
     """Yield (service, state) of one host."""
-    if said is None:
+    if facts is None:
         yield "host", "[red]silent[/]"
         return
     yield "host", "[green]answers[/]"
-    for unit, now in _part(said, "units").items():
+    for unit, now in _part(facts, "units").items():
         yield unit.partition(".")[0], _painted(now["state"], well=now["state"] == "active")
     parts = {"galera": _galera, "rabbitmq": _rabbitmq, "haproxy": _haproxy, "api": _api}
     for part, text in parts.items():
-        if part in said:
-            yield f"  {LABELS[part]}", "[red]silent[/]" if "error" in said[part] else text(said[part])
-    if "virtual_address" in said:
-        yield "virtual address", "[green]here[/]" if said["virtual_address"] is True else ""
-    days = [day for day in _part(said, "certificates").values() if day is not None]
+        if part in facts:
+            yield (
+                f"  {LABELS[part]}",
+                "[red]silent[/]" if "error" in facts[part] else text(facts[part]),
+            )
+    if "virtual_address" in facts:
+        yield "virtual address", "[green]here[/]" if facts["virtual_address"] is True else ""
+    days = [day for day in _part(facts, "certificates").values() if day is not None]
     if days:
         yield "certificates", _painted(f"{min(days)} days", well=min(days) >= 14)
 
 
-def _part(said: Mapping[str, Any], name: str) -> dict[str, Any]:
-    part = said.get(name) or {}
+def _part(facts: Mapping[str, Any], name: str) -> dict[str, Any]:
+    part = facts.get(name) or {}
     return {} if isinstance(part.get("error"), str) else part
 
 
-def _galera(said: dict[str, Any]) -> str:
-    return _painted(f"{said['state']} of {said['size']}", well=said["ready"] and said["cluster"] == "Primary")
+def _galera(facts: dict[str, Any]) -> str:
+    return _painted(
+        f"{facts['state']} of {facts['size']}",
+        well=facts["ready"] and facts["cluster"] == "Primary",
+    )
 
 
-def _rabbitmq(said: dict[str, Any]) -> str:
-    well = len(said["running"]) == len(said["known"]) and not said["alarms"] and not said["partitions"]
-    return _painted(f"{len(said['running'])} of {len(said['known'])}", well=well)
+def _rabbitmq(facts: dict[str, Any]) -> str:
+    well = len(facts["running"]) == len(facts["known"]) and not facts["alarms"] and not facts["partitions"]
+    return _painted(f"{len(facts['running'])} of {len(facts['known'])}", well=well)
 
 
-def _haproxy(said: dict[str, Any]) -> str:
-    up = sum(row["status"].startswith(("UP", "no check")) for row in said["servers"])
-    return _painted(f"{up} of {len(said['servers'])} up", well=up == len(said["servers"]))
+def _haproxy(facts: dict[str, Any]) -> str:
+    up = sum(row["status"].startswith(("UP", "no check")) for row in facts["servers"])
+    return _painted(f"{up} of {len(facts['servers'])} up", well=up == len(facts["servers"]))
 
 
-def _api(said: dict[str, Any]) -> str:
-    return _painted("ready" if said["ready"] else said["detail"], well=said["ready"])
+def _api(facts: dict[str, Any]) -> str:
+    return _painted("ready" if facts["ready"] else facts["detail"], well=facts["ready"])
 
 
 def _painted(text: str, *, well: bool) -> str:
@@ -139,8 +145,8 @@ def show_changes(console: Console, job: dict[str, Any]) -> int:
             text = f"  [yellow]~[/] {escape(task)} [dim]({escape(', '.join(sorted(set(hosts))))})[/]"
             console.print(text, soft_wrap=True, highlight=False)
         for host, text in found["failures"]:
-            told = f"  [magenta]?[/] {escape(host)}: later changes cannot be predicted: {escape(text)}"
-            console.print(told, soft_wrap=True, highlight=False)
+            line = f"  [magenta]?[/] {escape(host)}: later changes cannot be predicted: {escape(text)}"
+            console.print(line, soft_wrap=True, highlight=False)
     for item in job["results"]:
         if item.get("status") not in (None, "done"):
             console.print(f"[yellow]![/] {escape(item['id'])}: {escape(item['status'])}", soft_wrap=True)

@@ -22,7 +22,7 @@ from skywright.jobs.runs.connection import known_hosts
 from skywright.services.operations.overcloud.plan import ROLES, BadPlan, Plan, read
 from skywright.settings import load as load_settings
 
-LOOKS = 8  # number of hosts that are examined in parallel
+EXAMINATIONS = 8  # number of hosts that are examined in parallel
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ def _with_absolute_keys(document: Any) -> Any:
 def plan(console: Console, wanted: Plan, enrolment: Enrolment) -> int:
     """Show what a deployment would do."""
     api = Api()
-    _meet(console, api, wanted, enrolment)
+    _record_keys(console, api, wanted, enrolment)
     job = api.request("POST", f"{_path(wanted.name)}/plan", json={"plan": wanted.model_dump()})["job"]
     follow(console, api, job["id"])
     return show_changes(console, api.request("GET", f"/jobs/{job['id']}")["job"])
@@ -94,7 +94,7 @@ def plan(console: Console, wanted: Plan, enrolment: Enrolment) -> int:
 def deploy(console: Console, wanted: Plan, enrolment: Enrolment) -> int:
     """Deploy the plan, and print the cloud's URL."""
     api = Api()
-    _meet(console, api, wanted, enrolment)
+    _record_keys(console, api, wanted, enrolment)
     answer = api.request("PUT", _path(wanted.name), json={"plan": wanted.model_dump()})
     if not follow(console, api, answer["job"]["id"]):
         return 1
@@ -160,7 +160,7 @@ def _path(name: str) -> str:
     return f"/overclouds/{quote(name, safe='')}"
 
 
-def _meet(console: Console, api: Api, wanted: Plan, enrolment: Enrolment) -> None:
+def _record_keys(console: Console, api: Api, wanted: Plan, enrolment: Enrolment) -> None:
     """Log in to the hosts without a recorded key, and record it; raise StepFailed with all problems."""
     there = {host["variables"].get("ansible_host") for host in api.request("GET", "/hosts")["hosts"]}
     known = KnownHosts(known_hosts(load_settings()))
@@ -183,7 +183,7 @@ def _meet(console: Console, api: Api, wanted: Plan, enrolment: Enrolment) -> Non
             return failure
 
     console.print(f"Meeting {', '.join(new)}", highlight=False)
-    with ThreadPoolExecutor(LOOKS) as pool:
+    with ThreadPoolExecutor(EXAMINATIONS) as pool:
         found = list(pool.map(meet, new))
     problems = [text for name, findings in zip(new, found, strict=True) for text in _told(name, findings)]
     if problems:

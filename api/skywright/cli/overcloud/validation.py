@@ -61,7 +61,7 @@ def validate(cloud: Connection, guest_image: Path) -> None:
                 _until(
                     READY_SECONDS,
                     f"{server.name}'s console lacks {words}",
-                    partial(_says, cloud, server, words),
+                    partial(_has_printed, cloud, server, words),
                 )
 
 
@@ -100,7 +100,7 @@ def _active(cloud: Connection, server: Any) -> bool:
     return bool(found.status == "ACTIVE")
 
 
-def _says(cloud: Connection, server: Any, words: list[str]) -> bool:
+def _has_printed(cloud: Connection, server: Any, words: list[str]) -> bool:
     console = cloud.compute.get_server_console_output(server.id, length=200)["output"] or ""
     return all(word in console for word in words)
 

@@ -87,7 +87,7 @@ def look(core: Core, planner: Planner, scope: Scope) -> Look:
     checked = _run(planner, "items", answering, wanted)
     found = findings(resource_kinds(core).values(), wanted, checked, facts)
     for name in listing:
-        reason = _unread(facts[name]) if name in facts else listed.outcome([(name, name)]).error
+        reason = _missing_contents(facts[name]) if name in facts else listed.outcome([(name, name)]).error
         if reason:
             found.silent[name] = reason
     return Look(scope, since, wanted, facts, found)
@@ -109,7 +109,7 @@ def _facts(listed: Results, names: Iterable[str]) -> dict[str, HostFacts]:
     return {name: HostFacts.of_result(results[0]) for name, results in found.items() if results}
 
 
-def _unread(facts: HostFacts) -> str | None:
+def _missing_contents(facts: HostFacts) -> str | None:
     """Return why the contents of the host are not known, or None if they are."""
     missing = facts.domains is None or facts.contents is None or None in facts.contents.values()
     return "; ".join(facts.errors or ["it did not report its contents"]) if missing else None
@@ -132,9 +132,9 @@ def compare(session: Session, core: Core, seen: Look) -> Drift:
             drift.found.append(finding)
     drift.accepted = seen.findings.accepted - moved.resources
     if seen.scope.project_id is None:
-        twins = _duplicates(session, seen.facts)
-        drift.not_checked |= {name: f"it is the same machine as {other}" for name, other in twins.items()}
-        facts = {name: facts for name, facts in seen.facts.items() if name not in twins}
+        duplicates = _duplicates(session, seen.facts)
+        drift.not_checked |= {name: f"it is the same machine as {other}" for name, other in duplicates.items()}
+        facts = {name: facts for name, facts in seen.facts.items() if name not in duplicates}
         drift.leftovers = leftovers(kinds.values(), session, facts, moved)
     return drift
 
@@ -145,7 +145,7 @@ def _duplicates(session: Session, facts: dict[str, HostFacts]) -> dict[str, str]
     """
     real = [host for host in session.scalars(select(Host).order_by(Host.name)) if not host.is_null]
     boots = {host.name: host.facts.boot for host in real}
-    boots |= {name: said.boot for name, said in facts.items()}
+    boots |= {name: host_facts.boot for name, host_facts in facts.items()}
     return {
         name: other
         for name in facts

@@ -58,8 +58,8 @@ def _failed(core: Core, host: Host, reason: str) -> None:
         return
     host.failures += 1
     host.retry_at = now + RETRY.pause(host.failures - 1)
-    stranger = any(words in reason for words in HOST_KEY_CHANGED)
-    if host.quarantined_at is None and (stranger or host.failures >= core.settings.quarantine_failures):
+    key_changed = any(words in reason for words in HOST_KEY_CHANGED)
+    if host.quarantined_at is None and (key_changed or host.failures >= core.settings.quarantine_failures):
         host.quarantined_at = now
         log.error("host %s is quarantined after %d failures: %s", host.name, host.failures, reason)
 

@@ -127,7 +127,7 @@ class Results:
         return bool(self._reported[host] < sum(self._stats.get(name, {}).get(host, 0) for name in COUNTS))
 
     def outcome(self, depends: Iterable[tuple[str, str]]) -> Outcome:
-        """The outcome of a job that depends on the items *depends* [(host, item id)]."""
+        """Return the outcome of a job that depends on the items *depends* [(host, item id)]."""
         wanted = sorted(depends)
         results = [result for key in wanted for result in self._items.get(key, ())]
         errors = [error for key in wanted if (error := self._error(key))]

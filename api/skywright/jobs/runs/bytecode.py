@@ -27,7 +27,7 @@ class ZipFile(zipfile.ZipFile):
 
 
 def bytecode(name: str, source: bytes | str) -> bytes:
-    """The content of the .pyc of *source*."""
+    """Return the content of the .pyc of *source*."""
     code = compile(source, name, "exec", dont_inherit=True)
     return importlib.util.MAGIC_NUMBER + UNCHECKED + importlib.util.source_hash(b"") + marshal.dumps(code)
 

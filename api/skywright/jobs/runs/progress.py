@@ -32,7 +32,7 @@ LIMIT_SECONDS = 7200
 LINE_LIMIT = 1 << 20
 LOOK_SECONDS = 0.05
 
-Told = Callable[[list[tuple[str, dict[str, Any]]]], None]
+OnResults = Callable[[list[tuple[str, dict[str, Any]]]], None]
 
 
 def pipe_of(run_id: str) -> str:
@@ -41,15 +41,15 @@ def pipe_of(run_id: str) -> str:
 
 
 class Progress:
-    """Reads the pipes of *hosts* until the run ends; calls *told* with lists of (host, result)."""
+    """Reads the pipes of *hosts* until the run ends; calls *on_results* with lists of (host, result)."""
 
-    def __init__(self, run_id: str, hosts: Iterable[RunHost], sockets: Path, told: Told) -> None:
-        self._told = told
+    def __init__(self, run_id: str, hosts: Iterable[RunHost], sockets: Path, on_results: OnResults) -> None:
+        self._on_results = on_results
         self._stopping = threading.Event()
         command = READ.format(directory=DIRECTORY, pipe=pipe_of(run_id), seconds=LIMIT_SECONDS)
         self._readers = {
             name: subprocess.Popen(
-                _shared(ssh_command(name, variables, ["sh", "-c", command]), variables, sockets),
+                _with_open_connection(ssh_command(name, variables, ["sh", "-c", command]), variables, sockets),
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
@@ -90,12 +90,12 @@ class Progress:
                     *lines, rests[key.data] = (rests[key.data] + data).split(b"\n")
                     found += [(key.data, result) for line in lines if (result := _parsed(line))]
                 if found:
-                    self._tell(found)
+                    self._report(found)
                     self._stopping.wait(LOOK_SECONDS)  # report results together that come together
 
-    def _tell(self, found: list[tuple[str, dict[str, Any]]]) -> None:
+    def _report(self, found: list[tuple[str, dict[str, Any]]]) -> None:
         try:
-            self._told(found)
+            self._on_results(found)
         except Exception:  # the results come again at the end of the run
             log.exception("the progress of a run cannot be stored")
 
@@ -109,7 +109,7 @@ def _parsed(line: bytes) -> dict[str, Any] | None:
     return result if isinstance(result, dict) and isinstance(result.get("id"), str) else None
 
 
-def _shared(command: list[str], variables: Mapping[str, Any], sockets: Path) -> list[str]:
+def _with_open_connection(command: list[str], variables: Mapping[str, Any], sockets: Path) -> list[str]:
     """Return *command* with options to use Ansible's open connection to the host, if there is one."""
     parts = (variables.get("ansible_host"), variables.get("ansible_port"), variables.get("ansible_user"))
     # The name of the socket, as Ansible's ssh plugin makes it.

@@ -48,7 +48,7 @@ def prepare(core: Core, name: str) -> Replay:
     record = records.load(core, run_id)
     if record is None:
         raise ReplayError(f"Run {run_id} has no record on this machine")
-    items, variables, extra = _now(core, record)
+    items, variables, extra = _current_items(core, record)
     key = records.digest_key(core)
     differences = [
         *_versions(core, record),
@@ -61,11 +61,11 @@ def prepare(core: Core, name: str) -> Replay:
     ]
     missing: list[str] = []
     hosts = [
-        (host, groups, _reveal(old, variables.get(host, {}), f"{host}", missing))
+        (host, groups, _restore_secrets(old, variables.get(host, {}), f"{host}", missing))
         for host, groups, old in record["hosts"]
     ]
-    wanted = _reveal(_by_id(record["items"]), _by_id(items), "", missing)
-    sent = _reveal(record.get("variables", {}), extra, "variable", missing)
+    wanted = _restore_secrets(_by_id(record["items"]), _by_id(items), "", missing)
+    sent = _restore_secrets(record.get("variables", {}), extra, "variable", missing)
     sent["skywright_items"] = _listed(wanted)
     # Runs of older versions have the name of their jobs' kind.
     playbook = core.playbook_of(record["playbook"]) if record["playbook"] in core.kinds else record["playbook"]
@@ -110,7 +110,7 @@ def command(replay: Replay, path: Path, *, check: bool) -> list[str]:
     ]
 
 
-def _now(core: Core, record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+def _current_items(core: Core, record: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
     """Return the current items of the run's jobs, the variables of the hosts, and the variables of the run."""
     dry_run = DryRunDatabase(core.database)
     try:
@@ -178,7 +178,7 @@ def _secret(value: Any) -> bool:
     return isinstance(value, dict) and value.keys() == {records.REFERENCE}
 
 
-def _reveal(recorded: Any, current: Any, where: str, missing: list[str]) -> Any:
+def _restore_secrets(recorded: Any, current: Any, where: str, missing: list[str]) -> Any:
     """Return *recorded* with the secrets that *current* has at the same places."""
     if _secret(recorded):
         if current is MISSING or current is None:
@@ -188,12 +188,13 @@ def _reveal(recorded: Any, current: Any, where: str, missing: list[str]) -> Any:
     if isinstance(recorded, dict):
         there = current if isinstance(current, dict) else {}
         return {
-            key: _reveal(item, there.get(key, MISSING), f"{where} {key}", missing) for key, item in recorded.items()
+            key: _restore_secrets(item, there.get(key, MISSING), f"{where} {key}", missing)
+            for key, item in recorded.items()
         }
     if isinstance(recorded, list):
         there_too = (
             current if isinstance(current, list) and len(current) == len(recorded) else [MISSING] * len(recorded)
         )
         pairs = zip(recorded, there_too, strict=True)
-        return [_reveal(item, other, where, missing) for item, other in pairs]
+        return [_restore_secrets(item, other, where, missing) for item, other in pairs]
     return recorded

@@ -132,7 +132,7 @@ class LauncherRunner(Runner):  # type: ignore[misc]
         *,
         timeout_seconds: float,
     ) -> None:
-        super().__init__(config, event_handler=self._keep)
+        super().__init__(config, event_handler=self._add_event)
         self._timeout_seconds = timeout_seconds
         self._launcher, self._directory, self._results, self._sink = launcher, directory, results, sink
         self.timed_out = False
@@ -161,16 +161,16 @@ class LauncherRunner(Runner):  # type: ignore[misc]
         if self._ended:
             self._process.end()
         with os.fdopen(source, "rb", buffering=0) as output:
-            self._pump(output)
+            self._read_output(output)
         self.rc = self._process.wait()
         if self.rc is None:
             self._directory.kill_remaining()
-        self._fill_gaps(events)
+        self._add_missing_events(events)
         self._flush()
         self.status = "successful" if self.rc == 0 else "failed"
         return self.status, self.rc
 
-    def _pump(self, output: io.FileIO) -> None:
+    def _read_output(self, output: io.FileIO) -> None:
         """Read the output until the process has ended, even if another process keeps the pipe open."""
         os.set_blocking(output.fileno(), False)
         decode = codecs.getincrementaldecoder("utf-8")("replace").decode
@@ -190,19 +190,19 @@ class LauncherRunner(Runner):  # type: ignore[misc]
                 self._process.end()
         text.close()
 
-    def _keep(self, event: RunEvent) -> bool:
+    def _add_event(self, event: RunEvent) -> bool:
         self._results.add(event)
         self._batch.append(event)
         return False  # do not write a file
 
-    def _fill_gaps(self, events: Path) -> None:
+    def _add_missing_events(self, events: Path) -> None:
         """Add events that are missing in the output: their data are still in the run's directory."""
         for path in sorted(events.glob("*-partial.json"), key=lambda path: path.stat().st_mtime_ns):
             try:
                 event = json.loads(path.read_text())
             except (OSError, ValueError):
                 continue  # incomplete: its process was killed
-            self._keep({**event, "counter": None})
+            self._add_event({**event, "counter": None})
 
     def _flush(self) -> None:
         self._flushed_at = time.monotonic()

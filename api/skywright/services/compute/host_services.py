@@ -32,9 +32,9 @@ class Change(Strict):
 
 @router.operation("GET", "/v2.1/os-services", policy="os_compute_api:os-services:list")
 def list_services(context: Context) -> dict[str, Any]:
-    asked = parameters(context, frozenset({"host", "binary"}))
-    hosts = compute_hosts(context.db) if asked.get("binary") in (None, "", BINARY) else []
-    wanted = asked.get("host")
+    query = parameters(context, frozenset({"host", "binary"}))
+    hosts = compute_hosts(context.db) if query.get("binary") in (None, "", BINARY) else []
+    wanted = query.get("host")
     return {"services": [_view(context, host) for host in hosts if wanted in (None, "", host.name)]}
 
 

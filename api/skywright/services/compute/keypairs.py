@@ -113,7 +113,7 @@ def _store(session: Session, context: Context, row: Keypair) -> None:
 
 
 def find_keypair(session: Session, user_id: str, name: str) -> Keypair | None:
-    """The key pair *name* of the user."""
+    """Return the key pair *name* of the user."""
     return session.scalar(select(Keypair).where(Keypair.user_id == user_id, Keypair.name == name))
 
 

@@ -1,4 +1,4 @@
-"""What servers leave on hosts."""
+"""Marks of servers on hosts."""
 
 from skywright.db.host_facts import Mark
 

@@ -114,11 +114,11 @@ async def _greeting(screen: Display, process: asyncio.subprocess.Process, reader
             if greeting := await reader.read(CHUNK):
                 return greeting
             assert process.stderr is not None
-            said = (await process.stderr.read(CHUNK)).decode(errors="replace").strip()
+            error_text = (await process.stderr.read(CHUNK)).decode(errors="replace").strip()
     except (TimeoutError, ConnectionError) as error:
-        said = type(error).__name__
-    log.warning("the display of server %s on %s cannot be reached: %s", screen.server_id, screen.host, said)
-    if MISSING in said:
+        error_text = type(error).__name__
+    log.warning("the display of server %s on %s cannot be reached: %s", screen.server_id, screen.host, error_text)
+    if MISSING in error_text:
         raise Conflict("The server was started without a graphical display; a hard reboot adds one.")
     raise Unavailable(
         "The server's display cannot be reached: its host does not answer, or the server has just stopped."

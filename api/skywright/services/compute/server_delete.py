@@ -25,7 +25,7 @@ def delete(context: Context, server: Server) -> None:
     server.task_state = DELETING
     context.db.flush()
     for job in jobs:
-        for needless in [job] if job.state == "queued" else _needless_run(context, job):
+        for needless in [job] if job.state == "queued" else _jobs_of_needless_run(context, job):
             needless.cancel_requested_at = needless.cancel_requested_at or utcnow()
     after_commit(
         context.db, "notify all workers", context.cloud.queue.notify_all
@@ -33,7 +33,7 @@ def delete(context: Context, server: Server) -> None:
     submit(context, "server", "delete", [("server", server.id)])
 
 
-def _needless_run(context: Context, job: Job) -> Sequence[Job]:
+def _jobs_of_needless_run(context: Context, job: Job) -> Sequence[Job]:
     """Return the jobs of *job*'s run if all of them work on servers that are being deleted.
 
     Otherwise the deletion waits for the run, so that it does not affect other users' servers.

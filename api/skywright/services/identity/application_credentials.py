@@ -216,10 +216,10 @@ def _rule(session: Session, user_id: str, wanted: NewAccessRule) -> AccessRule:
         return _own_rule(session, user_id, wanted.id)
     if not (wanted.service and wanted.method and wanted.path):
         raise BadRequest("An access rule has a service, a method and a path.")
-    said = {"user_id": user_id, "service": wanted.service, "method": wanted.method, "path": wanted.path}
-    rule = session.scalar(select(AccessRule).filter_by(**said))
+    columns = {"user_id": user_id, "service": wanted.service, "method": wanted.method, "path": wanted.path}
+    rule = session.scalar(select(AccessRule).filter_by(**columns))
     if rule is None:
-        rule = AccessRule(**said)
+        rule = AccessRule(**columns)
         session.add(rule)
         flush(session, "access rule")
     return rule

@@ -102,13 +102,13 @@ def authenticate(context: Context, auth: Auth) -> Subject:
             raise Unauthorized("Application credentials cannot request a scope.")
         credential = proof.application_credential
         scoped = replace(claims, project_id=credential.project_id, application_credential_id=credential.id)
-        return _worth(context, scoped)
+        return _valid_subject(context, scoped)
     if auth.scope is None:
         return _on_default_project(context, claims, proof.default_project_id)
-    return _worth(context, _with_scope(context.db, claims, auth.scope))
+    return _valid_subject(context, _with_scope(context.db, claims, auth.scope))
 
 
-def _worth(context: Context, claims: Claims) -> Subject:
+def _valid_subject(context: Context, claims: Claims) -> Subject:
     subject = context.cloud.tokens.subject(context.db, claims)
     if subject is None:
         raise Unauthorized()
@@ -122,7 +122,7 @@ def _on_default_project(context: Context, claims: Claims, project_id: str | None
         subject = context.cloud.tokens.subject(context.db, scoped)
         if subject is not None:
             return subject
-    return _worth(context, claims)
+    return _valid_subject(context, claims)
 
 
 def _prove(context: Context, identity: Identity) -> Proof:

@@ -58,7 +58,7 @@ class UpdateDomain(BaseModel):
 
 
 def view(context: Context, row: Domain) -> dict[str, Any]:
-    """A domain as the API shows it."""
+    """Return the view of a domain."""
     return {
         **row.extra,
         "id": row.id,

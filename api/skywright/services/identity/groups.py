@@ -51,7 +51,7 @@ class UpdateGroup(BaseModel):
 
 
 def view(context: Context, row: Group) -> dict[str, Any]:
-    """A group as the API shows it."""
+    """Return the view of a group."""
     return {
         **row.extra,
         "id": row.id,

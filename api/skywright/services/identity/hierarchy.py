@@ -48,23 +48,23 @@ def check_switch(session: Session, row: Project, enabled: bool) -> None:
 
 def family(context: Context, row: Project, view: View) -> dict[str, Any]:
     """Return what `parents_as_list`, `parents_as_ids`, `subtree_as_list` and `subtree_as_ids` request."""
-    asked = context.request.query_params
+    parameters = context.request.query_params
     for relation in ("parents", "subtree"):
-        if f"{relation}_as_list" in asked and f"{relation}_as_ids" in asked:
+        if f"{relation}_as_list" in parameters and f"{relation}_as_ids" in parameters:
             raise BadRequest(f"Use either {relation}_as_list or {relation}_as_ids.")
     session = context.db
     shown: dict[str, Any] = {}
     above = ancestors(session, row.domain_id, row.parent_id)
-    if "parents_as_ids" in asked:
+    if "parents_as_ids" in parameters:
         tree: dict[str, Any] | None = {row.domain_id: None}
         for identifier in reversed(above):
             tree = {identifier: tree}
         shown["parents"] = tree
-    if "parents_as_list" in asked:
+    if "parents_as_list" in parameters:
         shown["parents"] = _wrapped(context, above, view)
-    if "subtree_as_list" in asked:
+    if "subtree_as_list" in parameters:
         shown["subtree"] = _wrapped(context, descendants(session, [row.id]), view)
-    if "subtree_as_ids" in asked:
+    if "subtree_as_ids" in parameters:
         shown["subtree"] = _tree(session, row.id)
     return shown
 

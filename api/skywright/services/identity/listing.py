@@ -1,4 +1,4 @@
-"""Lists as Keystone answers them: filters, pages, links. Without a limit a list has all of its rows on one page."""
+"""Lists in Keystone's format: filters, pages, links. Without a limit a list has all rows on one page."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ from skywright.http import BadRequest, Context, NotFound, fields, paging
 from skywright.services.identity.common import key_of
 
 Clause = ColumnElement[bool]
-# Which column a filter looks at; None: no row has what it asks for.
+# {filter: column}; None: no row matches.
 Filters = Mapping[str, InstrumentedAttribute[Any] | None]
 
 
 def listing(context: Context, key: str, items: list[dict[str, Any]], **more: Any) -> dict[str, Any]:
-    """A list that Keystone does not page either."""
+    """Return a list that has no pages in Keystone either."""
     return {key: items, "links": _links(context, None), **more}
 
 
@@ -28,16 +28,16 @@ def page(
     order: Sequence[InstrumentedAttribute[Any]],
     filters: Filters,
 ) -> dict[str, Any]:
-    """The page of *query* that the request asks for: of the rows that its *filters* let through, sorted by *order*.
+    """Return the requested page of *query*, filtered by *filters* and sorted by *order*.
 
-    The last column of *order* is the row's id, which is what markers are.
+    The last column of *order* is the row's id, which is the marker.
     """
-    asked, columns = context.request.query_params, [(column, True) for column in order]
-    found = query.where(*(_matches(filters, name, value) for name, value in asked.multi_items()))
-    marker = asked.get("marker")
+    parameters, columns = context.request.query_params, [(column, True) for column in order]
+    found = query.where(*(_matches(filters, name, value) for name, value in parameters.multi_items()))
+    marker = parameters.get("marker")
     row = None if marker is None else query.where(order[-1] == marker)
     try:
-        rows, more = paging.page(context.db, found, columns, marker=row, limit=_limit(asked.get("limit")))
+        rows, more = paging.page(context.db, found, columns, marker=row, limit=_limit(parameters.get("limit")))
     except paging.MarkerNotFound:
         raise NotFound(f"Marker {marker} could not be found.") from None
     body = {key: [view(context, row) for row in rows], "links": _links(context, rows[-1].id if more else None)}
@@ -45,12 +45,12 @@ def page(
 
 
 def truth(value: str) -> bool:
-    """A boolean of a query: as Keystone reads it, what does not say no says yes."""
+    """Return a boolean of a query. As in Keystone, everything that does not mean false is true."""
     return fields.boolean(value, default=True)
 
 
 def _limit(text: str | None) -> int | None:
-    """0 means no limit."""
+    """Return the limit; 0 means none."""
     try:
         return fields.natural(text) or None if text is not None else None
     except ValueError:
@@ -67,7 +67,9 @@ def _links(context: Context, following: str | None) -> dict[str, Any]:
 
 
 def _matches(filters: Filters, name: str, value: str) -> Clause:
-    """`name=value`, or `name__contains=value` and its like, which heed case unless they begin with an i."""
+    """Return the clause of `name=value`, or `name__contains=value` and others, which ignore case if they begin with an
+    i.
+    """
     name, _, comparison = name.partition("__")
     if name not in filters:
         return true()
@@ -86,7 +88,7 @@ def _matches(filters: Filters, name: str, value: str) -> Clause:
     return COMPARISONS[comparison](text, value) if comparison in COMPARISONS else true()
 
 
-# LIKE heeds case on one database and not on the other; these functions do on both.
+# LIKE is case-sensitive in only one of the databases; these functions are in both.
 COMPARISONS: Mapping[str, Callable[[Any, str], Clause]] = {
     "contains": lambda text, value: func.instr(text, value) > 0,
     "startswith": lambda text, value: func.substr(text, 1, len(value)) == value,

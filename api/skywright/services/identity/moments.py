@@ -7,7 +7,7 @@ from skywright.http import BadRequest
 
 
 def future(text: str | None) -> datetime | None:
-    """The moment that *text* (ISO 8601; UTC unless it says otherwise) names, which must not be over."""
+    """Return the time in *text* (ISO 8601, UTC by default), which must be in the future."""
     if text is None:
         return None
     try:

@@ -38,7 +38,7 @@ class UpdateRegion(BaseModel):
 
 
 def view(context: Context, row: Region) -> dict[str, Any]:
-    """A region as the API shows it."""
+    """Return the view of a region."""
     return {
         **row.extra,
         "id": row.id,

@@ -41,15 +41,15 @@ NAMED: dict[str, Any] = {
     on_target("identity:list_role_assignments", "identity:list_role_assignments_for_tree"),
 )
 def list_role_assignments(context: Context) -> dict[str, Any]:
-    asked = context.request.query_params
+    parameters = context.request.query_params
     session = context.db
     effective = _flag(context, "effective")
     for one, other in EXCLUSIVE:
-        if asked.get(f"{one}.id", asked.get(one)) and asked.get(f"{other}.id", asked.get(other)):
+        if parameters.get(f"{one}.id", parameters.get(one)) and parameters.get(f"{other}.id", parameters.get(other)):
             raise BadRequest(f"Specify {one.rpartition('.')[2]} or {other.rpartition('.')[2]}, not both")
-    if effective and "group.id" in asked:
+    if effective and "group.id" in parameters:
         raise BadRequest("Combining effective and group filter will always result in an empty list.")
-    if effective and "scope.domain.id" in asked and asked.get(INHERITED) == PROJECTS:
+    if effective and "scope.domain.id" in parameters and parameters.get(INHERITED) == PROJECTS:
         raise BadRequest("Combining effective, domain and inherited filters will always result in an empty list.")
     rows = [_held(row) for row in session.scalars(_candidates(context, effective))]
     held = expand(session, context.cloud.tokens.directory(session), rows) if effective else rows
@@ -98,16 +98,19 @@ def _projects(context: Context) -> set[str] | None:
 
 
 def _matches(context: Context, item: HeldRole, projects: set[str] | None) -> bool:
-    asked = context.request.query_params
+    parameters = context.request.query_params
     place = (item.target_type, item.target)
     return (
-        asked.get("role.id", item.role) == item.role
-        and ("user.id" not in asked or (item.actor_type, item.actor) == ("user", asked["user.id"]))
-        and ("group.id" not in asked or (item.actor_type, item.actor) == ("group", asked["group.id"]))
+        parameters.get("role.id", item.role) == item.role
+        and ("user.id" not in parameters or (item.actor_type, item.actor) == ("user", parameters["user.id"]))
+        and ("group.id" not in parameters or (item.actor_type, item.actor) == ("group", parameters["group.id"]))
         and (projects is None or (item.target_type == "project" and item.target in projects))
-        and ("scope.domain.id" not in asked or place == ("domain", asked["scope.domain.id"]))
-        and ("scope.system" not in asked or item.target_type == "system")
-        and (INHERITED not in asked or (asked[INHERITED] == PROJECTS) == (item.inherited or item.source is not None))
+        and ("scope.domain.id" not in parameters or place == ("domain", parameters["scope.domain.id"]))
+        and ("scope.system" not in parameters or item.target_type == "system")
+        and (
+            INHERITED not in parameters
+            or (parameters[INHERITED] == PROJECTS) == (item.inherited or item.source is not None)
+        )
     )
 
 

@@ -54,7 +54,7 @@ class UpdateRole(BaseModel):
 
 
 def view(context: Context, row: Role) -> dict[str, Any]:
-    """A role as the API shows it."""
+    """Return the view of a role."""
     return {
         **row.extra,
         "id": row.id,

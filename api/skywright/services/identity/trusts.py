@@ -76,14 +76,14 @@ def _full(context: Context, row: Trust) -> dict[str, Any]:
 )
 def list_trusts(context: Context) -> dict[str, Any]:
     query = select(Trust).where((Trust.expires_at.is_(None)) | (Trust.expires_at > utcnow())).order_by(Trust.id)
-    asked = {
+    requested = {
         name: context.request.query_params[name]
         for name in ("trustor_user_id", "trustee_user_id")
         if name in context.request.query_params
     }
-    party = next((f"_for_{name.removesuffix('_user_id')}" for name in asked), "")
-    context.enforce(f"identity:list_trusts{party}", target(trust=asked))
-    for name, value in asked.items():
+    party = next((f"_for_{name.removesuffix('_user_id')}" for name in requested), "")
+    context.enforce(f"identity:list_trusts{party}", target(trust=requested))
+    for name, value in requested.items():
         query = query.where(getattr(Trust, name) == value)
     return listing(context, "trusts", [view(context, row) for row in context.db.scalars(query)])
 

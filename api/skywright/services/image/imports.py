@@ -92,11 +92,11 @@ def list_image_tasks(context: Context, image_id: str) -> dict[str, Any]:
 
 @router.operation("GET", "/v2/tasks", policy="tasks_api_access")
 def list_tasks(context: Context) -> dict[str, Any]:
-    tasks, asked = select(ImageTask), context.request.query_params
+    tasks, parameters = select(ImageTask), context.request.query_params
     for name, known in (("status", STATUSES), ("type", ("import", views.TASK_TYPE))):
-        if asked.get(name) and asked[name] not in known:
-            raise BadRequest(f"Invalid {name} value: {asked[name]}")
-    wanted = [column == asked[name] for name, column in TASK_FILTERS.items() if asked.get(name)]
+        if parameters.get(name) and parameters[name] not in known:
+            raise BadRequest(f"Invalid {name} value: {parameters[name]}")
+    wanted = [column == parameters[name] for name, column in TASK_FILTERS.items() if parameters.get(name)]
     return TASKS.page(context, tasks.where(*wanted), tasks)
 
 

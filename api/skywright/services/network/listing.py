@@ -1,4 +1,4 @@
-"""Lists as Neutron gives them: filters by any attribute, sorting, pages by marker in both directions."""
+"""Lists in Neutron's format: filters by any attribute, sort keys, pages in both directions."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -18,12 +18,12 @@ PAGE = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort
 
 
 def boolean(text: str) -> bool:
-    """A boolean, or a BadRequest."""
+    """Return a boolean; raise BadRequest if it is not one."""
     return _parsed(fields.boolean, text, "boolean")
 
 
 def integer(text: str) -> int:
-    """A number that every database can compare, or a BadRequest."""
+    """Return an integer that all databases can compare; raise BadRequest if it is not one."""
     return _parsed(fields.integer, text, "integer")
 
 
@@ -41,18 +41,18 @@ def _parsed(parse: Callable[[str], T], text: str, kind: str) -> T:
 
 @dataclass(frozen=True)
 class Listing:
-    """What one kind of resource can be filtered and sorted by."""
+    """The filters and sort keys of one type of resource."""
 
     model: Any
-    label: str  # as in NetworkNotFound, which a wrong marker is
-    # Attributes that are columns (or expressions); constants are those that all rows share.
+    label: str  # as in NetworkNotFound, the error for a wrong marker
+    # Attributes that are columns (or expressions); constants are the same in all rows.
     columns: Mapping[str, Any]
     constants: Mapping[str, Any] = field(default_factory=dict)
     specials: Mapping[str, Special] = field(default_factory=dict)
     tags: Any = None  # the table of tags: (resource_id, tag)
 
     def page(self, context: Context, query: Select[Any], collection: str) -> tuple[list[Any], dict[str, Any]]:
-        """The rows of *query* that the request asks for, and the links to the pages beside theirs."""
+        """Return the requested rows of *query*, and the links to the pages before and after."""
         params = query_of(context)
         page = _Page.of(self, params)
         order = [(column, ascending != page.reverse) for column, ascending in page.order]
@@ -72,7 +72,7 @@ class Listing:
         return rows, {f"{collection}_links": links} if links else {}
 
     def _clause(self, name: str, values: Sequence[str]) -> Clause | None:
-        """The filter `name=value` for any of *values*; None for what is no attribute, which Neutron ignores."""
+        """Return the clause `name=value` for any of *values*; None if it is no attribute, as Neutron ignores these."""
         if name in self.specials:
             return self.specials[name](values)
         if self.tags is not None and name in tags.FILTERS:
@@ -91,7 +91,7 @@ class Listing:
 
 
 def query_of(context: Context) -> Query:
-    """The query string, every value of every name; `tenant_id` becomes `project_id`."""
+    """Return the query string as {name: values}; `tenant_id` becomes `project_id`."""
     params: Query = {}
     for name, value in context.request.query_params.multi_items():
         params.setdefault("project_id" if name == "tenant_id" else name, []).append(value)
@@ -111,7 +111,7 @@ def _matches(column: Any, values: Sequence[str]) -> Clause:
 
 @dataclass(frozen=True)
 class _Page:
-    """The paging part of a query string."""
+    """The page parameters of a query string."""
 
     limit: int | None
     marker: str | None
@@ -120,7 +120,7 @@ class _Page:
 
     @classmethod
     def of(cls, listing: Listing, query: Query) -> "_Page":
-        """Read it, or raise a BadRequest."""
+        """Parse the parameters; raise BadRequest if they are not valid."""
         limit = query.get("limit", ["0"])[-1]
         try:
             wanted = fields.natural(limit)
@@ -131,7 +131,7 @@ class _Page:
         return cls(wanted or None, query.get("marker", [None])[-1], reverse, _order(listing, query))
 
     def links(self, url: str, query: Query, ids: Sequence[str], *, more: bool) -> list[dict[str, str]]:
-        """The links to the pages before and after the one that holds *ids*; *more* rows follow in its direction."""
+        """Return the links to the pages before and after the one with *ids*; *more* rows follow in its direction."""
         if self.limit is None or not ids:
             return []
         kept = [

@@ -67,11 +67,11 @@ def describe(base: Finding, result: Result, desired: Desired, findings: Findings
     diff = result.get("diff") or {}
     before, after = diff.get("before") or {}, diff.get("after") or {}
     if result["module"] == "server_disk":
-        return _of_disk(base, before, after)
-    return _of_domain(base, before, after, findings)
+        return _disk_findings(base, before, after)
+    return _domain_findings(base, before, after, findings)
 
 
-def _of_disk(base: Finding, before: Result, after: Result) -> Iterator[Finding]:
+def _disk_findings(base: Finding, before: Result, after: Result) -> Iterator[Finding]:
     for key, name in (("disk_bytes", "disk"), ("config_drive", "config drive"), ("image_id", "record of its image")):
         have, want = before.get(key), after.get(key)
         if have != want:
@@ -79,7 +79,7 @@ def _of_disk(base: Finding, before: Result, after: Result) -> Iterator[Finding]:
             yield replace(base, text=f"its {name} {known}", diff={"before": {key: have}, "after": {key: want}})
 
 
-def _of_domain(base: Finding, before: Result, after: Result, findings: Findings) -> Iterator[Finding]:
+def _domain_findings(base: Finding, before: Result, after: Result, findings: Findings) -> Iterator[Finding]:
     if not before:
         yield replace(base, text="its domain is not defined", diff={"before": before, "after": after})
         return
@@ -152,9 +152,9 @@ def accept_shutdown(session: Session, server_id: str) -> None:
 
 def observe(session: Session, facts: Mapping[str, HostFacts], since: datetime) -> None:
     """Set the status of servers to what hosts reported in a run that began at *since*."""
-    told = {host: said.domains for host, said in facts.items() if said.domains is not None}
-    seen = {host: {domain.id: POWER[domain.power] for domain in domains} for host, domains in told.items()}
-    own_will = {domain.id for domains in told.values() for domain in domains if domain.reason == OWN_WILL}
+    reported = {host: host_facts.domains for host, host_facts in facts.items() if host_facts.domains is not None}
+    seen = {host: {domain.id: POWER[domain.power] for domain in domains} for host, domains in reported.items()}
+    shut_down_by_guest = {domain.id for domains in reported.values() for domain in domains if domain.reason == OWN_WILL}
     columns = (Server.id, Server.host, Server.status, Server.power_state)
     query = select(*columns).where(Server.host.in_(seen), Server.deleted_at.is_(None))
     differing = {}
@@ -167,7 +167,7 @@ def observe(session: Session, facts: Mapping[str, HostFacts], since: datetime) -
         server = session.get_one(Server, server_id)
         log.warning("server %s: %s on %s, was %s", server_id, differing[server_id][1], server.host, server.status)
         server.power_state, server.status = differing[server_id]
-        if server_id in own_will and server.status == "SHUTOFF":
+        if server_id in shut_down_by_guest and server.status == "SHUTOFF":
             server.power = "shutoff"  # otherwise it is drift, and converging starts the server
 
 

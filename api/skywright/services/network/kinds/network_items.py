@@ -97,7 +97,7 @@ class Rendering:
             self._plug(change)
         if port is not None:
             self._serve(port, changes)
-        self._introduce(newcomers)
+        self._add_new_peers(newcomers)
 
     def serve(self) -> None:
         """Add the current item of the DHCP server, with the entries of all ports that are on hosts."""
@@ -109,7 +109,7 @@ class Rendering:
             newcomers = set() if port.status == "ACTIVE" else {port.host}
             self._join(newcomers)
             self._serve(port, [PortChange(other, other.host) for other in bound])
-            self._introduce(newcomers)
+            self._add_new_peers(newcomers)
 
     def remove(self, dhcp_host: str) -> None:
         """Remove the network from all of its hosts."""
@@ -187,7 +187,7 @@ class Rendering:
             self.session.add(NetworkHost(network_id=self.network.id, host=name))
             self.members.add(name)
 
-    def _introduce(self, newcomers: set[str]) -> None:
+    def _add_new_peers(self, newcomers: set[str]) -> None:
         """Add items with the new peers for hosts without an item."""
         peers = self._addresses(newcomers)
         if not peers:

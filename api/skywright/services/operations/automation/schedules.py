@@ -134,9 +134,9 @@ class Scheduler:
             self._skip(schedule_id, now, f"It could not be run: {error}")
             return
         if transaction.refused is not None:
-            self._pool.submit(self._ask_outside, order)
+            self._pool.submit(self._send_outside_transaction, order)
 
-    def _ask_outside(self, order: Order) -> None:
+    def _send_outside_transaction(self, order: Order) -> None:
         """Send the request outside of the transaction, because it is more than a transaction."""
         try:
             asked = send_request(self._cloud, _scope(self._cloud, order, {}), _body(order))
@@ -171,7 +171,7 @@ def begin(session: Session, cloud: Cloud, schedule_id: str, now: datetime) -> Or
     subject = cloud.tokens.subject(session, claims)
     request = cloud.secrets.open(schedule.sealed)
     if subject is None or request is None:
-        reason = "its request was encrypted with another key" if subject else _loss(session, schedule)
+        reason = "its request was encrypted with another key" if subject else _missing_right(session, schedule)
         _move(session, schedule, now, FAILED, f"The request was not sent: {reason}.")
         return None
     run = _move(session, schedule, now, RUNNING)
@@ -219,7 +219,7 @@ def _claims(schedule: Schedule) -> Claims:
     )
 
 
-def _loss(session: Session, schedule: Schedule) -> str:
+def _missing_right(session: Session, schedule: Schedule) -> str:
     """Return the reason why the owner has no rights any more."""
     user, project = session.get(User, schedule.user_id), session.get(Project, schedule.project_id)
     if user is None or not user.enabled:

@@ -25,14 +25,14 @@ _TYPES: dict[str, tuple[type, str]] = {
 }
 
 
-def _not_ours(name: str) -> str:
+def _refuse_reserved(name: str) -> str:
     """Refuse Ansible's own variables, which define how hosts are reached."""
     if name.startswith(("ansible_", "skywright_")):
         raise ValueError(f"{name} is reserved")
     return name
 
 
-VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,63}$"), AfterValidator(_not_ours)]
+VariableName = Annotated[str, StringConstraints(pattern=r"^[a-z_][a-z0-9_]{0,63}$"), AfterValidator(_refuse_reserved)]
 
 
 class NoPlaybook(LookupError):
@@ -62,7 +62,7 @@ class Option(BaseModel):
     pattern: str | None = None
 
     @model_validator(mode="after")
-    def _makes_sense(self) -> "Option":
+    def _check_option(self) -> "Option":
         if self.pattern is not None:
             try:
                 re2.compile(self.pattern)
@@ -77,9 +77,9 @@ class Option(BaseModel):
     def problem(self, value: Any) -> str | None:
         """Return what *value* must be, or None if it is valid."""
         kind, name = _TYPES[self.type]
-        return name if type(value) is not kind else self._misfit(value)  # a boolean is not a number
+        return name if type(value) is not kind else self._requirement(value)  # a boolean is not a number
 
-    def _misfit(self, value: Any) -> str | None:
+    def _requirement(self, value: Any) -> str | None:
         if self.choices is not None and value not in self.choices:
             return f"one of {', '.join(map(str, self.choices))}"
         if isinstance(value, str) and (len(value) > TEXT_LIMIT or _CONTROL.search(value)):

@@ -19,10 +19,10 @@ def problems(plan: Plan, reports: Reports) -> list[str]:
     told: dict[str, list[str]] = {}  # {problem: hosts}: several hosts may report the same problem
     for name in plan.hosts:
         report = reports.get(name)
-        for text in _of_host(report, len(plan.roles.controllers)) if report else [SILENT]:
+        for text in _host_problems(report, len(plan.roles.controllers)) if report else [SILENT]:
             told.setdefault(text, []).append(name)
     found = [f"{', '.join(names)}: {text}" for text, names in told.items()]
-    return [*found, *_of_virtual_address(holders(reports), controllers), *_of_databases(reports)]
+    return [*found, *_virtual_address_problems(holders(reports), controllers), *_database_problems(reports)]
 
 
 def holders(reports: Reports) -> list[str]:
@@ -30,28 +30,28 @@ def holders(reports: Reports) -> list[str]:
     return sorted(name for name, report in reports.items() if report and report.get("virtual_address") is True)
 
 
-def _of_host(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
+def _host_problems(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
     for part, said in report.items():
         if isinstance(said, dict) and isinstance(said.get("error"), str):
             yield f"{part}: {said['error']}"
-    for unit, is_now in _said(report, "units").items():
+    for unit, is_now in _section(report, "units").items():
         if is_now["state"] != "active":
             yield f"{unit} is {is_now['state']} ({is_now['detail']})"
-    for path, days in _said(report, "certificates").items():
+    for path, days in _section(report, "certificates").items():
         if days is None:
             yield f"there is no certificate {path}"
         elif days < CERTIFICATE_DAYS:
             yield f"certificate {path} " + (f"expires in {days} days" if days >= 0 else "has expired")
-    if (api := _said(report, "api")) and not api["ready"]:
+    if (api := _section(report, "api")) and not api["ready"]:
         yield f"the API is not ready: {api['detail']}"
-    yield from _of_clusters(report, controllers)
-    for row in _said(report, "haproxy").get("servers", ()):
+    yield from _cluster_problems(report, controllers)
+    for row in _section(report, "haproxy").get("servers", ()):
         if not row["status"].startswith(SERVING):
             yield f"HAProxy does not use {row['server']} of {row['backend']}: {row['status']}"
 
 
-def _of_clusters(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
-    database, broker = _said(report, "galera"), _said(report, "rabbitmq")
+def _cluster_problems(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
+    database, broker = _section(report, "galera"), _section(report, "rabbitmq")
     if database and not (database["ready"] and database["cluster"] == "Primary" and database["state"] == "Synced"):
         yield f"the database accepts no writes: it is {database['state']} in a {database['cluster']} component"
     elif database and database["size"] != controllers:
@@ -62,19 +62,19 @@ def _of_clusters(report: Mapping[str, Any], controllers: int) -> Iterator[str]:
         yield f"the message broker warns: {', '.join([*broker['alarms'], *broker['partitions']])}"
 
 
-def _of_virtual_address(found: list[str], controllers: list[str]) -> Iterator[str]:
+def _virtual_address_problems(found: list[str], controllers: list[str]) -> Iterator[str]:
     if len(found) != 1 and controllers:
         yield f"{', '.join(found) or 'No controller'} {'has' if len(found) < 2 else 'have'} the virtual address"
 
 
-def _of_databases(reports: Reports) -> Iterator[str]:
+def _database_problems(reports: Reports) -> Iterator[str]:
     """Yield split clusters: two parts that both accept writes are a problem although each looks healthy."""
-    sizes = [database["size"] for report in reports.values() if (database := _said(report or {}, "galera"))]
+    sizes = [database["size"] for report in reports.values() if (database := _section(report or {}, "galera"))]
     if sum(size > len(sizes) / 2 for size in sizes) not in (0, len(sizes)):
         yield f"the databases disagree about the size of their cluster: {', '.join(map(str, sizes))} nodes"
 
 
-def _said(report: Mapping[str, Any], part: str) -> dict[str, Any]:
+def _section(report: Mapping[str, Any], part: str) -> dict[str, Any]:
     """Return a part of the report; empty if it could not be read."""
     said = report.get(part)
     return said if isinstance(said, dict) and not isinstance(said.get("error"), str) else {}

@@ -135,31 +135,31 @@ def read(document: Any) -> Plan:
     try:
         plan = Plan.model_validate(document)
     except ValidationError as error:
-        raise BadPlan([_told(mistake) for mistake in mistakes_in(error, document, at_most=TOLD)]) from None
+        raise BadPlan([_described(mistake) for mistake in mistakes_in(error, document, at_most=TOLD)]) from None
     problems = list(_problems(plan))
     if problems:
         raise BadPlan(problems[:TOLD])
     return plan
 
 
-def _told(mistake: Mistake) -> str:
+def _described(mistake: Mistake) -> str:
     where = re.sub(r"[^\x20-\x7e]", "?", ".".join(map(str, mistake.path)))[:200] or "the plan"
     return f"{where}: {mistake.message(value='it')}"
 
 
 def _problems(plan: Plan) -> Iterator[str]:
-    yield from _of_roles(plan)
-    yield from _of_addresses(plan)
-    yield from _of_data(plan)
+    yield from _role_problems(plan)
+    yield from _address_problems(plan)
+    yield from _data_problems(plan)
     for where, variables in [("variables", plan.variables), *((f"hosts.{n}", h.variables) for n, h in _hosts(plan))]:
-        yield from _of_variables(where, variables)
+        yield from _variable_problems(where, variables)
 
 
 def _hosts(plan: Plan) -> list[tuple[str, PlannedHost]]:
     return sorted(plan.hosts.items())
 
 
-def _of_roles(plan: Plan) -> Iterator[str]:
+def _role_problems(plan: Plan) -> Iterator[str]:
     for role in ROLES:
         members = getattr(plan.roles, role)
         for name in sorted(set(members) - plan.hosts.keys()):
@@ -178,7 +178,7 @@ def _of_roles(plan: Plan) -> Iterator[str]:
         yield "roles.networks: at least one is required, for DHCP"
 
 
-def _of_addresses(plan: Plan) -> Iterator[str]:
+def _address_problems(plan: Plan) -> Iterator[str]:
     management, virtual = IPv4Network(plan.networks.management), IPv4Interface(plan.virtual_address)
     if virtual.network != management:
         yield f"virtual_address: it is not in networks.management, {management}"
@@ -189,7 +189,7 @@ def _of_addresses(plan: Plan) -> Iterator[str]:
     yield from _misplaced(users, management, "networks.management")
 
 
-def _of_data(plan: Plan) -> Iterator[str]:
+def _data_problems(plan: Plan) -> Iterator[str]:
     data = IPv4Network(plan.networks.data) if plan.networks.data else None
     if data is not None and data.overlaps(IPv4Network(plan.networks.management)):
         yield "networks.data: it overlaps networks.management"
@@ -220,7 +220,7 @@ def _misplaced(users: list[tuple[str, IPv4Address]], network: IPv4Network, calle
             yield f"{where}: {address} is also the address of {first[address]}"
 
 
-def _of_variables(where: str, variables: dict[str, Any]) -> Iterator[str]:
+def _variable_problems(where: str, variables: dict[str, Any]) -> Iterator[str]:
     for name, value in variables.items():
         if name.startswith(_OTHERS) or name in _OWN:
             yield f"{where}: {name} must not be set in a plan"
