@@ -32,6 +32,53 @@ def test_an_endpoint_is_in_the_catalog(identity: Identity) -> None:
     assert identity.call("DELETE", f"/regions/{fields['region']}").status_code == 204
 
 
+@pytest.mark.parametrize("form", ["http://h/$(user_id)s/$(tenant_id)s", "http://h/%(user_id)s/%(project_id)s"])
+def test_placeholders_in_urls_of_endpoints(identity: Identity, form: str) -> None:
+    service = identity.make("service", type=unique("type"))["id"]
+    fields = {"service_id": service, "interface": "public", "url": form}
+    assert identity.call("POST", "/endpoints", {"endpoint": fields}).status_code == 201
+    token = identity.login("demo").json()["token"]
+    [entry] = [entry for entry in token["catalog"] if entry["id"] == service]
+    assert entry["endpoints"][0]["url"] == f"http://h/{token['user']['id']}/{token['project']['id']}"
+    [entry] = [
+        entry
+        for entry in identity.login("admin", scope={"system": {"all": True}}).json()["token"]["catalog"]
+        if entry["id"] == service
+    ]
+    assert entry["endpoints"] == []  # there is no project that its URL could name
+
+
+@pytest.mark.parametrize(
+    "url", ["http://h/$(bad)s", "http://h/%(bad)s", "http://h/%(project_id", "http://h/$(user_id)d"]
+)
+def test_unknown_placeholders_are_refused(identity: Identity, url: str) -> None:
+    service = identity.call("GET", "/services?type=identity").json()["services"][0]["id"]
+    message = f"Invalid input for field 'endpoint/url': Cannot create an endpoint with an invalid URL: {url}."
+    answer = identity.call(
+        "POST", "/endpoints", {"endpoint": {"service_id": service, "interface": "public", "url": url}}
+    )
+    assert (answer.status_code, answer.json()["error"]["message"]) == (400, message)
+    endpoint = identity.call("GET", f"/endpoints?service_id={service}").json()["endpoints"][0]["id"]
+    assert identity.call("PATCH", f"/endpoints/{endpoint}", {"endpoint": {"url": url}}).status_code == 400
+
+
+def test_unknown_properties_are_refused(identity: Identity) -> None:
+    me = identity.login("demo").json()["token"]["user"]["id"]
+    trust = {"trustor_user_id": me, "trustee_user_id": me, "impersonation": False, "colour": "red"}
+    rule = {"service": "compute", "method": "GET", "path": "/", "colour": "red"}
+    for path, body in (
+        ("/users", {"user": {"name": unique("user")}, "colour": "red"}),
+        ("/projects", {"project": {"name": unique("project")}, "colour": "red"}),
+        ("/OS-TRUST/trusts", {"trust": trust}),
+        (f"/users/{me}/application_credentials", {"application_credential": {"name": "a", "colour": "red"}}),
+        (f"/users/{me}/application_credentials", {"application_credential": {"name": "a", "access_rules": [rule]}}),
+    ):
+        answer = identity.call("POST", path, body)
+        assert answer.status_code == 400
+        message = "Additional properties are not allowed ('colour' was unexpected)"
+        assert answer.json()["error"]["message"].endswith(message)
+
+
 @pytest.mark.parametrize(
     "change", [{"interface": "secret"}, {"url": ""}, {"url": "no-url"}, {"service_id": "no"}, {"region_id": "no"}]
 )

@@ -1,6 +1,7 @@
 """The part of identity that rarely changes and that every request needs: roles, implied roles and the catalog."""
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,13 +27,14 @@ class Directory:
         held = {role for given in role_ids for role in (given, *self.implied.get(given, ()))}
         return sorted((role for role in held if not self.role_domains.get(role, "-")), key=self.role_names.__getitem__)
 
-    def catalog(self, project_id: str | None) -> list[dict[str, Any]]:
-        """Return the `catalog` of a token of *project_id*; without one, endpoints with a project id are left out."""
+    def catalog(self, user_id: str, project_id: str | None) -> list[dict[str, Any]]:
+        """Return the `catalog` of a user's token; without a project, endpoints with a project id are left out."""
+        values = dict.fromkeys(OF_PROJECT, project_id or "") | {"user_id": user_id}
         return [
             {
                 **service,
                 "endpoints": [
-                    {**endpoint, "url": _fill(endpoint["url"], project_id)}
+                    {**endpoint, "url": _fill(endpoint["url"], values)}
                     for endpoint in service["endpoints"]
                     if project_id or not _needs_project(endpoint["url"])
                 ],
@@ -86,14 +88,20 @@ def _services(session: Session) -> list[dict[str, Any]]:
     return list(services.values())
 
 
-PLACEHOLDERS = tuple(form.format(name) for name in ("project_id", "tenant_id") for form in ("$({})s", "%({})s"))
+# Placeholders in the URLs of endpoints: `$(project_id)s` or, in the older format, `%(project_id)s`.
+OF_PROJECT = ("project_id", "tenant_id")
+_PLACEHOLDER = re.compile(rf"[$%]\((user_id|{'|'.join(OF_PROJECT)})\)s")
+
+
+def has_unknown_placeholders(url: str) -> bool:
+    """Return whether *url* has a placeholder that is not filled in."""
+    rest = _PLACEHOLDER.sub("", url)
+    return "$(" in rest or "%(" in rest
 
 
 def _needs_project(url: str) -> bool:
-    return any(placeholder in url for placeholder in PLACEHOLDERS)
+    return any(found[1] in OF_PROJECT for found in _PLACEHOLDER.finditer(url))
 
 
-def _fill(url: str, project_id: str | None) -> str:
-    for placeholder in PLACEHOLDERS:
-        url = url.replace(placeholder, project_id or "")
-    return url
+def _fill(url: str, values: Mapping[str, str]) -> str:
+    return _PLACEHOLDER.sub(lambda found: values[found[1]], url)

@@ -3,14 +3,14 @@
 import secrets
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, StringConstraints
+from pydantic import ConfigDict, Field, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.auth.passwords import hash_password
 from skywright.db.identity import AccessRule, ApplicationCredential, Role, User
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.services.identity.common import (
     Body,
@@ -32,7 +32,7 @@ router = Router()
 Path = Annotated[str, StringConstraints(max_length=128, pattern=r"^/[^\x00]*$")]
 
 
-class NewAccessRule(BaseModel):
+class NewAccessRule(Strict):
     id: Omittable[Text] = None
     service: Omittable[Annotated[Text, StringConstraints(min_length=1, max_length=64)]] = None
     method: Omittable[Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]] = None
@@ -40,6 +40,8 @@ class NewAccessRule(BaseModel):
 
 
 class NewApplicationCredential(Body):
+    model_config = ConfigDict(extra="forbid")
+
     name: Name
     description: Description | None = None
     secret: Annotated[Password, StringConstraints(min_length=1)] | None = None
@@ -49,7 +51,7 @@ class NewApplicationCredential(Body):
     access_rules: Omittable[Annotated[list[NewAccessRule], Field(max_length=100)]] = None
 
 
-class CreateApplicationCredential(BaseModel):
+class CreateApplicationCredential(Strict):
     application_credential: NewApplicationCredential
 
 

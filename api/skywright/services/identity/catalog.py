@@ -19,7 +19,7 @@ def show_catalog(context: Context) -> dict[str, Any]:
     who = context.caller
     if not (who.project_id or who.domain_id or who.system):
         raise Forbidden("An unscoped token has no catalog.")
-    entries = context.cloud.tokens.directory(context.db).catalog(who.project_id)
+    entries = context.cloud.tokens.directory(context.db).catalog(who.user_id, who.project_id)
     return {"catalog": entries, "links": link(context, "auth/catalog")}
 
 

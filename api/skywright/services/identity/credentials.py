@@ -9,13 +9,13 @@ from typing import Annotated, Any
 
 import orjson
 from fastapi import Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 from sqlalchemy import select
 
 from skywright.db import new_hex
 from skywright.db.identity import Credential, Project, User
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.common import (
@@ -51,15 +51,15 @@ class CredentialChange(Body):
     project_id: Id | None = None
 
 
-class NewEc2(BaseModel):
+class NewEc2(Strict):
     tenant_id: Id
 
 
-class CreateCredential(BaseModel):
+class CreateCredential(Strict):
     credential: NewCredential
 
 
-class UpdateCredential(BaseModel):
+class UpdateCredential(Strict):
     credential: CredentialChange
 
 

@@ -2,13 +2,12 @@
 
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.db.identity import Domain
 from skywright.http import Context, Forbidden, Router
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade
 from skywright.services.identity.common import (
@@ -49,11 +48,11 @@ class DomainChange(Body):
     options: ResourceOptions = ResourceOptions()
 
 
-class CreateDomain(BaseModel):
+class CreateDomain(Strict):
     domain: NewDomain
 
 
-class UpdateDomain(BaseModel):
+class UpdateDomain(Strict):
     domain: DomainChange
 
 

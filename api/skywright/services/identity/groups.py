@@ -2,12 +2,11 @@
 
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import select
 
 from skywright.db.identity import Domain, Group, GroupMember, User
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, users
 from skywright.services.identity.common import (
@@ -42,11 +41,11 @@ class GroupChange(Body):
     description: Description | None = None
 
 
-class CreateGroup(BaseModel):
+class CreateGroup(Strict):
     group: NewGroup
 
 
-class UpdateGroup(BaseModel):
+class UpdateGroup(Strict):
     group: GroupChange
 
 

@@ -2,12 +2,12 @@
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 from sqlalchemy import select
 
 from skywright.db.identity import Policy
 from skywright.http import Context, Router
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.services.identity.common import Body, Name, Text, exists, flush, link, merge_extra, reads
 from skywright.services.identity.listing import page
 
@@ -25,11 +25,11 @@ class PolicyChange(Body):
     type: Omittable[Name] = None
 
 
-class CreatePolicy(BaseModel):
+class CreatePolicy(Strict):
     policy: NewPolicy
 
 
-class UpdatePolicy(BaseModel):
+class UpdatePolicy(Strict):
     policy: PolicyChange
 
 

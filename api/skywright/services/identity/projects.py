@@ -4,14 +4,13 @@ https://docs.openstack.org/api-ref/identity/v3/#projects
 
 from typing import Any
 
-from pydantic import BaseModel
 from sqlalchemy import Select, or_, select
 from sqlalchemy.orm import Session
 
 from skywright.auth.assignments import assignments_of
 from skywright.db.identity import Domain, Project, RoleAssignment
 from skywright.http import BadRequest, Context, Forbidden, Router, tags
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, domains, hierarchy
 from skywright.services.identity.common import (
@@ -68,11 +67,11 @@ class ProjectChange(Body):
     options: ResourceOptions = ResourceOptions()
 
 
-class CreateProject(BaseModel):
+class CreateProject(Strict):
     project: NewProject
 
 
-class UpdateProject(BaseModel):
+class UpdateProject(Strict):
     project: ProjectChange
 
 

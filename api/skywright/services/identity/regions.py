@@ -3,13 +3,14 @@
 from typing import Annotated, Any
 
 from fastapi import Response
-from pydantic import BaseModel, StringConstraints
+from pydantic import StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.db import new_hex
 from skywright.db.identity import Endpoint, Region
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
+from skywright.http.bodies import Strict
 from skywright.http.router import json_response
 from skywright.services.identity.common import Body, Description, exists, flush, link, merge_extra, reads
 from skywright.services.identity.listing import page
@@ -29,11 +30,11 @@ class RegionChange(Body):
     description: Description | None = None
 
 
-class CreateRegion(BaseModel):
+class CreateRegion(Strict):
     region: NewRegion
 
 
-class UpdateRegion(BaseModel):
+class UpdateRegion(Strict):
     region: RegionChange
 
 

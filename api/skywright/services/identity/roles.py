@@ -3,12 +3,11 @@
 from typing import Any
 
 from fastapi import Response
-from pydantic import BaseModel
 from sqlalchemy import select
 
 from skywright.db.identity import Domain, ImpliedRole, Role
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.common import (
@@ -45,11 +44,11 @@ class RoleChange(Body):
     options: ResourceOptions = ResourceOptions()
 
 
-class CreateRole(BaseModel):
+class CreateRole(Strict):
     role: NewRole
 
 
-class UpdateRole(BaseModel):
+class UpdateRole(Strict):
     role: RoleChange
 
 

@@ -4,19 +4,32 @@ https://docs.openstack.org/api-ref/identity/v3/#service-catalog-and-endpoints
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, StringConstraints
+from pydantic import AfterValidator, StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skywright.auth.directory import has_unknown_placeholders
 from skywright.db.identity import Endpoint, Region, Service
 from skywright.http import BadRequest, Context, Router
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.services.identity.common import Body, Description, Id, Name, exists, flush, link, merge_extra, reads
 from skywright.services.identity.listing import page
 from skywright.services.identity.regions import RegionId
 
 router = Router()
-Url = Annotated[str, StringConstraints(min_length=1, max_length=2048, pattern=r"^[a-zA-Z0-9+.-]+:[^\x00]+$")]
+
+
+def _fillable(url: str) -> str:
+    if has_unknown_placeholders(url):
+        raise ValueError(f"Cannot create an endpoint with an invalid URL: {url}.")
+    return url
+
+
+Url = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=2048, pattern=r"^[a-zA-Z0-9+.-]+:[^\x00]+$"),
+    AfterValidator(_fillable),
+]
 Label = Annotated[str, StringConstraints(max_length=255, pattern=r"^[^\x00]*$")]
 Interface = Literal["public", "internal", "admin"]
 
@@ -55,19 +68,19 @@ class EndpointChange(Body):
     enabled: Omittable[bool] = None
 
 
-class CreateService(BaseModel):
+class CreateService(Strict):
     service: NewService
 
 
-class UpdateService(BaseModel):
+class UpdateService(Strict):
     service: ServiceChange
 
 
-class CreateEndpoint(BaseModel):
+class CreateEndpoint(Strict):
     endpoint: NewEndpoint
 
 
-class UpdateEndpoint(BaseModel):
+class UpdateEndpoint(Strict):
     endpoint: EndpointChange
 
 

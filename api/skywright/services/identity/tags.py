@@ -4,11 +4,12 @@ from typing import Annotated, Any
 from urllib.parse import quote
 
 from fastapi import Response
-from pydantic import AfterValidator, BaseModel, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints
 from pydantic_core import PydanticCustomError
 
 from skywright.db.identity import Project
 from skywright.http import BadRequest, Context, NotFound, Router
+from skywright.http.bodies import Strict
 from skywright.http.policy import on_target
 from skywright.services.identity.common import fetch, link, reads
 
@@ -27,7 +28,7 @@ def _distinct(tags: list[str]) -> list[str]:
 Tags = Annotated[list[Tag], Field(max_length=MOST), AfterValidator(_distinct)]
 
 
-class ReplaceTags(BaseModel):
+class ReplaceTags(Strict):
     tags: Tags
 
 

@@ -65,7 +65,8 @@ def _count_use(context: Context, trust_id: str) -> None:
 def _answer(context: Context, subject: Subject, token: str, status: int, *, brief: bool) -> Response:
     body = describe(subject)
     if not brief and subject.claims.scoped:
-        body["catalog"] = context.cloud.tokens.directory(context.db).catalog(subject.claims.project_id)
+        directory, claims = context.cloud.tokens.directory(context.db), subject.claims
+        body["catalog"] = directory.catalog(claims.user_id, claims.project_id)
     response = json_response({"token": body}, status)
     response.headers["X-Subject-Token"] = token
     response.headers["Vary"] = "X-Auth-Token"

@@ -4,14 +4,14 @@ https://docs.openstack.org/api-ref/identity/v3-ext/#os-trust-api
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, Field
+from pydantic import ConfigDict, Field
 from sqlalchemy import select
 
 from skywright.db import isoformat, utcnow
 from skywright.db.identity import Project, Role, Trust, User
 from skywright.errors import lacking
 from skywright.http import Context, Forbidden, NotFound, Router
-from skywright.http.bodies import only_empty
+from skywright.http.bodies import Strict, only_empty
 from skywright.http.policy import on_target
 from skywright.services.identity import roles
 from skywright.services.identity.common import Body, Id, exists, flush, link, reads, target
@@ -26,6 +26,8 @@ NO_REDELEGATION = only_empty(lacking("redelegation of trusts"))
 
 
 class NewTrust(Body):
+    model_config = ConfigDict(extra="forbid")
+
     trustor_user_id: Id
     trustee_user_id: Id
     impersonation: bool
@@ -37,7 +39,7 @@ class NewTrust(Body):
     redelegation_count: Annotated[Annotated[int, Field(ge=0)] | None, NO_REDELEGATION] = None
 
 
-class CreateTrust(BaseModel):
+class CreateTrust(Strict):
     trust: NewTrust
 
 
