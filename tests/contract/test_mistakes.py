@@ -21,7 +21,9 @@ DEEP: Any = [{}]
 for _ in range(200):
     DEEP = [{"a": DEEP}]
 VALUES = (None, 5, 1.5, True, "x" * 70_000, "\0", [], [None], {"": None}, {"x": [5]}, DEEP, 1 << 63)
-OF_FIELDS = (None, -5, "", "é" * 300, ["x", 5], [{"x": 1}], {"x": [5]})
+# JSON can write it, but neither a database nor a JSON reader takes it.
+HALF = "\ud800"
+OF_FIELDS = (None, -5, "", "é" * 300, ["x", 5], [{"x": 1}], {"x": [5]}, HALF, {"x": HALF, "y": 1 << 70})
 TEXTS = ("", "{", "nonsense", '{"a": NaN}', "[" * 5000, '{"\\ud800": "\\ud800"}', '{"a": 1' + "0" * 5000 + "}", "\xff")
 # Requests that access hosts, run something or wait; other requests have the same models.
 SLOW = {"operations POST /drift", "operations POST /converge"}
@@ -184,6 +186,23 @@ def test_messages(client: Hostile, request_: str, body: Any, message: str) -> No
     assert answer.status_code == 400
     told = answer.json()
     assert next(iter(told.values()))["message"] == message
+
+
+PASSWORD = {"methods": ["password"], "password": {"user": {"name": "x", "domain": {"id": "default"}, "password": HALF}}}
+SECRET = {"methods": ["application_credential"], "application_credential": {"id": "x", "secret": HALF}}
+
+
+@pytest.mark.parametrize("identity", [PASSWORD, SECRET, {"methods": ["token"], "token": {"id": HALF}}])
+def test_half_of_a_surrogate_pair_in_a_login(client: Hostile, identity: Any) -> None:
+    answer = client.send("identity", "POST", "/v3/auth/tokens", json={"auth": {"identity": identity}})
+    assert answer.status_code == 400
+    assert answer.json()["error"]["message"].endswith("Half of a surrogate pair is not a character.")
+
+
+def test_half_of_a_surrogate_pair_in_an_old_password(client: Hostile) -> None:
+    body = {"user": {"original_password": HALF, "password": "new"}}
+    answer = client.send("identity", "POST", "/v3/users/{user_id}/password", json=body)
+    assert answer.status_code == 400
 
 
 def test_invalid_json(client: Hostile) -> None:

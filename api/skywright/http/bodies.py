@@ -3,7 +3,16 @@
 from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, GetCoreSchemaHandler, ValidationError
+import orjson
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    JsonValue,
+    ValidationError,
+)
 from pydantic_core import CoreSchema, PydanticCustomError, PydanticKnownError
 
 from skywright.errors import BadRequest
@@ -51,6 +60,19 @@ def plain(text: str) -> str:
     if "\0" in text:
         raise ValueError("NUL characters are not allowed.")
     return text
+
+
+def storable(value: Value) -> Value:
+    """Return *value* if JSON can represent it; else raise a ValueError."""
+    try:
+        orjson.dumps(value)
+    except TypeError:
+        raise ValueError("It has characters or numbers that JSON has not.") from None
+    return value
+
+
+# Any JSON that can be stored.
+Json = Annotated[JsonValue, AfterValidator(storable)]
 
 
 def misfit(kind: str) -> PydanticCustomError:

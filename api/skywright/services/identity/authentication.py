@@ -21,7 +21,7 @@ from skywright.services.identity.options import suffices
 
 
 class UserPassword(OwnedReference):
-    password: str
+    password: Text
 
 
 class PasswordMethod(BaseModel):
@@ -29,14 +29,14 @@ class PasswordMethod(BaseModel):
 
 
 class TokenMethod(BaseModel):
-    id: str
+    id: Text
 
 
 class ApplicationCredentialMethod(BaseModel):
     id: Omittable[Text] = None
     name: Omittable[Text] = None
     user: Omittable[OwnedReference] = None
-    secret: str
+    secret: Text
 
 
 class Identity(BaseModel):

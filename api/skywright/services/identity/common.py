@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, TypeVar
 
-import orjson
 from pydantic import AfterValidator, BaseModel, ConfigDict, StringConstraints, model_validator
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
@@ -11,7 +10,7 @@ from sqlalchemy.orm import Session
 from skywright.db import utcnow
 from skywright.db.identity import Domain, Project, Role, User
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
-from skywright.http.bodies import plain
+from skywright.http.bodies import plain, storable
 from skywright.http.policy import Rules
 
 # Columns that policy rules use in their targets.
@@ -35,10 +34,7 @@ class Body(BaseModel):
 
     @model_validator(mode="after")
     def _storable(self) -> "Body":
-        try:
-            orjson.dumps(self.model_extra)
-        except TypeError as error:
-            raise ValueError(f"not representable as JSON: {error}") from None
+        storable(self.model_extra)
         return self
 
     @property

@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 from skywright.auth.passwords import MAX_BYTES, check_password, hash_password
 from skywright.db.identity import Domain, Project, User
 from skywright.http import BadRequest, Context, Router, Unauthorized
-from skywright.http.bodies import Omittable
+from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade, projects
 from skywright.services.identity.common import (
@@ -68,19 +68,19 @@ class UserChange(Body):
 
 
 class PasswordChange(BaseModel):
-    original_password: str
+    original_password: Text
     password: Password
 
 
-class CreateUser(BaseModel):
+class CreateUser(Strict):
     user: NewUser
 
 
-class UpdateUser(BaseModel):
+class UpdateUser(Strict):
     user: UserChange
 
 
-class ChangePassword(BaseModel):
+class ChangePassword(Strict):
     user: PasswordChange
 
 

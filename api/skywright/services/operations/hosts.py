@@ -4,12 +4,12 @@ import re
 from typing import Annotated, Any, Literal
 
 from fastapi import Response
-from pydantic import AfterValidator, BaseModel, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, Field
 from sqlalchemy import select
 
 from skywright.db.jobs import MAINTENANCE, OVERCLOUD, Host
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
-from skywright.http.bodies import Omittable, Strict
+from skywright.http.bodies import Json, Omittable, Strict, plain
 from skywright.http.router import json_response
 from skywright.jobs.engine.host_state import release, set_state
 from skywright.jobs.engine.submit import submit
@@ -41,7 +41,8 @@ def _connects(variables: dict[str, Any]) -> dict[str, Any]:
     return variables
 
 
-Variables = Annotated[dict[VariableName, JsonValue], Field(max_length=256), AfterValidator(_connects)]
+Reason = Annotated[str, Field(max_length=255), AfterValidator(plain)]
+Variables = Annotated[dict[VariableName, Json], Field(max_length=256), AfterValidator(_connects)]
 
 
 class HostBody(Strict):
@@ -50,7 +51,7 @@ class HostBody(Strict):
     groups: Omittable[Annotated[list[GroupName], Field(max_length=64)]] = None
     variables: Omittable[Variables] = None
     state: Omittable[Literal["enabled", "disabled", "maintenance"]] = None
-    disabled_reason: str | None = Field(None, max_length=255)  # null: no reason
+    disabled_reason: Reason | None = None  # null: no reason
 
 
 class HostName(BaseModel):
@@ -58,7 +59,7 @@ class HostName(BaseModel):
 
 
 class DrainBody(Strict):
-    reason: str | None = Field(None, max_length=255)
+    reason: Reason | None = None
 
 
 class HostRequest(Strict):

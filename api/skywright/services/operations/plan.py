@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import Request, Response
-from pydantic import Field, JsonValue
+from pydantic import Field
 
 from skywright.cloud import Cloud
 from skywright.db.dry_run import DryRunDatabase
@@ -19,7 +19,7 @@ from skywright.db.jobs import Job
 from skywright.errors import ApiError, BadRequest
 from skywright.http import Context, Router
 from skywright.http.admission import AdmissionLimit
-from skywright.http.bodies import Strict
+from skywright.http.bodies import Json, Strict
 from skywright.http.loopback import Answer, scope_of, send_request
 from skywright.http.policy import with_rules
 from skywright.http.router import json_response, request_context
@@ -44,7 +44,7 @@ class PlanRequest(Strict):
     service: str = Field(max_length=64)
     method: Literal["POST", "PUT", "PATCH", "DELETE"]
     path: str = Field(max_length=2048)
-    body: JsonValue = None
+    body: Json = None
     headers: dict[HeaderName, HeaderValue] = Field({}, max_length=len(HEADERS))
 
 
