@@ -172,9 +172,21 @@ def test_jobs_of_one_playbook_run_one_after_another(api: Api, admin: Connection,
     assert orjson.loads((tmp_path / "here.json").read_bytes())["times"] == 3
 
 
-def test_unknown_hosts_and_hosts_in_maintenance(api: Api, admin: Connection) -> None:
-    job = job_ended(api, admin, run(api, admin, "fail", hosts=["nowhere"])["id"])
+def test_unknown_hosts_are_refused(api: Api, admin: Connection) -> None:
+    message = run(api, admin, "fail", 400, hosts=["away", "nowhere"])
+    assert message == "There are no hosts or groups with these names: nowhere."
+
+
+def test_a_host_that_was_deleted_meanwhile(api: Api, admin: Connection) -> None:
+    host = {"host": {"groups": [], "variables": {}, "state": "maintenance"}}
+    assert admin.session.put(f"{api.url}/v1/hosts/brief", json=host).status_code == 201
+    waiting = run(api, admin, "fail", hosts=["brief"])
+    admin.session.delete(f"{api.url}/v1/hosts/brief")
+    job = job_ended(api, admin, waiting["id"])
     assert (job["state"], job["error"]) == ("failed", "There is no such host.")
+
+
+def test_hosts_in_maintenance(api: Api, admin: Connection) -> None:
     waiting = run(api, admin, "fail", hosts=["away"])
     limit = time.monotonic() + 10
     while time.monotonic() < limit and "away" not in str(waiting["waiting_for"]):

@@ -1,7 +1,7 @@
 """Tables of hosts, jobs, runs and events."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal, get_args
 
 from sqlalchemy import JSON, BigInteger, Float, ForeignKey, Index, Integer, String, Text, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship, validates
@@ -15,6 +15,8 @@ OVERCLOUD = "overcloud"
 NULL_LIBVIRT = "test:///default"
 # States of jobs, and conditions of hosts.
 UNFINISHED = ("queued", "running")
+Finished = Literal["successful", "failed", "canceled", "error"]
+FINISHED: tuple[Finished, ...] = get_args(Finished)
 MAINTENANCE, QUARANTINED = "maintenance", "quarantined"
 
 

@@ -1,5 +1,6 @@
 """`/v1/jobs`: requested operations, their progress and their outcomes."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 from fastapi import Query
@@ -9,8 +10,8 @@ from sqlalchemy.orm import Session
 
 from skywright.core import DELETE
 from skywright.db import after_commit, utcnow
-from skywright.db.jobs import UNFINISHED, Event, Job, JobResource
-from skywright.http import Conflict, Context, NotFound, Router
+from skywright.db.jobs import FINISHED, UNFINISHED, Event, Job, JobResource
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.bodies import Strict
 from skywright.http.policy import on_target
 from skywright.services.operations.listing import page
@@ -36,7 +37,7 @@ def list_jobs(
     if project_id is not None:
         query = query.where(Job.project_id == project_id)
     if state:
-        query = query.where(Job.state.in_([name for value in state for name in value.split(",")]))
+        query = query.where(Job.state.in_(_states(state)))
     if playbook is not None:
         query = query.where(Job.playbook == playbook)
     if resource is not None:
@@ -116,6 +117,15 @@ def describe(session: Session, job: Job, *, admin: bool) -> dict[str, Any]:
         "steps": step_views(events),
         "events": list(event_views([job], events, admin=admin)),
     }
+
+
+def _states(values: Iterable[str]) -> list[str]:
+    """Return the states in *values*, such as `queued,running`; raise BadRequest for unknown ones."""
+    names = [name for value in values for name in value.split(",")]
+    for name in names:
+        if name not in (*UNFINISHED, *FINISHED):
+            raise BadRequest(f"Invalid input for state: '{name[:64]}' is not one of {[*UNFINISHED, *FINISHED]}.")
+    return names
 
 
 def _of_resource(query: Select[Job], resource: str) -> Select[Job]:

@@ -9,10 +9,20 @@ from skywright.http import BadRequest, Context, NotFound, fields, paging
 from skywright.http.paging import Order
 
 MOST = 1000
+PAGING = frozenset({"limit", "marker"})
+
+
+def check_parameters(context: Context, more: frozenset[str] = frozenset()) -> None:
+    """Raise BadRequest if the query has a parameter that neither the route declares nor *more* contains."""
+    known = {field.alias for field in context.request.scope["route"].dependant.query_params} | more
+    if unknown := sorted(set(context.request.query_params) - known):
+        names = ", ".join(f"'{name[:64]}'" for name in unknown[:10])
+        raise BadRequest(f"Unknown query parameters: {names}. Known ones: {', '.join(sorted(known)) or 'none'}.")
 
 
 def limit_of(context: Context, default: int | None = None) -> int | None:
-    """Return the requested page size."""
+    """Return the requested page size; raise BadRequest if it is invalid, or for unknown parameters."""
+    check_parameters(context, PAGING)
     text = context.request.query_params.get("limit")
     if text is None:
         return default

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
-from pydantic import Field, JsonValue
+from pydantic import Field
 from sqlalchemy import select
 
 from skywright.core import DELETE
@@ -11,9 +11,9 @@ from skywright.db import isoformat
 from skywright.db.jobs import MAINTENANCE, OVERCLOUD, UNFINISHED, Host, Job, JobResource
 from skywright.db.overcloud import Overcloud
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
-from skywright.http.bodies import Strict
+from skywright.http.bodies import Json, Strict
 from skywright.jobs.engine.submit import submit
-from skywright.services.operations.listing import page
+from skywright.services.operations.listing import check_parameters, page
 from skywright.services.operations.overcloud.health import problems
 from skywright.services.operations.overcloud.kind import (
     DEPLOY,
@@ -39,7 +39,7 @@ router = Router()
 class PlanBody(Strict):
     """*plan*: see docs/overcloud.md."""
 
-    plan: dict[str, JsonValue]
+    plan: dict[str, Json]
 
 
 class RecoverBody(Strict):
@@ -122,6 +122,7 @@ def maintain_controller(context: Context, name: str, body: MaintenanceBody) -> d
 @router.operation("DELETE", "/overclouds/{name}", policy="operations:overclouds:delete", status=202)
 def delete_overcloud(context: Context, name: str, *, forget_only: bool = False) -> dict[str, Any]:
     """Remove the overcloud with all its data from its hosts; *forget_only* does not change the hosts."""
+    check_parameters(context)
     overcloud = _overcloud(context, name)
     if not forget_only:
         overcloud.state = "deleting"

@@ -1,12 +1,15 @@
 """`/v1/playbooks`: an operator's own playbooks, run as jobs, with variables that their surveys allow."""
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import orjson
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, StringConstraints
+from sqlalchemy import select
 
+from skywright.db.jobs import Host
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.http.bodies import Strict
+from skywright.http.bodies import Json, Strict
 from skywright.jobs.engine.submit import submit
 from skywright.services.operations.automation import surveys
 from skywright.services.operations.automation.surveys import BadSurvey, BadValue, NoPlaybook, Survey
@@ -23,7 +26,7 @@ HostName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_][A-Za-z0-9_.-
 class RunRequest(Strict):
     """*hosts*: names or groups; by default, all hosts that are neither in maintenance nor unreachable."""
 
-    variables: dict[str, JsonValue] = Field({}, max_length=100)
+    variables: dict[str, Json] = Field({}, max_length=100)
     hosts: list[HostName] = Field([], max_length=1000)
 
 
@@ -57,7 +60,17 @@ def check_run(context: Context, name: str, wanted: RunRequest) -> Survey:
         survey.values(wanted.variables)
     except BadValue as error:
         raise BadRequest(f"Invalid variables: {error}.") from error
+    _check_hosts(context, wanted.hosts)
     return survey
+
+
+def _check_hosts(context: Context, wanted: Iterable[str]) -> None:
+    """Raise BadRequest if one of *wanted* is neither a host nor a group."""
+    known: set[str] = set()
+    for host in context.db.scalars(select(Host)):
+        known |= {host.name, *host.groups}
+    if unknown := [name for name in wanted if name not in known]:
+        raise BadRequest(f"There are no hosts or groups with these names: {', '.join(unknown[:10])}.")
 
 
 def _survey(context: Context, name: str) -> Survey:

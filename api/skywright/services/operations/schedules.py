@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal
 from urllib.parse import unquote
 
 import orjson
-from pydantic import Field, JsonValue, StringConstraints
+from pydantic import Field, StringConstraints
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
@@ -13,7 +13,7 @@ from skywright.db import isoformat, utcnow
 from skywright.db.jobs import UNFINISHED, Job
 from skywright.db.schedules import Schedule, ScheduleRun
 from skywright.http import BadRequest, Context, Forbidden, Router
-from skywright.http.bodies import Omittable, Strict
+from skywright.http.bodies import Json, Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.redact import without_secrets
 from skywright.services.operations.automation import schedules
@@ -39,7 +39,7 @@ class ScheduledRequest(Strict):
     service: str = Field(max_length=64)
     method: Literal["POST", "PUT", "PATCH", "DELETE"]
     path: str = Field(max_length=2048)
-    body: JsonValue = None
+    body: Json = None
     headers: dict[HeaderName, HeaderValue] = Field({}, max_length=3)
 
 

@@ -2,7 +2,7 @@
 
 import ipaddress
 from collections.abc import Sequence
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, StringConstraints
@@ -10,6 +10,7 @@ from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat
+from skywright.db.jobs import FINISHED, Finished
 from skywright.db.webhooks import Delivery, Webhook
 from skywright.http import BadRequest, Context, Forbidden, NotFound, Router
 from skywright.http.bodies import Strict
@@ -22,8 +23,7 @@ router = Router()
 
 MOST = 10  # of a project
 
-State = Literal["successful", "failed", "canceled", "error"]
-STATES: tuple[State, ...] = get_args(State)
+DeliveryState = Literal["pending", "delivered", "failed"]
 Playbook = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_./-]{1,64}$")]
 
 
@@ -32,7 +32,7 @@ class NewWebhook(Strict):
 
     url: Annotated[str, StringConstraints(pattern=r"^[!-~]{1,2048}$")]
     description: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{0,255}$")] = ""
-    states: Annotated[list[State], Field(min_length=1, max_length=len(STATES))] = list(STATES)
+    states: Annotated[list[Finished], Field(min_length=1, max_length=len(FINISHED))] = list(FINISHED)
     playbooks: Annotated[list[Playbook], Field(max_length=20)] = []
     secret: Annotated[str, StringConstraints(max_length=128)] | None = None
     all_projects: bool = False
@@ -87,7 +87,7 @@ def show_webhook(context: Context, webhook_id: str) -> dict[str, Any]:
 
 
 @router.operation("GET", "/webhooks/{webhook_id}/deliveries", policy="operations:webhooks:show")
-def list_deliveries(context: Context, webhook_id: str, *, state: str | None = None) -> dict[str, Any]:
+def list_deliveries(context: Context, webhook_id: str, *, state: DeliveryState | None = None) -> dict[str, Any]:
     """List the deliveries, newest first."""
     webhook = _visible(context, webhook_id)
     query = scope = select(Delivery).where(Delivery.webhook_id == webhook.id)
