@@ -158,7 +158,10 @@ def test_only_administrators_set_bindings(admin: Connection, demo: Connection, n
     expression = "(rule:create_port and rule:create_port:binding:host_id) is disallowed by policy"
     assert refused.json()["NeutronError"] == {"type": "PolicyNotAuthorized", "message": expression, "detail": ""}
     port = make(admin, "port", **{"network_id": network.id, "binding:host_id": "somewhere"})
-    assert (port["binding:host_id"], port["binding:vif_type"], port["binding:profile"]) == ("somewhere", "ovs", {})
+    # The host does not exist.
+    assert (port["binding:host_id"], port["binding:vif_type"]) == ("somewhere", "binding_failed")
+    assert (port["binding:vif_details"], port["binding:profile"]) == ({}, {})
+    assert port["id"] in {found.id for found in admin.network.ports(binding_vif_type="binding_failed")}
     # Only the role service sets the profile.
     refused = make(admin, "port", **{"network_id": network.id, "binding:profile": {"a": 1}})
     assert refused.status_code == 403

@@ -13,6 +13,7 @@ EXTENSIONS = {
         "Empty String Filtering Extension",
         "Allows filters by empty strings",
     ),
+    "filter-validation": ("Filter parameters validation", "Provides validation on filter parameters."),
     "ip-substring-filtering": ("IP address substring filtering", "Provides IP address substring filtering of ports"),
     "net-mtu": ("Network MTU", "Provides MTU attribute for a network resource."),
     "net-mtu-writable": ("Network MTU (writable)", "Provides a writable MTU attribute for a network resource."),

@@ -56,10 +56,8 @@ class Listing:
         params = query_of(context)
         page = _Page.of(self, params)
         order = [(column, ascending != page.reverse) for column, ascending in page.order]
-        filtered = query
-        for name, values in params.items():
-            clause = None if name in PAGE else self._clause(name, values)
-            filtered = filtered if clause is None else filtered.where(clause)
+        self._check(params)
+        filtered = query.where(*(self._clause(name, values) for name, values in params.items() if name not in PAGE))
         marker = None if page.marker is None else query.where(self.model.id == page.marker)
         try:
             statement = paging.statement(context.db, filtered, order, marker=marker, limit=page.limit)
@@ -71,8 +69,16 @@ class Listing:
         links = page.links(str(context.request.url.replace(query="")), params, [row.id for row in rows], more=more)
         return rows, {f"{collection}_links": links} if links else {}
 
-    def _clause(self, name: str, values: Sequence[str]) -> Clause | None:
-        """Return the clause `name=value` for any of *values*; None if it is no attribute, as Neutron ignores these."""
+    def _check(self, params: Query) -> None:
+        """Raise BadRequest for unknown filters, as Neutron's extension `filter-validation` does."""
+        known = {"changed_since", *PAGE, *self.columns, *self.constants, *self.specials}
+        if self.tags is not None:
+            known |= tags.FILTERS
+        if unknown := [name for name in params if name not in known]:
+            raise BadRequest(f"{unknown} is invalid attribute for filtering")
+
+    def _clause(self, name: str, values: Sequence[str]) -> Clause:
+        """Return the clause `name=value` for any of *values*."""
         if name in self.specials:
             return self.specials[name](values)
         if self.tags is not None and name in tags.FILTERS:
@@ -83,7 +89,7 @@ class Listing:
             return true() if constant in wanted else false()
         if name == "changed_since":
             return and_(*(self.model.updated_at >= _moment(value) for value in values))
-        return _matches(self.columns[name], values) if name in self.columns else None
+        return _matches(self.columns[name], values)
 
     def _tagged(self, tag: str) -> Clause:
         clause: Clause = self.model.id.in_(select(self.tags.resource_id).where(self.tags.tag == tag))

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Case, and_, case, false, or_, select
 
+from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import detach_port, has_server, replug
@@ -18,7 +19,7 @@ from skywright.services.network.targets import on_network, owned
 router = Router()
 SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")
 DOWN = "DOWN"
-BOUND, UNBOUND = "ovs", "unbound"  # binding:vif_type
+BOUND, UNBOUND, FAILED = "ovs", "unbound", "binding_failed"  # binding:vif_type
 
 
 def _by_fixed_ips(values: Sequence[str]) -> Clause:
@@ -47,8 +48,9 @@ def _by_mac_address(values: Sequence[str]) -> Clause:
 
 
 def _by_vif_type(values: Sequence[str]) -> Clause:
-    bound, unbound = Port.host != "", Port.host == ""
-    return or_(false(), *(bound if value == BOUND else unbound for value in values if value in (BOUND, UNBOUND)))
+    known = Port.host.in_(select(Host.name))
+    clauses = {BOUND: known, UNBOUND: Port.host == "", FAILED: and_(Port.host != "", ~known)}
+    return or_(false(), *(clauses[value] for value in values if value in clauses))
 
 
 def shown_status() -> Case[str]:
@@ -107,7 +109,8 @@ class Ports(Resource[Port]):
     def views(self, context: Context, rows: Sequence[Port]) -> list[dict[str, Any]]:
         query = select(Network.id).where(Network.id.in_({row.network_id for row in rows}), ~Network.admin_state_up)
         down = set(context.db.scalars(query))
-        return [_view(row, up=row.admin_state_up and row.network_id not in down) for row in rows]
+        hosts = set(context.db.scalars(select(Host.name).where(Host.name.in_({row.host for row in rows}))))
+        return [_view(row, up=row.admin_state_up and row.network_id not in down, hosts=hosts) for row in rows]
 
     def target(self, context: Context, row: Port) -> dict[str, Any]:
         return owned(row.project_id) | on_network(row.network) | {"device_owner": row.device_owner}
@@ -159,7 +162,9 @@ class Ports(Resource[Port]):
         ipam.delete_port(context.db, row)
 
 
-def _view(row: Port, *, up: bool) -> dict[str, Any]:
+def _view(row: Port, *, up: bool, hosts: set[str]) -> dict[str, Any]:
+    """Return the attributes of *row*. *hosts* are the names of existing hosts: binding to others fails."""
+    bound = row.host in hosts
     return {
         "network_id": row.network_id,
         "mac_address": row.mac_address,
@@ -175,8 +180,8 @@ def _view(row: Port, *, up: bool) -> dict[str, Any]:
         "binding:vnic_type": row.vnic_type,
         "binding:host_id": row.host,
         "binding:profile": row.binding_profile,
-        "binding:vif_type": BOUND if row.host else UNBOUND,
-        "binding:vif_details": {"port_filter": False, "bridge_name": "br-int"} if row.host else {},
+        "binding:vif_type": BOUND if bound else FAILED if row.host else UNBOUND,
+        "binding:vif_details": {"port_filter": False, "bridge_name": "br-int"} if bound else {},
     }
 
 

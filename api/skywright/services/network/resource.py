@@ -127,6 +127,8 @@ class Resource(ABC, Generic[Row]):
         return {self.collection: views} if bulk else {self.name: views[0]}
 
     def put(self, context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
+        fixed = schemas.attributes(self.create_schema) - schemas.attributes(self.update_schema)
+        schemas.refuse(body.get(self.name), schemas.READ_ONLY | fixed, "Cannot update read-only attribute {}")
         item = schemas.one(self.update_schema, body, self.name)
         row = self.changeable(context, identifier, item)
         self.update(context, row, item)

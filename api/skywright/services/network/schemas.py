@@ -2,7 +2,7 @@
 
 import re
 import uuid
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import netaddr
@@ -11,18 +11,15 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 
 from skywright.errors import lacking
 from skywright.http import BadRequest
-from skywright.http.bodies import EmptyIfNull, Omittable, Strict, checked, misfit, only_empty, plain
+from skywright.http.bodies import EmptyIfNull, Omittable, Strict, checked, misfit, only_empty, plain, storable
 from skywright.services.network.errors import explain
 
 Model = TypeVar("Model", bound=BaseModel)
 
 
-def _json(value: dict[str, Any]) -> dict[str, Any]:
-    try:
-        if len(orjson.dumps(value)) > 4095:
-            raise ValueError("It is too long.")
-    except TypeError as error:
-        raise ValueError("It has characters or numbers that JSON has not.") from error
+def _short(value: dict[str, Any]) -> dict[str, Any]:
+    if len(orjson.dumps(storable(value))) > 4095:
+        raise ValueError("It is too long.")
     return value
 
 
@@ -154,7 +151,7 @@ class PortUpdate(Strict):
     device_id: Text = ""
     device_owner: Text = ""
     host: Text | None = Field("", alias="binding:host_id")
-    binding_profile: Annotated[dict[str, Any], AfterValidator(_json)] | None = Field(None, alias="binding:profile")
+    binding_profile: Annotated[dict[str, Any], AfterValidator(_short)] | None = Field(None, alias="binding:profile")
     vnic_type: Literal["normal"] = Field("normal", alias="binding:vnic_type")
     # There are no filters on ports yet: only values that request no filter are accepted.
     port_security_enabled: Annotated[bool, NO_FILTERS] = False
@@ -211,6 +208,22 @@ class Quota(Strict):
     tenant_id: Omittable[Id] = None
 
 
+# Attributes that are shown, and that no request can set.
+READ_ONLY = frozenset({"id", "status", "created_at", "updated_at", "revision_number", "tags", "subnets"})
+
+
+def attributes(schema: type[BaseModel]) -> frozenset[str]:
+    """Return the names of the attributes in bodies of *schema*."""
+    return frozenset(field.alias or name for name, field in schema.model_fields.items())
+
+
+def refuse(value: object, names: Container[str], message: str) -> None:
+    """Raise BadRequest with *message* if the resource *value* has one of the attributes *names*."""
+    for name in value if isinstance(value, dict) else ():
+        if name in names:
+            raise BadRequest(message.format(name))
+
+
 def parse(schema: type[Model], value: object) -> Model:
     """Return *value*, validated by *schema*; raise BadRequest if it is not valid."""
     return checked(schema.model_validate, value, explain)
@@ -225,9 +238,12 @@ def one(schema: type[Model], body: Mapping[str, Any], name: str) -> Model:
 
 def one_or_many(schema: type[Model], body: Mapping[str, Any], name: str, plural: str) -> tuple[list[Model], bool]:
     """Return the resources in the body `{name: {...}}` or `{plural: [{...}, ...]}`, and whether it is the latter."""
-    if plural not in body:
-        return [one(schema, body, name)], False
-    values = body[plural]
+    bulk = plural in body
+    values = body[plural] if bulk else [body.get(name)]
     if not isinstance(values, list) or not values:
         raise BadRequest(f"Unable to find '{plural}' in request body.")
+    for value in values:
+        refuse(value, READ_ONLY, "Attribute '{}' not allowed in POST")
+    if not bulk:
+        return [one(schema, body, name)], False
     return [parse(schema, value) for value in values], True
