@@ -159,9 +159,16 @@ def test_a_given_password_is_in_the_answer_and_reaches_the_guest(api: Api, nova:
     assert [drive["meta_data"]["admin_pass"] for drive in drives] == ["my own", "my own"]
 
 
+@pytest.mark.parametrize("name", ["adminPass", "key_name", "user_data"])
+def test_attributes_for_the_guest_need_a_config_drive(nova: Nova, fixtures: Fixtures, name: str) -> None:
+    nova("POST", "/os-keypairs", {"keypair": {"name": "bXkgb3du"}}, version="2.91")
+    refused = nova("POST", "/servers", fixtures.body(config_drive=False, **{name: "bXkgb3du"}))
+    assert refused.status_code == 400
+    message = f"A server without a config drive cannot have {name}: its guest would not get it."
+    assert refused.json()["badRequest"]["message"] == message
+
+
 def test_without_a_config_drive_there_is_no_password(api: Api, nova: Nova, fixtures: Fixtures) -> None:
-    refused = nova("POST", "/servers", fixtures.body(config_drive=False, adminPass="my own"))
-    assert refused.status_code == 400 and "config drive" in refused.json()["badRequest"]["message"]
     made = Made(api, nova, fixtures, config_drive=False)
     assert "adminPass" not in made.answer and made.drive() is None
 

@@ -29,7 +29,7 @@ def servers(api: Api) -> Rows:
         assert nova("POST", "/os-keypairs", {"keypair": {"name": "key-a"}}, version="2.91").status_code == 201
         flavor = admin.compute.create_flavor(name="other", vcpus=1, ram=256, disk=1).id
         for name, more in (
-            ("web-a", {"key_name": "key-a", "tags": ["x", "y"], "config_drive": False, "accessIPv4": "192.0.2.7"}),
+            ("web-a", {"key_name": "key-a", "tags": ["x", "y"], "accessIPv4": "192.0.2.7"}),
             ("db-b", {"flavorRef": flavor, "tags": ["y", 'q"x'], "OS-DCF:diskConfig": "AUTO"}),
         ):
             answer = nova("POST", "/servers", fixtures.body(name, **more))
@@ -44,7 +44,7 @@ def servers(api: Api) -> Rows:
         a.created_at = a.launched_at = OLD
         a.deleted_at = b.deleted_at = None
         a.description, a.locked_by, a.access_ipv6 = "The first", "owner", "2001:db8::7"
-        a.launch_index, a.task_state = 3, "powering-off"
+        a.launch_index, a.task_state, a.config_drive = 3, "powering-off", False
         b.image_id, b.updated_at = None, NEW
         session.flush()
         a.updated_at = OLD

@@ -100,4 +100,27 @@ def test_requests_without_effect_are_refused(nova: Nova, demo: Connection) -> No
     assert nova("PUT", path, {"quota_set": {"cores": 9, "force": "yes", "tenant_id": "x"}}).status_code == 400
     assert nova("PUT", path, {"quota_set": {"cores": 9, "force": "maybe"}}).status_code == 400
     assert nova("PUT", path, {"quota_set": {"cores": "9", "force": "yes"}}).json()["quota_set"]["cores"] == 9
+    # It would delete the quotas of all users.
+    assert nova("DELETE", f"{path}?user_id={demo.current_user_id}").status_code == 400
+    assert nova("GET", f"{path}?user_id={demo.current_user_id}").json()["quota_set"]["cores"] == 9
     assert nova("DELETE", path).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("GET", "/os-quota-sets/{project}?userid=x"),
+        ("GET", "/os-quota-sets/{project}/detail?userid=x"),
+        ("PUT", "/os-quota-sets/{project}?userid=x"),
+        ("DELETE", "/os-quota-sets/{project}?userid=x"),
+        ("GET", "/limits?tenantid=x"),
+        ("GET", "/os-keypairs/none?userid=x"),
+        ("DELETE", "/os-keypairs/none?userid=x"),
+    ],
+)
+def test_unknown_parameters_are_refused_since_2_75(nova: Nova, demo: Connection, method: str, path: str) -> None:
+    path, body = path.format(project=demo.current_project_id), {"quota_set": {}} if method == "PUT" else None
+    answer = nova(method, path, body, version="2.75")
+    assert answer.status_code == 400
+    assert answer.json()["badRequest"]["message"].startswith("Additional properties are not allowed ('")
+    assert nova(method, path, body, version="2.74").status_code in (200, 202, 404)

@@ -90,6 +90,14 @@ def test_flavors_that_are_too_small(api: Api, nova: Nova, fixtures: Fixtures) ->
         assert refusal(nova("POST", "/servers", fixtures.body(imageRef=image))) == message
 
 
+@pytest.mark.parametrize("more", [{"swap": 1}, {"OS-FLV-EXT-DATA:ephemeral": 1}, {"rxtx_factor": 1.5}])
+def test_flavors_with_what_servers_do_not_have(
+    nova: Nova, nova_admin: Nova, fixtures: Fixtures, more: dict[str, Any]
+) -> None:
+    body = fixtures.body(flavorRef=flavor(nova_admin, **more))
+    assert "cannot be used: " in refusal(nova("POST", "/servers", body))
+
+
 def test_a_disk_of_0_is_for_administrators(nova: Nova, nova_admin: Nova, fixtures: Fixtures) -> None:
     body = fixtures.body(flavorRef=flavor(nova_admin, disk=0), networks="none")
     message = refusal(nova("POST", "/servers", body), 403)

@@ -20,6 +20,7 @@ from skywright.services.compute.tables import Keypair
 from skywright.services.compute.validation import Identifier, Name, unexpected
 
 router = Router()
+OF_ONE = frozenset({"user_id"})
 
 
 class NewKeypair(Strict):
@@ -36,7 +37,7 @@ class CreateKeypair(Strict):
 @router.operation("GET", "/v2.1/os-keypairs", policy=on_target("os_compute_api:os-keypairs:index"))
 def list_keypairs(context: Context) -> dict[str, Any]:
     version = version_of(context)
-    parameters(context, PAGING | {"user_id"})
+    parameters(context, PAGING | OF_ONE)
     query, marker = select(Keypair).where(Keypair.user_id == _user(context)), None
     if version < 35:
         rows = list(context.db.scalars(query.order_by(Keypair.name)))
@@ -49,6 +50,7 @@ def list_keypairs(context: Context) -> dict[str, Any]:
 
 @router.operation("GET", "/v2.1/os-keypairs/{name}", policy=on_target("os_compute_api:os-keypairs:show"))
 def show_keypair(context: Context, name: str) -> dict[str, Any]:
+    parameters(context, OF_ONE)
     row = _find(context, name)
     more = {
         "id": row.id,
@@ -84,6 +86,7 @@ def create_keypair(context: Context, body: CreateKeypair) -> Response:
 
 @router.operation("DELETE", "/v2.1/os-keypairs/{name}", policy=on_target("os_compute_api:os-keypairs:delete"))
 def delete_keypair(context: Context, name: str) -> Response:
+    parameters(context, OF_ONE)
     context.db.delete(_find(context, name))
     return Response(status_code=204 if version_of(context) >= 2 else 202)
 

@@ -5,16 +5,18 @@ from typing import Any
 from skywright.http import Context, Router
 from skywright.http.microversions import version_of
 from skywright.services.compute import quotas
+from skywright.services.compute.listing import parameters
 
 router = Router()
+# The stock client always sends `reserved`. There are no reservations, so the answer is the same.
+PARAMETERS = frozenset({"tenant_id", "reserved"})
 OTHER_PROJECT = "os_compute_api:limits:other_project"
 
 
 @router.operation("GET", "/v2.1/limits", policy=("os_compute_api:limits", OTHER_PROJECT))
 def show_limits(context: Context) -> dict[str, Any]:
     version = version_of(context)
-    parameters = context.request.query_params
-    project = parameters.get("tenant_id") or context.project_id
+    project = parameters(context, PARAMETERS).get("tenant_id") or context.project_id
     if project != context.caller.project_id:
         context.enforce(OTHER_PROJECT)
     allowed, used = quotas.limits(context.db, project), quotas.usage(context.db, project)

@@ -15,6 +15,7 @@ from skywright.http import BadRequest, Context, Forbidden, Router
 from skywright.http.bodies import Omittable, Strict
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
+from skywright.services.compute.listing import parameters
 from skywright.services.compute.tables import QuotaLimit, Server
 from skywright.services.compute.validation import Boolean, Integer, unexpected
 
@@ -30,6 +31,8 @@ DEFAULTS = {
 } | SERVER_GROUPS
 # Resources of older microversions. Their limits are stored, but this cloud has no such resources.
 INJECTED = {"injected_files": 0, "injected_file_content_bytes": 0, "injected_file_path_bytes": 0}
+# The quotas of a user are those of the project.
+PARAMETERS = frozenset({"user_id"})
 NETWORK = {"fixed_ips": -1, "floating_ips": -1, "security_groups": -1, "security_group_rules": -1}
 
 
@@ -103,6 +106,7 @@ def check_metadata(allowed: Mapping[str, int], metadata: Mapping[str, Any]) -> N
 @router.operation("GET", "/v2.1/os-quota-sets/{project_id}", policy=on_target("os_compute_api:os-quota-sets:show"))
 def show_quotas(context: Context, project_id: str) -> dict[str, Any]:
     _authorize(context, project_id)
+    parameters(context, PARAMETERS)
     context.check_project(project_id)
     return {"quota_set": {"id": project_id} | _view(context, limits(context.db, project_id))}
 
@@ -121,6 +125,7 @@ def show_default_quotas(context: Context, project_id: str) -> dict[str, Any]:
 )
 def show_quota_detail(context: Context, project_id: str) -> dict[str, Any]:
     _authorize(context, project_id)
+    parameters(context, PARAMETERS)
     context.check_project(project_id)
     used = usage(context.db, project_id)
     view = {
@@ -133,9 +138,8 @@ def show_quota_detail(context: Context, project_id: str) -> dict[str, Any]:
 @router.operation("PUT", "/v2.1/os-quota-sets/{project_id}", policy=on_target("os_compute_api:os-quota-sets:update"))
 def update_quotas(context: Context, project_id: str, body: UpdateQuotaSet) -> dict[str, Any]:
     _authorize(context, project_id)
+    _check_whole(context)
     context.check_project(project_id)
-    if "user_id" in context.request.query_params:
-        raise BadRequest("This cloud has no quotas of users: a project's quotas hold for all of its users.")
     wanted = _wanted(body.quota_set, _view(context, DEFAULTS | INJECTED | NETWORK))
     used = {} if body.quota_set.force else usage(context.db, project_id)
     for name, limit in wanted.items():
@@ -151,6 +155,7 @@ def update_quotas(context: Context, project_id: str, body: UpdateQuotaSet) -> di
 )
 def delete_quotas(context: Context, project_id: str) -> Response:
     _authorize(context, project_id)
+    _check_whole(context)
     context.db.execute(delete(QuotaLimit).where(QuotaLimit.project_id == project_id))
     return Response(status_code=202)
 
@@ -185,6 +190,12 @@ def _wanted(body: QuotaClass, known: Collection[str]) -> dict[str, int]:
 def _authorize(context: Context, project_id: str) -> None:
     """Enforce the route's rule on the project."""
     context.enforce(context.rules[0], {"project_id": project_id})
+
+
+def _check_whole(context: Context) -> None:
+    """Raise BadRequest if the request changes the quotas of one user of the project."""
+    if "user_id" in parameters(context, PARAMETERS):
+        raise BadRequest("This cloud has no quotas of users: a project's quotas hold for all of its users.")
 
 
 def _view(context: Context, values: Mapping[str, int]) -> dict[str, int]:

@@ -50,6 +50,7 @@ MAX_SERVERS = 1000  # of one request
 SINCE = {"description": 19, "tags": 52, "host": 74, "hypervisor_hostname": 74, "hostname": 90}
 SINCE |= {"trusted_image_certificates": 63}
 UNTIL = {"personality": 56}
+FOR_GUESTS = ("adminPass", "key_name", "user_data")  # what only a guest has a use for
 
 
 @dataclass(frozen=True)
@@ -149,8 +150,8 @@ def _password(wanted: NewServer, *, drive: bool) -> str | None:
     """Return the administrator's password, given or generated. None without a config drive, which it needs."""
     if drive:
         return wanted.adminPass or generate_password()
-    if wanted.adminPass is not None:
-        raise BadRequest("A server without a config drive cannot have an adminPass: its guest would not get it.")
+    if lost := [name for name in FOR_GUESTS if getattr(wanted, name) is not None]:
+        raise BadRequest(f"A server without a config drive cannot have {lost[0]}: its guest would not get it.")
     return None
 
 

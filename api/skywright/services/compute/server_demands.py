@@ -130,6 +130,8 @@ def check_flavor(flavor: Flavor) -> None:
     """Raise BadRequest if the flavor requests what servers do not have."""
     if flavor.swap_mib or flavor.ephemeral_gib:
         raise BadRequest("Flavors with swap or ephemeral disks cannot be used: servers have one disk.")
+    if flavor.rxtx_factor != 1:
+        raise BadRequest("Flavors with an rxtx_factor other than 1 cannot be used: all ports have the same share.")
     for name, value in flavor.extra_specs.items():
         offered = OFFERED_SPECS.get(name, NONE)
         if is_interpreted(name) and str(value).strip().lower() not in offered:
