@@ -231,6 +231,7 @@ def test_an_empty_id_is_not_found(demo: Connection) -> None:
 
 
 def test_details_of_stores_are_for_administrators(admin: Connection, demo: Connection) -> None:
+    assert demo.image.get("/info/usage").json() == {"usage": {}}
     (store,) = admin.image.get("/info/stores/detail").json()["stores"]
     assert (store["id"], store["type"], store["default"]) == ("file", "file", "true")
     assert Path(store["properties"]["data_dir"]).is_absolute()

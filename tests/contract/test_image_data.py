@@ -304,3 +304,34 @@ def test_openstackclient(api: Any, demo: Connection, tmp_path: Path) -> None:
     assert (tmp_path / "back").read_bytes() == (tmp_path / "disk").read_bytes()
     client("delete", "by hand")
     assert demo.image.get(f"/images/{image.id}").status_code == 404
+
+
+def test_an_upload_to_a_store_that_does_not_exist(demo: Connection) -> None:
+    image_id = queued(demo)
+    answer = demo.image.put(f"/images/{image_id}/file", data=b"x", headers=OCTETS | {"X-Image-Meta-Store": "fast"})
+    assert (answer.status_code, answer.json()["message"]) == (400, "Store 'fast' does not exist; known: file.")
+    assert show(demo, image_id)["status"] == "queued"
+    answer = demo.image.put(f"/images/{image_id}/file", data=b"x", headers=OCTETS | {"X-Image-Meta-Store": "file"})
+    assert (answer.status_code, show(demo, image_id)["stores"]) == (204, "file")
+
+
+@pytest.mark.parametrize(
+    ("more", "store", "status"),
+    [
+        ({"stores": ["fast"]}, None, 409),
+        ({}, "fast", 409),
+        ({"stores": ["file"]}, "file", 400),
+        ({"all_stores": True, "stores": ["file"]}, None, 400),
+        ({"all_stores": True}, "file", 400),
+        ({"all_stores": "yes"}, None, 400),
+        ({"all_stores_must_succeed": 1}, None, 400),
+        ({"all_stores": True, "all_stores_must_succeed": False}, None, 202),
+        ({"stores": ["file"]}, None, 202),
+        ({}, "file", 202),
+    ],
+)
+def test_stores_of_an_import(demo: Connection, more: dict[str, Any], store: str | None, status: int) -> None:
+    image_id = queued(demo)
+    assert demo.image.put(f"/images/{image_id}/stage", data=b"staged", headers=OCTETS).status_code == 204
+    body, headers = {"method": {"name": "glance-direct"}, **more}, {"X-Image-Meta-Store": store} if store else {}
+    assert demo.image.post(f"/images/{image_id}/import", json=body, headers=headers).status_code == status

@@ -138,7 +138,7 @@ NO_LISTS = {
     "/compute/v2.1/os-hypervisors/{pattern}/(search|servers)": "until 2.52; Nova's has no pages either",
     "/networking/v2.0/quotas/{project_id}/(default|details|details.json)": ONE,
     "/image/v2/images/{image_id}/file": ONE,
-    "/image/v2/info/import": ONE,
+    "/image/v2/info/(import|usage)": ONE,
     "/v1/(jobs/{job_id}/|resources/{kind}/{key}/|)follow": "a stream of events",
 }
 

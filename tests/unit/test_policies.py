@@ -40,6 +40,7 @@ WITHOUT_RULE = {
         "DELETE /v2/images",
         "GET /v2/info/import",
         "GET /v2/info/stores",
+        "GET /v2/info/usage",
         "GET /v2/schemas/{name}",
         "GET /v2/schemas/metadefs/{name}",
     },

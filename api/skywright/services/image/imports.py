@@ -1,5 +1,6 @@
 """Import of staged data (glance-direct). This service downloads nothing from URLs."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from fastapi import Response
@@ -12,7 +13,7 @@ from skywright.services.image.access import permitted_image, visible_image
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import DEFAULT_LIMIT, Listing
 from skywright.services.image.tables import ImageTask
-from skywright.services.image.uploads import become_active
+from skywright.services.image.uploads import STORE_HEADER, become_active
 
 router = Router()
 METHODS = ["glance-direct"]
@@ -41,6 +42,12 @@ def show_import_methods(context: Context) -> dict[str, Any]:
     }
 
 
+@router.operation("GET", "/v2/info/usage", policy=AUTHENTICATED)
+def show_usage(context: Context) -> dict[str, Any]:
+    """Show the usage of resources with quotas, as Glance does: images have no quotas."""
+    return {"usage": {}}
+
+
 @router.operation("GET", "/v2/info/stores", policy=AUTHENTICATED)
 def list_stores(context: Context) -> dict[str, Any]:
     return {"stores": [STORE]}
@@ -62,7 +69,7 @@ def import_image(context: Context, image_id: str, body: JsonObject) -> Response:
         raise BadRequest("Import request requires a 'name' field in its 'method'.")
     if method["name"] not in METHODS:
         raise BadRequest(f"Unknown import method name '{method['name'][:64]}'; known: {', '.join(METHODS)}.")
-    _check_stores(body)
+    _check_stores(body, context.request.headers)
     if row.status != "uploading" or row.staged is None:
         raise Conflict(f"'glance-direct' import needs staged data; the image is {row.status}.")
     become_active(row, row.staged)
@@ -113,7 +120,16 @@ def create_task(context: Context) -> None:
     raise BadRequest("Tasks import from URLs, which this service does not fetch. Upload the data, or stage it.")
 
 
-def _check_stores(body: dict[str, Any]) -> None:
-    stores = body.get("stores", [views.STORE])
+def _check_stores(body: dict[str, Any], headers: Mapping[str, str]) -> None:
+    """Raise Conflict for unknown stores, and BadRequest if they are named in more than one way."""
+    for name in ("all_stores", "all_stores_must_succeed"):
+        if not isinstance(body.get(name, False), bool):
+            raise BadRequest(f"'{name}' must be boolean value only")
+    named = [name for name, given in (("stores", "stores" in body), (STORE_HEADER, STORE_HEADER in headers)) if given]
+    if body.get("all_stores") and named:
+        raise BadRequest(f"All_stores parameter can't be used with {STORE_HEADER} header or stores parameter")
+    if len(named) > 1:
+        raise BadRequest(f"Stores parameter and {STORE_HEADER} header can't be both specified")
+    stores = body.get("stores", [headers.get(STORE_HEADER, views.STORE)])
     if not isinstance(stores, list) or not set(map(str, stores)) <= {views.STORE}:
         raise Conflict(f"Unknown stores; known: {views.STORE}.")

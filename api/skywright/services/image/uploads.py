@@ -17,8 +17,10 @@ from skywright.services.image.access import permitted_image
 from skywright.services.image.replicas import Replicas, digest_of
 from skywright.services.image.store import Content, Store, Upload
 from skywright.services.image.tables import Image
+from skywright.services.image.views import STORE
 
 router = Router()
+STORE_HEADER = "x-image-meta-store"
 
 
 @router.put("/v2/images/{image_id}/file", status_code=204)
@@ -77,6 +79,9 @@ def _permit(request: Request, row: Image, status: str, limit: int) -> None:
     media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if media_type != "application/octet-stream":
         raise ApiError(f"Unsupported content type {media_type!r}: use application/octet-stream.", status=415)
+    store = request.headers.get(STORE_HEADER, STORE)
+    if status == "saving" and store != STORE:
+        raise BadRequest(f"Store '{store[:64]}' does not exist; known: {STORE}.")
     if row.disk_format is None or row.container_format is None:
         raise BadRequest("Properties disk_format, container_format must be set prior to saving data.")
     length = request.headers.get("content-length", "")
