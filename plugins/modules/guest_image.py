@@ -13,14 +13,14 @@ description:
   - Downloads packages with apt, picks programs, libraries and kernel modules out of them, adds a tree of files, and
     makes a bootable qcow2 image of them (amd64, BIOS; a FAT partition to boot from, an ext4 one for the rest).
     Neither mounts nor loop devices are used.
-  - Nothing is built when the image was made by the same recipe. The same recipe gives the same files.
+  - The module builds nothing if the image has the same recipe. The same recipe gives the same files.
 options:
   path:
-    description: The image. Its recipe is kept next to it, with the suffix C(.recipe).
+    description: The path of the image. Its recipe is next to it, with the suffix C(.recipe).
     type: path
     required: true
   size_mib:
-    description: Virtual size of the image.
+    description: Virtual size of the image in MiB.
     type: int
     default: 64
   files:
@@ -29,38 +29,38 @@ options:
     type: path
     required: true
   kernel:
-    description: The kernel's package, or a metapackage that depends on it.
+    description: The package of the kernel, or a metapackage that depends on it.
     type: str
     required: true
   kernel_options:
-    description: Kernel options, besides the consoles.
+    description: Kernel options in addition to the consoles.
     type: list
     elements: str
     default: []
   packages:
-    description: Packages to take files from. Dependencies are not followed.
+    description: Packages to take files from, without their dependencies.
     type: list
     elements: str
     required: true
   programs:
-    description: Programs to take from the packages, with the libraries they need.
+    description: Programs to copy from the packages, with their libraries.
     type: list
     elements: str
     default: []
   boot_modules:
-    description: Kernel modules for the initramfs, which get their dependencies.
+    description: Kernel modules for the initramfs, with their dependencies.
     type: list
     elements: str
     default: []
   modules:
-    description: Kernel modules for the root file system, which get their dependencies.
+    description: Kernel modules for the root file system, with their dependencies.
     type: list
     elements: str
     default: []
 attributes:
   check_mode:
     support: full
-    description: Tells whether the image would be built.
+    description: Predicts whether the image would be built.
 author:
   - Skywright contributors (@skywright)
 """
@@ -78,7 +78,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 recipe:
-  description: Hash of everything that makes the image what it is.
+  description: Hash of everything that determines the image.
   type: str
   returned: always
 packages:
@@ -154,18 +154,18 @@ def candidates(module):
 
 
 def show(module, names):
-    """What apt knows about the packages, by name."""
+    """Return apt's records of the packages, by name."""
     out = module.run_command(["apt-cache", "show", "--no-all-versions", *names], check_rc=True)[1]
     paragraphs = [dict(re.findall(r"^([\w-]+): (.*)$", text, re.M)) for text in out.split("\n\n")]
     return {fields["Package"]: fields for fields in paragraphs if fields}
 
 
 def recipe(params, packages):
-    """Hash of everything that makes the image what it is: this program too."""
+    """Return the hash of everything that determines the image, including this module."""
     digest = hashlib.sha256()
     inputs = {name: value for name, value in params.items() if name not in ("path", "files")}
     digest.update(json.dumps([inputs, packages], sort_keys=True).encode())
-    digest.update(__loader__.get_data(__file__))  # Ansible runs it out of a zip file
+    digest.update(__loader__.get_data(__file__))  # Ansible runs the module from a zip file
     for path in tree(params["files"]):
         digest.update(f"{os.path.relpath(path, params['files'])} {os.lstat(path).st_mode:o}\n".encode())
         if os.path.islink(path):
@@ -177,7 +177,7 @@ def recipe(params, packages):
 
 
 class Builder:
-    """Makes one image below a working directory."""
+    """Builds one image in a working directory."""
 
     def __init__(self, module, work):
         self.module = module
@@ -201,7 +201,7 @@ class Builder:
     def unpack(self, packages):
         debs = os.path.join(self.work, "debs")
         os.mkdir(debs)
-        # apt's own download user cannot write here; as root it says so on stderr and goes on.
+        # apt's user for downloads cannot write here, so apt prints a warning and downloads as root.
         versions = [f"{name}={version}" for name, version in packages.items()]
         self.run(["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", *versions], cwd=debs)
         for deb in sorted(os.listdir(debs)):
@@ -225,7 +225,7 @@ class Builder:
         os.chown(os.path.join(self.root, "home/sky"), 1000, 1000)
 
     def install(self, name):
-        """Copy one file out of the packages into the root file system."""
+        """Copy a file from the packages into the root file system."""
         path = os.path.join(self.root, name)
         os.makedirs(os.path.dirname(path), exist_ok=True)
         shutil.copy2(os.path.join(self.source, name), path)
@@ -239,7 +239,7 @@ class Builder:
                 os.symlink("/bin/busybox", link)
 
     def libraries(self):
-        """The libraries of the programs, as the packages' own loader finds them; and the loader."""
+        """Return the loader of the packages and the libraries that it finds for the programs."""
         path = ":".join(os.path.join(self.source, directory) for directory in LIBRARY_DIRS)
         found = {LOADER}
         for program in self.params["programs"]:
@@ -252,7 +252,7 @@ class Builder:
         return found
 
     def install_modules(self, target, kernel, names):
-        """Copy kernel modules with what they depend on, and index them."""
+        """Copy kernel modules with their dependencies, and write their indexes."""
         base = os.path.join("lib/modules", kernel)
         os.makedirs(os.path.join(target, base))
         if not os.path.exists(os.path.join(self.source, base, "modules.dep")):
@@ -264,13 +264,13 @@ class Builder:
         for index in ("modules.builtin", "modules.order"):
             shutil.copy2(os.path.join(self.source, base, index), os.path.join(target, base))
         self.run(["depmod", "-b", target, kernel])
-        # busybox reads the text indexes only.
+        # BusyBox reads only the text indexes.
         for index in os.listdir(os.path.join(target, base)):
             if index not in ("kernel", "modules.dep", "modules.alias"):
                 os.remove(os.path.join(target, base, index))
 
     def make_boot(self, kernel):
-        """What the boot loader reads: the kernel, the initramfs and its own configuration."""
+        """Write the files of the boot loader: the kernel, the initramfs and its configuration."""
         os.mkdir(self.boot)
         shutil.copy(os.path.join(self.source, f"boot/vmlinuz-{kernel}"), os.path.join(self.boot, "vmlinuz"))
         self.make_initramfs(kernel)
@@ -288,7 +288,7 @@ class Builder:
         self.overlay("initramfs", self.initramfs)
         settle(self.initramfs)
         names = [os.path.relpath(path, self.initramfs) for path in tree(self.initramfs)]
-        # Not compressed: unpacking costs a guest more than reading, and the image is compressed as a whole.
+        # Not compressed: a guest reads faster than it decompresses, and the image is compressed as a whole.
         archive = os.path.join(self.boot, "initramfs")
         self.run(
             ["cpio", "--quiet", "-o", "-H", "newc", "--reproducible", "--owner=0:0", "-F", archive],
@@ -314,7 +314,7 @@ class Builder:
         return image
 
     def make_boot_partition(self):
-        """A FAT file system, as the boot loader is the quickest to read; its content is returned."""
+        """Return the content of a FAT file system, which the boot loader reads fastest."""
         settle(self.boot)
         files = sorted(os.path.join(self.boot, name) for name in os.listdir(self.boot))
         size_mib = 2 + (sum(os.path.getsize(file) for file in files) >> 20)
@@ -335,9 +335,9 @@ class Builder:
 
 
 def partition_table(boot_start, root_start):
-    """The partition to boot from, and one for the root file system, which reaches beyond any disk.
+    """Return a partition table with the boot partition and a root partition that is larger than any disk.
 
-    The kernel ends it where the disk ends: it grows with the disk, and nobody rewrites the table of a disk in use.
+    The kernel truncates it to the disk, so it grows with the disk without a change of the table of a disk in use.
     """
     boot = partition(0x80, 0x0E, boot_start, root_start - boot_start)
     root = partition(0, 0x83, root_start, 0xFFFFFFFF - root_start)
@@ -345,12 +345,12 @@ def partition_table(boot_start, root_start):
 
 
 def partition(flag, kind, start, length):
-    """An entry of the partition table, in sectors; cylinders and heads have had no meaning for long."""
+    """Return an entry of the partition table, in sectors; cylinders and heads are obsolete."""
     return struct.pack("<B3sB3sII", flag, b"\xfe\xff\xff", kind, b"\xfe\xff\xff", start, length)
 
 
 def module_files(dependencies, names):
-    """The files of the named kernel modules and of all that they depend on, from the text of modules.dep."""
+    """Return the files of the kernel modules and of their dependencies, from the text of modules.dep."""
     depends = {}
     for line in dependencies.splitlines():
         file, others = line.split(":")
@@ -359,7 +359,7 @@ def module_files(dependencies, names):
 
 
 def tree(top):
-    """Every path below a directory, in an order that does not depend on the file system."""
+    """Return all paths below a directory, in an order that does not depend on the file system."""
     paths = []
     for directory, directories, files in os.walk(top):
         directories.sort()
@@ -368,7 +368,7 @@ def tree(top):
 
 
 def settle(top):
-    """Give everything one time stamp, so that the same content makes the same image."""
+    """Set one time stamp on all files, so that the same content gives the same image."""
     for path in [top, *tree(top)]:
         os.utime(path, (1, 1), follow_symlinks=False)
 
