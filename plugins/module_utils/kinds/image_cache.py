@@ -19,7 +19,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.spec import list_o
 IMAGES = list_of(
     "The images to converge.",
     id=option("UUID of the image.", required=True),
-    state=state("Whether the image shall be in the cache."),
+    state=state("Whether the image is in the cache."),
     url=option("The URL of the image (http, https or file), used only when the image is missing."),
     checksum=option("Algorithm and hexadecimal digest of the file at the URL, such as V(sha256:...)."),
     disk_format=option("Format of the file at the URL.", choices=["qcow2", "raw"], default="qcow2"),

@@ -17,7 +17,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_o
 NETWORKS = list_of(
     "The networks to converge.",
     id=option("UUID of the network.", required=True),
-    state=state("Whether the network shall be on this host; V(absent) removes its ports, tunnels and DHCP server."),
+    state=state("Whether the network is present on this host; V(absent) removes its ports, tunnels and DHCP server."),
     type=option("The type of the network.", choices=["vxlan", "vlan", "flat"], default="vxlan"),
     segmentation_id=option("The VXLAN network identifier (VNI) or the VLAN id; none with V(flat).", "int"),
     physical_network=option("The name of the physical network, with V(vlan) and V(flat)."),
@@ -27,13 +27,13 @@ NETWORKS = list_of(
     ports=list_of(
         "Ports of servers on this host. Ports that are not listed stay.",
         id=option("UUID of the port.", required=True),
-        state=state("Whether the port shall exist."),
+        state=state("Whether the port exists."),
         mac=option("MAC address of the port."),
         admin_state_up=option("The administrative state: whether frames pass.", "bool", default=True),
     ),
     dhcp=dict_of(
         "The DHCP server, on the host that serves the network. Without this option, an existing server stays.",
-        state=state("Whether the network shall have a DHCP server here."),
+        state=state("Whether the network has a DHCP server on this host."),
         mac=option("MAC address of the server's port."),
         dns_domain=option("The DNS domain of the guests.", default="skywright.internal"),
         subnets=list_of(
@@ -42,7 +42,7 @@ NETWORKS = list_of(
             cidr=option("The subnet.", required=True),
             address=option("The address of the server.", required=True),
             gateway_ip=option("The router that the server announces."),
-            dns_nameservers=strings("Name servers that are told to guests; without any it is this server."),
+            dns_nameservers=strings("Name servers that the server announces. The default is the server itself."),
             host_routes=list_of(
                 "Routes that the server announces.",
                 destination=option("The destination network.", required=True),

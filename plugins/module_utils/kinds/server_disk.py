@@ -27,7 +27,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_o
 SERVERS = list_of(
     "The servers to converge.",
     id=option("UUID of the server and of its domain.", required=True),
-    state=state("Whether the server shall exist; V(absent) destroys it even if it runs."),
+    state=state("Whether the server exists; V(absent) destroys it even if it runs."),
     name=option("The user's name of the server, which is only in the domain's metadata.", default=""),
     power=option("The power state.", choices=["running", "shutoff"], default="running"),
     boot_id=option("A running server that booted with another boot_id is rebooted."),
