@@ -316,16 +316,6 @@ def test_a_change_of_another_server_of_the_network_hides_nothing(  # noqa: PLR09
     works(api)
 
 
-def test_an_image_missing_in_the_cache_is_restored(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
-    image = str(server.get().image_id)
-    hosts.say(server.host, "server_disk", image, action="create", after={"cached": True})
-    assert texts(ask()) == {image: ["it is not in the host's cache"]}
-    assert jobs_of(ask("converge")) == {("image", "converge", image)}
-    [work] = works(api)
-    [item] = work.items[server.host]["images"]
-    assert item["state"] == "present" and item["url"]
-
-
 def test_a_deleted_image_cannot_be_restored(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
     image = str(server.get().image_id)
     hosts.say(server.host, "server_disk", image, error="the image is not in the cache and has no url")
