@@ -38,6 +38,6 @@ def test_unknown_paths_are_not_found(api: Api, admin: Connection, path: str) -> 
     assert answer.status_code == 404 and "The resource could not be found." in answer.text
 
 
-@pytest.mark.parametrize("name", ["floatingips", "routers", "security-groups", "service-providers"])
+@pytest.mark.parametrize("name", ["agents", "floatingips", "routers", "security-groups", "service-providers"])
 def test_lists_that_are_empty_need_a_token(api: Api, name: str) -> None:
     assert httpx.get(f"{api.url}/networking/v2.0/{name}").status_code == 401

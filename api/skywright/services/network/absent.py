@@ -9,6 +9,7 @@ from skywright.http.policy import AUTHENTICATED
 router = Router()
 # Some clients stop if such a list does not exist, for example `openstack project cleanup`.
 USUAL = {
+    "agents": "network agents",
     "floatingips": "floating IPs",
     "routers": "routers",
     "security-groups": "security groups",
@@ -17,7 +18,6 @@ USUAL = {
 ABSENT = {f"/v2.0/{path}": things for path, things in USUAL.items()} | {
     "/v2.0/address-groups": "address groups",
     "/v2.0/address-scopes": "address scopes",
-    "/v2.0/agents": "network agents",
     "/v2.0/auto-allocated-topology": "automatic topologies",
     "/v2.0/availability_zones": "availability zones of networks",
     "/v2.0/bgp-peers": "dynamic routing",
