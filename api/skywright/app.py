@@ -43,6 +43,7 @@ class Gateway:
         self._backgrounds = [service.background for service in services if service.background]
         self._types = {service.prefix: service.type for service in services}
         self._streamed = {service.prefix: service.streamed for service in services}
+        self._slash_matters = {service.prefix for service in services if not service.ignores_slash}
         self.metrics = Metrics(cloud)
         # Readiness checks have threads of their own: requests that wait for the database may hold all others.
         self._readiness_limiter = anyio.CapacityLimiter(2)
@@ -130,7 +131,9 @@ class Gateway:
             scope["root_path"] = prefix
         # Clients send paths with and without a trailing slash. Routes have none; the root is "/".
         root = scope.get("root_path", "")
-        path = scope["path"].removeprefix(root).rstrip("/") or "/"
+        path = scope["path"].removeprefix(root)
+        if prefix not in self._slash_matters or path.count("/") <= 2:
+            path = path.rstrip("/") or "/"
         scope["path"] = root + path
         return prefix
 

@@ -220,3 +220,12 @@ def test_usage(nova: Nova, nova_admin: Nova, demo: Connection, servers: dict[str
     assert {server["name"] for server in usage["server_usages"]} >= set(NAMES)
     assert nova("GET", "/os-simple-tenant-usage").status_code == 403
     assert nova_admin("GET", "/os-simple-tenant-usage?detailed=1").json()["tenant_usages"]
+
+
+def test_paths_of_resources_do_not_end_with_a_slash(api: Api, admin: Connection) -> None:
+    """Routes in Nova has no such paths; a list with an empty id after it is not the list."""
+    for path in ("os-simple-tenant-usage/", "servers/", "flavors/", "servers/detail/"):
+        assert admin.session.get(f"{api.url}/compute/v2.1/{path}", raise_exc=False).status_code == 404
+    for path in ("", "/", "/v2.1", "/v2.1/"):
+        assert admin.session.get(f"{api.url}/compute{path}", raise_exc=False).status_code in (200, 300)
+    assert admin.session.get(f"{api.url}/networking/v2.0/networks/").status_code == 200

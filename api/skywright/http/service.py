@@ -63,6 +63,7 @@ class Service:
     # Paths of OpenStack's API that this cloud does not have, and what they are for: {"/v2.0/routers": "routers"}. `*`
     # is any text; longer paths are included.
     absent: Mapping[str, str] = field(default_factory=dict)
+    ignores_slash: bool = True  # a slash at the end of a path; if False, such a path is not found, except a version's
 
     def operations(self) -> Iterator[tuple[str, Sequence[str] | None]]:
         """Return {`GET /v2.1/servers`: policy rules} of all routes; None for a route that needs no token."""

@@ -43,6 +43,7 @@ SERVICE = Service(
     prefix="/compute",
     port=8774,
     endpoint="/v2.1",
+    ignores_slash=False,  # `os-simple-tenant-usage/` is not the list
     routers=[
         versions.router,
         servers.router,
