@@ -1,6 +1,8 @@
 # `make help` lists the targets. Installed files are in .venv, generated files in var.
 SHELL := /bin/bash
 VENV := .venv
+# OpenStack's integration tests; they pin other versions than .venv has.
+TEMPEST_VENV := .venv-tempest
 BIN := $(VENV)/bin
 MOLECULE := PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/molecule
 # Packages that a fresh Debian needs before pip can install the rest.
@@ -16,7 +18,7 @@ HA_QUEUE_SCENARIOS := certificates chrony memcached rabbitmq
 HA_SERVICE_SCENARIOS := galera haproxy keepalived
 HA_SCENARIOS := $(HA_QUEUE_SCENARIOS) $(HA_SERVICE_SCENARIOS) controller
 
-.PHONY: help cloud test test-all suites lint lint-sanity unit distributed lab-test lab-long molecule molecule-lab-host molecule-roles molecule-ha molecule-ha-queue molecule-ha-service ha-hosts overcloud faults faults-quick sanity bench down clean
+.PHONY: help cloud test test-all suites lint lint-sanity unit distributed lab-test lab-long molecule molecule-lab-host molecule-roles molecule-ha molecule-ha-queue molecule-ha-service tempest ha-hosts overcloud faults faults-quick sanity bench down clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,7 +37,7 @@ lint-sanity:
 	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none lint sanity
 
 test-all: test ## Run all tests, including those that wait for minutes, all Molecule scenarios and all faults of an overcloud
-	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none lab-long molecule molecule-ha faults
+	@$(MAKE) --no-print-directory --jobs=1 --output-sync=none lab-long molecule tempest molecule-ha faults
 
 lint: $(VENV)/.ready-dev ## Check style, types, playbooks and changelog
 	$(BIN)/ruff check
@@ -66,6 +68,9 @@ molecule-lab-host:
 
 molecule-roles:
 	$(MOLECULE) test --all $(addprefix --exclude ,lab_host $(HA_SCENARIOS))
+
+tempest: $(VENV)/.ready-dev $(TEMPEST_VENV)/.ready cloud ## Run OpenStack's integration tests of the offered services
+	$(BIN)/python tests/tempest/run.py
 
 ha-hosts: $(VENV)/.ready # Three controllers and two computes, beside the lab's hosts
 	$(BIN)/ansible-playbook -i inventories/ha playbooks/lab.yml
@@ -105,7 +110,7 @@ down: ## Remove the cloud: hosts, bridges, processes, files
 	@if [ -x $(BIN)/skywright ]; then $(BIN)/skywright down; fi
 
 clean: down ## Remove the virtual environment and the cached base tree too
-	rm -rf $(VENV) .novnc /var/cache/skywright
+	rm -rf $(VENV) $(TEMPEST_VENV) .novnc /var/cache/skywright
 
 $(VENV)/.ready: requirements.lock pyproject.toml
 	@missing=$$(dpkg-query -W -f '$${db:Status-Status} $${Package}\n' $(PACKAGES) 2>/dev/null | grep -c '^installed'); \
@@ -140,4 +145,9 @@ $(VENV)/.ready-servers: $(VENV)/.ready-dev
 	@if ! dpkg-query -W -f '$${db:Status-Status}\n' $(TEST_SERVERS) 2>/dev/null | grep -c '^installed' | grep -qx $(words $(TEST_SERVERS)); then \
 		[ ! -d /run/systemd/system ] || systemctl mask rabbitmq-server.service epmd.service epmd.socket; \
 		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends $(TEST_SERVERS); fi
+	@touch $@
+
+$(TEMPEST_VENV)/.ready: tests/tempest/requirements.lock | $(VENV)/.ready
+	@[ -x $(TEMPEST_VENV)/bin/pip ] || /usr/bin/python3 -m venv $(TEMPEST_VENV)
+	$(TEMPEST_VENV)/bin/pip install -q -r tests/tempest/requirements.lock
 	@touch $@
