@@ -75,6 +75,10 @@ class Host:
         assert not check or result.returncode == 0, f"{self.name}: {command}: {result.stderr}"
         return result.stdout.strip()
 
+    def modules(self) -> str:
+        """Return the processes of modules: Python without arguments, or with a script that host_python.py passes."""
+        return self.run("pgrep -f '^/usr/bin/python3( -I -c|$)'", check=False)
+
     def disconnect(self) -> None:
         subprocess.run([*self.ssh[:-1], "-O", "exit", self.ssh[-1]], check=False, capture_output=True)
 

@@ -48,11 +48,6 @@ def processes_of(run_id: str) -> set[str]:
     return found
 
 
-def modules(host: Host) -> str:
-    """Return the modules that run on *host*: Ansible starts them as Python without arguments."""
-    return host.run("pgrep -fx '/usr/bin/python3'", check=False)
-
-
 class Build:
     """A server whose create waits for its image."""
 
@@ -61,7 +56,7 @@ class Build:
         self.api = cloud.session.get_endpoint(service_type="operations", interface="public")
         self.server = made.server([made.network()], host.name, image_id=image.id)
         self.needles = {self.server.id, *made.port_needles(self.server.id)}
-        eventually(lambda: made.lab.traces(self.needles) and modules(host), 30, "its tap is there, its image is not")
+        eventually(lambda: made.lab.traces(self.needles) and host.modules(), 30, "its tap is there, its image is not")
         [self.job] = cloud.session.get(f"{self.api}/jobs", params={"resource": self.server.id}).json()["jobs"]
         assert processes_of(self.job["run_id"])
 
@@ -72,7 +67,7 @@ class Build:
         """Wait until no process of the run is left and nothing of the server is on any host."""
 
         def gone() -> bool:
-            left = processes_of(self.job["run_id"]) or modules(self.host) or self.made.lab.traces(self.needles)
+            left = processes_of(self.job["run_id"]) or self.host.modules() or self.made.lab.traces(self.needles)
             return self.job_state() == "canceled" and not left
 
         eventually(gone, begun + SECONDS - time.monotonic(), "nothing is left of it")

@@ -240,5 +240,4 @@ def unfinished_runs() -> list[Path]:
 
 
 def modules(lab: Lab) -> list[str]:
-    # Ansible starts them as Python without arguments.
-    return [found for host in lab.hosts.values() if (found := host.run("pgrep -fx '/usr/bin/python3'", check=False))]
+    return [found for host in lab.hosts.values() if (found := host.modules())]
