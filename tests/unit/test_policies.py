@@ -31,6 +31,7 @@ WITHOUT_RULE = {
         "GET /v2.0/ports",
         "GET /v2.0/subnetpools",
         # Empty: see absent.
+        "GET /v2.0/agents",
         "GET /v2.0/floatingips",
         "GET /v2.0/routers",
         "GET /v2.0/security-groups",
