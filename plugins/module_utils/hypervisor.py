@@ -175,9 +175,10 @@ class Hypervisor:
         with _errors("define the domain"):
             self.connection.defineXML(xml)
 
-    def start(self, server_id):
-        """Start the domain."""
-        self._call("start", server_id, lambda domain: domain.create())
+    def start(self, server_id, paused=False):
+        """Start the domain; the guest of a C(paused) one runs after C(resume)."""
+        flags = _libvirt().VIR_DOMAIN_START_PAUSED if paused else 0
+        self._call("start", server_id, lambda domain: domain.createWithFlags(flags))
 
     def resume(self, server_id):
         """Resume a paused domain."""

@@ -79,9 +79,26 @@ class LibvirtDomain(Kind):
         return want["power"]
 
     def apply(self, steps, done):
-        """Converge one domain per processor at a time, so that the first is ready before the last starts."""
-        actions = {"create": self.create, "update": self.update, "delete": self.delete}
-        return each(actions, threads=os.cpu_count() or 1)(steps, done)
+        """Converge one domain per processor at a time, so that the first is ready before the last starts.
+
+        Guests that boot slow down the start of other domains. So only the first new guest runs at once; the others
+        start paused, and are resumed together.
+        """
+        threads = os.cpu_count() or 1
+        new = [step for step in steps if step.action == "create" and step.want["power"] == "running"]
+        paused = [] if self.hypervisor.null else new[1:]
+
+        def create(step):
+            self.create(step, paused=step in paused)
+
+        def done_unless_paused(server_id, error):
+            if error or all(step.id != server_id for step in paused):
+                done(server_id, error)
+
+        actions = {"create": create, "update": self.update, "delete": self.delete}
+        errors = each(actions, threads)(steps, done_unless_paused)
+        started = [step for step in paused if step.id not in errors]
+        return errors | each({"create": self.resume}, threads)(started, done)
 
     def prepare(self):
         """Open the connection. An error is raised again by C(read)."""
@@ -143,11 +160,15 @@ class LibvirtDomain(Kind):
             check.mac(port["mac"] or "")
         return Definition(item, virt_type=self.virt_type, directory=self.directory).xml()
 
-    def create(self, step):
+    def create(self, step, paused):
         """Define the domain, and start it if it should run."""
         self.hypervisor.define(step.id, self._xml(step.item))
         if step.want["power"] == "running":
-            self.hypervisor.start(step.id)
+            self.hypervisor.start(step.id, paused)
+
+    def resume(self, step):
+        """Let the guest of a paused domain run."""
+        self.hypervisor.resume(step.id)
 
     def update(self, step):
         """Stop, redefine and start the domain as needed.
