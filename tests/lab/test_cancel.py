@@ -11,6 +11,7 @@ import pytest
 from openstack.connection import Connection
 
 from lab.support import ROOT, Host, Lab, Made, eventually
+from skywright.jobs.runs.rundir import open_files
 
 pytestmark = pytest.mark.alone
 
@@ -38,14 +39,7 @@ def no_downloads(cloud: Connection, host: Host) -> Iterator[None]:
 
 def processes_of(run_id: str) -> set[str]:
     """Return the processes of the run, which hold its directory's lock."""
-    found = set()
-    for path in Path("/proc").glob("[0-9]*/fd/*"):
-        try:
-            if path.readlink().is_relative_to(RUNS / run_id):
-                found.add(path.parts[2])
-        except OSError:
-            continue
-    return found
+    return {str(pid) for pid, path in open_files() if path.is_relative_to(RUNS / run_id)}
 
 
 class Build:

@@ -4,7 +4,6 @@
 """
 
 import contextlib
-import os
 import signal
 import subprocess
 import sys
@@ -18,6 +17,7 @@ from skywright.cloud import Cloud
 from skywright.core import Core, Outcome, Work
 from skywright.db.jobs import Host, Job
 from skywright.jobs.engine.submit import enqueue
+from skywright.jobs.runs import rundir
 from skywright.jobs.worker import Worker
 from skywright.services import registry
 from skywright.settings import Settings
@@ -106,13 +106,7 @@ def worker_process(state: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 def processes_of(state: Path) -> list[int]:
     """Return the other processes of runs in *state*, which hold a run's lock open."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/fd/*"):
-        pid = int(path.parts[2])
-        with contextlib.suppress(OSError):
-            if pid != os.getpid() and path.readlink().is_relative_to(state / "runs"):
-                found.append(pid)
-    return found
+    return [pid for pid, path in rundir.open_files() if path.is_relative_to(state / "runs")]
 
 
 def topmost(state: Path) -> list[int]:

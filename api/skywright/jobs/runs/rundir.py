@@ -63,7 +63,7 @@ class RunDirectory:
         """
         while not _lock_exclusively(self._lock):
             fcntl.flock(self._lock, fcntl.LOCK_SH)  # the failed attempt released it
-            _kill(_holders(self.path / "lock"))
+            _kill(pid for pid, path in open_files() if path == self.path / "lock")
             time.sleep(0.01)
         kill_marked(self.path.name)
 
@@ -146,13 +146,15 @@ def _lock_exclusively(lock: int) -> bool:
     return True
 
 
-def _holders(path: Path) -> Iterator[int]:
-    """Yield the processes that have *path* open, except for this one."""
-    for descriptor in Path("/proc").glob("[0-9]*/fd/*"):
-        with contextlib.suppress(OSError):
-            pid = int(descriptor.parts[2])
-            if pid != os.getpid() and descriptor.readlink() == path:
-                yield pid
+def open_files() -> Iterator[tuple[int, Path]]:
+    """Yield (process, file) for every file that another process of this machine has open."""
+    for process in Path("/proc").glob("[0-9]*"):
+        if int(process.name) == os.getpid():
+            continue
+        with contextlib.suppress(OSError):  # the process ended, which Path.glob() does not expect
+            for descriptor in list((process / "fd").iterdir()):
+                with contextlib.suppress(OSError):
+                    yield int(process.name), descriptor.readlink()
 
 
 def _marked(run_id: str) -> Iterator[int]:
