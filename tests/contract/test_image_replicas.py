@@ -162,6 +162,7 @@ def test_only_controllers_exchange_data(controllers: list[Api]) -> None:
     image_id, _ = upload(controllers[0])
     path, key_dir = replica_path(image_id, DIGEST), controllers[0].cloud.settings.key_dir
     url = controllers[1].url
+    wait_for(lambda: stored(controllers[1]))  # the upload ended when a majority had the data
     assert requests.get(url + path).status_code == 403
     assert requests.put(url + Signatures(key_dir).sign(path), data=DATA).status_code == 403  # signed for reading
     assert requests.get(url + Signatures(key_dir).sign(path, lifetime=-1)).status_code == 403
