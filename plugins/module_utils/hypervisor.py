@@ -134,11 +134,15 @@ class Hypervisor:
     def servers(self):
         """Return the power state of every domain that is a server of this cloud, and the reason if it is off."""
         with _errors("list the domains"):
-            domains = [domain for domain in self.connection.listAllDomains() if is_server(domain)]
-            return [
-                {"id": domain.UUIDString(), "power": self.power(domain), "reason": self._reason(domain)}
-                for domain in domains
-            ]
+            domains = self.connection.listAllDomains()
+        return [found for found in map(self._server, domains) if found]
+
+    def _server(self, domain):
+        """Return the state of a server; None if the domain is no server, or was removed after it was listed."""
+        with suppress(Gone), _errors("read the power state"):
+            if is_server(domain):
+                return {"id": domain.UUIDString(), "power": self.power(domain), "reason": self._reason(domain)}
+        return None
 
     @staticmethod
     def _reason(domain):

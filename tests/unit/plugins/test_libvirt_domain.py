@@ -19,6 +19,7 @@ from skywright.db.host_facts import HostFacts
 from .conftest import predicted
 
 SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
+OTHER_SERVER = "0a0b0c0d-0000-4000-8000-000000000005"
 UPTIME = " 10:00:00 up 3 days,  2:05,  0 users,  load average: 0.00, 0.00, 0.00\n"
 # As `virsh capabilities` of a lab's host, shortened.
 CAPABILITIES = """
@@ -310,6 +311,17 @@ def test_disks_that_may_grow_take_of_what_is_left(tmp_path):
         (directory / "disk").write_bytes(b"QFI\xfb" + bytes(20) + struct.pack(">Q", size) + bytes(facts.GIB >> 14))
     (tmp_path / "servers" / "without").mkdir()
     assert facts.disk(str(tmp_path))["disk_overcommit_gib"] == 4, "all but the few KiB that are written"
+
+
+def test_a_domain_that_is_removed_while_domains_are_listed_is_left_out(run_module, libvirtd, monkeypatch):
+    run_module(libvirt_domain.main, args(server(), server(id=OTHER_SERVER)))
+    listed = libvirtd.listAllDomains()
+    run_module(libvirt_domain.main, args({"id": OTHER_SERVER, "state": "absent"}))
+    monkeypatch.setattr(libvirtd, "listAllDomains", lambda: listed)
+    monkeypatch.setattr(hypervisor.Hypervisor, "__init__", init_as_real)
+    real = hypervisor.Hypervisor("test:///default")
+    real.connection = libvirtd
+    assert [found["id"] for found in real.servers()] == [SERVER]
 
 
 def init_as_real(self, uri):
