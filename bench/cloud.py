@@ -172,6 +172,13 @@ class Cloud:
         """Request *count* servers at once."""
         return at_once([lambda: self.create(host)] * count)
 
+    def create_and_delete(self, host: str | None = None) -> float:
+        """Create a server and delete it. Return the seconds until it was ACTIVE."""
+        server = self.create(host)
+        seconds = self.active([server])
+        self.delete([server.id])
+        return seconds
+
     def active(self, servers: Iterable[Accepted]) -> float:
         """Wait until all *servers* are ACTIVE. Return the seconds since the first request."""
         return max(self.activations(servers))

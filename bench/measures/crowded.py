@@ -7,7 +7,6 @@ emulated guests keep two cores busy, whatever made them.)
 from collections.abc import Iterator
 from statistics import median
 
-from bench.cloud import Cloud
 from bench.measures import Context
 from bench.stats import Row, Target
 
@@ -23,21 +22,14 @@ def measure(context: Context) -> Iterator[Row]:
         if "computes" in found["groups"] and found["info"].get("domains") is not None
     )
     with cloud.overcommitted(host):
-        _create(cloud, host)  # brings network and image there; not counted
-        empty = [_create(cloud, host) for _ in range(context.rounds)]
+        cloud.create_and_delete(host)  # brings network and image there; not counted
+        empty = [cloud.create_and_delete(host) for _ in range(context.rounds)]
         for _ in range(CROWD // BATCH):
             servers = cloud.create_many(BATCH, host)
             cloud.active(servers)
             cloud.stop([server.id for server in servers])
-        crowded = [_create(cloud, host) for _ in range(context.rounds)]
+        crowded = [cloud.create_and_delete(host) for _ in range(context.rounds)]
         cloud.delete_all()
     yield Row("one server on an empty host", "s", empty)
     yield Row(f"one server on a host with {CROWD}", "s", crowded)
     yield Row(f"one server on a host with {CROWD}, ratio", "x", [median(crowded) / median(empty)], Target(1.1))
-
-
-def _create(cloud: Cloud, host: str) -> float:
-    server = cloud.create(host)
-    seconds = cloud.active([server])
-    cloud.delete([server.id])
-    return seconds

@@ -37,8 +37,8 @@ def measure(context: Context) -> Iterator[Row]:
         _observe(empty[0])
         small, large = list[float](), list[float]()
         for _ in range(context.rounds + 1):
-            small.append(_create(empty[1]))
-            large.append(_create(full[1]))
+            small.append(empty[1].create_and_delete())
+            large.append(full[1].create_and_delete())
         name = f"one server in a cloud of {HOSTS} hosts and {HOSTS * SERVERS} servers"
         yield Row("one server on a null host in an empty cloud", "s", small[1:])
         yield Row(name, "s", large[1:])
@@ -101,13 +101,6 @@ def _register(fleet: Fleet) -> None:
                     ),
                 )
             )
-
-
-def _create(cloud: Cloud) -> float:
-    server = cloud.create()
-    seconds = cloud.active([server])
-    cloud.delete([server.id])
-    return seconds
 
 
 def _drift(cloud: Cloud) -> float:

@@ -27,12 +27,11 @@ MISSING = 83  # the exit code if the host has no such library
 KEPT = 3  # libraries: runs of an older release may still use theirs
 
 RUN = """
-import sys
-sys.path.insert(0, "{path}")
-try:
-    from ansible_collections.skywright.cloud.plugins.module_utils.host_module import main
-except ImportError:
+import os, sys
+if not os.path.isdir("{path}"):
     sys.exit({missing})
+sys.path.insert(0, "{path}")
+from ansible_collections.skywright.cloud.plugins.module_utils.host_module import main
 main()
 """
 INSTALL = """
