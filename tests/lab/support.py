@@ -320,8 +320,12 @@ def hurry(cloud: Connection, resource: Any) -> None:
 
 
 def look_at(cloud: Connection, host: Host) -> None:
-    """Request an observation of the host, and wait until the cloud uses it."""
+    """Request observations of the host until one finds it up."""
     api = cloud.session.get_endpoint(service_type="operations", interface="public")
-    asked = cloud.session.put(f"{api}/hosts/{host.name}", json={"host": {}}).json()["job"]["id"]
-    eventually(lambda: cloud.session.get(f"{api}/jobs/{asked}").json()["job"]["finished_at"], 60, "it was looked at")
-    eventually(lambda: cloud.session.get(f"{api}/hosts/{host.name}").json()["host"]["up"], 60, f"{host.name} is up")
+
+    def is_up() -> bool:
+        asked = cloud.session.put(f"{api}/hosts/{host.name}", json={"host": {}}).json()["job"]["id"]
+        eventually(lambda: cloud.session.get(f"{api}/jobs/{asked}").json()["job"]["finished_at"], 60, "it was looked at")
+        return bool(cloud.session.get(f"{api}/hosts/{host.name}").json()["host"]["up"])
+
+    eventually(is_up, 60, f"{host.name} is up")

@@ -255,7 +255,16 @@ def test_an_answer_from_before_the_failure_does_not_count(cloud: Cloud) -> None:
     before = utcnow() - timedelta(seconds=5)
     probe(cloud, down=REFUSED)
     probe(cloud, start=before)
-    assert host(cloud, "a").failures == 1
+    assert not host(cloud, "a").up and host(cloud, "a").failures == 1
+
+
+def test_a_failure_of_a_run_from_before_the_last_observation_does_not_count(cloud: Cloud) -> None:
+    before = utcnow() - timedelta(seconds=5)
+    probe(cloud)
+    probe(cloud, start=before, down=REFUSED)
+    assert host(cloud, "a").up and host(cloud, "a").failures == 0
+    probe(cloud, down=REFUSED)
+    assert not host(cloud, "a").up and host(cloud, "a").failures == 1
 
 
 def test_a_host_with_another_key_is_quarantined_at_once(cloud: Cloud) -> None:

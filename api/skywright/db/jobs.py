@@ -72,6 +72,10 @@ class Host(Base):
         """Return whether the host is in maintenance or quarantined, so that jobs wait for it."""
         return self.condition in (MAINTENANCE, QUARANTINED)
 
+    def observed_since(self, moment: datetime) -> bool:
+        """Return whether an observation succeeded at *moment* or later."""
+        return self.observed_at is not None and self.observed_at >= moment
+
     @property
     def is_null(self) -> bool:
         """Return whether its hypervisor is libvirt's test driver, which has no taps, tunnels and disks."""

@@ -41,11 +41,15 @@ class Hold:
 
 
 def record_reachability(session: Session, core: Core, results: Results, since: datetime) -> None:
-    """Record which hosts answered in a run that began at *since*, and which did not."""
+    """Record which hosts answered in a run that began at *since*, and which did not.
+
+    Runs of a host may overlap: a host that another run observed since then is not down.
+    """
     silent = {} if results.broken else results.unreachable
     for host in session.scalars(select(Host).where(Host.name.in_(results.answered | silent.keys()))):
         if host.name in silent:
-            _failed(core, host, silent[host.name])
+            if not host.observed_since(since):
+                _failed(core, host, silent[host.name])
         elif host.failed_at is None or host.failed_at < since:
             _answered(session, core, host)
 

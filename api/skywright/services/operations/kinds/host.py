@@ -38,14 +38,16 @@ class HostKind:
         return work
 
     def settle(self, session: Session, job: Job, outcome: Outcome, core: Core) -> None:
-        """Set a host that answered to up, with its facts, and others to down. Ignore canceled jobs."""
+        """Store the facts of hosts that answered, and set the others to down. Ignore canceled jobs."""
         if outcome.canceled:
             return
         found = {result["host"]: HostFacts.of_result(result) for result in outcome.results}
         wanted = {host for host, _ in job.items}
+        run = session.get(Run, job.run_id)
+        since = run.started_at if run is not None else utcnow()
         for host in session.scalars(select(Host).where(Host.name.in_(wanted))):
-            host.up = host.name in found
-            if not host.up:
+            if host.name not in found:
+                host.up = host.up and host.observed_since(since)
                 continue
             before, facts = host.facts.boot, found[host.name]
             if facts.domains is None:  # libvirt is not running yet, so that servers cannot be started
@@ -55,7 +57,6 @@ class HostKind:
                     kind.host_booted(session, host, core)
             host.facts = facts
             host.observed_at = utcnow()
-        run = session.get(Run, job.run_id)
         if run is not None:
             for kind in resource_kinds(core).values():
                 kind.observe(session, found, run.started_at)
