@@ -325,7 +325,7 @@ def look_at(cloud: Connection, host: Host) -> None:
 
     def is_up() -> bool:
         asked = cloud.session.put(f"{api}/hosts/{host.name}", json={"host": {}}).json()["job"]["id"]
-        eventually(lambda: cloud.session.get(f"{api}/jobs/{asked}").json()["job"]["finished_at"], 60, "it was looked at")
+        eventually(lambda: cloud.session.get(f"{api}/jobs/{asked}").json()["job"]["finished_at"], 60, "the job ends")
         return bool(cloud.session.get(f"{api}/hosts/{host.name}").json()["host"]["up"])
 
     eventually(is_up, 60, f"{host.name} is up")
