@@ -49,6 +49,7 @@ CONFLICTS = frozenset({DEADLOCK, LOCK_WAIT, 1020})
 # Errors of a server that is gone, stops, or does not accept writes (yet, or any more).
 UNAVAILABLE = frozenset({0, 1040, 1047, 1053, 1077, 1152, 1156, 1159, 1184, 1290, 1836, 1927})
 UNAVAILABLE |= frozenset({2002, 2003, 2006, 2013, 2014, 2055, 4031})
+UNAVAILABLE |= frozenset({1180})  # COMMIT on a node that has lost the cluster's majority
 UNAVAILABLE |= frozenset({1021, 1114})  # disk full: another node of the cluster may have room
 
 
