@@ -33,6 +33,7 @@ def results(*events: dict[str, Any], rc: int | None = 0, disk_full: bool = False
 
 
 OK = event("runner_on_ok", res={"results": [{"id": "a", "changed": True}, {"id": "b", "changed": False}]})
+COMMAND_FAILED = failed(msg="non-zero return code", rc=1, stderr="The disk is full\nTry again.\n")
 STATS = {"event": "playbook_on_stats", "event_data": {}}
 
 
@@ -44,6 +45,7 @@ STATS = {"event": "playbook_on_stats", "event_data": {}}
         (results(OK, STATS, rc=2), None),
         (results(STATS), "h1 returned no result for a"),
         (results(OK, failed(msg="boom"), STATS, rc=2), "h1: Converge: boom"),
+        (results(COMMAND_FAILED, STATS, rc=2), "h1: Converge: non-zero return code: The disk is full\nTry again."),
         (results(OK, failed(ignored=True, msg="boom"), STATS), None),
         (results(failed(ignored=True, results=[{"id": "a", "error": "full"}]), STATS), "h1: full"),
         (results(OK, failed(results=[{"id": "b", "error": "full"}]), STATS, rc=2), None),

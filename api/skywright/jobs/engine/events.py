@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from skywright.db.base import utcnow
 from skywright.db.changes import touch
 from skywright.db.jobs import Event, Job, Run
-from skywright.jobs.engine.results import item_results
+from skywright.jobs.engine.results import failure_message, item_results
 
 TASK_START = "playbook_on_task_start"
 FAILURES = frozenset({"runner_on_failed", "runner_on_unreachable"})
@@ -76,7 +76,7 @@ def _summary(event: dict[str, Any], data: dict[str, Any]) -> Iterator[tuple[str,
         yield "play", _short(data.get("play"))
     if event["event"] in FAILURES:
         yield "ignored", bool(data.get("ignore_errors"))
-        yield "message", _short(result.get("msg"))
+        yield "message", _short(result.get("msg") and failure_message(result))
     if event["event"] == "playbook_on_stats":
         yield from ((key, data.get(key) or {}) for key in ("ok", "changed", "failures", "dark", "skipped"))
     if event["event"] in ("error", "warning"):

@@ -7,6 +7,8 @@ from typing import Any
 from skywright.core import Outcome
 
 SHOWN_TEXT = 2000
+SHOWN_STDERR = 900
+COMMAND_FAILED = "non-zero return code"  # of ansible.builtin.command, shell and script
 UNREACHABLE = 4  # Ansible's exit code
 # The events that report the end of a task on a host, and the counters of the same in the run's final statistics.
 ENDS = ("runner_on_ok", "runner_on_failed", "runner_on_unreachable")
@@ -46,9 +48,9 @@ class Results:
             for item in items:
                 self._items[host, item["id"]].append(item)
             if kind == "runner_on_failed" and not items and not data.get("ignore_errors"):
-                self._fatal[host] = f"{data.get('task')}: {_message(result)}"
+                self._fatal[host] = f"{data.get('task')}: {failure_message(result)}"
         elif kind == "runner_on_unreachable":
-            self._unreachable[host] = _message(result)
+            self._unreachable[host] = failure_message(result)
         elif kind == "playbook_on_stats":
             self._stats = data
         elif kind in ("verbose", "error", "warning") and event.get("stdout"):
@@ -173,6 +175,10 @@ def _listed(results: Any, host: str, module: str) -> Iterator[dict[str, Any]]:
             yield from _listed(entry.get("results"), host, module)
 
 
-def _message(result: dict[str, Any]) -> str:
-    text = result.get("msg") or result.get("module_stderr") or result.get("stderr") or "no reason was given"
-    return str(text).strip()[:SHOWN_TEXT]
+def failure_message(result: dict[str, Any]) -> str:
+    """Return why a task failed: its message and, of a command, the end of its standard error, which has the reason."""
+    error = str(result.get("stderr") or "").strip()
+    text = str(result.get("msg") or result.get("module_stderr") or error or "no reason was given").strip()
+    if text == COMMAND_FAILED and error:
+        return f"{text}: {error[-SHOWN_STDERR:]}"
+    return text[:SHOWN_TEXT]
