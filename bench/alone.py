@@ -46,8 +46,7 @@ class Alone:
             self.cloud = Cloud(settings)
             self._exits.callback(self.cloud.database.engine.dispose)
             password = secrets.token_hex()
-            with self.cloud.database.write() as session:
-                bootstrap(session, settings, admin_password=password)
+            bootstrap(self.cloud.database, settings, {"admin": password})
             self._start(settings)
             auth = {"auth_url": f"{settings.public_url}/identity/v3", "username": "admin", "password": password}
             self.client = Client(auth, ADMIN)

@@ -63,14 +63,9 @@ def run_api(settings: Settings, listener: socket.socket) -> Iterator[Api]:
     """An API with *settings*, whose database is filled if it is new."""
     app = create_app(settings)
     make_tables(app.cloud.database)
-    shared_hash(PASSWORD)  # now: a writer that is idle for long loses its connection
-    with pytest.MonkeyPatch.context() as patch, app.cloud.database.write() as session:
+    with pytest.MonkeyPatch.context() as patch:
         patch.setattr(bootstrap, "hash_password", shared_hash)
-        bootstrap.bootstrap(session, settings, admin_password=PASSWORD)
-        for name in ("demo", "alt"):
-            project = bootstrap.ensure_project(session, name)
-            user = bootstrap.ensure_user(session, name, PASSWORD, project)
-            bootstrap.grant(session, user, "member", "project", project.id)
+        bootstrap.bootstrap(app.cloud.database, settings, dict.fromkeys(("admin", "demo", "alt"), PASSWORD))
     server = Server(app)
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()

@@ -11,6 +11,7 @@ import pytest
 from openstack import exceptions
 from openstack.connection import Connection
 
+from contract.conftest import PASSWORD, shared_hash
 from skywright.services import bootstrap
 
 
@@ -266,7 +267,7 @@ def test_openstackclient(api: Any, demo: Connection, tmp_path: Path) -> None:
 def test_readers_may_not_write(api: Any, demo: Connection) -> None:
     with api.cloud.database.write() as session:
         project = bootstrap.ensure_project(session, "demo")
-        user = bootstrap.ensure_user(session, "watcher", password(demo), project)
+        user = bootstrap.ensure_user(session, "watcher", shared_hash(PASSWORD), project)
         bootstrap.grant(session, user, "reader", "project", project.id)
     with api.connect("watcher", "demo") as reader:
         assert request(reader, "GET", "/networks").status_code == 200

@@ -73,8 +73,8 @@ def make_first(root: Path, database: str, broker: str) -> tuple[Cloud, dict[str,
         "SKYWRIGHT_WORKERS_SWEEP_SECONDS": "2",
     }
     cloud = Cloud(Settings(state_dir=root / "first", database=database, project_dir=HERE / "project"))
+    bootstrap.bootstrap(cloud.database, cloud.settings, {"admin": PASSWORD})
     with cloud.database.write() as session:
-        bootstrap.bootstrap(session, cloud.settings, admin_password=PASSWORD)
         session.add_all(QuotaLimit(project_id="", resource=name, limit=-1) for name in ("instances", "cores", "ram"))
         for name in HOSTS:
             directory = root / name

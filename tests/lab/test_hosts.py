@@ -21,7 +21,6 @@ from openstack.connection import Connection
 
 from lab.support import BIN, ROOT, Lab, eventually
 from skywright.cli.cloud.accounts import bootstrap_accounts
-from skywright.db.migrate import upgrade
 from skywright.settings import Settings
 
 OBSERVE_SECONDS = 5
@@ -98,7 +97,6 @@ class Cloud:
         self._environment["OS_CLIENT_CONFIG_FILE"] = str(state / "clouds.yaml")
         self._environment["PATH"] = f"{BIN}:{os.environ['PATH']}"
         own = Settings(state_dir=state, public_url=self.url)
-        upgrade(own.database_url)
         bootstrap_accounts(own, {"admin": "a-password", "demo": "another-one"})
         auth = {"auth_url": f"{self.url}/identity", "username": "admin", "password": "a-password"}
         auth |= {"project_name": "admin", "user_domain_name": "Default", "project_domain_name": "Default"}

@@ -11,7 +11,7 @@ import requests
 from openstack.connection import Connection
 
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
-from contract.conftest import PASSWORD, Api
+from contract.conftest import PASSWORD, Api, shared_hash
 from skywright.http.admission import AdmissionLimit
 from skywright.services import bootstrap
 
@@ -76,7 +76,7 @@ def test_resources_of_others_are_not_found(api: Api, alt: Connection, fixtures: 
 def test_readers_cannot_plan_changes(api: Api, server: str, fixtures: Fixtures) -> None:
     with api.cloud.database.write() as session:
         project = bootstrap.ensure_project(session, "demo")
-        user = bootstrap.ensure_user(session, "reader", PASSWORD, project)
+        user = bootstrap.ensure_user(session, "reader", shared_hash(PASSWORD), project)
         bootstrap.grant(session, user, "reader", "project", project.id)
     with api.connect("reader", "demo") as reader:
         assert ask(reader, api, "/v2.1/servers", fixtures.body("x")).json()["request"]["status"] == 403

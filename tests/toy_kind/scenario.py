@@ -104,8 +104,8 @@ async def main() -> None:
     upgrade(settings.database_url)
     app = create_app(settings)
     local = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
+    bootstrap.bootstrap(app.cloud.database, settings, {"admin": PASSWORD})
     with app.cloud.database.write() as session:
-        bootstrap.bootstrap(session, settings, admin_password=PASSWORD)
         session.add(Host(name="here", groups=["computes"], variables={**local, "notes_directory": str(notes)}))
     worker = Worker(Core(settings, registry.kinds()))
     thread = threading.Thread(target=worker.run)

@@ -2,17 +2,16 @@
 
 import os
 import secrets
+from collections.abc import Mapping
 from typing import Any
 
 import yaml
-from sqlalchemy import event
-from sqlalchemy.orm import Session
 
 from skywright.cli.cloud.checkout import Checkout
 from skywright.cli.failure import StepFailed
-from skywright.db import Database
+from skywright.db import Database, DatabaseUnavailable
 from skywright.db.migrate import upgrade
-from skywright.services import bootstrap
+from skywright.services.bootstrap import bootstrap
 from skywright.settings import PORT, Settings
 
 
@@ -43,36 +42,31 @@ def write_clouds_yaml(checkout: Checkout, address: str, region: str) -> dict[str
     return passwords
 
 
-def bootstrap_accounts(settings: Settings, passwords: dict[str, str]) -> None:
-    """Create the accounts and the catalog in the database, which must have its tables."""
+def bootstrap_accounts(settings: Settings, passwords: Mapping[str, str]) -> bool:
+    """Migrate the database, and create the accounts of {user: password} and the catalog; return whether anything of
+    these changed.
+    """
+    upgrade(settings.database_url)
     database = Database(settings.database_url)
-    with database.write() as session:
-        bootstrap.bootstrap(session, settings, admin_password=passwords["admin"])
-        project = bootstrap.ensure_project(session, "demo")
-        user = bootstrap.ensure_user(session, "demo", passwords["demo"], project)
-        bootstrap.grant(session, user, "member", "project", project.id)
-    database.engine.dispose()
+    try:
+        return bootstrap(database, settings, passwords)
+    finally:
+        database.engine.dispose()
 
 
 def bootstrap_administrator(settings: Settings, password: str) -> bool:
-    """Migrate the database, and create the first account and the catalog; return whether anything changed."""
+    """Migrate the database, and create the first account and the catalog; return whether anything of these changed.
+
+    Raises StepFailed if the password is empty or the database is not available.
+    """
     if not password:
         raise StepFailed(
             "There is no password on standard input", "Send the administrator's password to standard input."
         )
-    upgrade(settings.database_url)
-    database = Database(settings.database_url)
-    touched: list[object] = []
-
-    def look(session: Session, *_: object) -> None:
-        touched.extend(session.new)
-        touched.extend(row for row in session.dirty if session.is_modified(row))
-
-    with database.write() as session:
-        event.listen(session, "before_flush", look)
-        bootstrap.bootstrap(session, settings, admin_password=password)
-    database.engine.dispose()
-    return bool(touched)
+    try:
+        return bootstrap_accounts(settings, {"admin": password})
+    except DatabaseUnavailable as error:
+        raise StepFailed(str(error), "See the log of the database.") from error
 
 
 def _passwords(checkout: Checkout) -> dict[str, str]:

@@ -15,7 +15,6 @@ from skywright.cli.cloud.accounts import bootstrap_accounts, write_clouds_yaml
 from skywright.cli.cloud.checkout import Checkout
 from skywright.cli.cloud.daemon import Daemon
 from skywright.cli.cloud.steps import Steps
-from skywright.db.migrate import upgrade
 from skywright.settings import load
 
 
@@ -77,7 +76,6 @@ def _start(checkout: Checkout, daemon: Daemon, address: str) -> None:
     daemon.stop()
     daemon.write_settings()
     settings = load()
-    upgrade(settings.database_url)
     bootstrap_accounts(settings, write_clouds_yaml(checkout, address, settings.region))
     daemon.start()
 
