@@ -60,6 +60,8 @@ def test_existing_servers_have_no_drift(api: Api, admin: Connection, monkeypatch
     report = admin.session.post(f"{api.url}/v1/drift", json={}).json()
     assert report["resources"] == report["leftovers"] == []
     assert report["checked"] == {"hosts": 2, "servers": 1, "networks": 1, "images": 1}, "a job of one waits"
+    [server] = hosts.drafts[-1].items["host2"]["servers"]
+    assert server["config_drive"]["force"] is False, "no record has the content that the old code wrote"
 
 
 def test_a_queued_job_runs(api: Api, admin: Connection) -> None:

@@ -54,6 +54,7 @@ SERVERS = list_of(
         meta_data=option("Content of C(meta_data.json).", "dict", default={}),
         network_data=option("Content of C(network_data.json).", "dict", default={}),
         user_data=option("Content of C(user_data) in base64."),
+        force=option("Whether an existing config drive with other content is replaced.", "bool", default=True),
     ),
 )
 GIB = 1024**3
@@ -144,6 +145,8 @@ class ServerDisk(Kind):
         if item["state"] == "absent":
             return None
         drive = item["config_drive"] and digest(config_files(item["config_drive"]))
+        if drive and have and not item["config_drive"]["force"]:
+            drive = have["config_drive"] or drive
         there = (have or {}).get("disk_bytes")
         if item["launched"] and not there:
             raise ItemError(f"its disk {self.path(item['id'], 'disk')} is lost, with all that was stored on it", LOST)

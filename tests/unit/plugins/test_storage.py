@@ -185,6 +185,21 @@ def test_config_drive_is_rewritten_only_when_it_differs(run_module, disks):
     assert "other" not in json.dumps(answer), "the user's data shall not be in results"
 
 
+def test_without_force_only_a_missing_config_drive_is_written(run_module, disks):
+    drive = disks.servers / SERVER / "disk.config"
+    run_module(server_disk.main, servers(disks.item(SERVER)))
+    written = drive.read_bytes()
+    other = disks.item(SERVER, config_drive={"meta_data": {"hostname": "other"}, "force": False})
+    assert not run_module(server_disk.main, servers(other))["changed"]
+    assert run_module(server_disk.main, servers(other | {"disk_gib": 2}))["changed"]
+    assert drive.read_bytes() == written
+    assert not run_module(server_disk.main, servers(disks.item(SERVER)))["changed"], "its record is kept, too"
+    drive.unlink()
+    assert run_module(server_disk.main, servers(other))["by_id"][SERVER]["action"] == "update"
+    assert b"other" in content_of(drive)["openstack/latest/meta_data.json"]
+    assert not run_module(server_disk.main, servers(other))["changed"]
+
+
 def test_disk_smaller_than_its_image_is_refused(run_module, disks):
     (disks.cache / f"{IMAGE}.qcow2").write_bytes(qcow2(2 * GIB))
     answer = run_module(server_disk.main, servers(disks.item(SERVER)))

@@ -2,7 +2,8 @@
 
 As in Nova it is written when the server is created. Later changes, such as metadata or a network's name, are written
 only by a hard reboot (Nova's guests would use the metadata service). `Server.drive` keeps what was written, so that all
-other jobs and comparisons with the host render the same again.
+other jobs and comparisons with the host render the same again. It is null for servers that are older than this column:
+their content is not known, so it is not compared. Their next job writes a config drive from the current records.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,12 +17,14 @@ from skywright.services.network.internal import Network, Port, Subnet
 
 
 def config_drive(server: Server, ports: Sequence[Port], networks: Mapping[str, Network]) -> dict[str, Any]:
-    """Return the item's `config_drive`: as a job is writing it, else as it was written last, else from the current
-    records.
+    """Return the item's `config_drive`: as a job is writing it, else as it was written last. If that is not known, it
+    is rendered from the current records and written only if the host has none.
     """
-    drive = server.next_drive or server.drive or render(server, ports, networks)
+    recorded = server.next_drive or server.drive
+    drive = recorded or render(server, ports, networks)
     secret = {} if server.admin_pass is None else {"admin_pass": server.admin_pass}
-    return drive | {"meta_data": drive["meta_data"] | secret, "user_data": server.user_data}
+    meta = drive["meta_data"] | secret
+    return drive | {"meta_data": meta, "user_data": server.user_data, "force": recorded is not None}
 
 
 def render(server: Server, ports: Sequence[Port], networks: Mapping[str, Network]) -> dict[str, Any]:
