@@ -42,12 +42,14 @@ def end(runs):
     """End the processes of the runs and return those that do not end, as C({run id: {pid: name}})."""
     began = time.monotonic()
     number = signal.SIGTERM
-    told = set()
+    told, before = set(), {}
     while True:
         found = {run: processes for run, processes in find(runs).items() if processes}
         elapsed = time.monotonic() - began
-        if not found or elapsed > KILL_SECONDS:
+        # A process that ends while find() reads /proc may have started another one, which only the next call finds.
+        if elapsed > KILL_SECONDS or not (found or before):
             return found
+        before = found
         if elapsed > TERM_SECONDS:
             number = signal.SIGKILL
         for pid in {pid for processes in found.values() for pid in processes}:

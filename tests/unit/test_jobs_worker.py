@@ -17,6 +17,7 @@ from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Event, Host, Job, Run
 from skywright.jobs.engine.host_state import set_state
+from skywright.jobs.runs import rundir
 from skywright.jobs.runs.rundir import MARK, RunDirectory
 from skywright.jobs.worker import Worker
 
@@ -192,6 +193,16 @@ def marked(run_id: str) -> subprocess.Popen[bytes]:
     # The kernel shows the environment a moment after Popen() returns.
     jobs_fake.wait_for(lambda: run_id.encode() in Path(f"/proc/{process.pid}/environ").read_bytes())
     return process
+
+
+def test_a_process_that_was_not_listed_is_killed_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its parent ended while /proc was read, just after it had started it."""
+    killed: list[int] = []
+    scans = iter([[1], [], [2], [], []])
+    monkeypatch.setattr(rundir, "_marked", lambda _run_id: next(scans))
+    monkeypatch.setattr(rundir, "_kill", killed.extend)
+    rundir.kill_marked(new_uuid())
+    assert killed == [1, 2]
 
 
 def test_a_run_begins_after_the_processes_of_an_earlier_one_ended(cloud: Cloud) -> None:

@@ -102,8 +102,11 @@ def alive(runs: Path, run_id: str) -> bool:
 def kill_marked(run_id: str) -> None:
     """Kill the processes of an ended run on this machine, except for SSH connections, which runs share."""
     limit = time.monotonic() + END_SECONDS
-    while (pids := list(_marked(run_id))) and time.monotonic() < limit:
+    before: list[int] = []
+    # A process that ends while /proc is read may have started another one, which only the next reading finds.
+    while ((pids := list(_marked(run_id))) or before) and time.monotonic() < limit:
         _kill(pids)
+        before = pids
         time.sleep(0.01)
 
 
