@@ -16,7 +16,7 @@ from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Host, Job, JobResource, Run
 from skywright.jobs.engine.claim import Claim, claim, still_claimed
 from skywright.jobs.engine.leases import LeaseWatch
-from skywright.jobs.engine.recover import recover, remove_files_of_ended_runs
+from skywright.jobs.engine.recover import recover
 from skywright.jobs.engine.report import PersistentWriter, Report
 from skywright.jobs.engine.results import Results
 from skywright.jobs.engine.selection import ALONE_AFTER, BATCH, Selection, choose
@@ -134,23 +134,6 @@ def test_a_canceled_job_reports_processes_that_could_not_be_ended(cloud: Cloud) 
     assert job.error == "The job was canceled; what it ran on here could not be ended: no route to host"
     with cloud.database.read() as session:
         assert session.get_one(Host, "here").unended_runs == [claimed.run_id]
-
-
-def test_files_of_ended_runs_leave_when_their_worker_died(cloud: Cloud) -> None:
-    runs = cloud.settings.run_dir
-    ended, running, held = (new_uuid() for _ in range(3))
-    with cloud.database.write() as session:
-        for run_id, state in ((ended, "successful"), (running, "running"), (held, "successful")):
-            session.add(Run(id=run_id, playbook="fake", worker="w1", state=state, hosts=[]))
-    with RunDirectory(runs, held):
-        for run_id in (ended, running, held):
-            (runs / run_id / "env").mkdir(parents=True)
-            (runs / run_id / "env" / "extravars").write_text("secret")
-            (runs / run_id / "record.json").write_text("{}")
-            (runs / run_id / "lock").touch()
-        remove_files_of_ended_runs(cloud)
-        assert [path.name for path in (runs / ended).iterdir()] == ["record.json"]
-        assert all((runs / run_id / "env" / "extravars").exists() for run_id in (running, held))
 
 
 def test_a_worker_that_lost_its_jobs_cannot_settle_them(cloud: Cloud) -> None:

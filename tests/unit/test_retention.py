@@ -1,5 +1,7 @@
 """Retention: what is removed and when; counters keep their values."""
 
+import os
+import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -14,8 +16,10 @@ from skywright.db import utcnow
 from skywright.db.identity import RevokedToken
 from skywright.db.jobs import Event, Job, Run
 from skywright.db.operations import Audit, Heartbeat
+from skywright.jobs.runs import records
 from skywright.jobs.runs.rundir import RunDirectory
 from skywright.jobs.upkeep import retention
+from skywright.jobs.upkeep.housekeeping import Housekeeping
 from skywright.metrics import Metrics
 
 NOW = utcnow()
@@ -149,19 +153,39 @@ def test_many_rows_are_removed_in_batches(cloud: Cloud, monkeypatch: pytest.Monk
     assert [retention.sweep(cloud, NOW) for _ in range(4)] == [3, 3, 1, 0]
 
 
-def test_directories_of_removed_runs_are_removed_unless_in_use(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("skywright.jobs.runs.records.LEFT_SECONDS", -1.0)
-    add(cloud, run(1), run(2))
-    runs = cloud.settings.run_dir
-    for name in ("run-1", "forgotten"):
-        (runs / name).mkdir(parents=True)
-        (runs / name / "record.json").write_text("{}")
-    (runs / "run-1" / "lock").touch()
-    (runs / "run-1" / "env").mkdir()
-    (runs / "run-1" / "env" / "extravars").write_text("secret")
-    with RunDirectory(runs, "alive") as directory:
-        directory.write("env/extravars", "secret")
+def left_run(cloud: Cloud, name: str, *, locked: bool = True, hours: float = 0) -> Path:
+    """Make the directory of a run whose worker died so many hours ago; return its file with variables."""
+    path = cloud.settings.run_dir / name
+    (path / "env").mkdir(parents=True)
+    (path / "env" / "extravars").write_text("secret")
+    (path / "record.json").write_text("{}")
+    if locked:
+        (path / "lock").touch()
+    moment = time.time() - hours * 3600
+    os.utime(path, (moment, moment))
+    return path / "env" / "extravars"
+
+
+def test_files_of_ended_runs_are_removed_at_once_and_records_stay(cloud: Cloud) -> None:
+    add(cloud, run(1), run(2, state="running"), run(3))
+    files = left_run(cloud, "run-1")
+    running = left_run(cloud, "run-2")
+    Housekeeping(cloud, "new").run_due(0)
+    assert [path.name for path in files.parents[1].iterdir()] == ["record.json"]
+    assert running.exists(), "recovery decides"
+    with RunDirectory(cloud.settings.run_dir, "run-3") as directory:
+        held = directory.write("env/extravars", "secret")
+        records.clean_up(cloud)
+        assert held.exists()
+
+
+def test_unknown_runs_are_removed_after_an_hour_with_their_records(cloud: Cloud) -> None:
+    new, old = left_run(cloud, "new", hours=0.9), left_run(cloud, "old", locked=False, hours=1.1)
+    add(cloud, run(2, state="running"))
+    running = left_run(cloud, "run-2", hours=1.1)
+    with RunDirectory(cloud.settings.run_dir, "alive") as directory:
+        os.utime(directory.path, (0, 0))
         retention.sweep(cloud, NOW)
-        assert sorted(path.name for path in runs.iterdir()) == ["alive", "run-1"]
-        assert [path.name for path in (runs / "run-1").iterdir()] == ["record.json"]
-        assert (directory.path / "env/extravars").exists()
+        assert directory.path.exists()
+    assert new.exists() and not old.parents[1].exists()
+    assert [path.name for path in running.parents[1].iterdir()] == ["record.json"]

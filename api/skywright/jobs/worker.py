@@ -71,7 +71,6 @@ class Worker:
         self._changed = threading.Lock()
         self._stopping = threading.Event()
         self._next_sweep = 0.0
-        self._removed_files = False
         self._selection = Selection()
         self._leases = Leases(core, self.name)
         self._foreign_leases = LeaseWatch(core.settings.lease_seconds, core.settings.workers_sweep_seconds)
@@ -107,9 +106,6 @@ class Worker:
         if time.monotonic() >= self._next_sweep:
             self._next_sweep = time.monotonic() + sweep
             recover.recover(self.core, self._foreign_leases)
-            if not self._removed_files:  # a worker that was killed may have left some
-                recover.remove_files_of_ended_runs(self.core)
-                self._removed_files = True
             observe.submit_if_due(self.core)
             self._housekeeping.run_due(len(self._active))
         self._cancel_requested()

@@ -33,20 +33,6 @@ def orphaned_runs(session: Session, core: Core, watch: LeaseWatch) -> dict[str, 
     return orphans | dict.fromkeys(expired, "The worker did not renew its lease")
 
 
-def remove_files_of_ended_runs(core: Core) -> None:
-    """Remove the files of runs whose worker died between their end and the removal: they hold variables.
-
-    The records of the runs stay.
-    """
-    runs = core.settings.run_dir
-    locked = [path.parent.name for path in runs.glob("*/lock")]
-    with core.database.read() as session:
-        ended = session.scalars(select(Run.id).where(Run.id.in_(locked), Run.state != "running")).all()
-    for run_id in ended:
-        if rundir.is_abandoned(runs, run_id):
-            rundir.remove(runs, run_id)
-
-
 def recover(core: Core, watch: LeaseWatch) -> int:
     """Queue the jobs of orphaned runs again; return how many."""
     with core.database.read() as session:

@@ -11,15 +11,17 @@ import logging
 import os
 import subprocess
 import time
-from collections.abc import Mapping, Set
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from sqlalchemy import select
 
 from skywright.auth.signatures import secret_key
 from skywright.core import Core
 from skywright.db.base import isoformat, utcnow
+from skywright.db.jobs import Run
 from skywright.jobs.engine.events import brief
 from skywright.jobs.runs import rundir
 from skywright.redact import is_secret
@@ -93,17 +95,21 @@ def load(core: Core, run_id: str) -> dict[str, Any] | None:
     return _load(core.settings.run_dir / run_id)
 
 
-def clean_up(runs: Path, known: Set[str]) -> None:
-    """Remove the directories of runs that are not *known*, and files of other runs that a dead worker left."""
+def clean_up(core: Core) -> None:
+    """Remove what dead workers left: the files of ended runs, which hold variables, but not their records, and the
+    directories of runs without a row. A run that is not known as ended is left for an hour.
+    """
+    runs = core.settings.run_dir
+    with core.database.read() as session:
+        states = {run.id: run.state for run in session.execute(select(Run.id, Run.state))}
     for path in runs.glob("*"):
         try:
-            if path.lstat().st_mtime > time.time() - LEFT_SECONDS:
+            state, locked = states.get(path.name), (path / "lock").exists()
+            is_new = path.lstat().st_mtime > time.time() - LEFT_SECONDS
+            if (state in (None, "running") and is_new) or (locked and not rundir.is_abandoned(runs, path.name)):
                 continue
-            leftovers = (path / "lock").exists()
-            if path.name not in known and (not leftovers or rundir.is_abandoned(runs, path.name)):
-                rundir.remove(runs, path.name, record=True)
-            elif leftovers and rundir.is_abandoned(runs, path.name):
-                rundir.remove(runs, path.name)
+            if state is None or locked:
+                rundir.remove(runs, path.name, record=state is None)
         except OSError as error:
             log.warning("%s cannot be removed: %s", path, error)
 

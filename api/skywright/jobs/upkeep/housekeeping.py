@@ -1,4 +1,4 @@
-"""Periodic tasks of a worker beside its runs: heartbeat, webhooks and retention."""
+"""Tasks of a worker beside its runs: heartbeat, webhooks, retention, and what killed workers left."""
 
 import logging
 import time
@@ -6,6 +6,7 @@ import time
 from skywright.core import Core
 from skywright.db.base import utcnow
 from skywright.db.operations import Heartbeat
+from skywright.jobs.runs import records
 from skywright.jobs.upkeep import retention
 from skywright.jobs.webhooks.deliveries import Deliveries
 
@@ -21,6 +22,7 @@ class Housekeeping:
         self._core, self._name = core, name
         self._deliveries = Deliveries(core)
         self._next_beat = 0.0
+        self._cleaned_up = False
         self._next_retention = time.monotonic() + core.settings.retention_seconds
 
     def run_due(self, runs: int) -> None:
@@ -30,6 +32,9 @@ class Housekeeping:
         if now >= self._next_beat:
             self._next_beat = now + BEAT_SECONDS
             self._write_heartbeat(runs)
+        if not self._cleaned_up:  # a worker that was killed may have left files
+            records.clean_up(self._core)
+            self._cleaned_up = True
         if now >= self._next_retention:
             removed = retention.sweep(self._core)
             if removed:  # there may be more: continue at the next call

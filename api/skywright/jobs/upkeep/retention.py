@@ -61,8 +61,7 @@ def sweep(core: Core, now: datetime | None = None) -> int:
     for step in steps:
         with core.database.write() as session:
             removed += step(session)
-    with core.database.read() as session:
-        records.clean_up(settings.run_dir, set(session.scalars(select(Run.id))))
+    records.clean_up(core)
     return removed
 
 
