@@ -214,6 +214,21 @@ def test_webhooks_are_listed_shown_and_removed_by_their_project(
     assert demo.session.get(url).json() == {"webhooks": []}
 
 
+def test_playbooks_that_no_job_can_have_are_refused(api: Api, admin: Connection, demo: Connection) -> None:
+    good = {"playbooks": ["server", "network", "operator/package_updates"]}
+    assert subscribe(api, admin, "https://example.org/hook", **good)["playbooks"] == sorted(good["playbooks"])
+    for connection, bad in (
+        (admin, ["sever"]),
+        (admin, ["package_updates", "operator"]),
+        (admin, ["operator/none"]),
+        (demo, ["operator/package_updates"]),  # only administrators see operator playbooks
+    ):
+        body = {"webhook": {"url": "https://example.org/", "playbooks": ["server", *bad]}}
+        answer = connection.session.post(f"{api.url}/v1/webhooks", json=body, raise_exc=False)
+        assert answer.status_code == 400
+        assert answer.json()["error"]["message"] == f"There are no playbooks with these names: {', '.join(bad)}."
+
+
 def test_deliveries_are_paged(api: Api, demo: Connection) -> None:
     webhook = subscribe(api, demo, "https://example.org/hook")
     jobs = [end(api, demo.current_project_id) for _ in range(3)]

@@ -17,6 +17,8 @@ from skywright.http.bodies import Strict
 from skywright.http.policy import on_target
 from skywright.jobs.webhooks import announce
 from skywright.jobs.webhooks.addresses import PORTS, permitted
+from skywright.services.operations.automation import surveys
+from skywright.services.operations.kinds.operator_playbook import KIND
 from skywright.services.operations.listing import page
 
 router = Router()
@@ -52,14 +54,18 @@ def list_webhooks(context: Context) -> dict[str, Any]:
 
 
 @router.operation(
-    "POST", "/webhooks", policy=("operations:webhooks:create", "operations:webhooks:all_projects"), status=201
+    "POST",
+    "/webhooks",
+    policy=("operations:webhooks:create", "operations:webhooks:all_projects", "operations:playbooks:list"),
+    status=201,
 )
 def create_webhook(context: Context, body: WebhookBody) -> dict[str, Any]:
     wanted = body.webhook
     project_id = None if wanted.all_projects else context.project_id
     if project_id is None:
         context.enforce("operations:webhooks:all_projects")
-    _check(context, wanted.url)
+    _check_url(context, wanted.url)
+    _check_playbooks(context, wanted.playbooks)
     secret = wanted.secret or announce.new_secret()
     key = announce.secret_bytes(secret)
     if key is None:
@@ -113,7 +119,16 @@ def _visible(context: Context, webhook_id: str) -> Webhook:
     return row
 
 
-def _check(context: Context, url: str) -> None:
+def _check_playbooks(context: Context, wanted: Sequence[str]) -> None:
+    """Refuse playbooks that no job can have. The operator's own exist for callers who may list them."""
+    known = context.cloud.kinds.keys() - {KIND}
+    if context.allows("operations:playbooks:list"):
+        known |= {f"{KIND}/{name}" for name in surveys.names(context.cloud.settings.operator_dir)}
+    if unknown := [name for name in wanted if name not in known]:
+        raise BadRequest(f"There are no playbooks with these names: {', '.join(unknown)}.")
+
+
+def _check_url(context: Context, url: str) -> None:
     """Refuse URLs that can never be used. Names are resolved, and their addresses checked, at each delivery."""
     try:
         parts = urlsplit(url)
