@@ -1,7 +1,7 @@
 """Answers of real hosts to the module `host_info`, for all tests that need an observed host.
 
 `host1` and `host2` are hosts of the lab with a server each (QEMU 7.2.22); `without_libvirt` is a machine that has
-neither libvirt nor Open vSwitch. Only the addresses of tunnels were replaced by addresses for documentation (RFC 5737).
+neither libvirt nor Open vSwitch. Only the hosts' addresses were replaced by addresses for documentation (RFC 5737).
 """
 
 import json

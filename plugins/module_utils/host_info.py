@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 
+from ansible_collections.skywright.cloud.plugins.module_utils import processes
 from ansible_collections.skywright.cloud.plugins.module_utils.command import Runner
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, virtual_size
@@ -29,6 +30,7 @@ FACTS = (
     "ovs_version",
     "boot",
     "uptime",
+    "address",
 )
 
 
@@ -80,6 +82,20 @@ def uptime():
     return {"uptime": Runner().read(["uptime"]).strip()}
 
 
+def address():
+    """Return the address of this host that the worker's SSH connection has; without SSH, the loopback address.
+
+    sudo removes the variable from the environment of its children.
+    """
+    pid = os.getpid()
+    while pid:
+        connection = processes.variable(pid, "SSH_CONNECTION")
+        if connection:  # the client's address and port, this host's address and port
+            return {"address": connection.split()[2]}
+        _, pid = processes.name_and_parent(pid)
+    return {"address": "127.0.0.1"}
+
+
 def switch():
     """Ask Open vSwitch for its version, such as 3.1.0."""
     return {"ovs_version": Runner().read(["ovs-vsctl", "--version"]).splitlines()[0].split()[-1]}
@@ -95,6 +111,7 @@ def run(module):
         (switch, []),
         (boot, []),
         (uptime, []),
+        (address, []),
     )
     for part, arguments in parts:
         try:

@@ -26,8 +26,8 @@ def find(runs):
     for entry in os.listdir(PROC):
         if entry.isdigit():
             with suppress(OSError):  # the process has ended
-                names[int(entry)], parents[int(entry)] = _name_and_parent(entry)
-                marks[int(entry)] = _mark(entry)
+                names[int(entry)], parents[int(entry)] = name_and_parent(entry)
+                marks[int(entry)] = variable(entry, MARK)
     found = {run: {} for run in runs}
     for pid in parents:
         nearest = pid
@@ -60,8 +60,9 @@ def end(runs):
         time.sleep(0.05)
 
 
-def _name_and_parent(pid):
-    with open(os.path.join(PROC, pid, "stat"), encoding="utf-8", errors="replace") as file:
+def name_and_parent(pid):
+    """Return the process's name and the id of its parent; raise OSError if it has ended."""
+    with open(os.path.join(PROC, str(pid), "stat"), encoding="utf-8", errors="replace") as file:
         start, _, rest = file.read().rpartition(")")
     state, parent = rest.split()[:2]
     if state in "ZX":
@@ -69,14 +70,14 @@ def _name_and_parent(pid):
     return start.partition("(")[2], int(parent)
 
 
-def _mark(pid):
-    """Return the run that the process's environment names; None if it names none or cannot be read."""
+def variable(pid, name):
+    """Return a variable of the process's environment; None if it has none or cannot be read."""
     try:
-        with open(os.path.join(PROC, pid, "environ"), "rb") as file:
+        with open(os.path.join(PROC, str(pid), "environ"), "rb") as file:
             variables = file.read().split(b"\0")
     except PermissionError:
         return None
-    prefix = MARK.encode() + b"="
+    prefix = name.encode() + b"="
     return next((one[len(prefix) :].decode("ascii", "replace") for one in variables if one.startswith(prefix)), None)
 
 

@@ -58,6 +58,7 @@ host:
       features: [avx2, x2apic]
     ovs_version: 3.1.0
     uptime: "09:12:41 up 3 days,  2:05,  0 users,  load average: 0.20, 0.12, 0.14"
+    address: 10.0.0.21
     boot: 1b4e28ba-2fa1-41d2-883f-0016d3cca427.12
     domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running, reason: null}]
     contents:

@@ -82,6 +82,32 @@ def test_a_real_host_is_shown_as_by_nova(nova: Nova, version: str) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("variables", "observed", "shown"),
+    [
+        ({"ansible_host": "198.51.100.7"}, True, "198.51.100.7"),
+        ({"ansible_host": "2001:db8::7"}, False, "2001:db8::7"),
+        ({"ansible_host": "fe80::7%eth0"}, False, "fe80::7"),
+        ({"ansible_host": "host1.example.org"}, True, "192.0.2.11"),
+        ({}, True, "192.0.2.11"),
+        ({"ansible_host": "host1.example.org"}, False, "0.0.0.0"),
+        ({"ansible_host": 7}, False, "0.0.0.0"),
+    ],
+)
+def test_the_ip_of_a_host_is_an_address(
+    api: Api, nova: Nova, variables: dict[str, Any], observed: bool, shown: str
+) -> None:
+    """As in Nova, whose field is an IPAddressField: https://docs.openstack.org/nova/latest/configuration/config.html#DEFAULT.my_ip."""
+    with api.cloud.database.write() as session:
+        host = session.get_one(Host, "host2")
+        before = host.variables, host.info
+        host.variables, host.info = variables, host.info if observed else {}
+    assert detail(nova, "2.88", "host2")["host_ip"] == shown
+    with api.cloud.database.write() as session:
+        host = session.get_one(Host, "host2")
+        host.variables, host.info = before
+
+
 def test_since_2_88_the_details_have_the_uptime_but_no_capacity(nova: Nova) -> None:
     found = detail(nova, "2.88")
     assert found.keys().isdisjoint(CAPACITY.keys() | {"cpu_info"})

@@ -75,6 +75,7 @@ class HostFacts(_Facts):
     ovs_version: str | None = None
     boot: str | None = None
     uptime: str | None = None
+    address: str | None = None
     errors: list[str] = []
     # {kind on hosts: [marks]}, only on demand; None in place of a list that could not be read.
     contents: dict[str, list[Any] | None] | None = None

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import Any
 
 import orjson
@@ -148,7 +150,7 @@ def _detail(context: Context, host: Host, used: Usage) -> dict[str, Any]:
     view = _brief(context, host) | {
         "hypervisor_type": facts.hypervisor_type or "QEMU",
         "hypervisor_version": facts.hypervisor_version or 0,
-        "host_ip": str(host.variables.get("ansible_host") or host.name),
+        "host_ip": _address(host),
         "service": {"id": _id(context, host), "host": host.name, "disabled_reason": disabled_reason(host)},
     }
     if version >= 88:
@@ -156,6 +158,17 @@ def _detail(context: Context, host: Host, used: Usage) -> dict[str, Any]:
     cpu_info = facts.cpu_info.model_dump(exclude_none=True) if facts.cpu_info else {}
     shown = cpu_info if version >= 28 else orjson.dumps(cpu_info).decode()
     return view | _capacity(host, used) | {"cpu_info": shown}
+
+
+def _address(host: Host) -> str:
+    """Return the IP address of the host: of its inventory, or observed if that has a name.
+
+    Before the first observation it is the unspecified address.
+    """
+    for address in (host.variables.get("ansible_host"), host.facts.address):
+        with suppress(ValueError):
+            return str(ip_address(str(address).partition("%")[0]))
+    return "0.0.0.0"
 
 
 def _capacity(host: Host, used: Usage) -> dict[str, int | None]:
