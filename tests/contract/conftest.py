@@ -49,6 +49,18 @@ class Api:
         )
 
 
+class Client:
+    """Requests of one user to all services; names such as `{network}` in paths are replaced by ids."""
+
+    def __init__(self, api: Api, connection: Connection, **ids: str) -> None:
+        self._session, self._url, self._ids = connection.session, api.url, ids
+
+    def __call__(self, method: str, path: str, body: Any = None) -> Any:
+        headers = {"OpenStack-API-Version": "compute 2.96"}
+        url = self._url + path.format(**self._ids)
+        return self._session.request(url, method, json=body, headers=headers, raise_exc=False, authenticated=True)
+
+
 def make_api(state: Path, address: str = "127.0.0.1") -> Iterator[Api]:
     listener = socket.create_server((address, 0))
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

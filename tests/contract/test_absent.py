@@ -4,7 +4,7 @@ import httpx
 import pytest
 from openstack.connection import Connection
 
-from contract.conftest import Api
+from contract.conftest import Api, Client
 
 
 @pytest.mark.parametrize(
@@ -28,13 +28,13 @@ from contract.conftest import Api
 def test_missing_features_are_named(  # noqa: PLR0917
     api: Api, admin: Connection, service: str, method: str, path: str, status: int, feature: str
 ) -> None:
-    answer = admin.session.request(f"{api.url}/{service}{path}", method, json={}, raise_exc=False)
+    answer = Client(api, admin)(method, f"/{service}{path}", {})
     assert answer.status_code == status and f"This cloud has no {feature} yet." in answer.text
 
 
 @pytest.mark.parametrize("path", ["/networking/v2.0/nothing", "/identity/v3/OS-NOTHING", "/networking/v2.0/routersx"])
 def test_unknown_paths_are_not_found(api: Api, admin: Connection, path: str) -> None:
-    answer = admin.session.get(f"{api.url}{path}", raise_exc=False)
+    answer = Client(api, admin)("GET", path)
     assert answer.status_code == 404 and "The resource could not be found." in answer.text
 
 

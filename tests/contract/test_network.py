@@ -12,6 +12,7 @@ from openstack import exceptions
 from openstack.connection import Connection
 
 from contract.conftest import PASSWORD, shared_hash
+from contract.network_helpers import error_type, request
 from skywright.services import bootstrap
 
 
@@ -29,17 +30,8 @@ def subnet(demo: Connection, network: Any) -> Any:
     return demo.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.1.0.0/24", name="private")
 
 
-def request(connection: Connection, method: str, path: str, body: object = None) -> Any:
-    """A plain request with the connection's token; no exception for any status."""
-    return connection.network.request(path, method, json=body, raise_exc=False)
-
-
 def password(connection: Connection) -> str:
     return str(connection.config.config["auth"]["password"])
-
-
-def error_type(answer: Any) -> str:
-    return str(answer.json()["NeutronError"]["type"])
 
 
 def test_versions_need_no_token(api: Any, demo: Connection) -> None:

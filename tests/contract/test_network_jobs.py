@@ -7,14 +7,11 @@ import pytest
 from openstack.connection import Connection
 from sqlalchemy import select
 
+from contract.network_helpers import request
 from skywright.db.jobs import Host, Job, JobResource
 from skywright.services.compute.tables import Server
 from skywright.services.network import ipam
 from skywright.services.network.tables import Network, NetworkHost, Port
-
-
-def request(connection: Connection, method: str, path: str, body: object = None) -> Any:
-    return connection.network.request(path, method, json=body, raise_exc=False)
 
 
 @pytest.fixture

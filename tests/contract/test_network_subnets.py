@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
+from contract.network_helpers import error_type, request
+
 
 @pytest.fixture
 def network(demo: Connection) -> Iterator[Any]:
@@ -15,15 +17,6 @@ def network(demo: Connection) -> Iterator[Any]:
     for port in demo.network.ports(network_id=network.id):
         demo.network.delete_port(port)
     demo.network.delete_network(network)
-
-
-def request(connection: Connection, method: str, path: str, body: object = None) -> Any:
-    """A plain request with the connection's token; no exception for any status."""
-    return connection.network.request(path, method, json=body, raise_exc=False)
-
-
-def error_type(answer: Any) -> str:
-    return str(answer.json()["NeutronError"]["type"])
 
 
 def make(connection: Connection, kind: str, **values: object) -> Any:

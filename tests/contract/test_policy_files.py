@@ -2,13 +2,12 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from openstack.connection import Connection
 
 from contract.compute_helpers import Fixtures, add_hosts, make_fixtures
-from contract.conftest import Api
+from contract.conftest import Api, Client
 from contract.identity_helpers import unique
 from skywright.services.compute import server_details, servers
 from skywright.services.compute.tables import Server
@@ -44,18 +43,6 @@ def fixtures(api: Api) -> Fixtures:
     add_hosts(api.cloud, "host1")
     with api.connect() as admin, api.connect("demo", "demo") as demo:
         return make_fixtures(api, admin, demo)
-
-
-class Client:
-    """Requests of one user to all services; names such as `{network}` in paths are replaced by ids."""
-
-    def __init__(self, api: Api, connection: Connection, **ids: str) -> None:
-        self._session, self._url, self._ids = connection.session, api.url, ids
-
-    def __call__(self, method: str, path: str, body: Any = None) -> Any:
-        headers = {"OpenStack-API-Version": "compute 2.96"}
-        url = self._url + path.format(**self._ids)
-        return self._session.request(url, method, json=body, headers=headers, raise_exc=False, authenticated=True)
 
 
 @pytest.fixture

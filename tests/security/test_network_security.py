@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from openstack.connection import Connection
 
+from contract.network_helpers import request
+
 NAMES = [
     "{{ lookup('pipe','touch /tmp/skywright-pwned-network') }}",
     "$(touch /tmp/skywright-pwned-network)",
@@ -23,10 +25,6 @@ KINDS = {
     "network": {},
     "subnetpool": {"prefixes": ["10.0.0.0/8"]},
 }
-
-
-def request(connection: Connection, method: str, path: str, body: object = None, **options: Any) -> Any:
-    return connection.network.request(path, method, json=body, raise_exc=False, **options)
 
 
 @pytest.mark.parametrize("name", NAMES)
