@@ -80,7 +80,7 @@ def submit(cloud: Cloud, *resources: str, **arguments: object) -> str:
         return job.id
 
 
-def wait_for(condition: Callable[[], object], seconds: float = 20) -> None:
+def wait_for(condition: Callable[[], object], seconds: float = 60) -> None:
     """Wait until *condition* holds; AssertionError if it does not in time."""
     limit = time.monotonic() + seconds
     while not condition():
