@@ -17,6 +17,8 @@ from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Event, Host, Job, Run
 from skywright.jobs.engine.host_state import set_state
+from skywright.jobs.engine.leases import LeaseWatch
+from skywright.jobs.engine.recover import recover
 from skywright.jobs.runs import rundir
 from skywright.jobs.runs.rundir import MARK, RunDirectory
 from skywright.jobs.worker import Worker
@@ -260,6 +262,17 @@ def test_jobs_survive_a_worker_that_is_killed(tmp_path: Path) -> None:
         assert second.wait(15) == 0
     assert jobs_fake.processes_of(tmp_path) == []
     assert {path.name for path in cloud.settings.run_dir.glob("*/*")} <= {"record.json"}
+
+
+def test_a_worker_that_is_killed_while_it_ends_earlier_processes_leaves_no_files(tmp_path: Path) -> None:
+    cloud = jobs_fake.make_cloud(tmp_path)
+    with cloud.database.write() as session:
+        session.get_one(Host, "here").unended_runs = [new_uuid()]
+    jobs_fake.submit(cloud, "a")
+    with jobs_fake.worker_process(tmp_path):
+        jobs_fake.wait_for(lambda: list(cloud.settings.run_dir.rglob("inventory")))
+    jobs_fake.wait_for(lambda: recover(cloud, LeaseWatch(0)))
+    assert {path.name for path in cloud.settings.run_dir.glob("*/*")} == {"record.json"}
 
 
 def test_no_process_of_a_run_outlives_its_worker(tmp_path: Path) -> None:

@@ -211,12 +211,12 @@ class Worker:
     def _run_playbook(self, active: Active, report: Report, sink: runner.Sink) -> Results:
         """Run the playbook on hosts without processes of earlier runs. If it ended early, end its processes."""
         claimed = active.claim
-        left = self._end_processes(claimed.hosts, claimed.unended)
+        left = self._end_processes(claimed, claimed.hosts, claimed.unended)
         hosts = [host for host in claimed.hosts if host[0] not in left]
         results = self._execute_on(hosts, active, report, sink) if hosts else Results.without_hosts()
         results.add_unreachable({host: f"{EARLIER} could not be ended: {reason}" for host, reason in left.items()})
         if results.ended_early:
-            results.unended = self._end_processes(hosts, {name: [claimed.run_id] for name, _, _ in hosts})
+            results.unended = self._end_processes(claimed, hosts, {name: [claimed.run_id] for name, _, _ in hosts})
         return results
 
     def _execute_on(self, hosts: Sequence[RunHost], active: Active, report: Report, sink: runner.Sink) -> Results:
@@ -231,8 +231,12 @@ class Worker:
                 stack.enter_context(Progress(claimed.run_id, hosts, sockets, report.add_early_results))
             return active.run.execute(runner.inventory(hosts), variables, sink)
 
-    def _end_processes(self, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]) -> dict[str, str]:
-        return processes.end(self._launcher, self._project, self.core.settings.run_dir, hosts, wanted)
+    def _end_processes(
+        self, claimed: Claim, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]
+    ) -> dict[str, str]:
+        # In the run's directory: if this worker dies, these files are removed with the run's.
+        directory = self.core.settings.run_dir / claimed.run_id
+        return processes.end(self._launcher, self._project, directory, hosts, wanted)
 
     def _cancel_requested(self) -> None:
         with self._changed:

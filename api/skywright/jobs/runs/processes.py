@@ -17,18 +17,18 @@ LIMIT_SECONDS = 60.0
 
 
 def end(
-    launcher: Launcher, project: Path, runs: Path, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]
+    launcher: Launcher, project: Path, parent: Path, hosts: Sequence[RunHost], wanted: Mapping[str, Sequence[str]]
 ) -> dict[str, str]:
     """End the processes of runs that have ended, *wanted* {host: run ids}; return {host: reason} of failures.
 
-    *hosts* have the connection variables; *runs* is the directory of run directories.
+    *hosts* have the connection variables; Ansible's files are in a new directory in *parent*.
     """
     mine = [host for host in hosts if wanted.get(host[0])]
     if not mine:
         return {}
     items = {"skywright_items": {name: {"runs": list(wanted[name])} for name, _, _ in mine}}
     try:
-        with RunDirectory(runs, new_uuid()) as directory:
+        with RunDirectory(parent, new_uuid()) as directory:
             run = Run(directory, project, PLAYBOOK, launcher, timeout_seconds=LIMIT_SECONDS)
             results = run.execute(inventory(mine), items, _ignore)
     except (OSError, LauncherError) as error:
