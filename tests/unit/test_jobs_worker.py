@@ -116,11 +116,13 @@ def test_cancel_ends_the_processes_and_requeues_the_other_jobs_of_the_run(cloud:
 
 
 def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
-    job_id = jobs_fake.submit(cloud, "killed", item={"seconds": 1})
+    killed = cloud.settings.root / "killed"
+    job_id = jobs_fake.submit(cloud, "killed", item={"until": str(killed)})
     jobs_fake.wait_for((cloud.settings.root / f"file-{job_id}.busy").exists)
     # The launcher also holds the lock while it forks.
     jobs_fake.wait_for(lambda: len(jobs_fake.topmost(cloud.settings.root)) == 1)
     os.kill(jobs_fake.topmost(cloud.settings.root)[0], signal.SIGKILL)
+    killed.touch()
     (job,) = jobs_fake.ended(cloud, job_id)
     assert (job.state, job.attempts) == ("successful", 2)
 

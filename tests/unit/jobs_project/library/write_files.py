@@ -24,6 +24,8 @@ def write(item):
             return dict(result, error="two at once")
     pid.write_text(str(os.getpid()))
     time.sleep(item.get("seconds", 0))
+    while "until" in item and not Path(item["until"]).exists():
+        time.sleep(0.01)
     path.write_text(json.dumps(item.get("data")))
     busy.unlink()
     return dict(result, changed=True, status="written")
