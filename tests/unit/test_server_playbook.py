@@ -216,6 +216,21 @@ def test_only_a_server_that_never_ran_gets_a_new_disk(session: Session, cloud: C
     assert not launched("create"), "a run of its first job can be done again"
 
 
+def test_one_new_guest_starts_first_unless_another_run_creates_guests(session: Session, cloud: Cloud) -> None:
+    def first(jobs: list[Job]) -> list[str]:
+        hosts = KIND.render(session, jobs, cloud).items.values()
+        return [item["id"] for items in hosts for item in items.get("servers", ()) if item["starts_first"]]
+
+    jobs = []
+    for name in "abc":
+        make(session, name)
+        jobs.append(job(session, "create", name))
+    jobs[1].state = "running"
+    assert first(jobs) == ["a"]
+    assert first(jobs[1:]) == ["b"]
+    assert first([jobs[2]]) == []
+
+
 def test_a_failed_repair_does_not_change_the_server(session: Session, cloud: Cloud) -> None:
     server = make(session, "a", host="host2", status="ACTIVE")
     converge = job(session, "converge", "a")

@@ -79,14 +79,15 @@ class LibvirtDomain(Kind):
         return want["power"]
 
     def apply(self, steps, done):
-        """Converge one domain per processor at a time, so that the first is ready before the last starts.
+        """Converge one domain per processor at a time.
 
-        Guests that boot slow down the start of other domains. So only the first new guest runs at once; the others
-        start paused, and are resumed together.
+        Guests that boot slow down the start of other domains. So new guests start paused and are resumed together,
+        except for one that C(starts_first).
         """
         threads = os.cpu_count() or 1
         new = [step for step in steps if step.action == "create" and step.want["power"] == "running"]
-        paused = [] if self.hypervisor.null else new[1:]
+        waits = len(new) > 1 and not self.hypervisor.null
+        paused = [step for step in new if waits and not step.item["starts_first"]]
 
         def create(step):
             self.create(step, paused=step in paused)

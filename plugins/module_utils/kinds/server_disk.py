@@ -30,6 +30,11 @@ SERVERS = list_of(
     state=state("Whether the server exists; V(absent) destroys it even if it runs."),
     name=option("The user's name of the server, which is only in the domain's metadata.", default=""),
     power=option("The power state.", choices=["running", "shutoff"], default="running"),
+    starts_first=option(
+        "Whether a new guest starts as soon as its domain exists. Other new guests start together, after the last of them.",
+        "bool",
+        default=False,
+    ),
     boot_id=option("A running server that booted with another boot_id is rebooted."),
     reboot=option(
         "How to reboot; V(soft) asks the guest to shut down first.", choices=["soft", "hard"], default="hard"

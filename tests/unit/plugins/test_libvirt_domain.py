@@ -328,6 +328,19 @@ def init_as_real(self, uri):
     self.uri, self.null, self.connection, self.commands = uri, False, None, []
 
 
+@pytest.mark.parametrize("first", [True, False])
+def test_new_guests_start_together_after_the_first(run_module, libvirtd, monkeypatch, first):
+    calls = []
+    monkeypatch.setattr(hypervisor.Hypervisor, "__init__", init_as_real)
+    monkeypatch.setattr(hypervisor.Hypervisor, "start", lambda self, *arguments: calls.append(("start", *arguments)))
+    monkeypatch.setattr(hypervisor.Hypervisor, "resume", lambda self, server_id: calls.append(("resume", server_id)))
+    monkeypatch.setattr(kind_of_domains.os, "cpu_count", lambda: 1)
+    run_module(libvirt_domain.main, args(server(starts_first=first), server(id=OTHER_SERVER)))
+    started = [("start", SERVER, not first), ("start", OTHER_SERVER, True)]
+    resumed = [OTHER_SERVER] if first else [SERVER, OTHER_SERVER]
+    assert calls == started + [("resume", server_id) for server_id in resumed]
+
+
 def test_host_info_never_fails(run_module, programs, monkeypatch):
     def down(_argv):
         raise hypervisor.ItemError("ovs-vsctl is not installed on this host")

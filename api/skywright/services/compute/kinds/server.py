@@ -89,9 +89,11 @@ class _Rendering:
             self.ports.setdefault(port.device_id, []).append(port)
         self.networks = networks_of(session, (port for ports in self.ports.values() for port in ports))
         self._images: dict[str, Item | None] = {}
+        self._first: str | None = None
 
     def render(self) -> Work:
         self._place()
+        self._first = self._first_create()
         for job in self.jobs:
             if job.id not in self.work.refused:
                 self._render(job)
@@ -101,6 +103,17 @@ class _Rendering:
         for port_id, keys in networks.depends.items():
             self.work.depends.setdefault(self.port_jobs[port_id], set()).update(keys)
         return self.work
+
+    def _first_create(self) -> str | None:
+        """Return the id of the job whose guest starts first, unless another run creates guests.
+
+        So the first of many servers is soon ready, and the others are not slowed down by more guests that boot.
+        """
+        ids = [job.id for job in self.jobs]
+        creates = (Job.playbook == "server") & (Job.action == CREATE) & (Job.state == "running")
+        if self.session.scalar(select(Job.id).where(creates, Job.id.not_in(ids)).limit(1)):
+            return None
+        return next((job.id for job in self.jobs if job.action == CREATE and job.id not in self.work.refused), None)
 
     def _place(self) -> None:
         """Choose hosts for servers without one; refuse jobs whose servers fit on no host."""
@@ -192,6 +205,7 @@ class _Rendering:
         item = server_item(server, ports, self.networks, null=null)
         if job.action == CREATE or job.arguments.get("recreate_disk"):
             item["launched"] = False
+        item["starts_first"] = job.id == self._first
         self._server(job, host, item)
         if job.action != "stop":
             self._plug(job, host, ports, present=True)
