@@ -3,7 +3,8 @@
 """Converges all kinds of a host in one process. Independent kinds run in threads.
 
 Present items converge in the order of their kinds, absent items in reverse order: a server's network is created before
-the server and removed after it. Items that need a failed item fail with its reason.
+the server and removed after it. Items that need a failed item fail with its reason. An item that C(starts_first) does
+not wait for other items of its list.
 """
 
 from __future__ import annotations
@@ -27,13 +28,14 @@ def _names_before(kind):
 
 
 class Part(threading.Thread):
-    """The items of one kind and state, which converge after the parts before it have ended."""
+    """The items of one kind and state that start first or not, which converge after the parts before it have ended."""
 
-    def __init__(self, run, kind, state, items):
+    def __init__(self, run, kind, state, first, items):
         super().__init__(name=kind.name, daemon=True)
         self.run_of_host = run
         self.kind = make(kind, run.settings)
         self.state = state
+        self.first = first
         self.items = items
         self.results = []
         self.before = []
@@ -71,24 +73,26 @@ class HostRun:
         self._removed = set()
         self._changed = threading.Lock()
         self.parts = [
-            Part(self, kind, state, selected)
+            Part(self, kind, state, first, selected)
             for kind in KINDS
             if kind.on_null_hosts or not is_null(settings.get(LIBVIRT_URI) or "")
             for state in STATES
-            if (selected := self._select(kind, items.get(kind.items) or [], state))
+            for first in (True, False)
+            if (selected := self._select(kind, items.get(kind.items) or [], state, first))
         ]
         # The number of kinds that an item still waits for.
         self._left = Counter(item["id"] for part in self.parts for item in part.items)
         for part in self.parts:
             part.before = [other for other in self.parts if self._is_before(other, part)]
 
-    def _select(self, kind, items, state):
+    def _select(self, kind, items, state, first):
         concerns = make(kind, self.settings).concerns
-        return [item for item in items if item["state"] == state and concerns(item)]
+        mine = [item for item in items if item["state"] == state and item.get("starts_first", False) == first]
+        return [item for item in mine if concerns(item)]
 
     @staticmethod
     def _is_before(one, other):
-        if one.state != other.state:
+        if one.state != other.state or (one.kind.items == other.kind.items and one.first != other.first):
             return False
         first, then = (one, other) if one.state == "present" else (other, one)
         return first.kind.name in _names_before(then.kind)

@@ -18,6 +18,9 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds.server_disk 
 from ansible_collections.skywright.cloud.plugins.module_utils.local_facts import FACT_FILE, VIRT_TYPE, read_facts
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
+# So many domains converge at a time. libvirt starts domains of several clients in parallel.
+THREADS = 8
+
 
 class LibvirtDomain(Kind):
     """The domains of a hypervisor; a domain is {"definition", "persistent", "power", "boot_id"}.
@@ -79,15 +82,13 @@ class LibvirtDomain(Kind):
         return want["power"]
 
     def apply(self, steps, done):
-        """Converge one domain per processor at a time.
+        """Converge several domains at a time.
 
-        Guests that boot slow down the start of other domains. So new guests start paused and are resumed together,
-        except for one that C(starts_first).
+        Guests that boot slow down the start of other domains. So several new guests start paused and are resumed
+        together.
         """
-        threads = os.cpu_count() or 1
         new = [step for step in steps if step.action == "create" and step.want["power"] == "running"]
-        waits = len(new) > 1 and not self.hypervisor.null
-        paused = [step for step in new if waits and not step.item["starts_first"]]
+        paused = new if len(new) > 1 and not self.hypervisor.null else []
 
         def create(step):
             self.create(step, paused=step in paused)
@@ -97,9 +98,9 @@ class LibvirtDomain(Kind):
                 done(server_id, error)
 
         actions = {"create": create, "update": self.update, "delete": self.delete}
-        errors = each(actions, threads)(steps, done_unless_paused)
+        errors = each(actions, THREADS)(steps, done_unless_paused)
         started = [step for step in paused if step.id not in errors]
-        return errors | each({"create": self.resume}, threads)(started, done)
+        return errors | each({"create": self.resume}, THREADS)(started, done)
 
     def prepare(self):
         """Open the connection. An error is raised again by C(read)."""

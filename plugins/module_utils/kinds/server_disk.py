@@ -31,7 +31,7 @@ SERVERS = list_of(
     name=option("The user's name of the server, which is only in the domain's metadata.", default=""),
     power=option("The power state.", choices=["running", "shutoff"], default="running"),
     starts_first=option(
-        "Whether a new guest starts as soon as its domain exists. Other new guests start together, after the last of them.",
+        "Whether the server does not wait for the others, whose new guests start together after the last of them.",
         "bool",
         default=False,
     ),

@@ -133,6 +133,25 @@ def test_independent_kinds_run_at_the_same_time(toys, monkeypatch):
     assert not any("error" in result for result in found.values())
 
 
+def test_an_item_that_starts_first_waits_for_other_lists_but_not_for_its_own(toys, monkeypatch):
+    monkeypatch.setattr(Motor, "items", "cars")
+    first_is_done = threading.Event()
+
+    def write(self, step):
+        if (self.name, step.id) == ("motor", "c"):
+            assert first_is_done.wait(LIMIT)
+        Toy.journal.append((self.name, step.id))
+        if (self.name, step.id) == ("car", "first"):
+            first_is_done.set()
+
+    monkeypatch.setattr(Toy, "write", write)
+    first = {**item("first", "w"), "starts_first": True}
+    found = converge({"cars": [item("c", "w"), first], "wheels": [item("w")]})
+    assert not any("error" in result for result in found.values())
+    order = Toy.journal.index
+    assert order(("wheel", "w")) < order(("car", "first")) < order(("motor", "c")) < order(("car", "c"))
+
+
 def test_each_result_is_told_when_it_is_final(toys):
     told = []
     items = {"wheels": [item("w"), item("v")], "cars": [item("c", "w")]}

@@ -20,6 +20,7 @@ from .conftest import predicted
 
 SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
 OTHER_SERVER = "0a0b0c0d-0000-4000-8000-000000000005"
+THIRD_SERVER = "0a0b0c0d-0000-4000-8000-000000000006"
 UPTIME = " 10:00:00 up 3 days,  2:05,  0 users,  load average: 0.00, 0.00, 0.00\n"
 # As `virsh capabilities` of a lab's host, shortened.
 CAPABILITIES = """
@@ -328,17 +329,17 @@ def init_as_real(self, uri):
     self.uri, self.null, self.connection, self.commands = uri, False, None, []
 
 
-@pytest.mark.parametrize("first", [True, False])
-def test_new_guests_start_together_after_the_first(run_module, libvirtd, monkeypatch, first):
+def test_new_guests_start_together(run_module, libvirtd, monkeypatch):
     calls = []
     monkeypatch.setattr(hypervisor.Hypervisor, "__init__", init_as_real)
     monkeypatch.setattr(hypervisor.Hypervisor, "start", lambda self, *arguments: calls.append(("start", *arguments)))
     monkeypatch.setattr(hypervisor.Hypervisor, "resume", lambda self, server_id: calls.append(("resume", server_id)))
-    monkeypatch.setattr(kind_of_domains.os, "cpu_count", lambda: 1)
-    run_module(libvirt_domain.main, args(server(starts_first=first), server(id=OTHER_SERVER)))
-    started = [("start", SERVER, not first), ("start", OTHER_SERVER, True)]
-    resumed = [OTHER_SERVER] if first else [SERVER, OTHER_SERVER]
-    assert calls == started + [("resume", server_id) for server_id in resumed]
+    monkeypatch.setattr(kind_of_domains, "THREADS", 1)
+    run_module(libvirt_domain.main, args(server(), server(id=OTHER_SERVER)))
+    both = [SERVER, OTHER_SERVER]
+    assert calls == [("start", one, True) for one in both] + [("resume", one) for one in both]
+    run_module(libvirt_domain.main, args(server(id=THIRD_SERVER)))
+    assert calls[4:] == [("start", THIRD_SERVER, False)]
 
 
 def test_host_info_never_fails(run_module, programs, monkeypatch):

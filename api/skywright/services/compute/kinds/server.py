@@ -105,7 +105,7 @@ class _Rendering:
         return self.work
 
     def _first_create(self) -> str | None:
-        """Return the id of the job whose guest starts first, unless another run creates guests.
+        """Return the id of the job whose server does not wait for the others, unless another run creates servers.
 
         So the first of many servers is soon ready, and the others are not slowed down by more guests that boot.
         """
