@@ -1,10 +1,13 @@
 """Plans: they show what a request would change, and change nothing."""
 
+import os
 import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +20,7 @@ from contract.conftest import Api
 from skywright.cloud import Cloud
 from skywright.db.base import Base
 from skywright.db.jobs import Host
+from skywright.jobs.runs import planner
 from skywright.jobs.runs.launcher_client import LauncherError
 
 NULL = {
@@ -382,6 +386,43 @@ def test_audit_trail_and_metrics_have_plans_but_not_the_planned_requests(
         return [line for line in metrics.splitlines() if 'service="compute"' in line and "_count" in line]
 
     assert compute(after) == compute(counted) != []
+
+
+def launchers() -> set[str]:
+    """Return the ids of this process's launchers."""
+    found = set()
+    for file in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
+        for pid in file.read_text().split():
+            with suppress(OSError):
+                if b"skywright.jobs.runs.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.add(pid)
+    return found
+
+
+def test_an_idle_launcher_ends(
+    api: Api, admin_plan: Plans, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(planner, "IDLE_SECONDS", 0.5)
+    api.cloud.planner.close()
+    others = launchers()
+    for _ in range(2):
+        assert admin_plan("compute", "POST", "/v2.1/servers", fixtures.body("web"))["changed"] == 1
+        assert launchers() > others
+        limit = time.monotonic() + 20
+        while launchers() != others:
+            assert time.monotonic() < limit
+            time.sleep(0.05)
+
+
+def test_a_launcher_in_use_does_not_end(admin_plan: Plans, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(planner, "IDLE_SECONDS", 0.0)
+
+    def work(_number: int) -> tuple[int, bool]:
+        found = admin_plan("compute", "POST", "/v2.1/servers", fixtures.body("web"))
+        return found["changed"], found["complete"]
+
+    with ThreadPoolExecutor(2) as pool:
+        assert set(pool.map(work, range(6))) == {(1, True)}
 
 
 def test_the_reason_is_reported_if_ansible_cannot_run(
