@@ -80,7 +80,7 @@ class Service:
         app.state.service = self
         app.router.redirect_slashes = False
         for router in self.routers:
-            app.include_router(router)
+            app.router.routes += router.routes  # include_router would copy each route
         for middleware in self.middleware:
             app.add_middleware(middleware)
 
