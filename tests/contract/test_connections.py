@@ -1,5 +1,6 @@
 """Connections are kept alive between requests, and closed cleanly."""
 
+import gc
 import http.client
 import re
 import socket
@@ -146,3 +147,22 @@ def test_a_stream_ends_with_a_complete_message_when_the_api_stops(tmp_path: Path
         began = time.monotonic()
         answer.read()  # raises IncompleteRead if it was cut off
         assert time.monotonic() - began < 3
+
+
+def test_an_idle_connection_keeps_no_request(api: Api) -> None:
+    before = {id(each) for each in gc.get_objects() if isinstance(each, server.Connection)}
+    with connect(api) as connection:
+        assert get(connection, "/identity/v3", canary="x" * 1000).status == 200
+        [idle] = [each for each in gc.get_objects() if isinstance(each, server.Connection) and id(each) not in before]
+        assert (idle.scope, idle.headers, idle.cycle.scope) == ({}, [], {})
+        assert get(connection).status == 200
+
+
+def test_a_request_that_arrives_during_a_response_is_answered(api: Api) -> None:
+    request = b"GET /identity/v3 HTTP/1.1\r\nHost: cloud\r\n\r\n"
+    with connect(api) as connection:
+        connection.sock.sendall(request + request[:20])
+        first = connection.sock.recv(1 << 16)
+        assert first.startswith(b"HTTP/1.1 200 ")
+        connection.sock.sendall(request[20:])
+        assert connection.sock.recv(1 << 16).startswith(b"HTTP/1.1 200 ")

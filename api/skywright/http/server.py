@@ -35,6 +35,12 @@ class Connection(HttpToolsProtocol):
         # Data that has arrived is read before a timer runs, and reading it cancels the timer.
         self.timeout_keep_alive_task = self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
 
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if self.cycle.scope is self.scope:  # no other request has begun: an idle connection need not keep the last one
+            self.scope = self.cycle.scope = {}  # type: ignore[typeddict-item]
+            self.headers = []
+
     def on_headers_complete(self) -> None:
         super().on_headers_complete()
         if self._last_request and self.cycle is not None:
