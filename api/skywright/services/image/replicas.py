@@ -9,8 +9,8 @@ import logging
 import random
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
 
-import httpx
 from starlette.background import BackgroundTask
 from starlette.concurrency import run_in_threadpool
 from starlette.responses import StreamingResponse
@@ -22,10 +22,15 @@ from skywright.services.image.store import Content, Store
 from skywright.services.image.tables import WITH_DATA, Image
 from skywright.settings import Settings
 
+# An API process without peers loads no HTTP client.
+# ruff: noqa: PLC0415
+if TYPE_CHECKING:
+    import httpx
+
 log = logging.getLogger(__name__)
 
 # Timeout between two pieces of data; a peer that does not answer must be noticed before the client's own timeout.
-TIMEOUT = httpx.Timeout(30, connect=3)
+DATA_SECONDS, CONNECT_SECONDS = 30, 3
 PASSED_ON = ("content-length", "content-range", "accept-ranges")
 # Transfers that continue after a majority has the data. The reference prevents that they are garbage-collected.
 _pushes: set[asyncio.Task[None]] = set()
@@ -75,6 +80,8 @@ class Replicas:
 
     async def relay(self, image_id: str, digest: str, headers: Mapping[str, str]) -> StreamingResponse | None:
         """Return a response with a peer's data, or the range in *headers*; None if no peer has it."""
+        import httpx
+
         asked = {"Range": headers["range"]} if "range" in headers else {}
         peers = self._settings.peer_urls
         for peer in random.sample(peers, len(peers)):
@@ -96,6 +103,8 @@ class Replicas:
 
     async def fetch(self, image_id: str, digest: str) -> bool:
         """Fetch missing data from a peer; return whether this controller has it now."""
+        import httpx
+
         for peer in self._settings.peer_urls:
             try:
                 async with self._source(peer, image_id, digest) as source:
@@ -136,5 +145,7 @@ def _pushed(task: asyncio.Task[None]) -> None:
         log.warning("a controller did not accept an image's data: %r", error)
 
 
-def _client() -> httpx.AsyncClient:
-    return httpx.AsyncClient(timeout=TIMEOUT, trust_env=False)
+def _client() -> "httpx.AsyncClient":
+    import httpx
+
+    return httpx.AsyncClient(timeout=httpx.Timeout(DATA_SECONDS, connect=CONNECT_SECONDS), trust_env=False)
