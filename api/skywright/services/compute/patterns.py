@@ -3,8 +3,6 @@
 from collections.abc import Callable
 from functools import lru_cache
 
-import re2
-
 from skywright.http import BadRequest
 
 Matches = Callable[[str], bool]
@@ -13,6 +11,8 @@ Matches = Callable[[str], bool]
 @lru_cache(maxsize=256)
 def pattern(name: str, text: str) -> Matches:
     """Return whether the expression *text* matches a part of another text, in any case; *name* is the parameter's."""
+    import re2  # noqa: PLC0415 - few requests need it
+
     options = re2.Options()
     options.never_nl = False
     options.log_errors = False

@@ -8,7 +8,6 @@ import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import re2
 import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
 
@@ -64,6 +63,8 @@ class Option(BaseModel):
     @model_validator(mode="after")
     def _check_option(self) -> "Option":
         if self.pattern is not None:
+            import re2  # noqa: PLC0415 - few surveys need it
+
             try:
                 re2.compile(self.pattern)
             except re2.error as error:
@@ -87,9 +88,13 @@ class Option(BaseModel):
         size: int = len(value) if isinstance(value, str) else value
         if (self.min is not None and size < self.min) or (self.max is not None and size > self.max):
             return f"{'of length ' if isinstance(value, str) else ''}{self._range()}"
-        if self.pattern is not None and not re2.fullmatch(self.pattern, str(value)):
-            return f"like {self.pattern}"
-        return None
+        return None if self.pattern is None else self._mismatch(self.pattern, str(value))
+
+    @staticmethod
+    def _mismatch(pattern: str, text: str) -> str | None:
+        import re2  # noqa: PLC0415 - few surveys need it
+
+        return None if re2.fullmatch(pattern, text) else f"like {pattern}"
 
     def _range(self) -> str:
         return " and ".join(
