@@ -91,8 +91,6 @@ def warm_up() -> None:
     """Import all that a run needs, and freeze the garbage collector, so that it does not touch (and copy) memory after
     a fork.
     """
-    # Ansible imports it in case that ssh cannot share connections. It takes an eighth of the launcher's memory.
-    sys.modules["paramiko"] = None  # type: ignore[assignment]
     loaders = importlib.import_module("ansible.plugins.loader")
     loaders.init_plugin_loader()
     warnings.filterwarnings("ignore", message="AnsibleCollectionFinder has already been configured")
@@ -110,7 +108,6 @@ def warm_up() -> None:
                 getattr(loaders, f"{kind}_loader").get(name, class_only=True)
             except Exception as error:  # a run that needs it reports the error
                 log.info("%s is not preloaded: %s", name, error)
-    del sys.modules["paramiko"]  # a plugin of an operator may import it in a run
     bytecode.install()
     gc.collect()
     gc.freeze()
