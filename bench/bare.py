@@ -53,6 +53,7 @@ class Bare:
             self.computes = [name for name in computes if self._hosts[name]["info"].get("domains") is not None][:2]
             # One server stays on each host, so that both ways of creating servers find the network and the image.
             servers = [self._cloud.create(host) for host in self.computes]
+            self._exits.callback(self._cloud.delete, [server.id for server in servers])
             self._cloud.active(servers)
             for host, server in zip(self.computes, servers, strict=True):
                 self._templates[host] = self._read_template(host, server.id)
