@@ -27,20 +27,15 @@ log = logging.getLogger(__name__)
 
 RESTART_SECONDS = 1.0
 STOP_SECONDS = 15.0
-# From glibc's malloc.h.
-M_MMAP_THRESHOLD = -3
-M_ARENA_MAX = -8
-# Python runs one thread at a time: a heap for each thread would only use more memory. Larger blocks than this, such as
-# responses with many rows, return to the system when they are freed.
-HEAPS, LARGE_BYTES = 2, 1 << 17
+M_ARENA_MAX = -8  # from glibc's malloc.h
 
 
 def serve() -> None:
     """Serve until SIGTERM or SIGINT; raise StepFailed if a port is in use."""
     configure()
+    # Python runs one thread at a time: a heap for each thread would only use more memory.
     with contextlib.suppress(AttributeError):  # another C library
-        ctypes.CDLL(None).mallopt(M_ARENA_MAX, HEAPS)
-        ctypes.CDLL(None).mallopt(M_MMAP_THRESHOLD, LARGE_BYTES)
+        ctypes.CDLL(None).mallopt(M_ARENA_MAX, 2)
     settings = load()
     sockets = listen(settings)
     _migrate(settings)
@@ -128,5 +123,5 @@ class Supervisor:
         return subprocess.Popen(
             [sys.executable, "-m", "skywright.worker", OWNED],
             stdin=subprocess.PIPE,
-            env={**os.environ, "MALLOC_ARENA_MAX": str(HEAPS), "MALLOC_MMAP_THRESHOLD_": str(LARGE_BYTES)},
+            env={**os.environ, "MALLOC_ARENA_MAX": "2"},  # as for this process
         )
