@@ -192,7 +192,7 @@ def _close(session: Session) -> None:
 def _sqlite_connect(connection: Any, _record: Any) -> None:
     connection.isolation_level = None  # BEGIN is sent by _sqlite_begin
     # WriteAheadLog makes commits durable. A small cache for each connection is enough: the page cache is behind it.
-    pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000", "cache_size=-256")
+    pragmas = ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", "busy_timeout=15000", "cache_size=-1000")
     for pragma in pragmas:
         connection.execute(f"PRAGMA {pragma}")
 
