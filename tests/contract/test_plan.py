@@ -402,7 +402,7 @@ def launchers() -> set[str]:
 def test_an_idle_launcher_ends(
     api: Api, admin_plan: Plans, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(planner, "IDLE_SECONDS", 0.5)
+    monkeypatch.setattr(planner, "IDLE_SECONDS", 2.0)  # time to see that it is there
     api.cloud.planner.close()
     others = launchers()
     for _ in range(2):
