@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import json
+import os
 import sys
 
 from ansible_collections.skywright.cloud.plugins.module_utils.caller import watch_caller
@@ -40,4 +41,8 @@ def main():
     request = json.load(sys.stdin)
     watch_caller()
     run = importlib.import_module(f"{MODULES}.{request.pop('name')}").run
-    run(HostModule(**request))
+    try:
+        run(HostModule(**request))
+    except SystemExit as ended:
+        sys.stdout.flush()
+        os._exit(ended.code)  # without unloading libvirt and Python's modules, a tenth of the time of a short module

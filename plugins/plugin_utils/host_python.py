@@ -26,8 +26,10 @@ DIRECTORY = "/run/skywright"
 MISSING = 83  # the exit code if the host has no such library
 KEPT = 3  # libraries: runs of an older release may still use theirs
 
+# A module is too short to need garbage collection.
 RUN = """
-import os, sys
+import gc, os, sys
+gc.disable()
 if not os.path.isdir("{path}"):
     sys.exit({missing})
 sys.path.insert(0, "{path}")

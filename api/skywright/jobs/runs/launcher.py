@@ -108,9 +108,17 @@ def warm_up() -> None:
                 getattr(loaders, f"{kind}_loader").get(name, class_only=True)
             except Exception as error:  # a run that needs it reports the error
                 log.info("%s is not preloaded: %s", name, error)
+    _render_a_template()
     bytecode.install()
     gc.collect()
     gc.freeze()
+
+
+def _render_a_template() -> None:
+    """Load and compile what all templates use; otherwise each task of each host does it again."""
+    template = importlib.import_module("ansible.template")
+    loader = importlib.import_module("ansible.parsing.dataloader").DataLoader()
+    template.Templar(loader).template(template.trust_as_template("{{ (missing | default({})) is mapping }}"))
 
 
 class Modules:
@@ -173,6 +181,7 @@ def _play(request: dict[str, Any], output: int) -> NoReturn:
         # In case the guardian itself is killed.
         process_control(PR_SET_PDEATHSIG, signal.SIGKILL)
         os.setsid()
+        os.register_at_fork(after_in_child=gc.freeze)  # of Ansible's processes, one for each task of each host
         _replace(output, 1, 2)
         os.chdir(request["cwd"])
         os.environ.clear()

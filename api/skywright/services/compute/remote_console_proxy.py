@@ -9,6 +9,7 @@ import logging
 import socket
 import time
 from collections.abc import AsyncIterator
+from http import HTTPStatus
 from pathlib import Path
 
 from fastapi import Request, Response, WebSocket, WebSocketDisconnect
@@ -56,7 +57,14 @@ async def connect(websocket: WebSocket) -> None:
     except (ApiError, DatabaseUnavailable) as error:
         refused = error if isinstance(error, ApiError) else Unavailable("The database does not answer.")
         log.info("console refused: %s", refused.message)
-        await websocket.send_denial_response(json_response(render_error(refused), refused.status))
+        await websocket.send_denial_response(_denial(refused))
+
+
+def _denial(refused: ApiError) -> Response:
+    """Return the answer to a refused WebSocket. One without a valid token gets no data, as from Nova's proxy."""
+    if refused.status == HTTPStatus.FORBIDDEN:
+        return Response(status_code=refused.status)
+    return json_response(render_error(refused), refused.status)
 
 
 @contextlib.asynccontextmanager
