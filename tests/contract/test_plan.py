@@ -1,13 +1,9 @@
 """Plans: they show what a request would change, and change nothing."""
 
-import os
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,81 +11,14 @@ import requests
 from openstack.connection import Connection
 from sqlalchemy import select, text
 
-from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
+from contract.compute_helpers import Fixtures, Nova, run_jobs
 from contract.conftest import Api
-from skywright.cloud import Cloud
-from skywright.db.base import Base
+from contract.plan_helpers import Plans, admin_plan, dump, fixtures, plan, unchanged
 from skywright.db.jobs import Host
-from skywright.jobs.runs import planner
-from skywright.jobs.runs.launcher_client import LauncherError
 
-NULL = {
-    "ansible_connection": "local",
-    "ansible_python_interpreter": sys.executable,
-    "hypervisor_libvirt_uri": "test:///default",
-}
+__all__ = ["admin_plan", "fixtures", "plan", "unchanged"]
+
 AUTH = {"auth": {"identity": {"methods": ["token"], "token": {"id": "none"}}}}
-# Tables that every request writes: the audit trail, and on MariaDB the write lock.
-BESIDE = frozenset({"audit", "write_lock"})
-
-
-@pytest.fixture(scope="module")
-def fixtures(api: Api) -> Iterator[Fixtures]:
-    add_hosts(api.cloud, "null-host", variables=NULL, groups=["computes", "networks"])
-    with api.connect() as admin, api.connect("demo", "demo") as demo:
-        yield make_fixtures(api, admin, demo)
-    api.cloud.planner.close()
-
-
-class Plans:
-    """Plans of one user."""
-
-    def __init__(self, connection: Connection, api: Api) -> None:
-        self._session, self._url = connection.session, f"{api.url}/v1/plan"
-
-    def ask(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> requests.Response:
-        wanted = {"service": service, "method": method, "path": path, "body": body} | more
-        answer: requests.Response = self._session.post(self._url, json=wanted, raise_exc=False)
-        return answer
-
-    def __call__(self, service: str, method: str, path: str, body: Any = None, **more: Any) -> dict[str, Any]:
-        answer = self.ask(service, method, path, body, **more)
-        assert answer.status_code == 200, answer.text
-        plan: dict[str, Any] = answer.json()
-        return plan
-
-
-@pytest.fixture
-def plan(api: Api, demo: Connection) -> Plans:
-    return Plans(demo, api)
-
-
-@pytest.fixture
-def admin_plan(api: Api, admin: Connection) -> Plans:
-    return Plans(admin, api)
-
-
-def dump(cloud: Cloud) -> dict[str, list[Any]]:
-    """Return all rows of the database."""
-    with cloud.database.read() as session:
-        tables = [table for table in Base.metadata.sorted_tables if table.name not in BESIDE]
-        return {table.name: sorted(map(repr, session.execute(select(table)))) for table in tables}
-
-
-def files(cloud: Cloud) -> set[str]:
-    """Return the files of the state directory, without the database's."""
-    root = cloud.settings.root
-    return {str(path) for path in root.rglob("*") if path.is_file() and not path.name.startswith("skywright.db")}
-
-
-@pytest.fixture
-def unchanged(api: Api, admin: Connection, demo: Connection) -> Iterator[None]:
-    """Check that the test changes neither the database nor the files."""
-    assert admin.auth_token and demo.auth_token
-    before, there = dump(api.cloud), files(api.cloud)
-    yield
-    assert dump(api.cloud) == before
-    assert files(api.cloud) == there
 
 
 @pytest.fixture
@@ -386,52 +315,3 @@ def test_audit_trail_and_metrics_have_plans_but_not_the_planned_requests(
         return [line for line in metrics.splitlines() if 'service="compute"' in line and "_count" in line]
 
     assert compute(after) == compute(counted) != []
-
-
-def launchers() -> set[str]:
-    """Return the ids of this process's launchers."""
-    found = set()
-    for file in Path(f"/proc/{os.getpid()}/task").glob("*/children"):
-        for pid in file.read_text().split():
-            with suppress(OSError):
-                if b"skywright.jobs.runs.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes():
-                    found.add(pid)
-    return found
-
-
-def test_an_idle_launcher_ends(
-    api: Api, admin_plan: Plans, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(planner, "IDLE_SECONDS", 2.0)  # time to see that it is there
-    api.cloud.planner.close()
-    others = launchers()
-    for _ in range(2):
-        assert admin_plan("compute", "POST", "/v2.1/servers", fixtures.body("web"))["changed"] == 1
-        assert launchers() > others
-        limit = time.monotonic() + 20
-        while launchers() != others:
-            assert time.monotonic() < limit
-            time.sleep(0.05)
-
-
-def test_a_launcher_in_use_does_not_end(admin_plan: Plans, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(planner, "IDLE_SECONDS", 0.0)
-
-    def work(_number: int) -> tuple[int, bool]:
-        found = admin_plan("compute", "POST", "/v2.1/servers", fixtures.body("web"))
-        return found["changed"], found["complete"]
-
-    with ThreadPoolExecutor(2) as pool:
-        assert set(pool.map(work, range(6))) == {(1, True)}
-
-
-def test_the_reason_is_reported_if_ansible_cannot_run(
-    api: Api, plan: Plans, fixtures: Fixtures, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def broken(_draft: Any) -> None:
-        raise LauncherError("Ansible cannot be started")
-
-    monkeypatch.setattr(api.cloud.planner, "run", broken)
-    answer = plan.ask("compute", "POST", "/v2.1/servers", fixtures.body("planned"))
-    assert answer.status_code == 503
-    assert answer.json()["error"]["message"] == "Ansible cannot be started"

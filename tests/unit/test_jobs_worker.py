@@ -13,6 +13,7 @@ import jobs_fake
 import pytest
 from sqlalchemy import select
 
+from processes import launchers
 from skywright.cloud import Cloud
 from skywright.db import new_uuid, utcnow
 from skywright.db.jobs import Event, Host, Job, Run
@@ -128,10 +129,8 @@ def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
 
 
 def test_a_launcher_that_died_is_replaced(cloud: Cloud) -> None:
-    children = Path(f"/proc/{os.getpid()}/task").glob("*/children")
-    for pid in {int(pid) for path in children for pid in path.read_text().split()}:
-        if b"skywright.jobs.runs.launcher" in Path(f"/proc/{pid}/cmdline").read_bytes():
-            os.kill(pid, signal.SIGKILL)
+    for pid in launchers():
+        os.kill(pid, signal.SIGKILL)
     (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
     assert job.state == "successful"
 
