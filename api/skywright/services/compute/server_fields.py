@@ -105,7 +105,7 @@ CONSTANTS = (
     Constant(f"{PREFIX}ramdisk_id", "", since=None, since_admin=3),
     Constant(f"{PREFIX}root_device_name", ROOT_DEVICE, since=None, since_admin=3),
 )
-# Columns that other fields are computed from; views read them by name.
+# Columns that other fields are computed from.
 BEHIND = ("host", "availability_zone", "task_state", "fault")
 
 

@@ -127,18 +127,20 @@ class ServerViews:
     def render(self, rows: Sequence[Row[Any]], page: Select[Any] | None = None) -> list[dict[str, Any]]:
         """Return the views of *rows*, which have `columns`; *page* is a query of their ids."""
         addresses = addresses_of(self.session, [row.id for row in rows] if page is None else page, types=self.full)
-        for host in self.session.scalars(select(Host).where(Host.name.in_({row.host for row in rows}))):
+        hosts = {row[len(self._shape.names)] for row in rows}  # the first column of BEHIND
+        for host in self.session.scalars(select(Host).where(Host.name.in_(hosts))):
             self._zones[host.name] = zone_of(host)
             disabled = host.state != "enabled"
             self._host_status[host.name] = "MAINTENANCE" if disabled else "UP" if host.up else "DOWN"
         return [self._view(row, addresses) for row in rows]
 
     def _view(self, row: Row[Any], addresses: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
-        view = dict(zip(self._shape.names, row, strict=False))
+        names = self._shape.names
+        view = dict(zip(names, row, strict=False))
         for name, show in self._shows:
             view[name] = show(view[name])
         view |= self._shape.constants
-        host, task_state, fault = row.host, row.task_state, row.fault
+        host, zone, task_state, fault = row[len(names) :]
         identifier, status = view["id"], view["status"]
         view["links"] = orjson.Fragment(self._links % (identifier, identifier))
         view["addresses"] = addresses.get(identifier, {})
@@ -151,7 +153,7 @@ class ServerViews:
         if self.full:
             view["OS-EXT-STS:vm_state"] = VM_STATES[status]
             view["OS-EXT-STS:task_state"] = task_state
-            view["OS-EXT-AZ:availability_zone"] = self._zones.get(host, "") if host else row.availability_zone or ""
+            view["OS-EXT-AZ:availability_zone"] = self._zones.get(host, "") if host else zone or ""
             if self._extended:
                 view["OS-EXT-SRV-ATTR:host"] = view["OS-EXT-SRV-ATTR:hypervisor_hostname"] = host
                 view["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{identifier}"
