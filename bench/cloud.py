@@ -15,8 +15,14 @@ from bench.client import ApiError, Client
 NAME = "skywright"  # of the image that `make cloud` uploads
 FLAVOR = {"vcpus": 1, "ram": 128, "disk": 1}
 CIDR = "10.78.0.0/20"
-# A boot sector: cli, hlt, and a jump back to hlt. A guest that halts uses none of the processor time that is measured.
-HALT = bytes.fromhex("faf4ebfd").ljust(510, b"\0") + bytes.fromhex("55aa")
+# A boot sector whose guest halts, and powers off at a press of its ACPI power button. A guest that boots an operating
+# system would use processor time that is measured, and one without ACPI would not stop.
+BOOT_SECTOR = bytes.fromhex(
+    "ba0206 b80001 ef"  # out 0x602, 0x100: report the power button in PM1_STS
+    "fb f4"  # sti; again: hlt, until the next tick of the timer
+    "ba0006 ed f6c401 74f6"  # in 0x600; test the power button's bit; jz again
+    "ba0406 b80020 ef ebed"  # out 0x604, 0x2000: power off (S5); jmp again
+).ljust(510, b"\0") + bytes.fromhex("55aa")
 NULL_HOST = "null1"
 OVERCOMMIT = {"skywright_overcommit": {"vcpus": 1000, "memory": 1000, "disk": 1000}}
 T = TypeVar("T")
@@ -216,6 +222,14 @@ class Cloud:
         wait(all_gone, "not all servers are deleted")
         return time.monotonic() - started
 
+    def stop(self, servers: Sequence[str]) -> None:
+        """Stop *servers* and wait until they are SHUTOFF."""
+        stop = {"os-stop": None}
+        at_once(
+            [lambda id_=id_: self.client.call("compute", "POST", f"/servers/{id_}/action", stop) for id_ in servers]
+        )
+        self.idle()
+
     def idle(self) -> None:
         """Wait until all jobs of the project have ended; ApiError if one has failed."""
         path = f"/jobs?project_id={self.client.project_id}&state="
@@ -253,7 +267,7 @@ def make_image(client: Client, name: str) -> str:
     """Make a raw image of 1 MiB whose guests halt; its id."""
     body = {"name": name, "disk_format": "raw", "container_format": "bare"}
     image = str(client.call("image", "POST", "/v2/images", body).json["id"])
-    client.upload(f"/v2/images/{image}/file", HALT.ljust(1 << 20, b"\0"))
+    client.upload(f"/v2/images/{image}/file", BOOT_SECTOR.ljust(1 << 20, b"\0"))
     return image
 
 
