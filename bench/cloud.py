@@ -277,8 +277,8 @@ def at_once(calls: Sequence[Callable[[], T]]) -> list[T]:
         return [future.result() for future in [pool.submit(call) for call in calls]]
 
 
-def wait(done: Callable[[], bool], what: str) -> None:
-    """Poll until *done*; ApiError after WAIT_SECONDS.
+def wait(done: Callable[[], bool], what: str, pause: float = POLL_SECONDS) -> None:
+    """Poll until *done*, with a *pause* of so many seconds or longer; ApiError after WAIT_SECONDS.
 
     The requests use the processors that are measured, so they take at most a tenth of the time. How long one takes is
     known from the fastest: others also waited for a processor.
@@ -288,5 +288,5 @@ def wait(done: Callable[[], bool], what: str) -> None:
         if done():
             return
         fastest = min(fastest, time.monotonic() - began)
-        time.sleep(max(POLL_SECONDS, 9 * fastest))
+        time.sleep(max(pause, 9 * fastest))
     raise ApiError(f"timeout after {WAIT_SECONDS} s: {what}")

@@ -31,9 +31,10 @@ FIRST_ADDRESS = 1000  # in the subnet: the API hands out the lowest ones
 def measure(context: Context) -> Iterator[Row]:
     variables = context.cloud.null_variables()
     with ExitStack() as stack:
-        empty, full = (_start(stack, context, variables, hosts) for hosts in (1, HOSTS))
+        full = _start(stack, context, variables, HOSTS)
         yield Row(f"observing {HOSTS} null hosts", "s", [_observe(full[0])], Target(60))
         _register(full)
+        empty = _start(stack, context, variables, 1)
         _observe(empty[0])
         small, large = list[float](), list[float]()
         for _ in range(context.rounds + 1):
@@ -69,7 +70,7 @@ def _observe(alone: Alone) -> float:
         with alone.cloud.database.read() as session:
             return session.scalars(select(Job).where(Job.id == job_id)).one()
 
-    wait(lambda: job().finished_at is not None, "not all hosts are observed")
+    wait(lambda: job().finished_at is not None, "not all hosts are observed", pause=1)
     done = job()
     if done.state != "successful" or done.started_at is None or done.finished_at is None:
         raise ApiError(f"the hosts were not observed: {done.error}")
