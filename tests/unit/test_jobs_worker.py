@@ -129,10 +129,13 @@ def test_an_ansible_that_is_killed_is_run_again(cloud: Cloud) -> None:
 
 
 def test_a_launcher_that_died_is_replaced(cloud: Cloud) -> None:
-    for pid in launchers():
+    jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
+    killed = launchers()
+    for pid in killed:
         os.kill(pid, signal.SIGKILL)
     (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a"))
     assert job.state == "successful"
+    assert killed and launchers() - killed
 
 
 def test_a_full_disk_while_a_run_begins_counts_as_an_attempt(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
