@@ -13,14 +13,10 @@ from openstack.connection import Connection
 
 from contract.compute_helpers import add_hosts, make_fixtures, run_jobs
 from contract.conftest import PASSWORD, Api
+from contract.plan_helpers import NULL
 from skywright.cli.jobs.planning_proxy import PlanningProxy
 
 Run = Callable[..., subprocess.CompletedProcess[str]]
-NULL = {
-    "ansible_connection": "local",
-    "ansible_python_interpreter": sys.executable,
-    "hypervisor_libvirt_uri": "test:///default",
-}
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Plans give no additional rights, and send nothing to hosts that the request itself would not send."""
 
-import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
@@ -12,14 +11,10 @@ from openstack.connection import Connection
 
 from contract.compute_helpers import Fixtures, Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import PASSWORD, Api, shared_hash
+from contract.plan_helpers import NULL
 from skywright.http.admission import AdmissionLimit
 from skywright.services import bootstrap
 
-NULL = {
-    "ansible_connection": "local",
-    "ansible_python_interpreter": sys.executable,
-    "hypervisor_libvirt_uri": "test:///default",
-}
 PWNED = Path("/tmp/skywright-plan-pwned")
 TEMPLATE = "{{ lookup('pipe', 'touch " + str(PWNED) + "') }}"
 

@@ -73,13 +73,18 @@ def test_an_operator_lifts_a_quarantine(cloud: Cloud) -> None:
     assert (host(cloud, "a").condition, host(cloud, "a").retry_at) == ("enabled", None)
 
 
-def test_a_host_that_is_back_gets_the_peers_of_its_networks(cloud: Cloud) -> None:
+def make_network(cloud: Cloud) -> None:
+    """Make the network net, which is on both hosts."""
     with cloud.database.write() as session:
         for row in session.scalars(select(Host)):
             row.variables = {"vswitch_data_address": f"172.20.1.{1 + 'ab'.index(row.name)}/24"}
         session.add(Network(id="net", project_id="p", segmentation_id=1001))
         session.flush()
         session.add_all([NetworkHost(network_id="net", host=name) for name in "ab"])
+
+
+def test_a_host_that_is_back_gets_the_peers_of_its_networks(cloud: Cloud) -> None:
+    make_network(cloud)
     quarantine(cloud, "a")
     probe(cloud)
     claimed = run(cloud)
@@ -88,12 +93,8 @@ def test_a_host_that_is_back_gets_the_peers_of_its_networks(cloud: Cloud) -> Non
 
 
 def test_an_unreachable_host_is_left_out_of_other_runs(cloud: Cloud) -> None:
+    make_network(cloud)
     with cloud.database.write() as session:
-        for row in session.scalars(select(Host)):
-            row.variables = {"vswitch_data_address": f"172.20.1.{1 + 'ab'.index(row.name)}/24"}
-        session.add(Network(id="net", project_id="p", segmentation_id=1001))
-        session.flush()
-        session.add_all([NetworkHost(network_id="net", host=name) for name in "ab"])
         rejoin = Job(playbook="network", action="rejoin", arguments={"network_id": "net", "host": "b"})
         delete = Job(playbook="network", action="delete", arguments={"network_id": "net", "dhcp_host": "b"})
         for row in (rejoin, delete):
