@@ -1,9 +1,10 @@
 """A minimal client of the OpenStack APIs, which leaves the machine's processors to the measured cloud."""
 
+import contextlib
 import http.client
 import json
-import threading
 import time
+from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -33,46 +34,47 @@ class Answer:
 
 
 class Http:
-    """Persistent connections, one per thread and server."""
+    """Persistent connections, which threads share: one that is idle is used again."""
 
     def __init__(self) -> None:
-        self._local = threading.local()
-        self._all: list[http.client.HTTPConnection] = []
+        self._idle: defaultdict[str, list[http.client.HTTPConnection]] = defaultdict(list)
 
     def close(self) -> None:
-        """Close the connections of all threads."""
-        for connection in self._all:
-            connection.close()
+        """Close the idle connections."""
+        for connections in self._idle.values():
+            while connections:
+                connections.pop().close()
 
     def send(self, method: str, url: str, headers: dict[str, str], body: Any = None) -> Answer:
         """Send one request; its time ends when the answer was read."""
         parts = urlsplit(url)
         path = parts.path + (f"?{parts.query}" if parts.query else "")
         payload = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json", **headers}
+        request = (method, path, payload, {"Content-Type": "application/json", **headers})
+        idle = self._idle[parts.netloc]
         started = time.perf_counter()
+        while idle:
+            with contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, IndexError):
+                return self._exchange(idle.pop(), idle, request, started)
+        return self._exchange(http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT), idle, request, started)
+
+    @staticmethod
+    def _exchange(
+        connection: http.client.HTTPConnection,
+        idle: list[http.client.HTTPConnection],
+        request: tuple[str, str, bytes | None, dict[str, str]],
+        started: float,
+    ) -> Answer:
         try:
-            response = self._request(parts.netloc, method, path, payload, headers)
-        except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):  # it was idle
-            self._connections.pop(parts.netloc).close()
-            response = self._request(parts.netloc, method, path, payload, headers)
-        data = response.read()
-        return Answer(response.status, response.headers, data, time.perf_counter() - started)
-
-    @property
-    def _connections(self) -> dict[str, http.client.HTTPConnection]:
-        found: dict[str, http.client.HTTPConnection] = self._local.__dict__.setdefault("connections", {})
-        return found
-
-    def _request(
-        self, netloc: str, method: str, path: str, payload: bytes | None, headers: dict[str, str]
-    ) -> http.client.HTTPResponse:
-        connection = self._connections.get(netloc)
-        if connection is None:
-            connection = self._connections[netloc] = http.client.HTTPConnection(netloc, timeout=TIMEOUT)
-            self._all.append(connection)
-        connection.request(method, path, payload, headers)
-        return connection.getresponse()
+            connection.request(*request)
+            response = connection.getresponse()
+            data = response.read()
+        except BaseException:
+            connection.close()
+            raise
+        seconds = time.perf_counter() - started
+        idle.append(connection)
+        return Answer(response.status, response.headers, data, seconds)
 
 
 class Client:

@@ -5,6 +5,7 @@ idle connection at any time, and announces the last response of a connection wit
 """
 
 import asyncio
+import contextvars
 import socket
 from typing import Any
 
@@ -36,7 +37,8 @@ class Connection(HttpToolsProtocol):
         self.timeout_keep_alive_task = self.loop.call_later(LINGER_SECONDS, self.timeout_keep_alive_handler)
 
     def on_response_complete(self) -> None:
-        super().on_response_complete()
+        # The timer of the idle connection keeps its context: the request's own would keep the request's objects.
+        contextvars.Context().run(super().on_response_complete)
         if self.cycle.scope is self.scope:  # no other request has begun: an idle connection need not keep the last one
             self.scope = self.cycle.scope = {}  # type: ignore[typeddict-item]
             self.headers = []
