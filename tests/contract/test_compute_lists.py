@@ -1,5 +1,7 @@
 """Lists of servers: filters, order, pages; and subresources of servers."""
 
+from typing import Any
+
 import pytest
 from openstack.connection import Connection
 
@@ -137,6 +139,35 @@ def test_shapes_by_microversion(nova: Nova, nova_admin: Nova, servers: dict[str,
     assert last["OS-EXT-SRV-ATTR:hostname"] == "web-1" and last["pinned_availability_zone"] is None
     assert nova_admin("GET", path).json()["server"]["OS-EXT-SRV-ATTR:host"] in ("host1", "host2")
     assert nova_admin("GET", path).json()["server"]["host_status"] == "UP"
+
+
+def test_changes_of_networks_and_hosts_show_in_lists(
+    demo: Connection, nova: Nova, nova_admin: Nova, servers: dict[str, str]
+) -> None:
+    """They change no column of the server."""
+
+    def shown(asking: Nova, query: str = "") -> dict[str, Any]:
+        [server] = asking("GET", f"/servers/detail?name=^web-1${query}").json()["servers"]
+        assert server["id"] == servers["web-1"]
+        return server  # type: ignore[no-any-return]
+
+    assert list(shown(nova)["addresses"]) == ["net"] and "host_status" not in shown(nova)
+    network = demo.network.find_network("net", ignore_missing=False)
+    demo.network.update_network(network, name="renamed")
+    assert list(shown(nova)["addresses"]) == ["renamed"]
+    demo.network.update_network(network, name="net")
+
+    before = shown(nova_admin, "&all_tenants=1")
+    service = next(
+        service["id"]
+        for service in nova_admin("GET", "/os-services").json()["services"]
+        if service["host"] == before["OS-EXT-SRV-ATTR:host"]
+    )
+    nova_admin("PUT", f"/os-services/{service}", {"status": "disabled"})
+    after = shown(nova_admin, "&all_tenants=1")
+    nova_admin("PUT", f"/os-services/{service}", {"status": "enabled"})
+    assert (before["host_status"], after["host_status"]) == ("UP", "MAINTENANCE")
+    assert shown(nova_admin, "&all_tenants=1") == before
 
 
 def test_metadata_and_tags(nova: Nova, servers: dict[str, str]) -> None:

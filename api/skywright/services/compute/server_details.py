@@ -12,7 +12,7 @@ from skywright.http.policy import on_target
 from skywright.services.compute import quotas
 from skywright.services.compute.server_bodies import Tag, Tags
 from skywright.services.compute.server_states import find_server, own_server, require
-from skywright.services.compute.server_views import addresses_of
+from skywright.services.compute.server_views import addresses_of, interfaces_of
 from skywright.services.compute.tables import SETTLED, Server
 from skywright.services.compute.validation import Metadata
 from skywright.services.network.internal import INTERFACE_ORDER, Port
@@ -168,7 +168,8 @@ def _has_tag(server: Server, tag: str) -> None:
 @router.operation("GET", "/v2.1/servers/{server_id}/ips", policy=on_target("os_compute_api:ips:index"))
 def list_addresses(context: Context, server_id: str) -> dict[str, Any]:
     server = find_server(context, server_id)
-    return {"addresses": addresses_of(context.db, [server.id], types=False).get(server.id, {})}
+    interfaces = interfaces_of(context.db, [server.id]).get(server.id, ())
+    return {"addresses": addresses_of(interfaces, types=False)}
 
 
 @router.operation("GET", "/v2.1/servers/{server_id}/ips/{label}", policy=on_target("os_compute_api:ips:show"))

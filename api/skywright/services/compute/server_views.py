@@ -1,9 +1,13 @@
-"""Views of servers at every microversion. Lists read plain columns: no object per row, no query per server."""
+"""Views of servers at every microversion. Lists read plain columns: no object per row, no query per server.
+
+Clients poll lists in which few servers have changed. So the JSON of a server is kept together with all that it was made
+from, and made again when any of that differs.
+"""
 
 import hashlib
 from collections.abc import Sequence
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 from sqlalchemy import Row, Select, select
@@ -13,7 +17,7 @@ from skywright.db.jobs import Host
 from skywright.http import Context
 from skywright.http.microversions import version_of
 from skywright.services.compute.scheduler import zone_of
-from skywright.services.compute.server_fields import Show, shape_of
+from skywright.services.compute.server_fields import Shape, Show, shape_of
 from skywright.services.network.internal import INTERFACE_ORDER, Address, Network, Port
 
 VM_STATES = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
@@ -25,7 +29,20 @@ HOST_STATUS = "os_compute_api:servers:show:host_status"
 UNKNOWN_HOST_STATUS = "os_compute_api:servers:show:host_status:unknown-only"
 FLAVOR_EXTRA_SPECS = "os_compute_api:servers:show:flavor-extra-specs"
 VIEW_POLICIES = (EXTENDED_ATTRIBUTES, HOST_STATUS, UNKNOWN_HOST_STATUS, FLAVOR_EXTRA_SPECS)
+KEPT = 1024  # views: a page of a list
 REBOOTS = {"rebooting": "REBOOT", "rebooting_hard": "HARD_REBOOT"}
+
+Interface = tuple[str, str, str]  # network name, IP address, MAC address
+
+
+class Place(NamedTuple):
+    """What a view shows of the server's host."""
+
+    zone: str
+    status: str
+
+
+NOWHERE = Place("", "UNKNOWN")  # the host was removed
 
 
 def public_status(status: str, task_state: str | None) -> str:
@@ -63,10 +80,8 @@ def _linked(base: str, identifier: str) -> orjson.Fragment:
     return orjson.Fragment(orjson.dumps({"id": identifier, "links": [link]}))
 
 
-def addresses_of(
-    session: Session, servers: Sequence[str] | Select[Any], *, types: bool
-) -> dict[str, dict[str, list[Any]]]:
-    """Return {server id: {network name: [address]}} of all servers, given by ids or by a query, with one query."""
+def interfaces_of(session: Session, servers: Sequence[str] | Select[Any]) -> dict[str, tuple[Interface, ...]]:
+    """Return {server id: interfaces} of all servers, given by ids or by a query, with one query."""
     query = (
         select(Port.device_id, Network.name, Address.ip_address, Port.mac_address)
         .join(Network, Network.id == Port.network_id)
@@ -78,13 +93,21 @@ def addresses_of(
         query = query.join(page, page.c.id == Port.device_id)
     else:
         query = query.where(Port.device_id.in_(servers))
-    found: dict[str, dict[str, list[Any]]] = {}
+    found: dict[str, tuple[Interface, ...]] = {}
     for server_id, network, ip, mac in session.connection().execute(query).all():
-        entry = {"version": 6 if ":" in ip else 4, "addr": ip}
+        found[server_id] = (*found.get(server_id, ()), (network, ip, mac))
+    return found
+
+
+def addresses_of(interfaces: Sequence[Interface], *, types: bool) -> dict[str, list[Any]]:
+    """Return {network name: [address]}."""
+    found: dict[str, list[Any]] = {}
+    for network, ip, mac in interfaces:
+        entry: dict[str, Any] = {"version": 6 if ":" in ip else 4, "addr": ip}
         if types:
             entry["OS-EXT-IPS:type"] = "fixed"
             entry["OS-EXT-IPS-MAC:mac_addr"] = mac
-        found.setdefault(server_id, {}).setdefault(network, []).append(entry)
+        found.setdefault(network, []).append(entry)
     return found
 
 
@@ -95,78 +118,136 @@ def links_of(base: str, server_id: str) -> list[dict[str, str]]:
     ]
 
 
+class Form(NamedTuple):
+    """What the views of one request have in common."""
+
+    base: str  # the service's URL
+    version: int
+    listing: bool
+    full: bool  # false: the short form that PUT returns before 2.75
+    admin: bool
+    extended: bool
+    extra_specs: bool
+    status_shown: bool
+    unknown_shown: bool
+
+
 class ServerViews:
     """Views of many servers for one request. *full* false: the short form that PUT returns before 2.75."""
 
     def __init__(self, context: Context, *, listing: bool, full: bool = True) -> None:
-        base = context.base_url
         self.session = context.db
-        self.version = version_of(context)
-        self.admin = context.is_admin
-        self.full = full
-        self._extended = context.allows(EXTENDED_ATTRIBUTES)
-        self._status_shown = context.allows(HOST_STATUS)
-        self._unknown_shown = self._status_shown or context.allows(UNKNOWN_HOST_STATUS)
-        self._shape = shape_of(self.version, admin=self._extended, full=full, listing=listing)
-        embedded = partial(_embedded_flavor, extra_specs=context.allows(FLAVOR_EXTRA_SPECS))
-        self._shows: list[tuple[str, Show]] = [
-            *self._shape.shows,
-            ("image", partial(_linked_image, base)),
-            ("flavor", embedded if self.version >= 47 else partial(_linked_flavor, base)),
-        ]
-        # The links of a server as JSON with two placeholders for the id, which needs no escaping.
-        self._links = orjson.dumps(links_of(base.replace("%", "%%"), "%s")).decode()
-        self._zones: dict[str, str] = {}
-        self._host_status: dict[str, str] = {}
+        self._renderer = _renderer(
+            Form(
+                context.base_url,
+                version_of(context),
+                listing=listing,
+                full=full,
+                admin=context.is_admin,
+                extended=context.allows(EXTENDED_ATTRIBUTES),
+                extra_specs=context.allows(FLAVOR_EXTRA_SPECS),
+                status_shown=context.allows(HOST_STATUS),
+                unknown_shown=context.allows(UNKNOWN_HOST_STATUS),
+            )
+        )
 
     @property
     def columns(self) -> Sequence[Any]:
         """Return the columns to select for these views."""
-        return self._shape.columns
+        return self._renderer.shape.columns
 
-    def render(self, rows: Sequence[Row[Any]], page: Select[Any] | None = None) -> list[dict[str, Any]]:
-        """Return the views of *rows*, which have `columns`; *page* is a query of their ids."""
-        addresses = addresses_of(self.session, [row.id for row in rows] if page is None else page, types=self.full)
-        hosts = {row[len(self._shape.names)] for row in rows}  # the first column of BEHIND
-        for host in self.session.scalars(select(Host).where(Host.name.in_(hosts))):
-            self._zones[host.name] = zone_of(host)
-            disabled = host.state != "enabled"
-            self._host_status[host.name] = "MAINTENANCE" if disabled else "UP" if host.up else "DOWN"
-        return [self._view(row, addresses) for row in rows]
+    def render(self, rows: Sequence[Row[Any]], page: Select[Any] | None = None) -> list[orjson.Fragment]:
+        """Return the views of *rows*, which have `columns`, as JSON; *page* is a query of their ids."""
+        interfaces = interfaces_of(self.session, [row.id for row in rows] if page is None else page)
+        first = len(self._renderer.shape.names)  # the first column of BEHIND: the host
+        places = self._places({row[first] for row in rows})
+        return [
+            self._renderer.json(tuple(row), interfaces.get(row[0], ()), places.get(row[first], NOWHERE)) for row in rows
+        ]
 
-    def _view(self, row: Row[Any], addresses: dict[str, dict[str, list[Any]]]) -> dict[str, Any]:
-        names = self._shape.names
+    def _places(self, names: set[str | None]) -> dict[str | None, Place | None]:
+        places: dict[str | None, Place | None] = {None: None}
+        for host in self.session.scalars(select(Host).where(Host.name.in_(names))):
+            status = "MAINTENANCE" if host.state != "enabled" else "UP" if host.up else "DOWN"
+            places[host.name] = Place(zone_of(host), status)
+        return places
+
+
+class _Renderer:
+    """Makes the views of one form."""
+
+    def __init__(self, form: Form) -> None:
+        self.shape: Shape = shape_of(form.version, admin=form.extended, full=form.full, listing=form.listing)
+        self._form = form
+        embedded = partial(_embedded_flavor, extra_specs=form.extra_specs)
+        self._shows: list[tuple[str, Show]] = [
+            *self.shape.shows,
+            ("image", partial(_linked_image, form.base)),
+            ("flavor", embedded if form.version >= 47 else partial(_linked_flavor, form.base)),
+        ]
+
+    def json(self, row: tuple[Any, ...], interfaces: tuple[Interface, ...], place: Place | None) -> orjson.Fragment:
+        """Return the view of a server as JSON; *place* is None if the server is on no host."""
+        state = hash((row, interfaces, place))
+        kept = _kept(self, row[0])
+        made_from, view = kept.made
+        if view is None or made_from != state:
+            view = orjson.Fragment(orjson.dumps(self._view(row, interfaces, place)))
+            kept.made = (state, view)
+        return view
+
+    def _view(self, row: tuple[Any, ...], interfaces: Sequence[Interface], place: Place | None) -> dict[str, Any]:
+        form, names = self._form, self.shape.names
         view = dict(zip(names, row, strict=False))
         for name, show in self._shows:
             view[name] = show(view[name])
-        view |= self._shape.constants
+        view |= self.shape.constants
         host, zone, task_state, fault = row[len(names) :]
         identifier, status = view["id"], view["status"]
-        view["links"] = orjson.Fragment(self._links % (identifier, identifier))
-        view["addresses"] = addresses.get(identifier, {})
+        view["links"] = links_of(form.base, identifier)
+        view["addresses"] = addresses_of(interfaces, types=form.full)
         view["hostId"] = host_id(view["tenant_id"], host)
         view["status"] = public_status(status, task_state)
         if view["status"] in IN_PROGRESS:
             view["progress"] = 0
         if fault and fault != "null" and status in FAULTY:
             view["fault"] = self._fault(orjson.loads(fault))
-        if self.full:
+        if form.full:
             view["OS-EXT-STS:vm_state"] = VM_STATES[status]
             view["OS-EXT-STS:task_state"] = task_state
-            view["OS-EXT-AZ:availability_zone"] = self._zones.get(host, "") if host else zone or ""
-            if self._extended:
+            view["OS-EXT-AZ:availability_zone"] = place.zone if place else zone or ""
+            if form.extended:
                 view["OS-EXT-SRV-ATTR:host"] = view["OS-EXT-SRV-ATTR:hypervisor_hostname"] = host
                 view["OS-EXT-SRV-ATTR:instance_name"] = f"instance-{identifier}"
-            if self._unknown_shown and self.version >= 16:
-                self._show_host_status(view, host)
+            if form.version >= 16:
+                self._show_host_status(view, place.status if place else "")
         return view
 
-    def _show_host_status(self, view: dict[str, Any], host: str | None) -> None:
-        status = self._host_status.get(host, "UNKNOWN") if host else ""
-        if self._status_shown or status == "UNKNOWN":
+    def _show_host_status(self, view: dict[str, Any], status: str) -> None:
+        if self._form.status_shown or (self._form.unknown_shown and status == "UNKNOWN"):
             view["host_status"] = status
 
     def _fault(self, fault: dict[str, Any]) -> dict[str, Any]:
-        if not self.admin and fault.get("code") == 500:
+        if not self._form.admin and fault.get("code") == 500:
             fault.pop("details", None)
         return fault
+
+
+_renderer = lru_cache(maxsize=64)(_Renderer)
+
+
+class _Kept:
+    """The last view of a server, and the hash of all that it was made from: the values would take more memory.
+
+    Two states of one server have the same hash in one case of 2 ** 64.
+    """
+
+    __slots__ = ("made",)
+
+    def __init__(self) -> None:
+        self.made: tuple[int, orjson.Fragment | None] = (0, None)  # replaced as a whole, because threads share it
+
+
+@lru_cache(maxsize=KEPT)
+def _kept(_renderer: _Renderer, _server_id: str) -> _Kept:
+    return _Kept()

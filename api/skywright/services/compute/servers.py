@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import orjson
 from fastapi import Response
 from sqlalchemy import select
 
@@ -86,8 +87,8 @@ def delete_server(context: Context, server_id: str) -> Response:
     return Response(status_code=204)
 
 
-def view(context: Context, server_id: str, *, full: bool = True) -> dict[str, Any]:
-    """Return the view of one server, as in GET."""
+def view(context: Context, server_id: str, *, full: bool = True) -> orjson.Fragment:
+    """Return the view of one server, as in GET, as JSON."""
     views = ServerViews(context, listing=False, full=full)
     rows = context.db.execute(select(*views.columns).where(Server.id == server_id)).all()
     return views.render(rows)[0]
