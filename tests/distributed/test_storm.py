@@ -16,6 +16,7 @@ from sqlalchemy import func, select, text
 from distributed.cluster import HOSTS, PASSWORD, Api, Machine, make_first
 from distributed.servers import MariaDb, RabbitMq, wait_for
 from skywright.cloud import Cloud
+from skywright.db import DatabaseUnavailable
 from skywright.db.jobs import Job, Run
 from skywright.services.compute.tables import Server
 from skywright.services.network.tables import Address, Port
@@ -123,8 +124,11 @@ class Work:
             self._client.ask("DELETE", f"/compute/v2.1/servers/{self._made[older]}", key=number)
 
     def _active(self, server_id: str) -> bool:
-        with self._cloud.database.read(WAIT_SECONDS) as session:
-            return session.get_one(Server, server_id).status == "ACTIVE"
+        try:
+            with self._cloud.database.read() as session:
+                return session.get_one(Server, server_id).status == "ACTIVE"
+        except DatabaseUnavailable:  # one of the disasters
+            return False
 
     def make(self, number: int) -> str:
         body = {"name": f"storm-{number}", "flavorRef": self._flavor, "imageRef": self._image}
