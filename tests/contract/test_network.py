@@ -84,6 +84,32 @@ def test_an_administrator_sees_and_chooses_the_segment(admin: Connection) -> Non
         admin.network.delete_network(network)
 
 
+def test_gre_and_local_networks(admin: Connection) -> None:
+    gre = admin.network.create_network(provider_network_type="gre", provider_segmentation_id=2**31 - 1)
+    local = [admin.network.create_network(provider_network_type="local") for _ in range(2)]
+    try:
+        assert (gre.provider_network_type, gre.provider_segmentation_id, gre.mtu) == ("gre", 2**31 - 1, 1458)
+        for network in local:
+            assert (network.provider_segmentation_id, network.provider_physical_network) == (None, None)
+            assert network.mtu == 1500
+        for wish, text in (
+            ({"network_type": "gre", "segmentation_id": 2**31 - 1}, "The gre segment 2147483647 is in use."),
+            ({"network_type": "local", "segmentation_id": 1}, "segmentation_id prohibited for local provider network."),
+            (
+                {"network_type": "local", "physical_network": "x"},
+                "physical_network prohibited for local provider network.",
+            ),
+            ({"network_type": "gre", "physical_network": "x"}, "provider:physical_network specified for gre network."),
+        ):
+            body = {"network": {f"provider:{name}": value for name, value in wish.items()}}
+            answer = request(admin, "POST", "/networks", body)
+            assert answer.status_code in (400, 409) and text in answer.json()["NeutronError"]["message"]
+        assert [row.id for row in admin.network.networks(provider_network_type="gre")] == [gre.id]
+    finally:
+        for network in (gre, *local):
+            admin.network.delete_network(network)
+
+
 def test_segments_differ(admin: Connection) -> None:
     made = request(admin, "POST", "/networks", {"networks": [{"name": f"n{number}"} for number in range(5)]})
     assert made.status_code == 201

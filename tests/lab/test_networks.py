@@ -18,11 +18,12 @@ USER_DATA = "#!/bin/sh\necho made-by-user-data > /root/note\n"
 
 @pytest.fixture(scope="module")
 def guests(made_for_all: Made, lab: Lab, tmp_path_factory: pytest.TempPathFactory) -> Iterator[SimpleNamespace]:
-    """Two guests, one per host, on VXLAN, VLAN and flat networks; two more on a network with the same addresses."""
+    """Two guests, one per host, on networks of four types; two more on a network with the same addresses."""
     made = made_for_all
     private, other = made.network(CIDR), made.network(CIDR)
     vlan = made.network("10.78.0.0/24", **physical("vlan", provider_segmentation_id=777))
     flat = made.network("10.79.0.0/24", **physical("flat"))
+    gre = made.network("10.80.0.0/24", provider_network_type="gre")
     pair = made.cloud.compute.create_keypair(name=unique("key"))
     made.later(lambda: made.cloud.compute.delete_keypair(pair.name))
     key = tmp_path_factory.mktemp("key") / "key"
@@ -37,8 +38,8 @@ def guests(made_for_all: Made, lab: Lab, tmp_path_factory: pytest.TempPathFactor
         return made.server([{"uuid": network.id, "fixed_ip": address}, *more], host, **wanted)
 
     servers = [
-        boot("host1", private, FIRST, vlan, flat),
-        boot("host2", private, SECOND, vlan, flat),
+        boot("host1", private, FIRST, gre, vlan, flat),
+        boot("host2", private, SECOND, gre, vlan, flat),
         boot("host1", other, FIRST),
         boot("host2", other, OTHER),
     ]
@@ -50,7 +51,7 @@ def guests(made_for_all: Made, lab: Lab, tmp_path_factory: pytest.TempPathFactor
         second=Guest(lab, second, private, key),
         third=Guest(lab, third, other, key),
         fourth=Guest(lab, fourth, other, key),
-        networks=[private, vlan, flat],
+        networks=[private, gre, vlan, flat],
         key=key,
     )
 
@@ -78,7 +79,7 @@ def test_networks_with_the_same_addresses_are_isolated(guests: SimpleNamespace) 
 
 
 def test_ports_and_networks_that_are_down_forward_nothing(guests: SimpleNamespace, cloud: Connection) -> None:
-    private, vlan, _flat = guests.networks
+    private, _gre, vlan, _flat = guests.networks
     name = guests.first.server.name
     over_vlan = guests.first.server.addresses[vlan.name][0]["addr"]
     (port,) = cloud.network.ports(device_id=guests.first.server.id, network_id=private.id)

@@ -18,8 +18,10 @@ NETWORKS = list_of(
     "The networks to converge.",
     id=option("UUID of the network.", required=True),
     state=state("Whether the network is present on this host; V(absent) removes its ports, tunnels and DHCP server."),
-    type=option("The type of the network.", choices=["vxlan", "vlan", "flat"], default="vxlan"),
-    segmentation_id=option("The VXLAN network identifier (VNI) or the VLAN id; none with V(flat).", "int"),
+    type=option("The type of the network.", choices=["vxlan", "gre", "vlan", "flat", "local"], default="vxlan"),
+    segmentation_id=option(
+        "VXLAN network identifier (VNI), GRE key or VLAN id; none with V(flat) and V(local).", "int"
+    ),
     physical_network=option("The name of the physical network, with V(vlan) and V(flat)."),
     mtu=option("MTU of the network, which DHCP announces to guests.", "int", default=1450),
     peers=strings("Tunnel addresses of the other hosts of the network; those that exist already are kept."),
@@ -62,6 +64,8 @@ NETWORKS = list_of(
 OWNER = "skywright-network"
 PORT = "skywright-port"
 DEVICES = "/sys/class/net"
+# The types with tunnels, and the largest identifier that the header of each has room for.
+LARGEST_IDS = {"vxlan": 2**24 - 1, "gre": 2**32 - 1}
 # The tag of ports whose administrative state is down. They are also protected, so they do not reach each other.
 DEAD_TAG = 4095
 
@@ -76,9 +80,9 @@ def dhcp_name(network_id):
     return "dh" + network_id[:11]
 
 
-def tunnel_name(network_id, peer):
+def tunnel_name(network_id, peer, kind):
     """Return the name of the tunnel to a peer. It is a hash, because device names have at most 15 characters."""
-    return "vx" + hashlib.sha256(f"{network_id} {peer}".encode()).hexdigest()[:11]
+    return kind[:2] + hashlib.sha256(f"{network_id} {peer}".encode()).hexdigest()[:11]
 
 
 class OvsNetwork(Kind):
@@ -215,20 +219,23 @@ class OvsNetwork(Kind):
         raise ItemError("all local VLAN tags of this host are in use")
 
     def _links(self, item, tag):
-        if item["type"] == "vxlan":
+        if item["type"] == "local":
+            return {}
+        if item["type"] in LARGEST_IDS:
             return self._tunnels(item, tag)
         return self._patch(item, tag)
 
     def _tunnels(self, item, tag):
-        if not 1 <= (item["segmentation_id"] or 0) < 2**24:
-            raise ItemError("a vxlan network needs a segmentation_id from 1 to 16777215")
+        kind, largest = item["type"], LARGEST_IDS[item["type"]]
+        if not 1 <= (item["segmentation_id"] or 0) <= largest:
+            raise ItemError(f"a {kind} network needs a segmentation_id from 1 to {largest}")
         # Frames do not pass between protected ports, so none passes from tunnel to tunnel.
         return {
-            tunnel_name(item["id"], peer): self._port(
+            tunnel_name(item["id"], peer, kind): self._port(
                 item,
                 tag=tag,
                 protected=True,
-                type="vxlan",
+                type=kind,
                 options={"key": str(item["segmentation_id"]), "remote_ip": str(check.address(peer))},
             )
             for peer in item["peers"]

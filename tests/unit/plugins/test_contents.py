@@ -49,7 +49,7 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     for name, alias in ((f"tap{STRAY[:11]}", f"skywright:{NET}:{STRAY}"), ("tap0", "another's"), ("eth0", "")):
         (devices / name).mkdir(parents=True)
         (devices / name / "ifalias").write_text(alias + "\n")
-    tunnel = ovs_network.tunnel_name(NET, "192.0.2.9")
+    tunnel = ovs_network.tunnel_name(NET, "192.0.2.9", "vxlan")
     marks = {ovs_network.OWNER: NET}
     add(ovs, f"tap{PORT[:11]}", {**marks, ovs_network.PORT: PORT})
     add(ovs, tunnel, marks, type="vxlan", options={"key": "7", "remote_ip": "192.0.2.9"})

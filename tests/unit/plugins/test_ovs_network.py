@@ -44,7 +44,7 @@ def args(*networks):
 
 def test_creates_ports_and_a_protected_tunnel_with_one_local_tag(run_module, ovs):
     answer = run_module(ovs_network.main, args(vxlan()))
-    tunnel = kind.tunnel_name(NET, "172.20.1.12")
+    tunnel = kind.tunnel_name(NET, "172.20.1.12", "vxlan")
     assert answer["by_id"][NET]["action"] == "create"
     assert [command[0] for command in answer["commands"]] == ["ip", "ovs-vsctl"]
     assert set(ovs.bridges["br-int"]) == {TAP, DHCP, tunnel}
@@ -54,6 +54,24 @@ def test_creates_ports_and_a_protected_tunnel_with_one_local_tag(run_module, ovs
     assert not ovs.ports[TAP]["protected"]
     assert ovs.ports[TAP]["external_ids"] == {"skywright-network": NET, "skywright-port": PORT}
     assert all(len(name) <= 15 for name in ovs.ports)
+
+
+def test_a_gre_network_has_tunnels_of_its_own_type(run_module, ovs):
+    network = vxlan(type="gre", segmentation_id=2**32 - 1, mtu=1458)
+    run_module(ovs_network.main, args(network))
+    tunnel = ovs.ports[kind.tunnel_name(NET, "172.20.1.12", "gre")]
+    assert (tunnel["type"], tunnel["protected"]) == ("gre", True)
+    assert tunnel["options"] == {"key": "4294967295", "remote_ip": "172.20.1.12"}
+    assert not run_module(ovs_network.main, args(network))["changed"]
+    answer = run_module(ovs_network.main, args(vxlan(id=NET2, type="gre", segmentation_id=2**32)))
+    assert answer["by_id"][NET2]["error"] == "a gre network needs a segmentation_id from 1 to 4294967295"
+
+
+def test_a_local_network_has_ports_and_no_links(run_module, ovs):
+    network = vxlan(type="local", segmentation_id=None, mtu=1500)
+    run_module(ovs_network.main, args(network))
+    assert set(ovs.ports) == {TAP, DHCP}
+    assert not run_module(ovs_network.main, args(network))["changed"]
 
 
 def test_makes_the_tap_and_removes_it(run_module, ovs, devices):
@@ -95,7 +113,7 @@ def test_a_network_of_ports_that_are_down_has_no_tag(run_module, ovs):
     run_module(ovs_network.main, args(down))
     assert run_module(ovs_network.main, args(down))["changed"] is False
     run_module(ovs_network.main, args(vxlan(id=NET2, ports=[], dhcp=None)))
-    assert ovs.ports[kind.tunnel_name(NET2, "172.20.1.12")]["tag"] == 1
+    assert ovs.ports[kind.tunnel_name(NET2, "172.20.1.12", "vxlan")]["tag"] == 1
 
 
 def test_items_that_are_not_listed_stay(run_module, ovs):
@@ -140,14 +158,14 @@ def test_a_tunnel_to_a_former_peer_leaves(run_module, ovs):
     gone = vxlan(peers=["172.20.1.12"], former_peers=["172.20.1.13"])
     assert run_module(ovs_network.main, args(gone))["by_id"][NET]["action"] == "update"
     tunnels = {name for name in ovs.ports if name.startswith("vx")}
-    assert tunnels == {kind.tunnel_name(NET, "172.20.1.12")}
+    assert tunnels == {kind.tunnel_name(NET, "172.20.1.12", "vxlan")}
     assert not run_module(ovs_network.main, args(gone))["changed"]
 
 
 def test_networks_get_different_tags_and_keep_them(run_module, ovs):
     run_module(ovs_network.main, args(vxlan(), vxlan(id=NET2, ports=[], dhcp=None)))
     first = ovs.ports[TAP]["tag"]
-    assert first != ovs.ports[kind.tunnel_name(NET2, "172.20.1.12")]["tag"]
+    assert first != ovs.ports[kind.tunnel_name(NET2, "172.20.1.12", "vxlan")]["tag"]
     del ovs.ports[TAP]
     ovs.bridges["br-int"].remove(TAP)
     run_module(ovs_network.main, args(vxlan()))
@@ -156,7 +174,7 @@ def test_networks_get_different_tags_and_keep_them(run_module, ovs):
 
 def test_a_changed_tunnel_is_made_again(run_module, ovs):
     run_module(ovs_network.main, args(vxlan()))
-    tunnel = kind.tunnel_name(NET, "172.20.1.12")
+    tunnel = kind.tunnel_name(NET, "172.20.1.12", "vxlan")
     ovs.ports[tunnel]["options"]["key"] = "9"
     assert run_module(ovs_network.main, args(vxlan()))["by_id"][NET]["action"] == "update"
     assert ovs.ports[tunnel]["options"]["key"] == "1001"

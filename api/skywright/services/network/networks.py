@@ -1,20 +1,17 @@
 """Networks."""
 
-import random
 from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import delete, or_, select
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from skywright.db import utcnow
-from skywright.db.jobs import Host
-from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http import Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.internal import replug
-from skywright.services.network import ipam, listing, schemas
+from skywright.services.network import ipam, listing, schemas, segments
 from skywright.services.network.guard import Guard
 from skywright.services.network.presence import hosts_of
 from skywright.services.network.resource import Resource, standard_columns
@@ -22,10 +19,6 @@ from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
 from skywright.services.network.targets import owned
 
 router = Router()
-# The MTU of the hosts' data network; the header of a tunnel takes 50 bytes.
-PHYSICAL_MTU, TUNNEL_HEADER = 1500, 50
-SEGMENTS = {"vxlan": (1, (1 << 24) - 1), "vlan": (1, 4094)}
-ATTEMPTS = 20
 PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
@@ -76,8 +69,8 @@ class Networks(Resource[Network]):
         ipam.check_quota(context.db, project_id, "network")
         values = item.given("name", "description", "admin_state_up", "shared")
         network = Network(project_id=project_id, type=item.type or "vxlan", **values)
-        network.mtu = _mtu(network.type, item.mtu)
-        _place(context.db, network, item)
+        network.mtu = segments.mtu_of(network.type, item.mtu)
+        segments.place(context.db, network, item)
         return network
 
     def update(self, context: Context, row: Network, item: schemas.NetworkUpdate) -> None:
@@ -87,7 +80,7 @@ class Networks(Resource[Network]):
         for name, value in item.given("name", "description", "admin_state_up", "shared").items():
             setattr(row, name, value)
         if item.mtu is not None:
-            row.mtu = _mtu(row.type, item.mtu)
+            row.mtu = segments.mtu_of(row.type, item.mtu)
         if (row.admin_state_up, row.mtu) != before:
             refresh_dhcp(context, row)
             replug(context, context.db.scalars(select(Port.device_id).where(Port.network_id == row.id)))
@@ -133,79 +126,8 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
         "port_security_enabled": False,
         "provider:network_type": row.type,
         "provider:physical_network": row.physical_network or None,
-        "provider:segmentation_id": row.segmentation_id or None,
+        "provider:segmentation_id": row.segment,
     }
-
-
-def _mtu(kind: str, wanted: int | None) -> int:
-    largest = PHYSICAL_MTU - (TUNNEL_HEADER if kind == "vxlan" else 0)
-    if not wanted:
-        return largest
-    if not 68 <= wanted <= largest:
-        text = f"Invalid input for operation: Requested MTU is out of range, it may be 68 to {largest}."
-        raise BadRequest(text, kind="InvalidInput")
-    return wanted
-
-
-def _place(session: Session, network: Network, item: schemas.NetworkCreate) -> None:
-    """Set the segment of the network: the requested one, or a free one."""
-    network.physical_network = _physical_network(session, network.type, item.physical_network)
-    low, high = SEGMENTS.get(network.type, (0, 0))
-    wanted = item.segmentation_id
-    if wanted is not None and not low <= wanted <= high:
-        text = f"Invalid input for operation: segmentation_id is out of range for a {network.type} network."
-        raise BadRequest(text, kind="InvalidInput")
-    for _ in range(ATTEMPTS):
-        network.segmentation_id = wanted or _free_segment(session, network, low, high)
-        try:
-            with session.begin_nested():
-                session.add(network)
-                session.flush()
-        except IntegrityError as error:
-            # The segment is in use: another request took it since, or it was requested.
-            if wanted is not None or network.type == "flat":
-                raise _in_use(network) from error
-        else:
-            return
-    raise Conflict("Unable to create the network. No tenant network is available.", kind="NoNetworkAvailable")
-
-
-def _in_use(network: Network) -> Conflict:
-    where = f"on physical network {network.physical_network}" if network.physical_network else ""
-    text = (
-        f"Unable to create the network. The {network.type} segment {network.segmentation_id or ''} {where} is in use."
-    )
-    kind = {"vxlan": "TunnelIdInUse", "vlan": "VlanIdInUse", "flat": "FlatNetworkInUse"}[network.type]
-    return Conflict(" ".join(text.split()), kind=kind)
-
-
-def _free_segment(session: Session, network: Network, low: int, high: int) -> int:
-    """Return a random segment. It is nearly always free; otherwise the table's constraint refuses it."""
-    if network.type != "vlan":
-        return random.SystemRandom().randint(low, high) if high else 0
-    query = select(Network.segmentation_id).where(
-        Network.type == network.type, Network.physical_network == network.physical_network
-    )
-    taken = set(session.scalars(query))
-    free = next((number for number in range(low, high + 1) if number not in taken), None)
-    if free is None:
-        raise Conflict("Unable to create the network. No VLAN is available.", kind="NoNetworkAvailable")
-    return free
-
-
-def _physical_network(session: Session, kind: str, wanted: str | None) -> str:
-    if kind == "vxlan":
-        if wanted:
-            text = "Invalid input for operation: provider:physical_network specified for vxlan network."
-            raise BadRequest(text, kind="InvalidInput")
-        return ""
-    known = {
-        name for host in session.scalars(select(Host)) for name in host.variables.get("vswitch_physical_networks", {})
-    }
-    if not wanted or wanted not in known:
-        text = f"Invalid input for operation: physical_network '{wanted or ''}' unknown for {kind} provider network."
-        raise BadRequest(text, kind="InvalidInput")
-    return wanted
 
 
 def _unshare(session: Session, network: Network) -> None:

@@ -93,9 +93,9 @@ class NetworkUpdate(Strict):
 
 
 class NetworkCreate(NetworkUpdate, Owned):
-    type: Omittable[Literal["vxlan", "vlan", "flat"]] = Field(None, alias="provider:network_type")
+    type: Omittable[Literal["vxlan", "gre", "vlan", "flat", "local"]] = Field(None, alias="provider:network_type")
     physical_network: Omittable[Annotated[Id, Field(min_length=1)]] = Field(None, alias="provider:physical_network")
-    segmentation_id: Omittable[Annotated[int, Field(ge=1, lt=1 << 24)]] = Field(None, alias="provider:segmentation_id")
+    segmentation_id: Omittable[Annotated[int, Field(ge=1, lt=1 << 31)]] = Field(None, alias="provider:segmentation_id")
 
 
 class Pool(Strict):

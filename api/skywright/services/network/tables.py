@@ -25,7 +25,8 @@ class Network(Standard, Base):
     """A layer-2 network. `deleted_at` is set while its last job removes it from hosts; the API no longer shows it."""
 
     __tablename__ = "network"
-    # A segment belongs to one network. "" and 0 mean none: the constraint would ignore NULL.
+    # A segment belongs to one network. "" and 0 mean none: the constraint would ignore NULL. Local networks have
+    # different negative numbers.
     __table_args__ = (UniqueConstraint("type", "physical_network", "segmentation_id"),)
     type: Mapped[str] = mapped_column(String(8), default="vxlan")
     physical_network: Mapped[str] = mapped_column(String(64), default="")
@@ -36,6 +37,11 @@ class Network(Standard, Base):
     mtu: Mapped[int] = mapped_column(default=1450)
     deleted_at: Mapped[datetime | None]
     subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", viewonly=True)
+
+    @property
+    def segment(self) -> int | None:
+        """The id of the tunnel or VLAN."""
+        return self.segmentation_id if self.segmentation_id > 0 else None
 
 
 class NetworkHost(Base):

@@ -15,6 +15,7 @@ from skywright.core import Item
 from skywright.db.jobs import Host
 from skywright.errors import Conflict
 from skywright.services.network import ipam
+from skywright.services.network.network_types import TYPES
 from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 
 DNS_DOMAIN = "skywright.internal"
@@ -156,7 +157,7 @@ class Rendering:
                 "id": self.network.id,
                 "state": "present",
                 "type": self.network.type,
-                "segmentation_id": self.network.segmentation_id or None,
+                "segmentation_id": self.network.segment,
                 "physical_network": self.network.physical_network or None,
                 "mtu": self.network.mtu,
                 "peers": self._addresses(self.members - {host}) if host in self.members else [],
@@ -173,7 +174,7 @@ class Rendering:
         self._item(change.host)["ports"].append(entry)
 
     def _addresses(self, names: Iterable[str]) -> list[str]:
-        if self.network.type != "vxlan":
+        if not TYPES[self.network.type].header:
             return []
         return [address for name in sorted(names) if (address := tunnel_address(self.hosts[name]))]
 
