@@ -1,47 +1,28 @@
-"""Claiming, settling and requeueing jobs, with a database and without a worker."""
+"""Claiming, settling and requeueing jobs."""
 
-import time
-from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import jobs_fake
 import pytest
+from claim_helpers import cloud, end, take
 from sqlalchemy import select
 
 from skywright.cloud import Cloud
-from skywright.core import CREATE, Outcome
-from skywright.db import new_uuid, utcnow
-from skywright.db.jobs import Host, Job, JobResource, Run
-from skywright.jobs.engine.claim import Claim, claim, still_claimed
+from skywright.db import utcnow
+from skywright.db.jobs import Host, Job, Run
+from skywright.jobs.engine.claim import Claim
 from skywright.jobs.engine.leases import LeaseWatch
 from skywright.jobs.engine.recover import recover
 from skywright.jobs.engine.report import PersistentWriter, Report
 from skywright.jobs.engine.results import Results
-from skywright.jobs.engine.selection import ALONE_AFTER, BATCH, Selection, choose
-from skywright.jobs.engine.settle import MAX_ATTEMPTS, cancel, requeue, settle
+from skywright.jobs.engine.selection import BATCH
+from skywright.jobs.engine.settle import MAX_ATTEMPTS
 from skywright.jobs.runs import processes
 from skywright.jobs.runs.rundir import RunDirectory
 from skywright.services import registry
 
-
-@pytest.fixture
-def cloud(tmp_path: Path) -> Iterator[Cloud]:
-    cloud = jobs_fake.make_cloud(tmp_path)
-    yield cloud
-    cloud.database.engine.dispose()
-
-
-def take(cloud: Cloud, worker: str = "w1") -> Claim | None:
-    with cloud.database.write() as session:
-        return claim(session, cloud, worker, new_uuid())
-
-
-def end(cloud: Cloud, claimed: Claim) -> None:
-    with cloud.database.write() as session:
-        for job in still_claimed(session, claimed.attempts):
-            settle(session, cloud, job, Outcome(ok=True))
+__all__ = ["cloud"]
 
 
 def report(cloud: Cloud, claimed: Claim, results: Results) -> None:
@@ -219,172 +200,3 @@ def test_the_next_worker_continues_the_recovery_of_a_dead_one(cloud: Cloud, monk
     assert recover(cloud, LeaseWatch(0)) == 1
     assert jobs_fake.job(cloud, job_id).state == "queued"
     assert [path.name for path in directory.iterdir()] == ["record.json"]
-
-
-def ask(cloud: Cloud, project: str | None, *resources: str, playbook: str = "fake", **values: Any) -> str:
-    """Queue a job of *project*."""
-    with cloud.database.write() as session:
-        job = Job(playbook=playbook, action="write", project_id=project, **values)
-        job.resources = [JobResource(resource_type="file", resource_id=name) for name in resources]
-        session.add(job)
-        session.flush()
-        return job.id
-
-
-def next_run(cloud: Cloud, selection: Selection) -> list[str]:
-    """Return the jobs of the next run, which ends at once."""
-    with cloud.database.write() as session:
-        claimed = claim(session, cloud, "w1", new_uuid(), selection)
-    assert claimed is not None
-    end(cloud, claimed)
-    return list(claimed.attempts)
-
-
-def names(cloud: Cloud, run: list[str]) -> list[str]:
-    return [jobs_fake.job(cloud, job_id).resources[0].resource_id for job_id in run]
-
-
-def test_projects_take_turns_in_a_run(cloud: Cloud) -> None:
-    for number in range(2 * BATCH):
-        ask(cloud, "many", f"many-{number}")
-    few = [ask(cloud, "few", f"few-{number}") for number in range(2)]
-    nobody = ask(cloud, None, "nobody")
-    run = next_run(cloud, Selection())
-    assert len(run) == BATCH and {*few, nobody} <= set(run)
-
-
-def test_a_project_without_a_place_in_a_run_is_in_the_next_one(cloud: Cloud) -> None:
-    for number in range(BATCH):
-        for _ in range(3):
-            ask(cloud, f"project-{number}", new_uuid())
-    late = ask(cloud, "late", "late")
-    selection = Selection()
-    assert late not in next_run(cloud, selection)
-    assert late in next_run(cloud, selection)
-
-
-class Other(jobs_fake.FakeKind):
-    name = playbook = "other"
-
-
-def test_playbooks_take_turns_for_runs(cloud: Cloud, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cloud, "kinds", {**cloud.kinds, "other": Other()})
-    selection = Selection()
-    for number in range(3 * BATCH):
-        ask(cloud, "many", f"many-{number}")
-    next_run(cloud, selection)
-    other = ask(cloud, "few", "few", playbook="other")
-    assert next_run(cloud, selection) == [other]
-    assert len(next_run(cloud, selection)) == BATCH
-
-
-def test_waiting_jobs_do_not_hide_jobs_that_may_run(cloud: Cloud) -> None:
-    later = utcnow() + timedelta(hours=1)
-    with cloud.database.write() as session:
-        for number in range(1500):
-            job = Job(playbook="fake", action="write", project_id="many", not_before=later)
-            job.resources = [JobResource(resource_type="file", resource_id="one" if number % 2 else f"held-{number}")]
-            session.add(job)
-    mine = ask(cloud, "few", "few")
-    assert next_run(cloud, Selection()) == [mine]
-
-
-def test_priorities_apply_to_the_jobs_that_a_job_waits_for(cloud: Cloud) -> None:
-    for number in range(BATCH):
-        ask(cloud, None, f"usual-{number}")
-    first, second = ask(cloud, None, "a"), ask(cloud, None, "a", "b")
-    urgent = ask(cloud, None, "b", priority=5)
-    selection = Selection()
-    assert next_run(cloud, selection)[0] == first
-    assert next_run(cloud, selection)[0] == second
-    assert next_run(cloud, selection) == [urgent]
-
-
-def test_forcing_applies_to_the_jobs_that_a_job_waits_for(cloud: Cloud) -> None:
-    later = utcnow() + timedelta(hours=1)
-    held = ask(cloud, None, "a", not_before=later, held_by="gone")
-    retried = ask(cloud, None, "b", not_before=later)
-    assert take(cloud) is None
-    forced = ask(cloud, None, "a", "b", forced=True)
-    selection = Selection()
-    assert next_run(cloud, selection) == [held] and jobs_fake.job(cloud, held).forced
-    assert take(cloud) is None, "the pause before another attempt holds for all"
-    assert {jobs_fake.job(cloud, job_id).state for job_id in (retried, forced)} == {"queued"}
-
-
-def test_a_job_with_several_lost_attempts_runs_alone(cloud: Cloud) -> None:
-    suspect, usual = ask(cloud, None, "a", attempts=ALONE_AFTER), ask(cloud, None, "b")
-    selection = Selection()
-    assert next_run(cloud, selection) == [suspect]
-    assert next_run(cloud, selection) == [usual]
-
-
-def test_selecting_from_thousands_of_jobs_is_fast(cloud: Cloud) -> None:
-    with cloud.database.write() as session:
-        for number in range(5000):
-            job = Job(playbook="fake", action="write", project_id=f"p{number % 7}", waiting_for="a free worker")
-            job.resources = [JobResource(resource_type="file", resource_id=str(number % 4000))]
-            session.add(job)
-    selection, times = Selection(), []
-    for _ in range(5):
-        with cloud.database.write() as session:
-            begun = time.process_time()
-            assert len(choose(session, cloud, selection)) == BATCH
-            times.append(time.process_time() - begun)
-    assert min(times) < 0.15  # seconds of CPU time; usually 0.05
-
-
-class TestCancel:
-    """A canceled create removes what it made, at its place in the queue."""
-
-    @pytest.fixture
-    def created(self, cloud: Cloud) -> tuple[str, Claim]:
-        job_id = ask(cloud, None, "a")
-        with cloud.database.write() as session:
-            session.scalars(select(Job).where(Job.id == job_id)).one().action = CREATE
-        claimed = take(cloud)
-        assert claimed is not None
-        return job_id, claimed
-
-    def cancel(self, cloud: Cloud, job_id: str) -> None:
-        with cloud.database.write() as session:
-            job = session.scalars(select(Job).where(Job.id == job_id)).one()
-            job.cancel_requested_at = utcnow()
-            cancel(session, cloud, job)
-
-    def test_it_runs_before_later_jobs(self, cloud: Cloud, created: tuple[str, Claim], tmp_path: Path) -> None:
-        job_id, _ = created
-        later = ask(cloud, None, "a")
-        ask(cloud, None, "b", priority=100)
-        self.cancel(cloud, job_id)
-        job = jobs_fake.job(cloud, job_id)
-        assert (job.state, job.undoing, job.error) == ("queued", True, None)
-        assert next_run(cloud, Selection())[0] == job_id
-        job = jobs_fake.job(cloud, job_id)
-        assert (job.state, job.error) == ("canceled", "The job was canceled")
-        assert next_run(cloud, Selection()) == [later]
-
-    def test_it_survives_its_worker(self, cloud: Cloud, created: tuple[str, Claim]) -> None:
-        job_id, _ = created
-        self.cancel(cloud, job_id)
-        assert take(cloud) is not None
-        with cloud.database.write() as session:
-            requeue(session, cloud, session.scalars(select(Job).where(Job.id == job_id)).one(), "The worker died")
-        job = jobs_fake.job(cloud, job_id)
-        assert (job.state, job.undoing) == ("queued", True)
-
-    def test_it_ends_after_too_many_attempts(self, cloud: Cloud, created: tuple[str, Claim]) -> None:
-        job_id, _ = created
-        self.cancel(cloud, job_id)
-        with cloud.database.write() as session:
-            job = session.scalars(select(Job).where(Job.id == job_id)).one()
-            job.attempts = MAX_ATTEMPTS
-            requeue(session, cloud, job, "The run was killed")
-        job = jobs_fake.job(cloud, job_id)
-        assert job.state == "canceled"
-        assert (job.error or "").startswith("The job was canceled; the changes are not undone yet: The run was killed")
-
-    def test_a_create_that_did_not_begin_ends_at_once(self, cloud: Cloud) -> None:
-        job_id = ask(cloud, None, "a", cancel_requested_at=utcnow())
-        assert take(cloud) is None
-        assert jobs_fake.job(cloud, job_id).state == "canceled"
