@@ -10,7 +10,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils import check, dnsm
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
 from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove, write_text
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
-from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_network import NETWORKS
+from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
 from ansible_collections.skywright.cloud.plugins.module_utils.release import release
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 

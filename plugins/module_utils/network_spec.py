@@ -1,0 +1,55 @@
+# Copyright: (c) 2026, Skywright contributors
+# GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The options of tenant networks, which their switches' ports and their DHCP servers share."""
+
+from __future__ import annotations
+
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_of, list_of, option, state, strings
+
+NETWORKS = list_of(
+    "The networks to converge.",
+    id=option("UUID of the network.", required=True),
+    state=state("Whether the network is present on this host; V(absent) removes its ports, tunnels and DHCP server."),
+    type=option("The type of the network.", choices=["vxlan", "gre", "vlan", "flat", "local"], default="vxlan"),
+    segmentation_id=option(
+        "VXLAN network identifier (VNI), GRE key or VLAN id; none with V(flat) and V(local).", "int"
+    ),
+    physical_network=option("The name of the physical network, with V(vlan) and V(flat)."),
+    mtu=option("MTU of the network, which DHCP announces to guests.", "int", default=1450),
+    peers=strings("Tunnel addresses of the other hosts of the network; those that exist already are kept."),
+    former_peers=strings("Tunnel addresses that belong to no host of the network any more."),
+    ports=list_of(
+        "Ports of servers on this host. Ports that are not listed stay.",
+        id=option("UUID of the port.", required=True),
+        state=state("Whether the port exists."),
+        mac=option("MAC address of the port."),
+        admin_state_up=option("The administrative state: whether frames pass.", "bool", default=True),
+    ),
+    dhcp=dict_of(
+        "The DHCP server, on the host that serves the network. Without this option, an existing server stays.",
+        state=state("Whether the network has a DHCP server on this host."),
+        mac=option("MAC address of the server's port."),
+        dns_domain=option("The DNS domain of the guests.", default="skywright.internal"),
+        subnets=list_of(
+            "All subnets with DHCP.",
+            id=option("UUID of the subnet.", required=True),
+            cidr=option("The subnet.", required=True),
+            address=option("The address of the server.", required=True),
+            gateway_ip=option("The router that the server announces."),
+            dns_nameservers=strings("Name servers that the server announces. The default is the server itself."),
+            host_routes=list_of(
+                "Routes that the server announces.",
+                destination=option("The destination network.", required=True),
+                nexthop=option("The address of the next hop.", required=True),
+            ),
+        ),
+        hosts=list_of(
+            "Ports that get an address. Ports that are not listed stay.",
+            id=option("UUID of the port.", required=True),
+            state=state("Whether the port gets an address."),
+            mac=option("MAC address of the port."),
+            hostname=option("Host name of the guest, which DNS resolves."),
+            addresses=strings("Its addresses."),
+        ),
+    ),
+)
