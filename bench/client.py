@@ -53,9 +53,9 @@ class Http:
         request = (method, path, payload, {"Content-Type": "application/json", **headers})
         idle = self._idle[parts.netloc]
         started = time.perf_counter()
-        while idle:
-            with contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError, IndexError):
-                return self._exchange(idle.pop(), idle, request, started)
+        while connection := _taken(idle):
+            with contextlib.suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
+                return self._exchange(connection, idle, request, started)
         return self._exchange(http.client.HTTPConnection(parts.netloc, timeout=TIMEOUT), idle, request, started)
 
     @staticmethod
@@ -75,6 +75,13 @@ class Http:
         seconds = time.perf_counter() - started
         idle.append(connection)
         return Answer(response.status, response.headers, data, seconds)
+
+
+def _taken(connections: list[http.client.HTTPConnection]) -> http.client.HTTPConnection | None:
+    try:
+        return connections.pop()
+    except IndexError:
+        return None
 
 
 class Client:

@@ -1,7 +1,6 @@
 """Overclouds whose hosts are this machine, and playbooks that replace the real ones."""
 
 import sys
-import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from openstack.connection import Connection
 
 from contract.conftest import Api, job_ended
 from skywright.db.jobs import Host
-from skywright.jobs.worker import Worker
+from workers import working
 
 ROOT = Path(__file__).parents[2]
 HOSTILE = "{{ lookup('pipe', 'touch %s/pwned') }}\n- evil: true"
@@ -120,12 +119,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def worker(api: Api, project: Path) -> Iterator[None]:
     api.cloud.settings.observe_seconds = 0
     api.cloud.settings.project_dir = project
-    worker = Worker(api.cloud)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    yield
-    worker.stop()
-    thread.join()
+    with working(api.cloud):
+        yield
 
 
 def plan(name: str = "ha", network: int = 0, **variables: Any) -> dict[str, Any]:

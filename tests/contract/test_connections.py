@@ -14,6 +14,7 @@ import pytest
 
 from contract.conftest import Api, run_api
 from skywright.http import server
+from skywright.http.audit import PendingRecord
 from skywright.settings import Settings
 
 
@@ -166,3 +167,22 @@ def test_a_request_that_arrives_during_a_response_is_answered(api: Api) -> None:
             answer = http.client.HTTPResponse(connection.sock)
             answer.begin()
             assert answer.status == 200 and answer.read()
+
+
+def test_an_idle_connection_keeps_nothing_of_its_last_request(api: Api) -> None:
+    gateway = api.cloud.gateway
+    assert gateway is not None
+
+    def kept() -> int:
+        gateway.audit_writer.flush()
+        gc.collect()
+        return sum(isinstance(found, PendingRecord) for found in gc.get_objects())
+
+    before = kept()
+    with connect(api) as connection:
+        connection.request("POST", "/identity/v3/auth/tokens", b"{}", {"Content-Type": "application/json"})
+        assert connection.getresponse().read()
+        limit = time.monotonic() + 5
+        while kept() > before:
+            assert time.monotonic() < limit, "the record of the request is still there"
+        assert get(connection).status == 200

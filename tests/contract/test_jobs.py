@@ -2,7 +2,6 @@
 
 import json
 import sys
-import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,7 +12,7 @@ from openstack.connection import Connection
 from contract.conftest import Api
 from skywright.db import utcnow
 from skywright.db.jobs import Event, Job, JobResource, Run
-from skywright.jobs.worker import Worker
+from workers import working
 
 LOCAL = {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}
 LOCAL["hypervisor_libvirt_uri"] = "test:///default"
@@ -21,12 +20,8 @@ LOCAL["hypervisor_libvirt_uri"] = "test:///default"
 
 @pytest.fixture(scope="module")
 def worker(api: Api) -> Iterator[None]:
-    worker = Worker(api.cloud)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    yield
-    worker.stop()
-    thread.join()
+    with working(api.cloud):
+        yield
 
 
 @pytest.fixture

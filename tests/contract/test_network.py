@@ -11,9 +11,10 @@ import pytest
 from openstack import exceptions
 from openstack.connection import Connection
 
-from contract.conftest import PASSWORD, shared_hash
+from contract.conftest import PASSWORD, Api, shared_hash
 from contract.network_helpers import error_type, request
 from skywright.services import bootstrap
+from skywright.services.network.tables import Network
 
 
 @pytest.fixture
@@ -84,7 +85,7 @@ def test_an_administrator_sees_and_chooses_the_segment(admin: Connection) -> Non
         admin.network.delete_network(network)
 
 
-def test_gre_and_local_networks(admin: Connection) -> None:
+def test_gre_and_local_networks(api: Api, admin: Connection) -> None:
     gre = admin.network.create_network(provider_network_type="gre", provider_segmentation_id=2**31 - 1)
     local = [admin.network.create_network(provider_network_type="local") for _ in range(2)]
     try:
@@ -105,6 +106,10 @@ def test_gre_and_local_networks(admin: Connection) -> None:
             answer = request(admin, "POST", "/networks", body)
             assert answer.status_code in (400, 409) and text in answer.json()["NeutronError"]["message"]
         assert [row.id for row in admin.network.networks(provider_network_type="gre")] == [gre.id]
+        with api.cloud.database.read() as session:
+            stored = session.get_one(Network, local[0].id).segmentation_id
+        hidden = request(admin, "GET", f"/networks?provider:segmentation_id={stored}")
+        assert hidden.json() == {"networks": []}
     finally:
         for network in (gre, *local):
             admin.network.delete_network(network)

@@ -1,7 +1,6 @@
 """Operator playbooks, with a real worker and Ansible on this machine."""
 
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from itertools import pairwise
@@ -19,8 +18,8 @@ from skywright.db import utcnow
 from skywright.db.jobs import Host, Job, Run
 from skywright.db.schedules import Schedule
 from skywright.jobs.runs import records, replay
-from skywright.jobs.worker import Worker
 from skywright.services.operations.automation import schedules
+from workers import working
 
 HOSTILE = "{{ lookup('pipe', 'touch " + "%s/pwned') }}\nnext: line"
 SECRET = "canary-of-the-survey"
@@ -97,12 +96,8 @@ def worker(api: Api, directory: Path) -> Iterator[None]:
         session.add(Host(name="there", groups=["networks"], variables=local))
         session.add(Host(name="away", variables=local, state="maintenance"))
     api.cloud.settings.observe_seconds = 0
-    worker = Worker(api.cloud)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    yield
-    worker.stop()
-    thread.join()
+    with working(api.cloud):
+        yield
 
 
 def run(api: Api, connection: Connection, name: str, status: int = 202, **body: Any) -> Any:

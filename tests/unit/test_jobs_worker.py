@@ -23,18 +23,15 @@ from skywright.jobs.engine.recover import recover
 from skywright.jobs.runs import rundir
 from skywright.jobs.runs.rundir import MARK, RunDirectory
 from skywright.jobs.worker import Worker
+from workers import working
 
 
 @pytest.fixture(scope="module")
 def cloud(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cloud]:
     """A cloud with a worker in this process."""
     cloud = jobs_fake.make_cloud(tmp_path_factory.mktemp("jobs"))
-    worker = Worker(cloud)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    yield cloud
-    worker.stop()
-    thread.join()
+    with working(cloud):
+        yield cloud
     assert {path.name for path in cloud.settings.run_dir.glob("*/*")} <= {"record.json"}
     cloud.database.engine.dispose()
 
@@ -180,17 +177,11 @@ def test_jobs_wait_while_the_disk_is_full(
 def test_a_run_that_takes_too_long_is_ended(tmp_path: Path) -> None:
     cloud = jobs_fake.make_cloud(tmp_path)
     cloud.settings.run_seconds = 2
-    worker = Worker(cloud)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    try:
+    with working(cloud):
         (job,) = jobs_fake.ended(cloud, jobs_fake.submit(cloud, "a", item={"seconds": 60}))
         assert (job.state, job.attempts) == ("failed", 1)
         assert job.error == "The run took too long and was ended"
         assert jobs_fake.processes_of(tmp_path) == []
-    finally:
-        worker.stop()
-        thread.join()
 
 
 def marked(run_id: str) -> subprocess.Popen[bytes]:

@@ -4,7 +4,6 @@ import json
 import stat
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,7 @@ import pytest
 from skywright.cloud import Cloud
 from skywright.db.jobs import Host, Job
 from skywright.jobs.runs import records, replay
-from skywright.jobs.worker import Worker
+from workers import working
 
 CANARY = "canary-81d0c3"
 
@@ -32,12 +31,8 @@ def ran(cloud: Cloud) -> Job:
         host.variables = {**host.variables, "ansible_become_password": CANARY}
     secrets = {"config_drive": {"user_data": CANARY}, "password": CANARY, "url": f"http://h/f?signature={CANARY}"}
     job_id = jobs_fake.submit(cloud, "x", item={**secrets, "data": "{{ 1 + 1 }}"})
-    worker = Worker(cloud)
-    thread = threading.Thread(target=worker.run)
-    thread.start()
-    (job,) = jobs_fake.ended(cloud, job_id)
-    worker.stop()
-    thread.join()
+    with working(cloud):
+        (job,) = jobs_fake.ended(cloud, job_id)
     assert job.state == "successful"
     return job
 

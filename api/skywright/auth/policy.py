@@ -17,7 +17,7 @@ from oslo_policy import opts, policy
 
 ADMIN = "rule:context_is_admin"
 ANYONE = "@"
-REMEMBERED = 4_000  # decisions of each service; one takes about 1 kB
+REMEMBERED = 4_000  # decisions of each service
 
 
 class Policy:

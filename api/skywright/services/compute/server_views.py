@@ -1,7 +1,7 @@
 """Views of servers at every microversion. Lists read plain columns: no object per row, no query per server.
 
-Clients poll lists in which few servers have changed. So the JSON of a server is kept together with all that it was made
-from, and made again when any of that differs.
+Clients poll lists in which few servers have changed. So the JSON of a server is kept with the hash of all that it was
+made from, and made again when that differs.
 """
 
 import hashlib

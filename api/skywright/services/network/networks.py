@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import delete, or_, select
+from sqlalchemy import case, delete, or_, select
 from sqlalchemy.orm import Session
 
 from skywright.db import utcnow
@@ -37,7 +37,8 @@ class Networks(Resource[Network]):
             "mtu": Network.mtu,
             "provider:network_type": Network.type,
             "provider:physical_network": Network.physical_network,
-            "provider:segmentation_id": Network.segmentation_id,
+            # As `Network.segment`, which is shown.
+            "provider:segmentation_id": case((Network.segmentation_id > 0, Network.segmentation_id)),
         },
         constants={"router:external": False, "is_default": False},
     )
