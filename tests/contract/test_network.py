@@ -110,6 +110,12 @@ def test_gre_and_local_networks(api: Api, admin: Connection) -> None:
             stored = session.get_one(Network, local[0].id).segmentation_id
         hidden = request(admin, "GET", f"/networks?provider:segmentation_id={stored}")
         assert hidden.json() == {"networks": []}
+        query = "limit=1&sort_key=provider:segmentation_id&sort_key=id"
+        listed, marker = [], ""
+        while page := request(admin, "GET", f"/networks?{query}{marker}").json()["networks"]:
+            listed += [row["id"] for row in page]
+            marker = f"&marker={listed[-1]}"
+        assert len(listed) == len(set(listed)) and {gre.id, *(network.id for network in local)} <= set(listed)
     finally:
         for network in (gre, *local):
             admin.network.delete_network(network)
