@@ -1,5 +1,6 @@
 """Policy rules: each route has one, each is used, and rules of OpenStack's services have OpenStack's names."""
 
+import tracemalloc
 from concurrent.futures import ThreadPoolExecutor, wait
 from importlib import import_module
 from pathlib import Path
@@ -174,3 +175,15 @@ def test_neutrons_field_check(check: str, target: dict[str, Any], allowed: bool,
 )
 def test_neutrons_message_of_a_refusal(rules: str, expression: str) -> None:
     assert SERVICES["network"].refusal(rules.split()) == f"{expression} is disallowed by policy"
+
+
+def test_a_remembered_decision_takes_little_memory(tmp_path: Path) -> None:
+    policy = Policy("compute", {"a": "project_id:%(project_id)s"}, tmp_path)
+    tracemalloc.start()
+    try:
+        for number in range(200):
+            assert policy.allows("a", {"project_id": str(number)}, {"project_id": str(number)})
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert used < 200 * 1000

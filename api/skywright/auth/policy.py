@@ -37,7 +37,7 @@ class Policy:
         # While changed files are loaded, rules are missing.
         self._lock = Lock()
         self._loaded: Sequence[int] | None = None
-        self._decided: dict[bytes, bool] = {}
+        self._decided: dict[str, bool] = {}
 
     def overrides(self) -> dict[str, str]:
         """{rule: check} of the operator's files, rules of other services too."""
@@ -55,7 +55,8 @@ class Policy:
         # A missing attribute of the target must not equal a missing one of the credentials (project_id None without a
         # project).
         present = {name: value for name, value in target.items() if value is not None}
-        key = orjson.dumps((rule, present, credentials), default=str)
+        # Decoded, because what `orjson.dumps` returns holds a buffer of 8 kB or more.
+        key = orjson.dumps((rule, present, credentials), default=str).decode()
         with self._lock:
             self._load()
             if key not in self._decided:

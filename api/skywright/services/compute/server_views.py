@@ -5,7 +5,7 @@ made from, and made again when that differs.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
@@ -62,7 +62,7 @@ def _embedded_flavor(text: str, *, extra_specs: bool) -> orjson.Fragment:
     view = {key: flavor[key] for key in ("vcpus", "ram", "disk", "ephemeral", "swap")}
     if extra_specs:
         view["extra_specs"] = flavor["extra_specs"]
-    return orjson.Fragment(orjson.dumps(view | {"original_name": flavor["name"]}))
+    return _fragment(view | {"original_name": flavor["name"]})
 
 
 @lru_cache(maxsize=1024)
@@ -77,7 +77,12 @@ def _linked_image(base: str, image_id: str | None) -> Any:
 
 def _linked(base: str, identifier: str) -> orjson.Fragment:
     link = {"rel": "bookmark", "href": f"{base}/{identifier}"}
-    return orjson.Fragment(orjson.dumps({"id": identifier, "links": [link]}))
+    return _fragment({"id": identifier, "links": [link]})
+
+
+def _fragment(value: Mapping[str, Any]) -> orjson.Fragment:
+    """Return JSON to keep. It is a copy, because what `orjson.dumps` returns holds a buffer of 8 kB or more."""
+    return orjson.Fragment(bytes(memoryview(orjson.dumps(value))))
 
 
 def interfaces_of(session: Session, servers: Sequence[str] | Select[Any]) -> dict[str, tuple[Interface, ...]]:
@@ -192,7 +197,7 @@ class _Renderer:
         kept = _kept(self, row[0])
         made_from, view = kept.made
         if view is None or made_from != state:
-            view = orjson.Fragment(orjson.dumps(self._view(row, interfaces, place)))
+            view = _fragment(self._view(row, interfaces, place))
             kept.made = (state, view)
         return view
 
