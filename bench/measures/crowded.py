@@ -5,6 +5,7 @@ emulated guests keep two cores busy, whatever made them.)
 """
 
 from collections.abc import Iterator
+from contextlib import ExitStack
 from statistics import median
 
 from bench.measures import Context
@@ -21,17 +22,18 @@ def measure(context: Context) -> Iterator[Row]:
         for name, found in cloud.hosts().items()
         if "computes" in found["groups"] and found["info"].get("domains") is not None
     )
-    with cloud.overcommitted(host):
+    with ExitStack() as stack:
+        stack.enter_context(cloud.overcommitted(host))
         cloud.create_and_delete(host)  # brings network and image there; not counted
         empty = [cloud.create_and_delete(host) for _ in range(context.rounds)]
         image = cloud.make_image()
+        stack.callback(cloud.delete_image, image)
+        stack.callback(cloud.delete_all)
         for _ in range(CROWD // BATCH):
             servers = cloud.create_many(BATCH, host, image)
             cloud.active(servers)
             cloud.stop([server.id for server in servers])
         crowded = [cloud.create_and_delete(host) for _ in range(context.rounds)]
-        cloud.delete_all()
-        cloud.delete_image(image)
     yield Row("one server on an empty host", "s", empty)
     yield Row(f"one server on a host with {CROWD}", "s", crowded)
     yield Row(f"one server on a host with {CROWD}, ratio", "x", [median(crowded) / median(empty)], Target(1.1))
