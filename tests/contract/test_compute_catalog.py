@@ -196,6 +196,31 @@ def test_quotas(project: str, nova: Nova, nova_admin: Nova) -> None:
     assert nova("GET", "/os-quota-sets/another").status_code == 403
 
 
+@pytest.mark.parametrize("more", [{"id": True}, {"rxtx_factor": True}])
+def test_booleans_are_no_numbers(nova_admin: Nova, more: dict[str, Any]) -> None:
+    flavor = {"name": "boolean", "ram": 1, "vcpus": 1, "disk": 0}
+    assert nova_admin("POST", "/flavors", {"flavor": flavor | more}).status_code == 400
+
+
+def test_services_are_never_forced_down(nova_admin: Nova) -> None:
+    service = nova_admin("GET", "/os-services").json()["services"][0]["id"]
+    old = {"host": "host1", "binary": "nova-compute"}
+    for key, body, version in ((service, {}, "2.96"), (service, {}, "2.53"), ("force-down", old, "2.11")):
+        path = f"/os-services/{key}"
+        assert nova_admin("PUT", path, body | {"forced_down": False}, version=version).status_code == 200
+        refused = nova_admin("PUT", path, body | {"forced_down": True}, version=version)
+        assert refused.status_code == 400 and "cannot force compute services down yet" in refused.text
+    for version in ("2.10", "2.53"):
+        answer = nova_admin("PUT", "/os-services/force-down", old | {"forced_down": False}, version=version)
+        assert answer.status_code == 404
+    for body, text in (
+        ({}, "No updates were requested"),
+        ({"disabled_reason": "x"}, "Specifying disabled_reason requires that status is disabled."),
+    ):
+        answer = nova_admin("PUT", f"/os-services/{service}", body)
+        assert answer.status_code == 400 and text in answer.text
+
+
 def test_zones_hypervisors_services(admin: Connection, demo: Connection, nova: Nova, nova_admin: Nova) -> None:
     [zone] = demo.compute.availability_zones()
     assert zone.name == "nova" and zone.state == {"available": True}

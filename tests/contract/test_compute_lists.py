@@ -90,6 +90,7 @@ def test_filters(nova: Nova, servers: dict[str, str], query: str, found: list[st
         "sort_dir=sideways",
         "changes-since=yesterday",
         "name=(",
+        "name=",
         "unknown=1",
         "locked=perhaps",
     ],
@@ -188,6 +189,24 @@ def test_metadata_and_tags(nova: Nova, servers: dict[str, str]) -> None:
     assert nova("PUT", f"{path}/tags", {"tags": ["b" * 61]}).status_code == 400
     assert nova("PUT", f"{path}/tags", {"tags": ["a", "web"]}).json() == {"tags": ["a", "web"]}
     assert nova("GET", f"{path}/tags", version="2.25").status_code == 404
+
+
+def test_metadata_and_tags_change_during_tasks(api: Api, nova: Nova, servers: dict[str, str]) -> None:
+    """Nova's conditions are about the server's state, not about its task."""
+    path = f"/servers/{servers['web-1']}"
+    assert nova("POST", f"{path}/action", {"os-stop": None}).status_code == 202
+    for method, part, body in (
+        ("POST", "metadata", {"metadata": {"during": "1"}}),
+        ("PUT", "metadata/during", {"meta": {"during": "2"}}),
+        ("DELETE", "metadata/during", None),
+        ("PUT", "tags/during", None),
+        ("DELETE", "tags/during", None),
+    ):
+        assert nova(method, f"{path}/{part}", body).status_code in (200, 201, 204), (method, part)
+    assert nova("GET", path).json()["server"]["OS-EXT-STS:task_state"] == "powering-off"
+    run_jobs(api.cloud)
+    assert nova("POST", f"{path}/action", {"os-start": None}).status_code == 202
+    run_jobs(api.cloud)
 
 
 def test_addresses_and_interfaces(nova: Nova, fixtures: Fixtures, servers: dict[str, str]) -> None:

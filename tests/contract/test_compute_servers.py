@@ -132,6 +132,12 @@ def test_conflicts(api: Api, nova: Nova, fixtures: Fixtures) -> None:
     for body in ({"reboot": {"type": "sideways"}}, {"reboot": None}, {"nonsense": None}, {"pause": None}, {}):
         assert nova("POST", f"/servers/{server}/action", body).status_code == 400
     assert nova("POST", "/servers/nothing/action", {"os-stop": None}).status_code == 404
+    # Nova repeats a hard reboot that has not ended.
+    for _ in range(2):
+        assert nova("POST", f"/servers/{server}/action", {"reboot": {"type": "HARD"}}).status_code == 202
+    run_jobs(api.cloud)
+    shown = nova("GET", f"/servers/{server}").json()["server"]
+    assert (shown["status"], shown["OS-EXT-STS:task_state"]) == ("ACTIVE", None)
 
 
 def test_no_valid_host(api: Api, admin: Connection, nova: Nova, fixtures: Fixtures) -> None:

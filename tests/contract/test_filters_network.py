@@ -182,6 +182,26 @@ def test_every_shown_attribute_is_tested(ask: Ask, network_rows: dict[str, Rows]
     assert offered <= tried
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        *((kind, "tenant_id") for kind in NEUTRON),
+        ("subnets", "ipv6_ra_mode"),
+        ("subnets", "ipv6_address_mode"),
+        ("subnetpools", "address_scope_id"),
+    ],
+)
+def test_sort_keys_of_neutron(ask: Ask, network_rows: dict[str, Rows], kind: str, key: str) -> None:
+    """Both rows have equal values: the next sort key decides. Pages follow the same order."""
+    path, rows = f"networking/v2.0/{kind}", network_rows[kind]
+    query = f"id={rows.a}&id={rows.b}&sort_key={key}&sort_key=name&sort_dir=asc&sort_dir=desc"
+    assert [row["id"] for row in ask.get(f"{path}?{query}").json()[kind]] == [rows.b, rows.a]
+    first = ask.get(f"{path}?{query}&limit=1").json()
+    assert [row["id"] for row in first[kind]] == [rows.b]
+    link = next(link["href"] for link in first[f"{kind}_links"] if link["rel"] == "next")
+    assert [row["id"] for row in ask.get(link.removeprefix(f"{ask.url}/")).json()[kind]] == [rows.a]
+
+
 @pytest.mark.parametrize("kind", NEUTRON)
 def test_unknown_filters_are_refused(ask: Ask, kind: str) -> None:
     for name in {"nonsense", "sort", *UNFILTERED[kind]}:

@@ -64,6 +64,8 @@ def test_subnets_of_one_network_do_not_overlap(demo: Connection, network: Any) -
         ({"ip_version": 4, "cidr": "0.0.0.0/0"}, 400),
         ({"ip_version": 4, "cidr": "224.0.0.0/24"}, 400),
         ({"ip_version": 4, "cidr": "10.0.0.0/31"}, 400),
+        ({"ip_version": 4, "cidr": "0.0.0.0/8"}, 400),
+        ({"ip_version": 6, "cidr": "fd00::/127"}, 400),
         ({"ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": "10.0.0.255"}, 400),
         ({"ip_version": 4, "cidr": "10.0.0.0/24", "gateway_ip": "fd00::1"}, 400),
         ({"ip_version": 4, "cidr": "10.0.0.0/24", "dns_nameservers": ["8.8.8.8", "8.8.8.8"]}, 400),
@@ -78,6 +80,19 @@ def test_subnets_of_one_network_do_not_overlap(demo: Connection, network: Any) -
 )
 def test_invalid_subnets_are_refused(demo: Connection, network: Any, values: dict[str, Any], status: int) -> None:
     assert make(demo, "subnet", **{"network_id": network.id, **values}).status_code == status
+
+
+def test_ipv6_needs_an_mtu_of_1280(demo: Connection) -> None:
+    small, large = (make(demo, "network", mtu=mtu)["id"] for mtu in (1279, 1280))
+    six, four = {"ip_version": 6, "cidr": "fd00::/64"}, {"ip_version": 4, "cidr": "10.0.0.0/24"}
+    for network, values, expected in ((small, six, 409), (small, four, 201), (large, six, 201)):
+        answer = request(demo, "POST", "/subnets", {"subnet": {"network_id": network, **values}})
+        assert answer.status_code == expected, answer.text
+    answer = request(demo, "PUT", f"/networks/{large}", {"network": {"mtu": 1279}})
+    assert (answer.status_code, error_type(answer)) == (409, "NetworkMTUSubnetConflict")
+    assert request(demo, "PUT", f"/networks/{small}", {"network": {"mtu": 1000}}).status_code == 200
+    for network in (small, large):
+        demo.network.delete_network(network)
 
 
 def test_bulk_is_all_or_nothing(demo: Connection, network: Any) -> None:
@@ -196,6 +211,10 @@ def test_tags(demo: Connection, network: Any) -> None:
     assert request(demo, "DELETE", f"{path}/a").status_code == 204
     assert request(demo, "GET", f"{path}/a").status_code == 404
     assert request(demo, "GET", f"/networks/{network.id}").json()["network"]["tags"] == ["b", "c"]
+    for refused in (["a", "a"], [str(number) for number in range(51)]):
+        assert request(demo, "PUT", path, {"tags": refused}).status_code == 400
+    assert request(demo, "PUT", path, {"tags": [str(number) for number in range(50)]}).status_code == 200
+    assert request(demo, "PUT", f"{path}/one-more").status_code == 400
     assert request(demo, "DELETE", path).status_code == 204
     assert request(demo, "GET", path).json() == {"tags": []}
 
@@ -207,6 +226,9 @@ def test_subnets_from_a_pool(demo: Connection, network: Any) -> None:
     assert (first["cidr"], second["cidr"]) == ("10.20.0.0/24", "10.20.1.0/25")
     full = make(demo, "subnet", network_id=network.id, ip_version=4, subnetpool_id=pool["id"])
     assert full.status_code == 400
+    both = {"subnetpool_id": pool["id"], "use_default_subnetpool": True, "prefixlen": 26}
+    answer = make(demo, "subnet", network_id=network.id, ip_version=4, **both)
+    assert answer.status_code == 400 and "cannot both be specified" in answer.text
     assert request(demo, "DELETE", f"/subnetpools/{pool['id']}").status_code == 409
     for subnet in (first, second):
         demo.network.delete_subnet(subnet["id"])

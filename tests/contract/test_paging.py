@@ -5,6 +5,7 @@ The routes come from the registry. A table gives the reason for each route that 
 
 import re
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import Any
 from urllib.parse import urljoin
 
@@ -292,6 +293,13 @@ def test_deleting_a_row_between_two_pages_hides_no_other_row(lists: Lists, admin
     admin.network.delete_network(made[0])
     link = following(first)
     assert link and [network["id"] for network in lists.get(link).json()["networks"]] == made[2:]
+
+
+def test_openstacksdk_ends_with_the_last_page_of_address_usage(admin: Connection) -> None:
+    """It asks for a page after the last row, whose `id` is the marker."""
+    made = {admin.network.create_network(name=f"usage-{index}").id for index in range(2)}
+    listed = list(islice(admin.network.network_ip_availabilities(limit=1), 100))
+    assert len(listed) < 100 and made <= {each.network_id for each in listed}
 
 
 def test_a_marker_that_no_longer_matches_the_filter_is_valid(lists: Lists, admin: Connection) -> None:

@@ -3,7 +3,7 @@
 from typing import Annotated, Any, Literal
 
 from fastapi import Response
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, StrictInt
 from sqlalchemy import or_, select
 from sqlalchemy.sql import ColumnElement, Select
 
@@ -19,6 +19,7 @@ from skywright.services.compute.validation import (
     LongDescription,
     Name,
     Natural,
+    Number,
     Positive,
     unexpected,
     valid_name,
@@ -51,13 +52,13 @@ FlavorId = Annotated[str, Field(pattern=r"\A[a-zA-Z0-9. _\-]{1,255}\z"), AfterVa
 
 class NewFlavor(Strict):
     name: Name
-    id: FlavorId | int | None = None
+    id: FlavorId | StrictInt | None = None
     ram: Positive
     vcpus: Positive
     disk: Natural
     ephemeral: Natural = Field(0, alias="OS-FLV-EXT-DATA:ephemeral")
     swap: Natural | Literal[""] = 0
-    rxtx_factor: Annotated[float, Field(gt=0, le=1e30)] = 1.0
+    rxtx_factor: Annotated[Number, Field(gt=0, le=1e30)] = 1.0
     is_public: Boolean = Field(True, alias="os-flavor-access:is_public")
     description: LongDescription | None = None
 

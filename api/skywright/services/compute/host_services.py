@@ -3,20 +3,23 @@
 https://docs.openstack.org/api-ref/compute/#compute-services-os-services
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from skywright.db.jobs import MAINTENANCE, Host
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.http.bodies import Omittable, Strict
+from skywright.http.bodies import Omittable, Strict, only_empty
 from skywright.http.microversions import since, until, version_of
 from skywright.jobs.engine.host_state import set_state
 from skywright.services.compute.compute_hosts import compute_hosts, disabled_reason, host_number
 from skywright.services.compute.listing import parameters
 from skywright.services.compute.scheduler import zone_of
-from skywright.services.compute.validation import Identifier, Reason
+from skywright.services.compute.validation import Boolean, Identifier, Reason
 
 router = Router()
 BINARY = "nova-compute"
+NotForcedDown = Annotated[
+    Boolean, only_empty("This cloud cannot force compute services down yet: their state is that of their hosts.")
+]
 
 
 class OldChange(Strict):
@@ -25,9 +28,16 @@ class OldChange(Strict):
     disabled_reason: Omittable[Reason] = None
 
 
+class ForceDown(Strict):
+    host: Identifier
+    binary: Identifier
+    forced_down: NotForcedDown
+
+
 class Change(Strict):
     status: Omittable[Literal["enabled", "disabled"]] = None
     disabled_reason: Omittable[Reason] = None
+    forced_down: Omittable[NotForcedDown] = None
 
 
 @router.operation("GET", "/v2.1/os-services", policy="os_compute_api:os-services:list")
@@ -55,26 +65,42 @@ def disable_with_reason(context: Context, body: OldChange) -> dict[str, Any]:
     return {"service": _old(context, body, "disabled", body.disabled_reason)}
 
 
+@router.operation("PUT", "/v2.1/os-services/force-down", policy="os_compute_api:os-services:update")
+def force_down(context: Context, body: ForceDown) -> dict[str, Any]:
+    since(context, 11)
+    host = _find_old(context, body.host, body.binary)
+    return {"service": {"host": host.name, "binary": BINARY, "forced_down": body.forced_down}}
+
+
 @router.operation("PUT", "/v2.1/os-services/{service_id}", policy="os_compute_api:os-services:update")
 def update_service(context: Context, service_id: str, body: Change) -> dict[str, Any]:
     since(context, 53)
     host = next((host for host in compute_hosts(context.db) if host.id == service_id), None)
     if host is None:
         raise NotFound(f"Service {service_id} could not be found.")
-    if body.status is None or (body.disabled_reason and body.status != "disabled"):
+    if body.disabled_reason and body.status != "disabled":
         raise BadRequest("Specifying disabled_reason requires that status is disabled.")
-    _change(context, host, body.status, body.disabled_reason)
+    if body.status is None and body.forced_down is None:
+        raise BadRequest("No updates were requested. Fields 'status' or 'forced_down' should be specified.")
+    if body.status is not None:
+        _change(context, host, body.status, body.disabled_reason)
     return {"service": _view(context, host)}
 
 
 def _old(context: Context, body: OldChange, state: str, reason: str | None) -> dict[str, Any]:
-    until(context, 52)
-    host = next((host for host in compute_hosts(context.db) if host.name == body.host), None)
-    if host is None or body.binary != BINARY:
-        raise NotFound(f"Could not find binary {body.binary} on host {body.host}.")
+    host = _find_old(context, body.host, body.binary)
     _change(context, host, state, reason)
     view = {"host": host.name, "binary": BINARY, "status": state}
     return view | ({"disabled_reason": reason} if reason else {})
+
+
+def _find_old(context: Context, name: str, binary: str) -> Host:
+    """Return the host of the service that requests before 2.53 name."""
+    until(context, 52)
+    host = next((host for host in compute_hosts(context.db) if host.name == name), None)
+    if host is None or binary != BINARY:
+        raise NotFound(f"Could not find binary {binary} on host {name}.")
+    return host
 
 
 def _change(context: Context, host: Host, state: str, reason: str | None) -> None:

@@ -18,6 +18,8 @@ def pattern(name: str, text: str) -> Matches:
     options.log_errors = False
     options.case_sensitive = False
     try:
+        if not text:  # Nova refuses the expression that everything matches
+            raise re2.error
         compiled = re2.compile(text, options)
     except re2.error:
         message = f"Invalid input for query parameters {name}. Value: {text}. '{text}' is not a 'regex'"

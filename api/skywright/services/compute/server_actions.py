@@ -16,6 +16,7 @@ from skywright.services.compute.consoles import console_output
 from skywright.services.compute.remote_consoles import vnc_console
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_states import find_server, own_server, require
+from skywright.services.compute.server_views import REBOOTS
 from skywright.services.compute.tables import BOOTED, Server
 
 router = Router()
@@ -122,7 +123,7 @@ def _reboot(context: Context, server_id: str, argument: Any) -> None:
     if kind == "SOFT":
         require(server, "reboot", ("ACTIVE",))
     else:
-        require(server, "reboot", BOOTED, (None, "rebooting"))
+        require(server, "reboot", BOOTED, (None, *REBOOTS))
     task = "rebooting" if kind == "SOFT" else "rebooting_hard"
     _submit(context, server, "reboot", task, power="running", boot_id=new_uuid(), reboot=kind.lower())
 

@@ -6,9 +6,9 @@ import re
 from typing import Annotated, Any, Literal
 
 import netaddr
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field, StrictInt
 
-from skywright.errors import lacking
+from skywright.errors import BadRequest, lacking
 from skywright.http.bodies import Omittable, Strict, misfit, only_empty
 from skywright.services.compute.validation import (
     Boolean,
@@ -96,6 +96,14 @@ AccessIPv6 = Annotated[str, Field(max_length=64), AfterValidator(_address(6))]
 DiskConfig = Literal["AUTO", "MANUAL"]
 
 
+def check_hostname(hostname: str | None, version: int) -> None:
+    """Raise BadRequest for a hostname with a domain before microversion 2.94."""
+    if hostname and version < 94 and (len(hostname) > 63 or "." in hostname):
+        raise BadRequest(
+            f"Invalid input for field/attribute hostname. Value: {hostname}. It must have no domain before 2.94."
+        )
+
+
 class NetworkRequest(Strict):
     """One interface: an existing port, or a new port on a network, optionally with a fixed address."""
 
@@ -118,7 +126,7 @@ class BlockDevice(Strict):
 class NewServer(Strict):
     name: Name
     imageRef: Omittable[Reference] = None
-    flavorRef: Reference | int
+    flavorRef: Reference | StrictInt
     networks: Omittable[list[NetworkRequest] | Literal["auto", "none"]] = None
     key_name: Omittable[Identifier] = None
     metadata: Metadata = Field(default_factory=dict)

@@ -18,7 +18,7 @@ from skywright.services.compute import quotas
 from skywright.services.compute.compute_hosts import compute_hosts
 from skywright.services.compute.passwords import generate_password
 from skywright.services.compute.scheduler import is_compute, zone_of
-from skywright.services.compute.server_bodies import CreateServer, NewServer
+from skywright.services.compute.server_bodies import CreateServer, NewServer, check_hostname
 from skywright.services.compute.server_demands import architecture_of, needs_config_drive
 from skywright.services.compute.server_networks import (
     Interface,
@@ -86,6 +86,7 @@ def create_server(context: Context, body: CreateServer) -> Response:
         "id": servers[0].id,
         "links": links,
         "OS-DCF:diskConfig": servers[0].disk_config,
+        "security_groups": [],  # this cloud has none yet; clients require the field
     }
     if create.password is not None:
         view["adminPass"] = create.password
@@ -140,10 +141,7 @@ def _check_version(wanted: NewServer, version: int) -> None:
     foreign += [name for name, last in UNTIL.items() if name in given and version > last]
     if foreign:
         raise unexpected(foreign)
-    if wanted.hostname and version < 94 and (len(wanted.hostname) > 63 or "." in wanted.hostname):
-        raise BadRequest(
-            f"Invalid input for field/attribute hostname. Value: {wanted.hostname}. It must have no domain before 2.94."
-        )
+    check_hostname(wanted.hostname, version)
 
 
 def _password(wanted: NewServer, *, drive: bool) -> str | None:

@@ -77,14 +77,14 @@ def set_meta(context: Context, server_id: str, key: str, body: MetaBody) -> dict
 def delete_meta(context: Context, server_id: str, key: str) -> Response:
     server = own_server(context, server_id)
     _meta(server, key)
-    require(server, "delete metadata", SETTLED, launched=False)
+    require(server, "delete metadata", SETTLED, None, launched=False)
     server.properties = {name: value for name, value in server.properties.items() if name != key}
     return Response(status_code=204)
 
 
 def _set_metadata(context: Context, server_id: str, metadata: dict[str, str], *, keep: bool) -> dict[str, Any]:
     server = own_server(context, server_id)
-    require(server, "update metadata", SETTLED, launched=False)
+    require(server, "update metadata", SETTLED, None, launched=False)
     wanted = (server.properties if keep else {}) | metadata
     quotas.check_metadata(quotas.limits(context.db, server.project_id), wanted)
     server.properties = wanted
@@ -156,7 +156,7 @@ def delete_tag(context: Context, server_id: str, tag: str) -> Response:
 def _set_tags(context: Context, server_id: str, tags: list[str]) -> None:
     since(context, 26)
     server = find_server(context, server_id)
-    require(server, "update tags", SETTLED, launched=False)
+    require(server, "update tags", SETTLED, None, launched=False)
     server.tags = tags
 
 

@@ -32,7 +32,7 @@ def wanted_interfaces(
     Raises BadRequest and Conflict as Nova does.
     """
     version = version_of(context)
-    if version >= 37 and (requested is None or requested == []):
+    if version >= 37 and requested is None:
         raise BadRequest("Invalid input for field/attribute server. 'networks' is a required property")
     if isinstance(requested, str) and version < 37:
         raise BadRequest(

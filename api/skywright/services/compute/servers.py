@@ -10,7 +10,7 @@ from skywright.http import Context, Router
 from skywright.http.microversions import version_of
 from skywright.http.policy import on_target
 from skywright.services.compute.listing import next_link
-from skywright.services.compute.server_bodies import UpdateServer
+from skywright.services.compute.server_bodies import UpdateServer, check_hostname
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_filters import ALL_FILTERS
 from skywright.services.compute.server_queries import list_page
@@ -75,6 +75,7 @@ def update_server(context: Context, server_id: str, body: UpdateServer) -> dict[
     given = body.server.model_fields_set
     if foreign := [name for name, first in SINCE.items() if name in given and version < first]:
         raise unexpected(foreign)
+    check_hostname(body.server.hostname, version)
     for name in given:
         setattr(server, FIELDS[name], getattr(body.server, name))
     context.db.flush()

@@ -63,11 +63,19 @@ def _integer(value: Any) -> Any:
     return int(value)
 
 
+def _number(value: Any) -> Any:
+    """Return the value unless it is a boolean, which pydantic would convert."""
+    if isinstance(value, bool):
+        raise PydanticKnownError("float_type")
+    return value
+
+
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(valid_name)]
 Reason = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(plain)]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_multiline)]
 LongDescription = Annotated[str, Field(max_length=65535), AfterValidator(_multiline)]
 Boolean = Annotated[bool, BeforeValidator(_boolean)]
+Number = Annotated[float, BeforeValidator(_number)]
 Integer = Annotated[int, BeforeValidator(_integer), Field(le=MAX_INTEGER)]
 Natural = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER)]

@@ -10,6 +10,8 @@ from skywright.http import BadRequest, Conflict
 from skywright.services.network import ipam
 from skywright.services.network.schemas import Pool
 
+IPV6_MIN_MTU = 1280
+
 
 def invalid(text: str) -> BadRequest:
     """Return Neutron's InvalidInput."""
@@ -27,8 +29,17 @@ def check_cidr(cidr: str, version: int, *, dhcp: bool) -> None:
         raise invalid("multicast IP subnet is not supported.")
     if network.ip.is_loopback():
         raise invalid("loopback IP subnet is not supported.")
-    if dhcp and version == 4 and network.prefixlen > 30:
+    if dhcp and network.prefixlen > (30 if version == 4 else 126):
         raise invalid("Subnet has a prefix length that is incompatible with DHCP service enabled.")
+    if dhcp and version == 4 and network.first == 0:
+        raise invalid("First IP '0.0.0.0' of network is not supported if enable_dhcp is True.")
+
+
+def check_mtu(network_id: str, mtu: int, versions: Iterable[int]) -> None:
+    """Refuse an MTU that is too small for a subnet of one of the IP *versions* (RFC 8200, section 5)."""
+    if 6 in versions and mtu < IPV6_MIN_MTU:
+        text = f"MTU of {network_id} is not valid, subnet requires a minimum of {IPV6_MIN_MTU} bytes."
+        raise Conflict(text, kind="NetworkMTUSubnetConflict")
 
 
 def check_overlap(cidr: str, network_id: str, others: Iterable[str]) -> None:

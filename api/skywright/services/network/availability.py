@@ -70,6 +70,8 @@ def _views(context: Context, networks: Sequence[Network], versions: Sequence[int
 
 def _view(network: Network, subnets: list[dict[str, Any]]) -> dict[str, Any]:
     return {
+        # Neutron has no such attribute, but openstacksdk needs it as the marker of the next page.
+        "id": network.id,
         "network_id": network.id,
         "network_name": network.name,
         "project_id": network.project_id,

@@ -15,6 +15,7 @@ T = TypeVar("T")
 Special = Callable[[Sequence[str]], Clause]
 Query = dict[str, list[str]]
 PAGE = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
+OLD_NAMES = {"tenant_id": "project_id"}
 
 
 def boolean(text: str) -> bool:
@@ -97,10 +98,11 @@ class Listing:
 
 
 def query_of(context: Context) -> Query:
-    """Return the query string as {name: values}; `tenant_id` becomes `project_id`."""
+    """Return the query string as {name: values}; `tenant_id` becomes `project_id`, also as a sort key."""
     params: Query = {}
     for name, value in context.request.query_params.multi_items():
-        params.setdefault("project_id" if name == "tenant_id" else name, []).append(value)
+        renamed = OLD_NAMES.get(value, value) if name == "sort_key" else value
+        params.setdefault(OLD_NAMES.get(name, name), []).append(renamed)
     return params
 
 
@@ -159,11 +161,12 @@ def _order(listing: Listing, query: Query) -> Order:
         raise BadRequest("The number of sort_keys and sort_dirs must be same")
     if not set(directions) <= {"asc", "desc"}:
         raise BadRequest("The sort direction must be asc or desc")
-    unknown = [key for key in keys if key not in listing.columns]
+    unknown = [key for key in keys if key not in listing.columns and key not in listing.constants]
     if unknown:
         raise BadRequest(f"{unknown} is invalid attribute for sort_keys")
     order = [
         (listing.columns[key], direction == "asc")
         for key, direction in zip(keys, directions or ["asc"] * len(keys), strict=True)
+        if key in listing.columns  # constants are the same in all rows
     ]
     return [*(order or [(listing.model.created_at, True)]), (listing.model.id, True)]

@@ -11,7 +11,7 @@ from skywright.http import Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.internal import replug
-from skywright.services.network import ipam, listing, schemas, segments
+from skywright.services.network import addressing, ipam, listing, schemas, segments
 from skywright.services.network.guard import Guard
 from skywright.services.network.presence import hosts_of
 from skywright.services.network.resource import Resource, standard_columns
@@ -82,6 +82,8 @@ class Networks(Resource[Network]):
             setattr(row, name, value)
         if item.mtu is not None:
             row.mtu = segments.mtu_of(row.type, item.mtu)
+            versions = context.db.scalars(select(Subnet.ip_version).where(Subnet.network_id == row.id).distinct())
+            addressing.check_mtu(row.id, row.mtu, list(versions))
         if (row.admin_state_up, row.mtu) != before:
             refresh_dhcp(context, row)
             replug(context, context.db.scalars(select(Port.device_id).where(Port.network_id == row.id)))

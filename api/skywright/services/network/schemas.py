@@ -184,11 +184,17 @@ class SubnetPoolCreate(SubnetPoolUpdate, Owned):
     shared: bool = False
 
 
-MAX_TAGS = 100
+MAX_TAGS = 50
+
+
+def _unique(tags: list[str]) -> list[str]:
+    if len(set(tags)) < len(tags):
+        raise ValueError("Duplicate items in the list.")
+    return tags
 
 
 class Tags(Strict):
-    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS)]
+    tags: Annotated[list[Tag], Field(max_length=MAX_TAGS), AfterValidator(_unique)]
 
 
 Limit = Omittable[Annotated[int, Field(ge=-1, lt=2**31)]]

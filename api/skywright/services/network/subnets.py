@@ -67,6 +67,7 @@ class Subnets(Resource[Subnet]):
         subnet.enable_dhcp = item.enable_dhcp
         subnet.cidr, subnet.ip_version, subnet.subnetpool_id = _prefix(context, item, project_id)
         others = context.db.scalars(select(Subnet.cidr).where(Subnet.network_id == network.id))
+        addressing.check_mtu(network.id, network.mtu, [subnet.ip_version])
         addressing.check_overlap(subnet.cidr, network.id, others)
         _set_addresses(subnet, item)
         _set_routes(subnet, item)
@@ -122,6 +123,8 @@ def _view(row: Subnet) -> dict[str, Any]:
 
 def _prefix(context: Context, item: schemas.SubnetCreate, project_id: str) -> tuple[str, int, str | None]:
     """Return the new subnet's cidr, its IP version, and its subnet pool."""
+    if item.subnetpool_id and item.use_default_subnetpool:
+        raise BadRequest("Bad subnets request: subnetpool_id and use_default_subnetpool cannot both be specified.")
     if item.subnetpool_id or item.use_default_subnetpool:
         if item.subnetpool_id:
             pool = POOLS.find(context, item.subnetpool_id)

@@ -30,7 +30,7 @@ def register(resource: Resource[Any]) -> None:
     @router.operation("PUT", path, policy=on_target(f"update_{kind}:tags"))
     def replace_tags(context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
         row = resource.changeable(context, identifier)
-        tags = sorted(set(schemas.parse(schemas.Tags, body).tags))
+        tags = sorted(schemas.parse(schemas.Tags, body).tags)
         context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
         context.db.add_all(NetworkTag(resource_id=row.id, tag=tag) for tag in tags)
         touch(row)
