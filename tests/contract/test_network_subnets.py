@@ -160,6 +160,19 @@ def test_mac_addresses_are_unique_in_a_network(demo: Connection, network: Any) -
     assert (again.status_code, error_type(again)) == (409, "MacAddressInUse")
 
 
+@pytest.mark.parametrize("notation", ["fa163e0000bb", "fa16.3e00.00bb", "FA:16:3E:0:0:BB"])
+def test_mac_addresses_in_any_notation(demo: Connection, network: Any, notation: str) -> None:
+    assert make(demo, "port", network_id=network.id, mac_address=notation)["mac_address"] == "fa:16:3e:00:00:bb"
+
+
+@pytest.mark.parametrize("mac", ["ff:ff:ff:ff:ff:ff", "01:00:5e:00:00:01", "00:00:00:00:00:00", "1"])
+def test_mac_addresses_that_no_interface_can_have(demo: Connection, network: Any, mac: str) -> None:
+    answer = make(demo, "port", network_id=network.id, mac_address=mac)
+    assert answer.status_code == 400
+    message = f"Invalid input for mac_address. Reason: '{mac}' is not a valid MAC address."
+    assert answer.json()["NeutronError"]["message"] == message
+
+
 def test_only_administrators_set_bindings(admin: Connection, demo: Connection, network: Any) -> None:
     refused = make(demo, "port", **{"network_id": network.id, "binding:host_id": "host1"})
     assert refused.status_code == 403

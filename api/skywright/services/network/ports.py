@@ -1,6 +1,7 @@
 """Ports."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from sqlalchemy import Case, and_, case, false, or_, select
@@ -44,7 +45,11 @@ def _by_fixed_ips(values: Sequence[str]) -> Clause:
 
 def _by_mac_address(values: Sequence[str]) -> Clause:
     """Match a MAC address in any notation; other values match no port."""
-    return or_(Port.mac_address.in_([value.lower().replace("-", ":") for value in values]))
+    wanted = []
+    for value in values:
+        with suppress(ValueError):
+            wanted.append(schemas.mac_address(value))
+    return or_(Port.mac_address.in_(wanted))
 
 
 def _by_vif_type(values: Sequence[str]) -> Clause:

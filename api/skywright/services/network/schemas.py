@@ -1,6 +1,5 @@
 """Request bodies: Neutron's attributes, validated and normalized."""
 
-import re
 import uuid
 from collections.abc import Container, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
@@ -46,9 +45,20 @@ def _cidr(value: str) -> str:
         raise misfit("IP subnet") from error
 
 
+def mac_address(value: str) -> str:
+    """Return a MAC address in any notation as `fa:16:3e:00:00:01`; raise ValueError if it is not one."""
+    if not netaddr.valid_mac(value):
+        raise ValueError
+    return str(netaddr.EUI(value, version=48, dialect=netaddr.mac_unix_expanded))
+
+
 def _mac(value: str) -> str:
-    mac = value.lower().replace("-", ":")
-    if not re.fullmatch(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}", mac) or mac == "00:00:00:00:00:00":
+    try:
+        mac = mac_address(value)
+    except ValueError:
+        mac = ""
+    # A network interface cannot have the address of a group, such as ff:ff:ff:ff:ff:ff (IEEE 802, section 8.2).
+    if not mac or mac == "00:00:00:00:00:00" or int(mac[:2], 16) & 1:
         raise misfit("MAC address")
     return mac
 
