@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from sqlalchemy import ColumnElement, Select, and_, false, or_
+from sqlalchemy import ColumnElement, Select, and_, false, literal, or_
 from sqlalchemy.orm import Session
 from starlette.requests import Request
 
@@ -88,4 +88,5 @@ def _equal(column: Any, value: Any) -> Clause:
 def _beyond(column: Any, value: Any, *, ascending: bool) -> Clause:
     if value is None:
         return column.is_not(None) if ascending else false()
-    return column > value if ascending else or_(column < value, column.is_(None))
+    place = literal(value, column.type)  # SQLAlchemy has no order of the constants true and false
+    return column > place if ascending else or_(column < place, column.is_(None))
