@@ -1,6 +1,7 @@
 """Types of fields and models that the request bodies of several services share."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Annotated, Any, TypeVar
 
 import orjson
@@ -63,12 +64,11 @@ def plain(text: str) -> str:
 
 
 def storable(value: Value) -> Value:
-    """Return *value* if JSON can represent it; else raise a ValueError."""
-    try:
-        orjson.dumps(value)
-    except TypeError:
-        raise ValueError("It has characters or numbers that JSON has not.") from None
-    return value
+    """Return *value* if JSON can represent it; else raise a ValueError. Infinite numbers, as `1e400`, become null."""
+    with suppress(TypeError):
+        if orjson.loads(orjson.dumps(value)) == value:
+            return value
+    raise ValueError("It has characters or numbers that JSON has not.")
 
 
 # Any JSON that can be stored.
