@@ -138,6 +138,37 @@ def test_keystone(ask: Ask, identity_rows: dict[str, Rows], path: str, query: st
     assert ask.found(f"identity/v3/{path}", identity_rows[path.rpartition("/")[2]], query) == expected
 
 
+SORTED = {
+    "users": ["name", "enabled", "domain_id"],
+    "groups": ["name", "domain_id"],
+    "projects": ["name", "parent_id"],
+    "services": ["type"],
+    "users/<me>/application_credentials": ["name"],
+}
+
+
+@pytest.mark.parametrize(("path", "key"), [(path, key) for path, keys in SORTED.items() for key in keys])
+@pytest.mark.parametrize("direction", ["asc", "desc"])
+def test_sort_keys(ask: Ask, identity_rows: dict[str, Rows], path: str, key: str, direction: str) -> None:
+    """Pages have the order of the whole list."""
+    kind = path.rpartition("/")[2]
+    query = identity_rows[kind].fill(f"identity/v3/{path}?sort_key={key}&sort_dir={direction}")
+    rows = ask.get(query).json()[kind]
+    values = [str(row[key]).casefold() for row in rows]
+    assert len(rows) > 1 and values == sorted(values, reverse=direction == "desc")
+    paged, following = [], f"{query}&limit=1"
+    while following:
+        page = ask.get(following).json()
+        paged += page[kind]
+        following = (page["links"]["next"] or "").removeprefix(f"{ask.url}/")
+    assert [row["id"] for row in paged] == [row["id"] for row in rows]
+
+
+@pytest.mark.parametrize("query", ["sort_key=nonsense", "sort_key=idp_id", "sort_dir=up", "sort_key="])
+def test_invalid_sort_keys(ask: Ask, query: str) -> None:
+    assert ask.get(f"identity/v3/users?{query}").status_code == 400
+
+
 @pytest.fixture(scope="module")
 def held(api: Api) -> dict[str, str]:
     """Role assignments of a user and a group on a project, its domain and the system, by name."""

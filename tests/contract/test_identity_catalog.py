@@ -96,7 +96,11 @@ def test_regions(identity: Identity) -> None:
     listed = identity.call("GET", f"/regions?parent_region_id={name}").json()["regions"]
     assert [row["id"] for row in listed] == [child]
     assert identity.call("PATCH", f"/regions/{name}", {"region": {"parent_region_id": child}}).status_code == 400
-    assert identity.call("DELETE", f"/regions/{name}").status_code == 403
+    refused = identity.call("DELETE", f"/regions/{name}")
+    assert refused.status_code == 409 and "child regions" in refused.text
+    assert identity.call("DELETE", f"/regions/{child}").status_code == 204
+    assert identity.call("DELETE", f"/regions/{name}").status_code == 204
+    assert identity.call("DELETE", "/regions/RegionOne").status_code == 403  # it has endpoints
 
 
 def test_credentials_are_encrypted_and_belong_to_their_owners(identity: Identity, api: Api) -> None:

@@ -70,6 +70,8 @@ def test_a_user_name_of_255_characters(identity: Identity) -> None:
         b'{"user": {"name": "\\ud800"}}',
         b'{"user": {"name": "u", "extra": "\\ud800"}}',
         b'{"user": {"name": "u", "extra": ' + b"9" * 40 + b"}}",
+        b'{"user": {"name": "u", "extra": 1e400}}',
+        b'{"user": {"name": "u", "extra": [NaN]}}',
         b'{"user": {"name": "u", "enabled": "yes"}}',
         b'{"user": {"name": "u", "password": 5}}',
         b"[" * 100_000,

@@ -10,7 +10,9 @@ from cryptography.fernet import Fernet
 from contract.conftest import Api
 from contract.identity_helpers import Identity, make_identity
 from skywright.auth.subject import Claims
+from skywright.auth.tokens import EXPIRED_WINDOW, revoke
 from skywright.db import utcnow
+from skywright.db.identity import RevokedToken
 
 
 @pytest.fixture(scope="module")
@@ -78,6 +80,28 @@ def test_an_expired_token_is_refused_even_if_cached(api: Api, identity: Identity
         assert identity.call("GET", "/regions", token=soon).status_code == 401
     over = tokens.issue(_claims(api, identity, expires_at=utcnow() - timedelta(seconds=1)))
     assert identity.call("GET", "/regions", token=over).status_code == 401
+
+
+def test_an_expired_token_is_described_on_request(api: Api, identity: Identity) -> None:
+    """A service that works for a long time may ask with `allow_expired`, unless the token was revoked."""
+    tokens, ago = api.cloud.tokens, utcnow() - EXPIRED_WINDOW + timedelta(minutes=5)
+    over, old = (
+        tokens.issue(_claims(api, identity, audit_ids=(name,), issued_at=utcnow(), expires_at=expires_at))
+        for name, expires_at in (("over", ago), ("old", ago - timedelta(minutes=10)))
+    )
+
+    def status(token: str, query: str, method: str = "GET") -> int:
+        headers = {"X-Subject-Token": token}
+        return identity.call(method, f"/auth/tokens{query}", headers=headers).status_code
+
+    assert [status(over, query) for query in ("", "?allow_expired=0", "?allow_expired=1")] == [404, 404, 200]
+    assert status(over, "?allow_expired=true", "HEAD") == 200
+    assert status(old, "?allow_expired=1") == 404
+    assert identity.call("GET", "/auth/projects?allow_expired=1", token=over).status_code == 401
+    with api.cloud.database.write() as session:
+        session.add(RevokedToken(audit_id="over", expires_at=ago))
+        revoke(session, tokens.inspect(session, identity.token("demo")).credentials)  # type: ignore[union-attr]
+    assert status(over, "?allow_expired=1") == 404
 
 
 def test_a_token_gives_only_the_roles_in_the_database(api: Api, identity: Identity) -> None:

@@ -58,11 +58,11 @@ class Delegated:
     unrestricted: bool = False
 
 
-def subject_of(session: Session, directory: Directory, claims: Claims) -> Subject | None:
-    """Return the subject of *claims*; None if they expired, were revoked, or their user, scope or roles do not exist
-    any more.
+def subject_of(session: Session, directory: Directory, claims: Claims, now: datetime) -> Subject | None:
+    """Return the subject of *claims*; None if they expired before *now*, were revoked, or their user, scope or roles do
+    not exist any more.
     """
-    if claims.expires_at <= utcnow():
+    if claims.expires_at <= now:
         return None
     row = (
         session.connection()

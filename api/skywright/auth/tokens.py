@@ -7,10 +7,10 @@ all processes see a change in their next transaction.
 import json
 import threading
 from collections import OrderedDict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from sqlalchemy import delete
+from sqlalchemy import Delete, delete
 from sqlalchemy.orm import Session
 
 from skywright.auth.credentials import Credentials
@@ -22,6 +22,8 @@ from skywright.db.identity import RevokedToken
 
 REMEMBERED = 20_000
 LONGEST = 2048
+# Services may validate a token that expired during a long request, for so long: Keystone's `allow_expired_window`.
+EXPIRED_WINDOW = timedelta(days=2)
 
 
 class Tokens:
@@ -41,7 +43,7 @@ class Tokens:
 
     def subject(self, session: Session, claims: Claims) -> Subject | None:
         """Return the subject of *claims*; None if they are not valid now."""
-        return subject_of(session, self.directory(session), claims)
+        return subject_of(session, self.directory(session), claims, utcnow())
 
     def issue(self, claims: Claims) -> str:
         """Return a token with *claims*."""
@@ -51,18 +53,18 @@ class Tokens:
         content = [claims.user_id, scope, claims.methods, claims.audit_ids, times, delegation]
         return self._keys.seal(json.dumps(content, separators=(",", ":")).encode())
 
-    def inspect(self, session: Session, token: str | None) -> Subject | None:
+    def inspect(self, session: Session, token: str | None, *, allow_expired: bool = False) -> Subject | None:
         """Return the subject of *token*; None if the token is forged, expired or revoked, or names something disabled
-        or deleted.
+        or deleted. *allow_expired*: a token is valid for EXPIRED_WINDOW longer.
         """
         if not token or len(token) > LONGEST:
             return None
-        number = revision.current(session)
+        number, now = revision.current(session), utcnow() - (EXPIRED_WINDOW if allow_expired else timedelta())
         known = self._cached_subject(token, number)
         if known is not None:
-            return known if known.claims.expires_at > utcnow() else None
+            return known if known.claims.expires_at > now else None
         claims = self._claims(token)
-        subject = subject_of(session, self._directory_at(session, number), claims) if claims else None
+        subject = subject_of(session, self._directory_at(session, number), claims, now) if claims else None
         if subject is not None and number is not None and not _may_expire(subject):
             with self._lock:
                 self._subjects[token] = (number, subject)
@@ -117,7 +119,12 @@ def _may_expire(subject: Subject) -> bool:
     return bool(subject.claims.trust_id or subject.claims.application_credential_id)
 
 
+def old_revocations(now: datetime) -> Delete:
+    """Return the statement that deletes the revocations of tokens that nobody accepts any more at *now*."""
+    return delete(RevokedToken).where(RevokedToken.expires_at < now - EXPIRED_WINDOW)
+
+
 def revoke(session: Session, credentials: Credentials) -> None:
     """Revoke the token of *credentials*, and delete revocations of expired tokens."""
-    session.execute(delete(RevokedToken).where(RevokedToken.expires_at < utcnow()))
+    session.execute(old_revocations(utcnow()))
     session.merge(RevokedToken(audit_id=credentials.audit_id, expires_at=credentials.expires_at))

@@ -13,9 +13,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, and_, case, delete, exists, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from skywright.auth.tokens import old_revocations
 from skywright.core import Core
 from skywright.db.base import utcnow
-from skywright.db.identity import Project, RevokedToken
+from skywright.db.identity import Project
 from skywright.db.jobs import UNFINISHED, Event, Job, Run
 from skywright.db.operations import Audit, Heartbeat, Tally, allow_audit_removal
 from skywright.db.schedules import Schedule, ScheduleRun
@@ -52,7 +53,7 @@ def sweep(core: Core, now: datetime | None = None) -> int:
         partial(_events, runs=silent),
         partial(_jobs, before=audit_before, now=now),
         partial(_audit, before=audit_before, most=settings.keep_audit),
-        partial(_rows, statement=delete(RevokedToken).where(RevokedToken.expires_at < now)),
+        partial(_rows, statement=old_revocations(now)),
         partial(_rows, statement=delete(Heartbeat).where(Heartbeat.seen_at < now - SILENT)),
         partial(_deliveries, before=events_before),
         partial(_schedule_runs, before=runs_before, most=settings.keep_runs),

@@ -174,13 +174,16 @@ def delete_access_rule(context: Context, user_id: str, rule_id: str) -> None:
 
 
 def _user(context: Context, user_id: str) -> None:
+    """Enforce the route's rule on the user. Refuse tokens of trusts: they would see, or outlive, their delegation."""
     fetch(context, User, user_id, "user")
+    if context.caller.trust_id:
+        raise Forbidden("A token of a trust cannot manage application credentials.")
 
 
 def _allowed(context: Context) -> None:
-    """Refuse tokens of application credentials, which must not create others, and of trusts."""
-    if context.caller.trust_id or not context.caller.unrestricted:
-        raise Forbidden("Using this method with a restricted application credential or a trust is not allowed.")
+    """Refuse tokens of restricted application credentials, which must not create others."""
+    if not context.caller.unrestricted:
+        raise Forbidden("Using this method with a restricted application credential is not allowed.")
 
 
 def _roles(context: Context, wanted: list[RoleReference] | None) -> list[str]:

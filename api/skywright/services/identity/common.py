@@ -47,9 +47,11 @@ class Body(BaseModel):
         return {name: getattr(self, name) for name in self.model_fields_set if name in type(self).model_fields}
 
 
-def merge_extra(old: Mapping[str, Any], body: Body) -> dict[str, Any]:
-    """Return the extra attributes after an update: new ones are added, those set to null are removed."""
-    return {name: value for name, value in {**old, **body.unknown}.items() if value is not None}
+def change_extra(row: Any, body: Body) -> None:
+    """Change the extra attributes of *row*: new ones are added, those set to null are removed. Its id cannot change."""
+    if (body.model_extra or {}).get("id") not in (None, row.id):
+        raise BadRequest("Cannot change ID")
+    row.extra = {name: value for name, value in {**row.extra, **body.unknown}.items() if value is not None}
 
 
 def reads(router: Router, path: str, policy: Rules, status: int = 200) -> Callable[[Handler], Handler]:

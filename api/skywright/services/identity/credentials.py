@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import orjson
 from fastapi import Response
 from pydantic import StringConstraints
-from sqlalchemy import select
+from sqlalchemy import ColumnElement, select, true
 
 from skywright.db import new_hex
 from skywright.db.identity import Credential, Project, User
@@ -23,11 +23,11 @@ from skywright.services.identity.common import (
     Id,
     Name,
     Text,
+    change_extra,
     exists,
     fetch,
     flush,
     link,
-    merge_extra,
     reads,
     target,
 )
@@ -90,6 +90,7 @@ def list_credentials(context: Context) -> dict[str, Any]:
         # Users without the right to list all see their own.
         context.enforce("identity:list_credentials", target(credential={"user_id": context.caller.user_id}))
         query = query.where(Credential.user_id == context.caller.user_id)
+    query = query.where(_reachable(context))
     filters = {"user_id": Credential.user_id, "type": Credential.type}
     return page(context, "credentials", query, view, order=(Credential.id,), filters=filters)
 
@@ -113,12 +114,12 @@ def create_credential(context: Context, body: CreateCredential) -> dict[str, Any
 
 @reads(router, "/v3/credentials/{credential_id}", on_target("identity:get_credential"))
 def show_credential(context: Context, credential_id: str) -> dict[str, Any]:
-    return {"credential": view(context, fetch(context, Credential, credential_id, "credential"))}
+    return {"credential": view(context, _fetch(context, credential_id))}
 
 
 @router.operation("PATCH", "/v3/credentials/{credential_id}", policy=on_target("identity:update_credential"))
 def update_credential(context: Context, credential_id: str, body: UpdateCredential) -> dict[str, Any]:
-    row, wanted = fetch(context, Credential, credential_id, "credential"), body.credential
+    row, wanted = _fetch(context, credential_id), body.credential
     _refuse_delegated(context)
     project_id = row.project_id
     for name, value in wanted.given().items():
@@ -129,7 +130,7 @@ def update_credential(context: Context, credential_id: str, body: UpdateCredenti
         row.sealed = context.cloud.secrets.seal(wanted.blob.encode())
     if row.type == "ec2":
         _ec2(_open(context, row))
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     return {"credential": view(context, row)}
 
 
@@ -137,14 +138,15 @@ def update_credential(context: Context, credential_id: str, body: UpdateCredenti
     "DELETE", "/v3/credentials/{credential_id}", policy=on_target("identity:delete_credential"), status=204
 )
 def delete_credential(context: Context, credential_id: str) -> None:
-    context.db.delete(fetch(context, Credential, credential_id, "credential"))
+    context.db.delete(_fetch(context, credential_id))
 
 
 @reads(router, "/v3/users/{user_id}/credentials/OS-EC2", on_target("identity:ec2_list_credentials"))
 def list_ec2(context: Context, user_id: str) -> dict[str, Any]:
     _owner(context, user_id)
-    query = select(Credential).where(Credential.user_id == user_id, Credential.type == "ec2").order_by(Credential.id)
-    return listing(context, "credentials", [_view_ec2(context, row) for row in context.db.scalars(query)])
+    query = select(Credential).where(Credential.user_id == user_id, Credential.type == "ec2", _reachable(context))
+    rows = context.db.scalars(query.order_by(Credential.id))
+    return listing(context, "credentials", [_view_ec2(context, row) for row in rows])
 
 
 @router.operation("POST", "/v3/users/{user_id}/credentials/OS-EC2", policy=on_target("identity:ec2_create_credential"))
@@ -178,6 +180,27 @@ def show_ec2(context: Context, user_id: str, access: str) -> dict[str, Any]:
 )
 def delete_ec2(context: Context, user_id: str, access: str) -> None:
     context.db.delete(_find_ec2(context, user_id, access))
+
+
+def _fetch(context: Context, credential_id: str) -> Credential:
+    row = fetch(context, Credential, credential_id, "credential")
+    _check_reach(context, row)
+    return row
+
+
+def _reachable(context: Context) -> ColumnElement[bool]:
+    """Return the clause for the credentials that the token reaches: a delegated one only those of its project.
+
+    Others, such as the user's secrets for further methods of authentication, have nothing to do with the delegation.
+    """
+    who = context.caller
+    delegated = who.trust_id or who.application_credential_id
+    return Credential.project_id == who.project_id if delegated else true()
+
+
+def _check_reach(context: Context, row: Credential) -> None:
+    if context.db.scalar(select(Credential.id).where(Credential.id == row.id, _reachable(context))) is None:
+        raise Forbidden("The credential does not belong to the project of the token's trust or application credential.")
 
 
 def _owner(context: Context, user_id: str) -> None:
@@ -241,6 +264,7 @@ def _find_ec2(context: Context, user_id: str, access: str) -> Credential:
     row = context.db.get(Credential, _ec2_id(access))
     if row is None or row.user_id != user_id or row.type != "ec2":
         raise NotFound(f"Could not find credential: {access}.")
+    _check_reach(context, row)
     return row
 
 

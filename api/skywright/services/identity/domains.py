@@ -1,12 +1,14 @@
 """`/v3/domains`. https://docs.openstack.org/api-ref/identity/v3/#domains"""
 
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import StringConstraints
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright.db.identity import Domain
-from skywright.http import Context, Forbidden, Router
+from skywright.db import new_hex
+from skywright.db.identity import Domain, Project
+from skywright.http import Conflict, Context, Forbidden, Router
 from skywright.http.bodies import Omittable, Strict
 from skywright.http.policy import on_target
 from skywright.services.identity import cascade
@@ -14,11 +16,11 @@ from skywright.services.identity.common import (
     Body,
     Description,
     ShortName,
+    change_extra,
     fetch,
     flush,
     key_of,
     link,
-    merge_extra,
     reads,
     revoke_tokens,
     target,
@@ -33,6 +35,7 @@ FILTERS = {"name": Domain.name, "enabled": Domain.enabled, "id": Domain.id}
 
 
 class NewDomain(Body):
+    explicit_domain_id: Omittable[Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]] = None
     name: ShortName
     description: Description | None = None
     enabled: bool = True
@@ -104,7 +107,11 @@ def delete_domain(context: Context, domain_id: str) -> None:
 
 def add(session: Session, new: NewDomain) -> Domain:
     """Create a domain."""
+    identifier = new.explicit_domain_id or new_hex()
+    if session.get(Domain, identifier) or session.get(Project, identifier):  # a domain is a project, too
+        raise Conflict(f"Conflict occurred attempting to store domain - Duplicate ID, {identifier}.")
     row = Domain(
+        id=identifier,
         name=new.name,
         name_key=key_of(new.name),
         description=new.description or "",
@@ -132,7 +139,7 @@ def change(session: Session, row: Domain, wanted: DomainChange) -> None:
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     row.options = wanted.options.onto(row.options)
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     flush(session, "domain")
 
 

@@ -15,12 +15,12 @@ from skywright.services.identity.common import (
     Id,
     ShortName,
     caller_domain,
+    change_extra,
     exists,
     fetch,
     flush,
     key_of,
     link,
-    merge_extra,
     reads,
     target,
 )
@@ -103,7 +103,7 @@ def update_group(context: Context, group_id: str, body: UpdateGroup) -> dict[str
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     if "description" in wanted.model_fields_set:
         row.description = wanted.description or ""
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     flush(context.db, "group")
     return {"group": view(context, row)}
 

@@ -5,6 +5,7 @@ from typing import Any
 
 from sqlalchemy import Boolean, ColumnElement, Select, false, func, true
 from sqlalchemy.orm import InstrumentedAttribute
+from starlette.datastructures import QueryParams
 
 from skywright.http import BadRequest, Context, NotFound, fields, paging
 from skywright.services.identity.common import key_of
@@ -28,16 +29,17 @@ def page(
     order: Sequence[InstrumentedAttribute[Any]],
     filters: Filters,
 ) -> dict[str, Any]:
-    """Return the requested page of *query*, filtered by *filters* and sorted by *order*.
+    """Return the requested page of *query*, filtered by *filters* and sorted by *order*, or by a filter's column that
+    the query names as `sort_key`.
 
     The last column of *order* is the row's id, which is the marker.
     """
-    parameters, columns = context.request.query_params, [(column, True) for column in order]
+    parameters = context.request.query_params
     found = query.where(*(_matches(filters, name, value) for name, value in parameters.multi_items()))
-    marker = parameters.get("marker")
+    marker, sorting = parameters.get("marker"), _sorting(parameters, order, filters)
     row = None if marker is None else query.where(order[-1] == marker)
     try:
-        rows, more = paging.page(context.db, found, columns, marker=row, limit=_limit(parameters.get("limit")))
+        rows, more = paging.page(context.db, found, sorting, marker=row, limit=_limit(parameters.get("limit")))
     except paging.MarkerNotFound:
         raise NotFound(f"Marker {marker} could not be found.") from None
     body = {key: [view(context, row) for row in rows], "links": _links(context, rows[-1].id if more else None)}
@@ -47,6 +49,30 @@ def page(
 def truth(value: str) -> bool:
     """Return a boolean of a query. As in Keystone, everything that does not mean false is true."""
     return fields.boolean(value, default=True)
+
+
+def flag(context: Context, name: str) -> bool:
+    """Return whether the query has the parameter *name*, with a value that does not mean false."""
+    value = context.request.query_params.get(name)
+    return value is not None and truth(value)
+
+
+def _sorting(parameters: QueryParams, order: Sequence[InstrumentedAttribute[Any]], filters: Filters) -> paging.Order:
+    """Return the columns to sort by; `sort_dir` applies to all of them."""
+    direction, name = parameters.get("sort_dir", "asc"), parameters.get("sort_key")
+    if direction not in ("asc", "desc"):
+        raise BadRequest(f"Invalid input for field 'sort_dir': '{direction}' is not one of ['asc', 'desc'].")
+    column = None if name is None else filters.get(name)
+    if name is not None and column is None:
+        keys = [key for key, known in filters.items() if known is not None]
+        raise BadRequest(f"Invalid input for field 'sort_key': '{name}' is not one of {keys}.")
+    first = () if column is None else (_folded(column) or column,)
+    return [(each, direction == "asc") for each in (*first, *order)]
+
+
+def _folded(column: InstrumentedAttribute[Any]) -> InstrumentedAttribute[Any] | None:
+    """Return the column with the case-folded values of *column*, if there is one."""
+    return getattr(column.class_, f"{column.key}_key", None)
 
 
 def _limit(text: str | None) -> int | None:
@@ -78,7 +104,7 @@ def _matches(filters: Filters, name: str, value: str) -> Clause:
         return false()
     if isinstance(column.type, Boolean):
         return column.is_(truth(value)) if not comparison else true()
-    folded = getattr(column.class_, f"{column.key}_key", None)
+    folded = _folded(column)
     if not comparison:
         return column == value if folded is None else folded == key_of(value)
     text: Any = column

@@ -8,7 +8,7 @@ from sqlalchemy import select
 from skywright.db.identity import Policy
 from skywright.http import Context, Router
 from skywright.http.bodies import Omittable, Strict
-from skywright.services.identity.common import Body, Name, Text, exists, flush, link, merge_extra, reads
+from skywright.services.identity.common import Body, Name, Text, change_extra, exists, flush, link, reads
 from skywright.services.identity.listing import page
 
 router = Router()
@@ -66,7 +66,7 @@ def update_policy(context: Context, policy_id: str, body: UpdatePolicy) -> dict[
     row, wanted = _get(context, policy_id), body.policy
     for name, value in wanted.given().items():
         setattr(row, name, value)
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     return {"policy": _view(context, row)}
 
 

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 from skywright.auth.assignments import assignments_of
 from skywright.db.identity import Domain, Project, RoleAssignment
 from skywright.http import BadRequest, Context, Forbidden, Router, tags
-from skywright.http.bodies import Omittable, Strict
+from skywright.http.bodies import Omittable, Strict, checked
 from skywright.http.policy import on_target
+from skywright.http.service import explain_mistake
 from skywright.services.identity import cascade, domains, hierarchy
 from skywright.services.identity.common import (
     Body,
@@ -19,12 +20,11 @@ from skywright.services.identity.common import (
     Id,
     ShortName,
     caller_domain,
-    exists,
+    change_extra,
     fetch,
     flush,
     key_of,
     link,
-    merge_extra,
     reads,
     revoke_tokens,
     target,
@@ -117,13 +117,12 @@ def create_project(context: Context, body: CreateProject) -> dict[str, Any]:
         if wanted.parent_id or wanted.domain_id:
             raise BadRequest("A project that acts as a domain has neither a domain nor a parent.")
         fields = wanted.model_dump(exclude={"domain_id", "parent_id", "is_domain"})
-        return {"project": view(context, domains.add(context.db, domains.NewDomain(**fields)))}
+        new = checked(domains.NewDomain.model_validate, fields, explain_mistake, "project")
+        return {"project": view(context, domains.add(context.db, new))}
     parent = context.db.get(Project, wanted.parent_id) if wanted.parent_id else None
     domain_id = wanted.domain_id or (parent.domain_id if parent else caller_domain(context, wanted.parent_id))
     context.enforce("identity:create_project", target(project={"domain_id": domain_id}))
-    exists(context.db.get(Domain, domain_id), "domain", domain_id)
-    if wanted.parent_id and wanted.parent_id != domain_id:
-        hierarchy.check_parent(context.db, exists(parent, "project", wanted.parent_id), domain_id, wanted.enabled)
+    hierarchy.check_place(context.db, domain_id, wanted.parent_id or domain_id)
     row = Project(
         name=wanted.name,
         name_key=key_of(wanted.name),
@@ -143,10 +142,8 @@ def create_project(context: Context, body: CreateProject) -> dict[str, Any]:
 @reads(router, "/v3/projects/{project_id}", on_target("identity:get_project", "identity:get_domain"))
 def show_project(context: Context, project_id: str) -> dict[str, Any]:
     row = _fetch(context, project_id)
-    shown = view(context, row)
-    if isinstance(row, Project):
-        shown |= hierarchy.family(context, row, lambda relative: view(context, relative))
-    return {"project": shown}
+    relatives = hierarchy.family(context, row, lambda relative: view(context, relative))
+    return {"project": view(context, row) | relatives}
 
 
 @router.operation(
@@ -232,5 +229,5 @@ def _change(session: Session, row: Project, wanted: ProjectChange) -> None:
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     row.options = wanted.options.onto(row.options)
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     flush(session, "project")

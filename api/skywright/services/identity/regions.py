@@ -12,7 +12,7 @@ from skywright.db.identity import Endpoint, Region
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.bodies import Strict
 from skywright.http.router import json_response
-from skywright.services.identity.common import Body, Description, exists, flush, link, merge_extra, reads
+from skywright.services.identity.common import Body, Description, change_extra, exists, flush, link, reads
 from skywright.services.identity.listing import page
 
 router = Router()
@@ -80,16 +80,17 @@ def update_region(context: Context, region_id: str, body: UpdateRegion) -> dict[
     if "parent_region_id" in wanted.model_fields_set:
         _check_parent(context.db, row.id, wanted.parent_region_id)
         row.parent_region_id = wanted.parent_region_id
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     return {"region": view(context, row)}
 
 
 @router.operation("DELETE", "/v3/regions/{region_id}", policy="identity:delete_region", status=204)
 def delete_region(context: Context, region_id: str) -> None:
     row = get(context.db, region_id)
-    below = context.db.execute(select(Region.id).where(Region.parent_region_id == row.id)).first()
-    if below or context.db.execute(select(Endpoint.id).where(Endpoint.region_id == row.id)).first():
-        raise Forbidden(f"Unable to delete region {row.id} because it or its child regions have associated endpoints.")
+    if context.db.execute(select(Region.id).where(Region.parent_region_id == row.id)).first():
+        raise Conflict(f"The region {row.id} cannot be deleted because it has child regions.")
+    if context.db.execute(select(Endpoint.id).where(Endpoint.region_id == row.id)).first():
+        raise Forbidden(f"Unable to delete region {row.id} because it has associated endpoints.")
     context.db.delete(row)
 
 

@@ -15,7 +15,7 @@ from skywright.http.policy import on_target
 from skywright.services.identity import hierarchy
 from skywright.services.identity.common import exists, reads, target
 from skywright.services.identity.effective import HeldRole, expand
-from skywright.services.identity.listing import listing, truth
+from skywright.services.identity.listing import flag, listing
 
 router = Router()
 INHERITED, PROJECTS = "scope.OS-INHERIT:inherited_to", "projects"
@@ -43,7 +43,7 @@ NAMED: dict[str, Any] = {
 def list_role_assignments(context: Context) -> dict[str, Any]:
     parameters = context.request.query_params
     session = context.db
-    effective = _flag(context, "effective")
+    effective = flag(context, "effective")
     for one, other in EXCLUSIVE:
         if parameters.get(f"{one}.id", parameters.get(one)) and parameters.get(f"{other}.id", parameters.get(other)):
             raise BadRequest(f"Specify {one.rpartition('.')[2]} or {other.rpartition('.')[2]}, not both")
@@ -55,20 +55,15 @@ def list_role_assignments(context: Context) -> dict[str, Any]:
     held = expand(session, context.cloud.tokens.directory(session), rows) if effective else rows
     projects = _projects(context)
     found = [item for item in held if _matches(context, item, projects)]
-    rule = context.rules[_flag(context, "include_subtree")]
+    rule = context.rules[flag(context, "include_subtree")]
     if not context.allows(rule, target()):
         # A reader or manager of a domain sees assignments on the domain and on its projects.
         domain = context.caller.domain_id
         context.enforce(rule, target(domain_id=domain))
         own = set(session.scalars(select(Project.id).where(Project.domain_id == domain)))
         found = [item for item in found if item.target == domain or item.target in own]
-    names = _Names(session, found) if _flag(context, "include_names") else None
+    names = _Names(session, found) if flag(context, "include_names") else None
     return listing(context, "role_assignments", [_view(context, item, names) for item in found])
-
-
-def _flag(context: Context, name: str) -> bool:
-    value = context.request.query_params.get(name)
-    return value is not None and truth(value)
 
 
 def _held(row: RoleAssignment) -> HeldRole:
@@ -89,7 +84,7 @@ def _candidates(context: Context, effective: bool) -> Select[RoleAssignment]:
 def _projects(context: Context) -> set[str] | None:
     """Return the requested project, with those below it if its subtree is requested; None: no filter."""
     project = context.request.query_params.get("scope.project.id")
-    if not _flag(context, "include_subtree"):
+    if not flag(context, "include_subtree"):
         return None if project is None else {project}
     if project is None:
         raise BadRequest("scope.project.id must be specified if include_subtree is also specified.")

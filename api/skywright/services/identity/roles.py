@@ -15,12 +15,12 @@ from skywright.services.identity.common import (
     Description,
     Id,
     Name,
+    change_extra,
     exists,
     fetch,
     flush,
     key_of,
     link,
-    merge_extra,
     reads,
     target,
 )
@@ -113,7 +113,7 @@ def update_role(context: Context, role_id: str, body: UpdateRole) -> dict[str, A
     if "description" in wanted.model_fields_set:
         row.description = wanted.description
     row.options = wanted.options.onto(row.options)
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     flush(context.db, "role")
     return {"role": view(context, row)}
 

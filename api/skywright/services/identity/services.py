@@ -12,7 +12,7 @@ from skywright.auth.directory import has_unknown_placeholders
 from skywright.db.identity import Endpoint, Region, Service
 from skywright.http import BadRequest, Context, Router
 from skywright.http.bodies import Omittable, Strict
-from skywright.services.identity.common import Body, Description, Id, Name, exists, flush, link, merge_extra, reads
+from skywright.services.identity.common import Body, Description, Id, Name, change_extra, exists, flush, link, reads
 from skywright.services.identity.listing import page
 from skywright.services.identity.regions import RegionId
 
@@ -141,7 +141,7 @@ def update_service(context: Context, service_id: str, body: UpdateService) -> di
     row, wanted = _service(context.db, service_id), body.service
     for name, value in wanted.given().items():
         setattr(row, name, value)
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     return {"service": _view_service(context, row)}
 
 
@@ -191,7 +191,7 @@ def update_endpoint(context: Context, endpoint_id: str, body: UpdateEndpoint) ->
     for name, value in wanted.given().items():
         if name not in ("region", "region_id"):
             setattr(row, name, value)
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     flush(context.db, "endpoint")
     return {"endpoint": _view_endpoint(context, row)}
 

@@ -10,6 +10,7 @@ from skywright.auth.tokens import revoke
 from skywright.db import isoformat
 from skywright.db.identity import Trust
 from skywright.http import Context, NotFound, Router, Unauthorized
+from skywright.http.fields import boolean
 from skywright.http.policy import on_target
 from skywright.http.router import json_response
 from skywright.services.identity.authentication import AuthRequest, authenticate
@@ -31,8 +32,8 @@ def create_token(context: Context, body: AuthRequest, nocatalog: str | None = No
 
 @router.operation("HEAD", "/v3/auth/tokens", policy=on_target("identity:check_token"))
 @router.operation("GET", "/v3/auth/tokens", policy=on_target("identity:validate_token"))
-def show_token(context: Context, nocatalog: str | None = None) -> Response:
-    subject = _subject(context)
+def show_token(context: Context, nocatalog: str | None = None, allow_expired: str = "") -> Response:
+    subject = _subject(context, allow_expired=boolean(allow_expired, default=False))
     return _answer(context, subject, context.request.headers["x-subject-token"], 200, brief=nocatalog is not None)
 
 
@@ -41,9 +42,10 @@ def revoke_token(context: Context) -> None:
     revoke(context.db, _subject(context).credentials)
 
 
-def _subject(context: Context) -> Subject:
+def _subject(context: Context, *, allow_expired: bool = False) -> Subject:
     """Return the subject of X-Subject-Token, after the route's rule was enforced on it."""
-    subject = context.cloud.tokens.inspect(context.db, context.request.headers.get("x-subject-token"))
+    token = context.request.headers.get("x-subject-token")
+    subject = context.cloud.tokens.inspect(context.db, token, allow_expired=allow_expired)
     if subject is None:
         raise NotFound("Failed to validate token")
     context.enforce(context.rules[0], target(token={"user_id": subject.credentials.user_id}))

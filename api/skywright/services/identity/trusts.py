@@ -85,6 +85,7 @@ def list_trusts(context: Context) -> dict[str, Any]:
     }
     party = next((f"_for_{name.removesuffix('_user_id')}" for name in requested), "")
     context.enforce(f"identity:list_trusts{party}", target(trust=requested))
+    _refuse_application_credential(context)
     for name, value in requested.items():
         query = query.where(getattr(Trust, name) == value)
     return listing(context, "trusts", [view(context, row) for row in context.db.scalars(query)])
@@ -94,8 +95,9 @@ def list_trusts(context: Context) -> dict[str, Any]:
 def create_trust(context: Context, body: CreateTrust) -> dict[str, Any]:
     wanted = body.trust
     context.enforce("identity:create_trust", target(trust={"trustor_user_id": wanted.trustor_user_id}))
-    if context.caller.trust_id or not context.caller.unrestricted:
-        raise Forbidden("A token of a trust or of a restricted application credential cannot make trusts.")
+    _refuse_application_credential(context)
+    if context.caller.trust_id:
+        raise Forbidden("A token of a trust cannot make trusts.")
     if wanted.project_id is None or not wanted.roles:
         raise Forbidden("At least one role should be specified, on a project.")
     expires = future(wanted.expires_at)
@@ -143,9 +145,16 @@ def show_trust_role(context: Context, trust_id: str, role_id: str) -> dict[str, 
 
 def _fetch(context: Context, trust_id: str) -> Trust:
     """Return the trust if it has not expired. For all but its parties and administrators, it does not exist."""
+    _refuse_application_credential(context)
     row = context.db.get(Trust, trust_id)
     over = row is not None and row.expires_at is not None and row.expires_at <= utcnow()
     return exists(row if context.allows(context.rules[0], target(row)) and not over else None, "trust", trust_id)
+
+
+def _refuse_application_credential(context: Context) -> None:
+    """Refuse tokens of application credentials, also unrestricted ones: a trust may have roles that they lack."""
+    if context.caller.application_credential_id:
+        raise Forbidden("A token of an application credential cannot manage trusts.")
 
 
 def _roles(context: Context, row: Trust) -> list[Role]:

@@ -21,12 +21,12 @@ from skywright.services.identity.common import (
     Name,
     Text,
     caller_domain,
+    change_extra,
     exists,
     fetch,
     flush,
     key_of,
     link,
-    merge_extra,
     reads,
     revoke_tokens,
     target,
@@ -120,6 +120,7 @@ def create_user(context: Context, body: CreateUser) -> dict[str, Any]:
     hashed = hash_password(wanted.password) if wanted.password is not None else None
     with context.writing() as session:
         exists(session.get(Domain, domain_id), "domain", domain_id)
+        _check_default_project(session, wanted.default_project_id)
         row = User(
             name=wanted.name,
             name_key=key_of(wanted.name),
@@ -186,11 +187,18 @@ def list_user_projects(context: Context, user_id: str) -> dict[str, Any]:
     return page(context, "projects", projects.of_user(context.db, user_id), projects.view, order=order, filters=filters)
 
 
+def _check_default_project(session: Session, project_id: str | None) -> None:
+    """Refuse a domain; a project need not exist yet, as in Keystone."""
+    if project_id and session.get(Domain, project_id) is not None:
+        raise BadRequest(f"User's default project ID cannot be a domain ID: {project_id}.")
+
+
 def _change(session: Session, row: User, wanted: UserChange, hashed: str | None) -> None:
     """Apply *wanted*. A new password, or disabling the user, revokes all his tokens."""
     if wanted.name is not None:
         row.name, row.name_key = wanted.name, key_of(wanted.name)
     if "default_project_id" in wanted.model_fields_set:
+        _check_default_project(session, wanted.default_project_id)
         row.default_project_id = wanted.default_project_id
     if wanted.enabled is not None:
         row.enabled = wanted.enabled
@@ -199,5 +207,5 @@ def _change(session: Session, row: User, wanted: UserChange, hashed: str | None)
         row.password_hash = hashed
     if "password" in wanted.model_fields_set or wanted.enabled is False:
         revoke_tokens(row)
-    row.extra = merge_extra(row.extra, wanted)
+    change_extra(row, wanted)
     flush(session, "user")
