@@ -73,6 +73,18 @@ def test_chunked_uploads(demo: Connection) -> None:
     assert show(demo, image_id)["size"] == 1_270_001
 
 
+@pytest.mark.parametrize("path", ["file", "stage"])
+def test_data_must_have_the_announced_size(api: Any, demo: Connection, path: str) -> None:
+    image_id = queued(demo)
+    for size in ("9", "11", "0", "ten", "-1", ""):
+        headers = {**OCTETS, "x-openstack-image-size": size}
+        refused = demo.image.put(f"/images/{image_id}/{path}", data=b"0123456789", headers=headers)
+        assert refused.status_code == 400 and "x-openstack-image-size" in refused.text
+        assert show(demo, image_id)["status"] == "queued" and image_id not in stored(api)
+    headers = {**OCTETS, "x-openstack-image-size": "10"}
+    assert demo.image.put(f"/images/{image_id}/{path}", data=b"0123456789", headers=headers).status_code == 204
+
+
 def test_uploads_need_formats_and_a_media_type(demo: Connection) -> None:
     bare = demo.image.post("/images", json={"name": "no formats"}).json()["id"]
     assert upload(demo, bare, b"x").status_code == 400

@@ -132,6 +132,57 @@ def test_changed_definitions_are_kept(api: Api, admin: Connection) -> None:
     assert admin.image.get(f"{BASE}/OS::OperatingSystem").status_code == 200
 
 
+def test_properties_have_the_prefix_of_a_resource_type(admin: Connection, namespace: str) -> None:
+    """As Horizon asks, to set the properties of an image or flavor."""
+    path = f"{BASE}/{namespace}"
+    change = {"name": "o1", "required": ["p"], "properties": {"p": {"type": "string", "title": "P"}}}
+    assert admin.image.put(f"{path}/objects/o1", json=change).status_code == 200
+    assert admin.image.post(f"{path}/resource_types", json={"name": "OS::Nova::Server"}).status_code == 201
+
+    def names(resource_type: str) -> list[str]:
+        shown = admin.image.get(f"{path}?resource_type={resource_type}").json()
+        [item] = shown["objects"]
+        return [*shown["properties"], *item["properties"], *item["required"]]
+
+    assert names("OS::Glance::Image") == ["hw_p1", "hw_p", "hw_p"]
+    for without in ("OS::Nova::Server", "OS::Nova::Flavor", ""):
+        assert names(without) == ["p1", "p", "p"]
+    prefixed = f"{path}/properties/hw_p1"
+    assert admin.image.get(f"{prefixed}?resource_type=OS::Glance::Image").json()["name"] == "p1"
+    for wrong in (
+        f"{prefixed}?resource_type=OS::Nova::Server",
+        f"{path}/properties/p1?resource_type=OS::Glance::Image",
+    ):
+        assert admin.image.get(wrong).status_code == 404
+
+
+def test_flavors_and_images_have_different_names_of_a_property(demo: Connection) -> None:
+    path = f"{BASE}/OS::Compute::CPUPinning?resource_type="
+    for resource_type, name in (("OS::Nova::Flavor", "hw:cpu_policy"), ("OS::Glance::Image", "hw_cpu_policy")):
+        assert list(demo.image.get(f"{path}{resource_type}").json()["properties"]) == [name]
+
+
+def test_lists_show_the_resource_types(demo: Connection, namespace: str) -> None:
+    listed = demo.image.get(f"{BASE}?resource_types=OS::Glance::Image").json()["namespaces"]
+    shown = {item["namespace"]: item["resource_type_associations"] for item in listed}
+    assert [(item["name"], item["prefix"]) for item in shown[namespace]] == [("OS::Glance::Image", "hw_")]
+    assert {item["name"] for item in shown["OS::Compute::CPUPinning"]} == {"OS::Glance::Image", "OS::Nova::Flavor"}
+
+
+@pytest.mark.parametrize("name", ["self", "schema", "created_at", "updated_at"])
+def test_attributes_of_the_service_are_read_only(admin: Connection, namespace: str, name: str) -> None:
+    path, read_only = f"{BASE}/{namespace}", {name: "2020-01-01T00:00:00Z"}
+    for method, url, body in (
+        ("POST", BASE, {"namespace": f"{namespace}-new"}),
+        ("PUT", path, {"namespace": namespace}),
+        ("POST", f"{path}/objects", {"name": "o2"}),
+        ("PUT", f"{path}/objects/o1", {"name": "o1"}),
+        ("PUT", f"{path}/tags/t1", {"name": "t1"}),
+        ("POST", f"{path}/resource_types", {"name": "x"}),
+    ):
+        assert admin.image.request(url, method, json=body | read_only).status_code == 403
+
+
 def test_unknown_kinds_are_not_found(admin: Connection, namespace: str) -> None:
     assert admin.image.get(f"{BASE}/{namespace}/nothing").status_code == 404
 

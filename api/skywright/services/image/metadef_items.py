@@ -8,7 +8,7 @@ from jsonschema import Draft202012Validator
 from sqlalchemy.orm import Session
 
 from skywright.db import isoformat
-from skywright.http import Conflict, Context, NotFound
+from skywright.http import Conflict, Context, Forbidden, NotFound
 from skywright.services.image import metadef_schemas
 from skywright.services.image.schemas import check
 from skywright.services.image.tables import MetadefItem, MetadefNamespace, MetadefResourceType
@@ -59,6 +59,13 @@ def get_item(context: Context, namespace: MetadefNamespace, kind: Kind, name: st
     return row
 
 
+def refuse_read_only(body: dict[str, Any]) -> None:
+    """Raise Forbidden if *body* has attributes that only the service sets."""
+    for name in metadef_schemas.DATES:
+        if name in body:
+            raise Forbidden(f"Attribute '{name}' is read-only.")
+
+
 def checked(kind: Kind, body: dict[str, Any]) -> dict[str, Any]:
     """Return *body* without attributes that only the service sets; raise BadRequest if it is not valid."""
     check(kind.validator, body)
@@ -94,6 +101,25 @@ def add_item(session: Session, namespace: MetadefNamespace, kind: Kind, body: di
     session.add(row)
     session.flush()
     return row
+
+
+def prefix_of(context: Context, namespace: MetadefNamespace, resource_type: str) -> str | None:
+    """Return the prefix that properties of *namespace* have on resources of a type; None without an association."""
+    row = context.db.get(MetadefItem, (namespace.namespace, RESOURCE_TYPES.plural, resource_type))
+    return None if row is None else row.body.get("prefix") or ""
+
+
+def prefixed(view: dict[str, Any], prefix: str) -> dict[str, Any]:
+    """Return the view of a namespace or object with *prefix* before all names of properties."""
+    changed = dict(view)
+    for name, items in view.items():
+        if name == "properties":
+            changed[name] = {f"{prefix}{key}": value for key, value in items.items()}
+        elif name == "required":
+            changed[name] = [f"{prefix}{key}" for key in items]
+        elif name == "objects":
+            changed[name] = [prefixed(item, prefix) for item in items]
+    return changed
 
 
 def item_view(kind: Kind, row: MetadefItem) -> dict[str, Any]:

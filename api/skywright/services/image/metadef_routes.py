@@ -6,13 +6,14 @@ from typing import Any
 from sqlalchemy import delete, select
 
 from skywright.db import utcnow
-from skywright.http import BadRequest, Conflict, Context, Router
+from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.http.fields import TRUE
 from skywright.http.policy import on_target
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import Listing
 from skywright.services.image.metadef_items import (
     OBJECTS,
+    PROPERTIES,
     RESOURCE_TYPES,
     TAGS,
     Kind,
@@ -22,6 +23,8 @@ from skywright.services.image.metadef_items import (
     item_view,
     item_views,
     kind_named,
+    prefix_of,
+    refuse_read_only,
 )
 from skywright.services.image.metadefs import permitted_namespace
 from skywright.services.image.tables import MetadefItem, MetadefNamespace
@@ -52,6 +55,7 @@ def list_associations(context: Context, namespace: str) -> dict[str, Any]:
     "POST", f"{BASE}/resource_types", policy=on_target("add_metadef_resource_type_association"), status=201
 )
 def create_association(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
+    refuse_read_only(body)
     row = add_item(context.db, permitted_namespace(context, namespace), RESOURCE_TYPES, body)
     return item_view(RESOURCE_TYPES, row)
 
@@ -99,6 +103,7 @@ def list_items(context: Context, namespace: str, plural: str) -> dict[str, Any]:
 )
 def create_item(context: Context, namespace: str, plural: str, body: JsonObject) -> dict[str, Any]:
     kind = kind_named(plural)
+    refuse_read_only(body)
     return item_view(kind, add_item(context.db, permitted_namespace(context, namespace, kind.rule("add")), kind, body))
 
 
@@ -116,9 +121,18 @@ def delete_items(context: Context, namespace: str, plural: str) -> None:
     f"{BASE}/{{plural}}/{{name}}",
     policy=on_target("get_metadef_object", "get_metadef_property", "get_metadef_tag"),
 )
-def show_item(context: Context, namespace: str, plural: str, name: str) -> dict[str, Any]:
+def show_item(
+    context: Context, namespace: str, plural: str, name: str, resource_type: str | None = None
+) -> dict[str, Any]:
+    """Show the item. The name of a property has the prefix of *resource_type* if that is given."""
     kind = kind_named(plural)
-    return item_view(kind, get_item(context, permitted_namespace(context, namespace, kind.rule("get")), kind, name))
+    row = permitted_namespace(context, namespace, kind.rule("get"))
+    if kind is PROPERTIES and resource_type:
+        prefix = prefix_of(context, row, resource_type)
+        if not prefix or not name.startswith(prefix):
+            raise NotFound(f"Property {name} does not start with the prefix of {resource_type}, {prefix!r}.")
+        name = name.removeprefix(prefix)
+    return item_view(kind, get_item(context, row, kind, name))
 
 
 @router.operation(
@@ -129,6 +143,7 @@ def show_item(context: Context, namespace: str, plural: str, name: str) -> dict[
 def update_item(context: Context, namespace: str, plural: str, name: str, body: JsonObject) -> dict[str, Any]:
     kind = kind_named(plural)
     row = get_item(context, permitted_namespace(context, namespace, kind.rule("modify")), kind, name)
+    refuse_read_only(body)
     content = checked(kind, body)
     if body["name"] != name and context.db.get(MetadefItem, (namespace, kind.plural, body["name"])) is not None:
         raise Conflict(f"A metadata definition {kind.label} {body['name']} exists already in {namespace}.")

@@ -1,5 +1,6 @@
 """Metadata definitions: namespaces, which all users read and administrators write."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -11,7 +12,16 @@ from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.image import metadef_schemas
 from skywright.services.image.bodies import JsonObject
 from skywright.services.image.listing import Listing
-from skywright.services.image.metadef_items import KINDS, RESOURCE_TYPES, SETTABLE, add_namespace, item_views
+from skywright.services.image.metadef_items import (
+    KINDS,
+    RESOURCE_TYPES,
+    SETTABLE,
+    add_namespace,
+    item_views,
+    prefix_of,
+    prefixed,
+    refuse_read_only,
+)
 from skywright.services.image.schemas import check
 from skywright.services.image.tables import MetadefItem, MetadefNamespace, MetadefResourceType
 
@@ -51,7 +61,9 @@ def list_namespaces(context: Context) -> dict[str, Any]:
     if types := asked.get("resource_types"):
         named = MetadefItem.kind == RESOURCE_TYPES.plural, MetadefItem.name.in_(types.split(","))
         query = query.where(MetadefNamespace.namespace.in_(select(MetadefItem.namespace).where(*named)))
-    return NAMESPACES.page(context, query, scope)
+    body = NAMESPACES.page(context, query, scope)
+    _add_associations(context, body["namespaces"])
+    return body
 
 
 @router.operation(
@@ -61,6 +73,7 @@ def list_namespaces(context: Context) -> dict[str, Any]:
     status=201,
 )
 def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
+    refuse_read_only(body)
     check(_namespace, body)
     for kind in (RESOURCE_TYPES, *KINDS.values()):
         if body.get(kind.plural):
@@ -69,13 +82,17 @@ def create_namespace(context: Context, body: JsonObject) -> dict[str, Any]:
 
 
 @router.operation("GET", "/v2/metadefs/namespaces/{namespace}", policy=on_target("get_metadef_namespace"))
-def show_namespace(context: Context, namespace: str) -> dict[str, Any]:
-    return _details(context, permitted_namespace(context, namespace))
+def show_namespace(context: Context, namespace: str, resource_type: str | None = None) -> dict[str, Any]:
+    """Show the namespace; its properties have the names that they have on resources of *resource_type*."""
+    row = permitted_namespace(context, namespace)
+    prefix = prefix_of(context, row, resource_type) if resource_type else None
+    return prefixed(_details(context, row), prefix or "")
 
 
 @router.operation("PUT", "/v2/metadefs/namespaces/{namespace}", policy=on_target("modify_metadef_namespace"))
 def update_namespace(context: Context, namespace: str, body: JsonObject) -> dict[str, Any]:
     row = permitted_namespace(context, namespace)
+    refuse_read_only(body)
     check(_namespace, body)
     if body["namespace"] != namespace:
         raise Forbidden("A namespace cannot be renamed: its items and their users refer to it by name.")
@@ -136,6 +153,18 @@ def _view(row: MetadefNamespace) -> dict[str, Any]:
         "self": f"/v2/metadefs/namespaces/{row.namespace}",
         "schema": "/v2/schemas/metadefs/namespace",
     }
+
+
+def _add_associations(context: Context, views: Sequence[dict[str, Any]]) -> None:
+    """Add the associations with resource types to *views* of namespaces."""
+    names = [view["namespace"] for view in views]
+    query = select(MetadefItem).where(MetadefItem.kind == RESOURCE_TYPES.plural, MetadefItem.namespace.in_(names))
+    found: dict[str, list[MetadefItem]] = {}
+    for item in context.db.scalars(query.order_by(MetadefItem.name)):
+        found.setdefault(item.namespace, []).append(item)
+    for view in views:
+        if items := found.get(view["namespace"]):
+            view[RESOURCE_TYPES.plural] = item_views(RESOURCE_TYPES, items)
 
 
 def _details(context: Context, row: MetadefNamespace) -> dict[str, Any]:

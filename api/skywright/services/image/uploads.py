@@ -10,6 +10,7 @@ from starlette.concurrency import run_in_threadpool
 from skywright.cloud import Cloud
 from skywright.db import utcnow
 from skywright.http import ApiError, BadRequest, Conflict, Router, TooLarge
+from skywright.http.fields import natural
 from skywright.http.policy import on_target, with_rules
 from skywright.http.router import request_context
 from skywright.http.streaming import copy, receiving
@@ -20,7 +21,7 @@ from skywright.services.image.tables import Image
 from skywright.services.image.views import STORE
 
 router = Router()
-STORE_HEADER = "x-image-meta-store"
+STORE_HEADER, SIZE_HEADER = "x-image-meta-store", "x-openstack-image-size"
 
 
 @router.put("/v2/images/{image_id}/file", status_code=204)
@@ -45,7 +46,7 @@ async def _receive(request: Request, image_id: str, status: str) -> Response:
         upload = await run_in_threadpool(_begin, request, image_id, status)
         try:
             await copy(body, upload.write)
-            content = await run_in_threadpool(_store, cloud, upload, image_id, status)
+            content = await run_in_threadpool(_store, request, upload, image_id, status)
             await Replicas(cloud.settings).give(image_id, content)
             await run_in_threadpool(_end, cloud, image_id, status, content)
         except BaseException:
@@ -84,6 +85,7 @@ def _permit(request: Request, row: Image, status: str, limit: int) -> None:
         raise BadRequest(f"Store '{store[:64]}' does not exist; known: {STORE}.")
     if row.disk_format is None or row.container_format is None:
         raise BadRequest("Properties disk_format, container_format must be set prior to saving data.")
+    _announced_size(request)
     length = request.headers.get("content-length", "")
     if length.isdigit() and int(length) > limit:
         raise TooLarge(f"Images may not be larger than {limit} bytes.")
@@ -94,11 +96,23 @@ def _permit(request: Request, row: Image, status: str, limit: int) -> None:
         raise Conflict("Data of this image is staged already.")
 
 
-def _store(cloud: Cloud, upload: Upload, image_id: str, status: str) -> Content:
+def _announced_size(request: Request) -> int | None:
+    """Return the size that the data must have, if the client announces one."""
+    text = request.headers.get(SIZE_HEADER)
+    try:
+        return None if text is None else natural(text.strip())
+    except ValueError:
+        raise BadRequest(f"Invalid image size in the header {SIZE_HEADER}.") from None
+
+
+def _store(request: Request, upload: Upload, image_id: str, status: str) -> Content:
     """Inspect the complete data and move it to its place. No record refers to it yet."""
+    cloud: Cloud = request.app.state.cloud
     with cloud.database.read() as session:
         row = _receiving(session.get(Image, image_id), status)
     content = upload.finish(row.disk_format, row.container_format)
+    if _announced_size(request) not in (None, content.size):
+        raise BadRequest(f"The data has {content.size} bytes, which is not the size in the header {SIZE_HEADER}.")
     upload.keep(Store(cloud.settings.image_dir).path(image_id, content.os_hash_value))
     return content
 
