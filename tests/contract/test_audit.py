@@ -145,9 +145,9 @@ def test_pages_times_and_lines(api: Api, admin: Connection) -> None:
     assert max(row["at"] for row in records(admin, api, until=middle, limit=1000)) < middle
     lines = admin.session.get(f"{api.url}/v1/audit", headers=NDJSON).text.splitlines()
     assert [json.loads(line) for line in lines] == everything
-    bad = {"marker": -1, "limit": 0, "since": "yesterday"}
-    for name, value in bad.items():
-        assert admin.session.get(f"{api.url}/v1/audit?{name}={value}", raise_exc=False).status_code == 400
+    bad = ["marker=-1", "limit=0", "since=yesterday", "since=2020", "since=9999-12-31T23:59:59-12:00"]
+    for query in [*bad, "until=0001-01-01T00:00:00%2B12:00"]:
+        assert admin.session.get(f"{api.url}/v1/audit?{query}", raise_exc=False).status_code == 400
 
 
 def test_image_data_is_one_record(api: Api, admin: Connection) -> None:

@@ -184,6 +184,8 @@ def test_only_administrators_follow_other_projects(
     for path in (other, "/follow"):
         with Stream(api, admin, path) as stream:
             assert job_id in {message["data"].get("id") for message in stream.until(is_ready)}
+    with Stream(api, admin, f"/follow?project={alt.current_project_id}") as stream:
+        assert stream.status == 400
     with Stream(api, admin, "/follow?project_id=nobody") as stream:
         assert [message["event"] for message in stream.until(is_ready)] == ["ready"]
 

@@ -100,6 +100,35 @@ def test_a_quarantined_host_shows_the_reason_and_can_be_enabled(admin: Connectio
     assert released(api, job)
 
 
+def refusal(admin: Connection, api: Api, name: str, **host: Any) -> str:
+    answer = admin.session.put(f"{api.url}/v1/hosts/{name}", json={"host": host}, raise_exc=False)
+    assert answer.status_code == 400, answer.text
+    return str(answer.json()["error"]["message"])
+
+
+def test_an_enabled_host_has_no_reason_to_be_disabled(admin: Connection, api: Api) -> None:
+    for state in ({}, {"state": "enabled"}):
+        assert "requires that the host's state" in refusal(admin, api, "a", disabled_reason="why", **state)
+    put(admin, api, "a", state="disabled")
+    assert put(admin, api, "a", disabled_reason="why")["disabled_reason"] == "why"
+    assert put(admin, api, "a", state="enabled", disabled_reason=None)["disabled_reason"] is None
+
+
+@pytest.mark.parametrize("name", ["all", "ungrouped", "computes", "new"])
+def test_hosts_and_groups_have_different_names(admin: Connection, api: Api, name: str) -> None:
+    """Ansible runs a play for a group on the host of that name alone."""
+    groups = ["computes", "new"]
+    assert refusal(admin, api, name, groups=groups) == f"A host and a group must not have the same name: {name}."
+    assert refusal(admin, api, "c", groups=["computes", "b"]) == "A host and a group must not have the same name: b."
+    assert {host["name"] for host in admin.session.get(f"{api.url}/v1/hosts").json()["hosts"]} == {"a", "b"}
+
+
+@pytest.mark.parametrize("port", [0, 65536, "99999", "00000"])
+def test_ports_of_hosts_exist(admin: Connection, api: Api, port: object) -> None:
+    assert "ansible_port" in refusal(admin, api, "a", variables={"ansible_port": port})
+    assert put(admin, api, "a", variables={"ansible_port": 65535})["variables"] == {"ansible_port": 65535}
+
+
 def test_only_a_host_without_servers_can_be_drained(admin: Connection, api: Api, server: str) -> None:
     drain = f"{api.url}/v1/hosts/{{}}/drain"
     answer = admin.session.post(drain.format("a"), json={}, raise_exc=False)

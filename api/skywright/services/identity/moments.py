@@ -1,9 +1,9 @@
 """Moments in requests."""
 
-from datetime import UTC, datetime
+from datetime import datetime
 
 from skywright.db import utcnow
-from skywright.http import BadRequest
+from skywright.http import BadRequest, fields
 
 
 def future(text: str | None) -> datetime | None:
@@ -11,10 +11,8 @@ def future(text: str | None) -> datetime | None:
     if text is None:
         return None
     try:
-        moment = datetime.fromisoformat(text)
-        if moment.tzinfo is not None:
-            moment = moment.astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError):
+        moment = fields.moment(text)
+    except ValueError:
         raise BadRequest("expires_at is not a moment in ISO 8601.") from None
     if moment <= utcnow():
         raise BadRequest("expires_at is over already.")

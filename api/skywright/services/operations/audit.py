@@ -1,7 +1,7 @@
 """`/v1/audit`: the audit trail, as pages, or as JSON lines for archives."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import orjson
@@ -13,7 +13,7 @@ from starlette.responses import StreamingResponse
 from skywright.db import Database, isoformat
 from skywright.db.identity import Project, User
 from skywright.db.operations import Audit
-from skywright.http import Context, Router
+from skywright.http import BadRequest, Context, Router, fields
 from skywright.http.router import json_response
 from skywright.services.operations.listing import after_number, limit_of, numbered_page
 
@@ -30,8 +30,8 @@ def list_records(
     user: str | None = None,
     project: str | None = None,
     service: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
+    since: str | None = None,
+    until: str | None = None,
 ) -> Response:
     """List the records, newest first. JSON lines have no pages."""
     query = select(Audit)
@@ -44,9 +44,9 @@ def list_records(
     if service is not None:
         query = query.where(Audit.service == service)
     if since is not None:
-        query = query.where(Audit.at >= _naive(since))
+        query = query.where(Audit.at >= _moment("since", since))
     if until is not None:
-        query = query.where(Audit.at < _naive(until))
+        query = query.where(Audit.at < _moment("until", until))
     if LINES in context.request.headers.get("accept", ""):
         lines = after_number(context, query, Audit.sequence).order_by(Audit.sequence.desc())
         return StreamingResponse(_lines(context.cloud.database, lines, limit_of(context)), media_type=LINES)
@@ -96,6 +96,8 @@ def _named(kind: type[User] | type[Project], name: str) -> Select[Any]:
     return select(kind.id).where(kind.name == name)
 
 
-def _naive(moment: datetime) -> datetime:
-    """Return the time in UTC. A time without a zone, as in the database, is UTC."""
-    return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
+def _moment(name: str, text: str) -> datetime:
+    try:
+        return fields.moment(text)
+    except ValueError:
+        raise BadRequest(f"Invalid input for {name}: '{text[:64]}' is not a date and time.") from None

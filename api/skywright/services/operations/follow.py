@@ -25,6 +25,7 @@ from skywright.http.policy import with_rules
 from skywright.http.router import request_context
 from skywright.services.operations.feed import Change, Feed, Scope, read, unfinished
 from skywright.services.operations.jobs import visible_job
+from skywright.services.operations.listing import check_parameters
 from skywright.services.operations.views import event_views, job_view
 
 router = Router()
@@ -134,6 +135,7 @@ def _follower(
 ) -> Follower:
     """Return the follower, if the caller may see what it selects."""
     with request_context(request, write=False) as context:
+        check_parameters(context)
         every = context.allows("operations:jobs:list_all")
         scope = Scope(job_id, resource, project_id if every else context.project_id)
         if job_id is not None:

@@ -31,6 +31,9 @@ CONNECTION = {
     "ansible_user": re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,31}"),
     "ansible_port": re.compile(r"[0-9]{1,5}"),
 }
+LAST_PORT = 65535
+# The groups of every inventory.
+IMPLICIT = frozenset({"all", "ungrouped"})
 
 
 def _connects(variables: dict[str, Any]) -> dict[str, Any]:
@@ -38,6 +41,9 @@ def _connects(variables: dict[str, Any]) -> dict[str, Any]:
         value = variables.get(name)
         if value is not None and not pattern.fullmatch(str(value)):
             raise ValueError(f"{name} is not valid")
+    port = variables.get("ansible_port")
+    if port is not None and not 1 <= int(port) <= LAST_PORT:
+        raise ValueError("ansible_port is not valid")
     return variables
 
 
@@ -90,6 +96,7 @@ def put_host(context: Context, name: str, body: HostRequest) -> Response:
         context.db.add(host)
     _apply(context, host, body.host)
     context.db.flush()
+    _check_names(context, host)
     job = submit(context, "host", ACTION, [("host", name)], {"hosts": [name]})
     context.db.flush()
     return json_response({"host": _view(context, host), "job": {"id": job.id}}, status)
@@ -134,15 +141,25 @@ def _apply(context: Context, host: Host, body: HostBody) -> None:
             raise Conflict(f"Host {host.name} is an overcloud's: it cannot belong to this cloud, too.")
         if OVERCLOUD in body.groups and not host.in_overcloud:
             raise BadRequest(f"Only an overcloud's plan adds hosts to the group {OVERCLOUD}.")
-        host.groups = sorted(set(body.groups) - {"all", "ungrouped"})
+        host.groups = sorted(set(body.groups) - IMPLICIT)
     if body.variables is not None:
         kept = host.variables or {}
         # A client that sends back what it was shown must not overwrite hidden values.
         host.variables = {k: kept.get(k, v) if v == HIDDEN else v for k, v in body.variables.items()}
+    if body.disabled_reason is not None and (body.state or host.state or "enabled") == "enabled":
+        raise BadRequest("A disabled_reason requires that the host's state is disabled or maintenance.")
     if body.state is not None:
         set_state(context.db, context.cloud, host, body.state, body.disabled_reason)
     elif "disabled_reason" in body.model_fields_set:
         host.disabled_reason = body.disabled_reason
+
+
+def _check_names(context: Context, host: Host) -> None:
+    """Refuse a host with the name of a group: Ansible would run a play for the group on this host alone."""
+    rows = context.db.execute(select(Host.name, Host.groups)).all()
+    names, groups = {row.name for row in rows}, {group for row in rows for group in row.groups} | IMPLICIT
+    if clashing := sorted({host.name} & groups or names & set(host.groups)):
+        raise BadRequest(f"A host and a group must not have the same name: {', '.join(clashing)}.")
 
 
 def _view(context: Context, host: Host) -> dict[str, Any]:
