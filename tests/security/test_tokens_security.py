@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from cryptography.fernet import Fernet
@@ -130,6 +131,10 @@ def test_tokens_of_others_cannot_be_shown_or_revoked(identity: Identity) -> None
         {"identity": {"methods": ["token"], "token": {"id": "x"}}, "scope": {"project": {}, "domain": {}}},
         {"identity": {"methods": ["token"], "token": {"id": "x"}}, "scope": {"planet": {}}},
         {"identity": {"methods": ["token"], "token": {"id": "x"}}, "scope": {}},
+        {"identity": {"methods": ["password"]}},
+        {"identity": {"methods": ["password"], "password": {"user": {"name": "demo", "password": "no domain"}}}},
+        {"identity": {"methods": ["application_credential"], "application_credential": {"name": "x", "secret": "x"}}},
+        {"identity": {"methods": ["application_credential"], "application_credential": {"secret": "x"}}},
     ],
 )
 def test_malformed_requests_are_refused(identity: Identity, auth: object) -> None:
@@ -139,15 +144,34 @@ def test_malformed_requests_are_refused(identity: Identity, auth: object) -> Non
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"methods": ["password"]},
         {"methods": ["mapped"]},
         {"methods": ["password", "mapped"], "password": {"user": {"id": "x", "password": "x"}}},
-        {"methods": ["application_credential"], "application_credential": {"name": "x", "secret": "x"}},
-        {"methods": ["password"], "password": {"user": {"name": "demo", "password": "no domain"}}},
+        {"methods": ["application_credential"], "application_credential": {"id": "x", "secret": "x"}},
     ],
 )
 def test_requests_without_a_valid_method_are_refused(identity: Identity, wrong: dict[str, object]) -> None:
     assert identity.http.post("/auth/tokens", json={"auth": {"identity": wrong}}).status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("wrong", "reason"),
+    [
+        ({"user": {"name": "demo"}}, "password/user': Expecting to find domain"),
+        ({"user": {}}, "password/user': Expecting to find id or name"),
+        ({"user": {"name": "demo", "domain": {}}}, "user/domain': Expecting to find id or name"),
+        ({"scope": {"project": {"name": "demo"}}}, "scope/project': Expecting to find domain"),
+        ({"scope": {"project": {}}}, "scope/project': Expecting to find id or name"),
+        ({"scope": {"domain": {}}}, "scope/domain': Expecting to find id or name"),
+        ({"methods": ["password", "token"]}, "identity': Expecting to find token"),
+    ],
+)
+def test_what_is_missing_is_named(identity: Identity, wrong: dict[str, Any], reason: str) -> None:
+    """Keystone answers 400, too: a login without the domain of the user or project is not a wrong password."""
+    user = wrong.get("user", {"name": "demo", "domain": {"id": "default"}}) | {"password": "secret"}
+    auth = {"identity": {"methods": wrong.get("methods", ["password"]), "password": {"user": user}}}
+    answer = identity.http.post("/auth/tokens", json={"auth": auth | {"scope": wrong.get("scope", "unscoped")}})
+    assert answer.status_code == 400 and reason in answer.text
+    assert "secret" not in answer.text
 
 
 def test_two_methods_must_be_of_the_same_user(identity: Identity) -> None:

@@ -38,12 +38,25 @@ class ApplicationCredentialMethod(BaseModel):
     user: Omittable[OwnedReference] = None
     secret: Text
 
+    @model_validator(mode="after")
+    def _named(self) -> "ApplicationCredentialMethod":
+        if not self.id and (not self.name or self.user is None):
+            raise ValueError("Expecting to find id, or name and user.")
+        return self
+
 
 class Identity(BaseModel):
     methods: list[str] = Field(min_length=1, max_length=8)
     password: Omittable[PasswordMethod] = None
     token: Omittable[TokenMethod] = None
     application_credential: Omittable[ApplicationCredentialMethod] = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> "Identity":
+        missing = [name for name in self.methods if name in _METHODS and getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"Expecting to find {missing[0]}, which is one of the methods.")
+        return self
 
 
 class TrustReference(BaseModel):
@@ -146,8 +159,7 @@ def _prove(context: Context, identity: Identity) -> Proof:
 
 
 def _by_password(context: Context, identity: Identity) -> Proof:
-    if identity.password is None:
-        raise Unauthorized()
+    assert identity.password is not None  # it is one of the methods
     wanted = identity.password.user
     user = find_user(context.db, wanted)
     # An unknown user, or one without a password, takes as long as a wrong password.
@@ -157,7 +169,8 @@ def _by_password(context: Context, identity: Identity) -> Proof:
 
 
 def _by_token(context: Context, identity: Identity) -> Proof:
-    subject = context.cloud.tokens.inspect(context.db, identity.token.id) if identity.token else None
+    assert identity.token is not None
+    subject = context.cloud.tokens.inspect(context.db, identity.token.id)
     user = context.db.get(User, subject.claims.user_id) if subject else None
     if subject is None or user is None:
         raise Unauthorized()
@@ -171,8 +184,7 @@ def _by_token(context: Context, identity: Identity) -> Proof:
 
 def _by_application_credential(context: Context, identity: Identity) -> Proof:
     wanted = identity.application_credential
-    if wanted is None:
-        raise Unauthorized()
+    assert wanted is not None
     row = _application_credential(context.db, wanted)
     if not check_password(wanted.secret, row.secret_hash if row else None) or row is None:
         raise Unauthorized()

@@ -5,7 +5,7 @@ All token requests use these functions: the statements are built once, and read 
 
 from typing import Any
 
-from pydantic import BaseModel
+from pydantic import BaseModel, model_validator
 from sqlalchemy import Executable, Row, bindparam, select
 from sqlalchemy.orm import InstrumentedAttribute, Session
 
@@ -20,11 +20,23 @@ class Reference(BaseModel):
     id: Omittable[Text] = None
     name: Omittable[Text] = None
 
+    @model_validator(mode="after")
+    def _named(self) -> "Reference":
+        if not self.id and not self.name:
+            raise ValueError("Expecting to find id or name.")
+        return self
+
 
 class OwnedReference(Reference):
     """A user or project by id, or by name and domain."""
 
     domain: Omittable[Reference] = None
+
+    @model_validator(mode="after")
+    def _owned(self) -> "OwnedReference":
+        if not self.id and self.domain is None:
+            raise ValueError("Expecting to find domain: a name is unique in its domain only.")
+        return self
 
 
 def find_domain(session: Session, wanted: Reference) -> Row[Any] | None:
@@ -46,9 +58,8 @@ def find_project(session: Session, wanted: OwnedReference) -> Row[Any] | None:
 def _find(session: Session, statements: dict[str, Executable], wanted: OwnedReference) -> Row[Any] | None:
     if wanted.id:
         return session.connection().execute(statements["id"], {"value": wanted.id}).first()
-    if wanted.domain is None:
-        return None
     domain = wanted.domain
+    assert domain is not None
     by, place = ("domain id", domain.id) if domain.id else ("domain name", key_of(domain.name or ""))
     parameters = {"value": key_of(wanted.name or ""), "domain": place}
     return session.connection().execute(statements[by], parameters).first()
