@@ -169,6 +169,17 @@ def test_a_request_that_arrives_during_a_response_is_answered(api: Api) -> None:
             assert answer.status == 200 and answer.read()
 
 
+def test_a_request_that_arrives_before_the_end_of_a_response_is_answered(api: Api) -> None:
+    """After the last byte of a file, a client may send the next request before the server has noted the end."""
+    request = b"GET /identity/v3 HTTP/1.1\r\nHost: cloud\r\n\r\n"
+    with connect(api) as connection:
+        connection.sock.sendall(request * 3)
+        received = b""
+        while received.count(b'"media-types"') < 3:
+            received += connection.sock.recv(65536)
+        assert received.count(b"HTTP/1.1 200 OK") == 3
+
+
 def test_an_idle_connection_keeps_nothing_of_its_last_request(api: Api) -> None:
     gateway = api.cloud.gateway
     assert gateway is not None

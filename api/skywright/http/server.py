@@ -39,7 +39,9 @@ class Connection(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         # The timer of the idle connection keeps its context: the request's own would keep the request's objects.
         contextvars.Context().run(super().on_response_complete)
-        if self.cycle.scope is self.scope:  # no other request has begun: an idle connection need not keep the last one
+        # An idle connection need not keep the last request. If another has begun, its scope is this connection's; if it
+        # was read before the response was complete, its cycle is, too.
+        if self.cycle.scope is self.scope and self.cycle.response_complete:
             self.scope = self.cycle.scope = {}  # type: ignore[typeddict-item]
             self.headers = []
 
