@@ -80,6 +80,14 @@ def test_items(admin: Connection, namespace: str, plural: str, body: dict[str, A
     assert not admin.image.get(items).json()[plural]
 
 
+@pytest.mark.parametrize("wrong", [{}, {"title": "P"}, {"title": "P", "type": "text"}, {"title": 1, "type": "string"}])
+def test_properties_of_objects_are_checked(admin: Connection, namespace: str, wrong: dict[str, Any]) -> None:
+    body = {"name": "o2", "properties": {"p": wrong}}
+    assert admin.image.post(f"{BASE}/{namespace}/objects", json=body).status_code == 400
+    whole = {"namespace": f"{namespace}-new", "objects": [body]}
+    assert admin.image.post(BASE, json=whole).status_code == 400
+
+
 def test_tags_are_replaced_together(admin: Connection, namespace: str) -> None:
     tags = f"{BASE}/{namespace}/tags"
     assert admin.image.post(tags, json={"tags": [{"name": "a"}, {"name": "b"}]}).status_code == 201

@@ -47,6 +47,8 @@ PROPERTY: dict[str, Any] = {
     },
     "additionalProperties": False,
 }
+# {name: property}
+PROPERTIES = {"type": "object", "additionalProperties": {**PROPERTY, "required": ["title", "type"]}}
 OBJECT: dict[str, Any] = {
     "name": "object",
     "type": "object",
@@ -55,7 +57,7 @@ OBJECT: dict[str, Any] = {
         "name": _name(255, "Name of the object"),
         "description": _text(500, "Description of the object"),
         "required": {"type": "array", "items": {"type": "string"}},
-        "properties": {"type": "object", "additionalProperties": {"type": "object"}},
+        "properties": PROPERTIES,
         **DATES,
     },
     "additionalProperties": False,
@@ -92,10 +94,7 @@ NAMESPACE: dict[str, Any] = {
         "owner": _text(255, "Owner of the namespace", ["string", "null"]),
         "resource_type_associations": {"type": "array", "items": RESOURCE_TYPE},
         "objects": {"type": "array", "items": OBJECT},
-        "properties": {
-            "type": "object",
-            "additionalProperties": {**PROPERTY, "required": ["title", "type"]},
-        },
+        "properties": PROPERTIES,
         "tags": {"type": "array", "items": TAG},
         **DATES,
     },
