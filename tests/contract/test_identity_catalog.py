@@ -130,6 +130,12 @@ def test_ec2_credentials(identity: Identity) -> None:
     assert identity.call("GET", f"{path}/{pair['access']}", token=token).json()["credential"] == pair
     generic = identity.call("GET", "/credentials?type=ec2", token=token).json()["credentials"]
     assert pair["access"] in [json.loads(row["blob"])["access"] for row in generic]
+    generic_path = next(f"/credentials/{row['id']}" for row in generic if pair["access"] in row["blob"])
+    for access, status in (("other", 400), (pair["access"], 200)):  # the id in the path is made from the access key
+        body = {"credential": {"blob": json.dumps({"access": access, "secret": "new"})}}
+        assert identity.call("PATCH", generic_path, body, token=token).status_code == status
+    pair["secret"] = "new"
+    assert identity.call("GET", f"{path}/{pair['access']}", token=token).json()["credential"] == pair
     assert identity.call("GET", f"{path}/{pair['access']}", token=identity.token("alt")).status_code == 403
     assert identity.call("DELETE", f"{path}/{pair['access']}", token=token).status_code == 204
     assert identity.call("GET", f"{path}/{pair['access']}", token=token).status_code == 404

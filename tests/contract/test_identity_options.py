@@ -95,5 +95,6 @@ def test_a_credential_changes_its_type_and_owner(identity: Identity) -> None:
     project = identity.make("project")["id"]
     foreign = {"credential": {"project_id": project}}
     assert identity.call("PATCH", f"/credentials/{made}", foreign, token=own).status_code == 403
-    keys = {"credential": {"type": "ec2", "project_id": project, "blob": '{"access": "a"}'}}
-    assert identity.call("PATCH", f"/credentials/{made}", keys).status_code == 400
+    for blob in ('{"access": "a"}', '{"access": "a", "secret": "b"}'):
+        keys = {"credential": {"type": "ec2", "project_id": project, "blob": blob}}
+        assert identity.call("PATCH", f"/credentials/{made}", keys).status_code == 400

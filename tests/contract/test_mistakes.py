@@ -222,3 +222,19 @@ def test_invalid_json(client: Hostile) -> None:
 def test_requests_without_a_token_are_refused_before_validation(client: Hostile) -> None:
     answer = client.send("compute", "POST", "/v2.1/flavors", json={}, authenticated=False)
     assert answer.status_code == 401
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "allowed"),
+    [
+        ("PUT", "/identity/v3/users/x", "DELETE, GET, HEAD, PATCH"),
+        ("PATCH", "/image/v2/images", "DELETE, GET, POST"),
+        ("POST", "/networking/v2.0/networks/x", "DELETE, GET, PUT"),
+        ("PATCH", "/v1/webhooks/x", "DELETE, GET"),
+    ],
+)
+def test_refused_methods_name_the_allowed_ones(
+    admin: Connection, api: Api, method: str, path: str, allowed: str
+) -> None:
+    answer = admin.session.request(f"{api.url}{path}", method, json={}, raise_exc=False)
+    assert (answer.status_code, answer.headers["Allow"]) == (405, allowed)

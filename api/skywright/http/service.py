@@ -109,13 +109,17 @@ class Service:
 
         @app.exception_handler(HTTPException)
         async def http_error(request: Request, error: HTTPException) -> Response:
-            missing = self._missing(request.scope["path"].removeprefix(request.scope.get("root_path", "")))
+            path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+            missing = self._missing(path)
             if error.status_code == 404:
                 return answer(NotFound(missing or "The resource could not be found."))
             if missing and error.status_code == 405:
                 # Not 404, which clients understand as "deleted".
                 return answer(BadRequest(missing))
-            return answer(ApiError(str(error.detail), status=error.status_code))
+            response = answer(ApiError(str(error.detail), status=error.status_code))
+            if error.status_code == 405:
+                response.headers["Allow"] = ", ".join(self._methods(path))  # RFC 9110, 15.5.6
+            return response
 
         @app.exception_handler(ClientDisconnect)
         async def disconnected(_request: Request, _error: ClientDisconnect) -> Response:
@@ -127,6 +131,11 @@ class Service:
             return answer(ApiError("An unexpected error happened; the log has it under this request id."))
 
         return app
+
+    def _methods(self, path: str) -> list[str]:
+        """Return the methods of all routes with *path*."""
+        routes = [route for router in self.routers for route in router.routes if isinstance(route, APIRoute)]
+        return sorted({method for route in routes if route.path_regex.match(path) for method in route.methods or ()})
 
     def _missing(self, path: str) -> str:
         """Return `This cloud has no routers yet.` if *path* is one of the absent paths."""

@@ -128,8 +128,8 @@ def update_credential(context: Context, credential_id: str, body: UpdateCredenti
     _check(context, row, own_project=row.project_id == project_id)
     if wanted.blob is not None:
         row.sealed = context.cloud.secrets.seal(wanted.blob.encode())
-    if row.type == "ec2":
-        _ec2(_open(context, row))
+    if row.type == "ec2" and _identifier(row.type, _open(context, row)) != row.id:
+        raise BadRequest("The id of an EC2 credential is made from its access key, so both cannot be updated.")
     change_extra(row, wanted)
     return {"credential": view(context, row)}
 
