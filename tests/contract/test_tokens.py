@@ -274,6 +274,14 @@ def test_an_application_credential_has_its_roles_and_cannot_create_another(
     assert identity.call("GET", "/regions", token=token).status_code == 401
 
 
+def test_an_empty_list_of_access_rules_is_no_limit(identity: Identity, member: tuple[str, str]) -> None:
+    """`openstack application credential create` sends it unless there are rules."""
+    made = _application_credential(identity, member[0], roles=[], access_rules=[])
+    assert "access_rules" not in made
+    answer = identity.authenticate(application_credential={"id": made["id"], "secret": made["secret"]})
+    assert identity.call("GET", "/regions", token=answer.headers["x-subject-token"]).status_code == 200
+
+
 def test_access_rules_limit_the_requests_of_an_application_credential(
     identity: Identity, member: tuple[str, str]
 ) -> None:

@@ -206,7 +206,7 @@ def _application_credential(session: Session, claims: Claims) -> Delegated | Non
     if row.user_id != claims.user_id or row.project_id != claims.project_id:
         return None
     rules = None
-    if row.access_rule_ids is not None:
+    if row.access_rule_ids:  # as in Keystone, an empty list is no limit: openstackclient sends it by default
         wanted = select(AccessRule).where(AccessRule.id.in_(row.access_rule_ids))
         rules = tuple((rule.service, rule.method, rule.path) for rule in session.scalars(wanted))
     restricted = {"restricted": not row.unrestricted, "id": row.id, "name": row.name}

@@ -70,7 +70,7 @@ def _view(context: Context, row: ApplicationCredential, secret: str | None = Non
         "expires_at": row.expires_at.isoformat(timespec="microseconds") if row.expires_at else None,
         "links": link(context, f"users/{row.user_id}/application_credentials/{row.id}"),
     }
-    if row.access_rule_ids is not None:
+    if row.access_rule_ids:
         rules = context.db.scalars(select(AccessRule).where(AccessRule.id.in_(row.access_rule_ids)))
         shown["access_rules"] = [_view_rule(rule) for rule in rules]
     return shown | ({"secret": secret} if secret is not None else {})
@@ -114,7 +114,7 @@ def create_application_credential(context: Context, user_id: str, body: CreateAp
         expires_at=future(wanted.expires_at),
     )
     with context.writing() as session:
-        if wanted.access_rules is not None:
+        if wanted.access_rules:
             row.access_rule_ids = [_rule(session, user_id, rule).id for rule in wanted.access_rules]
         session.add(row)
         flush(session, "application credential")
