@@ -102,6 +102,31 @@ def test_microversions_that_introduced_the_lists(nova_admin: Nova, server: str) 
         assert nova_admin("GET", f"/servers/{server}/{path}", version=f"2.{version - 1}").status_code == 404
 
 
+@pytest.mark.parametrize(
+    ("query", "version", "status"),
+    [
+        ("os-server-groups?limit=x", "2.1", 400),
+        ("os-server-groups?unknown=1", "2.74", 200),
+        ("os-server-groups?unknown=1", "2.75", 400),
+        ("os-server-groups?all_projects=1&limit=1&offset=0", "2.96", 200),
+        ("servers/{}/os-volume_attachments?offset=-1", "2.1", 400),
+        ("servers/{}/os-volume_attachments?unknown=1", "2.75", 400),
+        ("os-migrations?limit=x", "2.58", 200),
+        ("os-migrations?limit=x", "2.59", 400),
+        ("os-migrations?marker=x", "2.59", 400),
+        ("os-migrations?changes-since=x", "2.59", 400),
+        ("os-migrations?unknown=1", "2.58", 200),
+        ("os-migrations?changes-before=2026-01-01T00:00:00Z", "2.65", 400),
+        ("os-migrations?changes-before=2026-01-01T00:00:00Z", "2.66", 200),
+        ("os-migrations?user_id=x", "2.79", 400),
+        ("os-migrations?user_id=x&host=x&status=done&limit=1", "2.80", 200),
+    ],
+)
+def test_parameters_of_empty_lists(nova_admin: Nova, server: str, query: str, version: str, status: int) -> None:
+    """Nova's query schemas."""
+    assert nova_admin("GET", f"/{query.format(server)}", version=version).status_code == status
+
+
 def test_a_servers_password_is_empty_and_can_be_cleared(nova: Nova, server: str) -> None:
     assert nova("DELETE", f"/servers/{server}/os-server-password").status_code == 204
 

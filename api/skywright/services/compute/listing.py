@@ -67,7 +67,12 @@ def next_link(context: Context, name: str, marker: str | None) -> dict[str, Any]
 
 def page_limit(query: Mapping[str, str]) -> int:
     """Return the page size from `limit`, at most PAGE, which is also the default."""
-    return min(_parsed(fields.natural, query["limit"], "limit"), PAGE) if "limit" in query else PAGE
+    return min(natural_parameter(query["limit"], "limit"), PAGE) if "limit" in query else PAGE
+
+
+def natural_parameter(value: str, name: str) -> int:
+    """Return a query parameter that is an integer of 0 or more."""
+    return _parsed(fields.natural, value, name)
 
 
 def boolean_parameter(value: str, name: str) -> bool:

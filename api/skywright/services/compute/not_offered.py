@@ -4,26 +4,33 @@ Clients read these lists for other commands: `openstack hypervisor show` lists a
 volume attachments.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from fastapi import Response
 
 from skywright.http import BadRequest, Context, NotFound, Router
-from skywright.http.microversions import since
+from skywright.http.microversions import since, version_of
 from skywright.http.policy import Rules, on_target
+from skywright.services.compute.listing import moment_parameter, natural_parameter, parameters
 from skywright.services.compute.server_states import find_server
 
 router = Router()
 
 
 class Empty(NamedTuple):
-    """A list that is always empty."""
+    """A list that is always empty.
+
+    *query* has the parameters and their first microversions; from microversion *closed* on, others are refused. They
+    are validated, although no filter can find anything.
+    """
 
     path: str
     policy: str
     body: dict[str, Any]
     since: int = 1
+    query: Mapping[str, int] = {}
+    closed: int = 75
 
 
 class Refused(NamedTuple):
@@ -47,12 +54,32 @@ SERVER = "/v2.1/servers/{server_id}"
 AGGREGATES, GROUPS, MIGRATIONS = "/v2.1/os-aggregates", "/v2.1/os-server-groups", f"{SERVER}/migrations"
 ATTACHMENTS, INTERFACES = f"{SERVER}/os-volume_attachments", f"{SERVER}/os-interface"
 NO_VOLUMES = "This cloud has no volumes yet."
+OFFSETS = {"limit": 1, "offset": 1}
+OF_MIGRATIONS = dict.fromkeys(("hidden", "host", "instance_uuid", "source_compute", "status", "migration_type"), 1) | {
+    "limit": 59,
+    "marker": 59,
+    "changes-since": 59,
+    "changes-before": 66,
+    "user_id": 80,
+    "project_id": 80,
+}
 LISTS = (
     Empty(AGGREGATES, "os_compute_api:os-aggregates:index", {"aggregates": []}),
-    Empty(GROUPS, "os_compute_api:os-server-groups:index", {"server_groups": []}),
-    Empty("/v2.1/os-migrations", "os_compute_api:os-migrations:index", {"migrations": []}),
+    Empty(
+        GROUPS,
+        "os_compute_api:os-server-groups:index",
+        {"server_groups": []},
+        query=OFFSETS | {"all_projects": 1},
+    ),
+    Empty(
+        "/v2.1/os-migrations",
+        "os_compute_api:os-migrations:index",
+        {"migrations": []},
+        query=OF_MIGRATIONS,
+        closed=59,
+    ),
     Empty(MIGRATIONS, "os_compute_api:servers:migrations:index", {"migrations": []}, since=23),
-    Empty(ATTACHMENTS, "os_compute_api:os-volumes-attachments:index", {"volumeAttachments": []}),
+    Empty(ATTACHMENTS, "os_compute_api:os-volumes-attachments:index", {"volumeAttachments": []}, query=OFFSETS),
     Empty(f"{SERVER}/os-security-groups", "os_compute_api:os-security-groups:list", {"security_groups": []}),
     Empty(f"{SERVER}/os-server-password", "os_compute_api:os-server-password:show", {"password": ""}),
     Empty(f"{SERVER}/topology", "compute:server:topology:index", {"nodes": [], "pagesize_kb": None}, since=78),
@@ -140,9 +167,24 @@ def _list(empty: Empty) -> Callable[[Context], dict[str, Any]]:
     def show(context: Context) -> dict[str, Any]:
         since(context, empty.since)
         _find_parent(context)
+        if empty.query:
+            _check_query(context, empty)
         return empty.body
 
     return show
+
+
+def _check_query(context: Context, empty: Empty) -> None:
+    """Raise BadRequest for parameters that are unknown or invalid, and for a marker, which cannot exist."""
+    known = frozenset(name for name, first in empty.query.items() if version_of(context) >= first)
+    wanted = parameters(context, known, closed=empty.closed)
+    for name in known & wanted.keys():
+        if name in OFFSETS:
+            natural_parameter(wanted[name], name)
+        elif name.startswith("changes-"):
+            moment_parameter(wanted[name], name)
+        elif name == "marker":
+            raise BadRequest(f"marker [{wanted[name]}] not found")
 
 
 def _refuse(refused: Refused) -> Callable[[Context], None]:
