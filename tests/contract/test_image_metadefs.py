@@ -80,6 +80,13 @@ def test_items(admin: Connection, namespace: str, plural: str, body: dict[str, A
     assert not admin.image.get(items).json()[plural]
 
 
+def test_an_object_without_properties_shows_none(admin: Connection, namespace: str) -> None:
+    """`openstack image metadef object property show` reads them."""
+    shown = admin.image.post(f"{BASE}/{namespace}/objects", json={"name": "o2"}).json()
+    assert (shown["properties"], shown["required"]) == ({}, [])
+    assert admin.image.get(f"{BASE}/{namespace}/objects/o2").json() == shown
+
+
 @pytest.mark.parametrize("wrong", [{}, {"title": "P"}, {"title": "P", "type": "text"}, {"title": 1, "type": "string"}])
 def test_properties_of_objects_are_checked(admin: Connection, namespace: str, wrong: dict[str, Any]) -> None:
     body = {"name": "o2", "properties": {"p": wrong}}

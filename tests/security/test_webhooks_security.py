@@ -24,7 +24,7 @@ def post(api: Api, connection: Connection, **webhook: Any) -> requests.Response:
         "http://169.254.169.254/latest/meta-data", "http://10.0.0.1/", "http://0.0.0.0:8000/", "ftp://example.org/",
         "file:///etc/passwd", "http://user:pw@example.org/", "http:///x", "http://example.org:99999/", "http://[::1/",
         "//example.org", "example.org", "http://example.org/#x", "http://exa mple.org/", "http://example.org/\r\nX: y",
-        "http://\u212aexample.org/", "http://example.org/" + "x" * 2048, "", "javascript:alert(1)",
+        "http://\u212aexample.org/", "http://example.org/" + "x" * 2048, "", "javascript:alert(1)", "http://example.org:0/",
     ],
 )  # fmt: skip
 def test_forbidden_urls_are_refused(api: Api, demo: Connection, url: str) -> None:

@@ -1,7 +1,7 @@
 """Items in namespaces of metadata definitions; all types of items have the same operations."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from jsonschema import Draft202012Validator
@@ -27,13 +27,16 @@ class Kind:
     keyed: bool = False
     dated: bool = True
     removal: str = "delete"
+    defaults: Mapping[str, Any] = field(default_factory=dict)  # attributes that are always shown
 
     def rule(self, verb: str) -> str:
         """Return the policy rule of an operation on one item."""
         return f"{verb}_metadef_{self.label.replace(' ', '_')}"
 
 
-OBJECTS = Kind("objects", "object", Draft202012Validator(metadef_schemas.OBJECT))
+OBJECTS = Kind(
+    "objects", "object", Draft202012Validator(metadef_schemas.OBJECT), defaults={"required": [], "properties": {}}
+)
 PROPERTIES = Kind(
     "properties", "property", Draft202012Validator(metadef_schemas.PROPERTY), keyed=True, dated=False, removal="remove"
 )
@@ -124,7 +127,7 @@ def prefixed(view: dict[str, Any], prefix: str) -> dict[str, Any]:
 
 def item_view(kind: Kind, row: MetadefItem) -> dict[str, Any]:
     """Return the view of one item."""
-    view = {"name": row.name, **row.body}
+    view = {"name": row.name, **kind.defaults, **row.body}
     if kind.dated:
         view |= {"created_at": isoformat(row.created_at), "updated_at": isoformat(row.updated_at)}
     return view

@@ -132,11 +132,13 @@ def _check_url(context: Context, url: str) -> None:
     """Refuse URLs that can never be used. Names are resolved, and their addresses checked, at each delivery."""
     try:
         parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port
+        host, port = parts.hostname, parts.port
     except ValueError as error:
         raise BadRequest(f"Invalid URL: {error}") from error
-    if parts.scheme not in PORTS or not host or "@" in parts.netloc or parts.fragment:
-        raise BadRequest("The URL must be http:// or https://, name a host, and have neither user nor fragment.")
+    if parts.scheme not in PORTS or not host or port == 0 or "@" in parts.netloc or parts.fragment:
+        raise BadRequest(
+            "The URL must be http:// or https://, name a host and a possible port, without user and fragment."
+        )
     try:
         allowed = permitted(host, context.cloud.settings.webhook_network_list)
     except ValueError:
