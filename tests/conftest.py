@@ -34,7 +34,8 @@ def commits_wait_for_no_disk() -> Iterator[None]:
 
 
 # A caller who may not see what a request is about, or what a new resource is part of, is told that it is not there.
-SEEING = {"get_network", "get_subnet", "get_port", "get_subnetpool", "get_image", "get_metadef_namespace"}
+NETWORKING = {f"get_{kind}" for kind in ("network", "subnet", "port", "subnetpool", "rbac_policy")}
+SEEING = {*NETWORKING, "get_image", "get_metadef_namespace"}
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -116,7 +116,9 @@ def _network(admin: Connection, network: str) -> dict[str, str]:
         subnet = admin.network.create_subnet(network_id=network, ip_version=4, cidr=f"10.{index}.0.0/24")
         port = admin.network.create_port(network_id=network)
         pool = admin.network.create_subnet_pool(name=name, prefixes=[f"10.{100 + index}.0.0/16"])
-        admin.network.create_network(name=f"list-{name}")
+        listed = admin.network.create_network(name=f"list-{name}")
+        policy = {"object_type": "network", "object_id": listed.id, "action": "access_as_shared"}
+        admin.network.create_rbac_policy(**policy, target_project_id="*")
     made = {"networks": network, "subnets": subnet.id, "ports": port.id, "subnetpools": pool.id}
     for kind, identifier in made.items():
         assert admin.network.put(f"/{kind}/{identifier}/tags", json={"tags": list(THREE)}).status_code == 200

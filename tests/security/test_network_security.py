@@ -172,3 +172,40 @@ def test_resources_of_others_do_not_leak(admin: Connection, demo: Connection, al
     assert request(alt, "PUT", f"/networks/{network.id}/tags/x").status_code == 404
     assert request(alt, "GET", f"/quotas/{project}").status_code == 403
     alt.network.delete_network(mine)
+
+
+def test_projects_share_only_what_they_own(admin: Connection, demo: Connection, alt: Connection, network: Any) -> None:
+    def share(who: Connection, target: str, **more: str) -> Any:
+        body = {
+            "object_type": "network",
+            "object_id": network.id,
+            "action": "access_as_shared",
+            "target_tenant": target,
+        }
+        return request(who, "POST", "/rbac-policies", {"rbac_policy": body | more})
+
+    # Only administrators share with all projects, or for another project.
+    wildcard = share(demo, "*")
+    assert (wildcard.status_code, wildcard.json()["NeutronError"]["message"]) == (
+        403,
+        "(rule:create_rbac_policy and rule:create_rbac_policy:target_tenant) is disallowed by policy",
+    )
+    assert share(demo, alt.current_project_id, project_id=alt.current_project_id).status_code == 400
+    # A network that a project does not see, and one that it sees but does not own.
+    hidden = share(alt, alt.current_project_id)
+    assert hidden.status_code == 400
+    assert hidden.json()["NeutronError"]["message"].endswith(f"Network {network.id} could not be found.")
+    made = share(demo, alt.current_project_id).json()["rbac_policy"]["id"]
+    seen = share(alt, admin.current_project_id)
+    assert (seen.status_code, seen.json()["NeutronError"]["message"]) == (
+        400,
+        "Invalid input for operation: Only admins can manipulate policies on objects they do not own.",
+    )
+    # The target of a policy neither sees nor changes it.
+    path, change = f"/rbac-policies/{made}", {"rbac_policy": {"target_tenant": "*"}}
+    assert request(alt, "GET", "/rbac-policies").json() == {"rbac_policies": []}
+    for method in ("GET", "PUT", "DELETE"):
+        assert request(alt, method, path, change if method == "PUT" else None).status_code == 404
+    assert request(demo, "PUT", path, change).status_code == 403
+    assert request(admin, "PUT", path, change).status_code == 200
+    assert request(demo, "GET", path).json()["rbac_policy"]["target_tenant"] == "*"

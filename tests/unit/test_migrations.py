@@ -15,6 +15,7 @@ from skywright.db.jobs import Host
 from skywright.db.migrate import current, head, upgrade
 from skywright.services.image.metadef_definitions import load_definitions
 from skywright.services.image.tables import MetadefNamespace, MetadefResourceType
+from skywright.services.network.tables import NetworkHost, RbacPolicy, Subnet
 
 
 def test_a_new_database_has_the_declared_tables(tmp_path: Path) -> None:
@@ -84,3 +85,43 @@ def test_resource_types_in_use_are_kept(tmp_path: Path) -> None:
         protected = {row.name: row.protected for row in session.scalars(select(MetadefResourceType))}
         assert session.get(MetadefNamespace, "OS::OperatingSystem") is not None
     assert protected["OS::Own::Thing"] is False and protected["OS::Glance::Image"] is True
+
+
+def test_what_is_shared_stays_shared_by_policies(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/old.db"
+    command.upgrade(migrate._config(url), "0013")
+    database = Database(url)
+    moment = "'2026-11-20 10:00:00', '2026-11-20 10:00:00'"
+    with database.engine.begin() as connection:
+        for shared in (0, 1):
+            standard = f"'project', '', '', 0, {moment}"
+            columns = "id, project_id, name, description, revision_number, created_at, updated_at, shared"
+            connection.exec_driver_sql(
+                f"INSERT INTO network ({columns}, type, physical_network, segmentation_id, status, admin_state_up, mtu)"
+                f" VALUES ('network-{shared}', {standard}, {shared}, 'vxlan', '', {shared + 1}, 'ACTIVE', 1, 1450)"
+            )
+            connection.exec_driver_sql(
+                f"INSERT INTO subnet_pool ({columns}, prefixes, ip_version, default_prefixlen, min_prefixlen,"
+                f" max_prefixlen, is_default) VALUES ('pool-{shared}', {standard}, {shared}, '[]', 4, 8, 8, 32, 0)"
+            )
+        # What refers to them is kept.
+        connection.exec_driver_sql("INSERT INTO network_host (network_id, host) VALUES ('network-1', 'h')")
+        columns = "id, project_id, name, description, revision_number, created_at, updated_at, ip_version, cidr"
+        connection.exec_driver_sql(
+            f"INSERT INTO subnet ({columns}, enable_dhcp, dns_nameservers, allocation_pools, host_routes, network_id,"
+            f" subnetpool_id) VALUES ('s', 'project', '', '', 0, {moment}, 4, '10.0.0.0/24', 1, '[]', '[]', '[]',"
+            " 'network-1', 'pool-1')"
+        )
+    upgrade(url)
+    with database.read() as session:
+        assert session.get(NetworkHost, ("network-1", "h")) and session.get(Subnet, "s")
+        policies = session.scalars(select(RbacPolicy).order_by(RbacPolicy.object_type)).all()
+    found = [(row.object_type, row.object_id, row.target_project, row.project_id) for row in policies]
+    assert found == [("network", "network-1", "*", "project"), ("subnetpool", "pool-1", "*", "project")]
+    command.downgrade(migrate._config(url), "0013")
+    with database.engine.connect() as connection:
+        for table, name in (("network", "network"), ("subnet_pool", "pool")):
+            rows = connection.exec_driver_sql(f"SELECT id, shared FROM {table} ORDER BY id").all()
+            assert [tuple(row) for row in rows] == [(f"{name}-0", 0), (f"{name}-1", 1)]
+        assert connection.exec_driver_sql("SELECT host FROM network_host").scalar() == "h"
+    database.engine.dispose()

@@ -3,14 +3,21 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import or_, select
+from sqlalchemy import select
 
 from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden
 from skywright.http.microversions import version_of
 from skywright.services.compute.server_bodies import NetworkRequest
 from skywright.services.compute.tables import Server
-from skywright.services.network.internal import Network, Port, authorize_port, check_quota, create_port
+from skywright.services.network.internal import (
+    Network,
+    Port,
+    authorize_port,
+    check_quota,
+    create_port,
+    usable_by,
+)
 
 OWNER = "compute:nova"
 
@@ -66,7 +73,7 @@ def _automatic(context: Context, *, required: bool) -> list[Interface]:
     project = context.project_id
     query = (
         select(Network)
-        .where(Network.deleted_at.is_(None), or_(Network.project_id == project, Network.shared))
+        .where(Network.deleted_at.is_(None), usable_by(Network, project))
         .where(Network.subnets.any())
         .limit(2)
     )
@@ -83,8 +90,9 @@ def _interface(context: Context, requested: NetworkRequest) -> Interface:
         return _existing(context, requested)
     if requested.uuid is None:
         raise BadRequest("Invalid input for field/attribute networks. Each network needs a uuid or a port.")
-    network = context.db.get(Network, requested.uuid)
-    if network is None or network.deleted_at is not None or not _usable(context, network):
+    query = select(Network).where(Network.id == requested.uuid, Network.deleted_at.is_(None))
+    network = context.db.scalar(query if context.is_admin else query.where(usable_by(Network, context.project_id)))
+    if network is None:
         raise BadRequest(f"Network {requested.uuid} could not be found.")
     if requested.fixed_ip is None and not network.subnets:
         raise BadRequest(f"Network {network.id} requires a subnet in order to boot instances on.")
@@ -105,10 +113,6 @@ def _existing(context: Context, requested: NetworkRequest) -> Interface:
     if not port.addresses and not port.network.subnets:
         raise BadRequest(f"Port {port.id} requires a FixedIP in order to be used.")
     return Interface(port.network, port=port)
-
-
-def _usable(context: Context, network: Network) -> bool:
-    return context.is_admin or network.shared or network.project_id == context.project_id
 
 
 def attach(context: Context, server: Server, interfaces: Sequence[Interface]) -> None:

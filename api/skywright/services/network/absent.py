@@ -37,7 +37,6 @@ ABSENT = {f"/v2.0/{path}": things for path, things in USUAL.items()} | {
     "/v2.0/ports/*/bindings": "further bindings of ports",
     "/v2.0/qos/policies": "QoS policies",
     "/v2.0/qos/rule-types": "QoS policies",
-    "/v2.0/rbac-policies": "RBAC policies",
     "/v2.0/security-group-rules": "security groups",
     "/v2.0/security-groups-default-statefulness": "security groups",
     "/v2.0/segments": "network segments",

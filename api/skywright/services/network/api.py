@@ -1,4 +1,4 @@
-"""Network v2.0, the API of Neutron: networks, subnets, ports, subnet pools."""
+"""Network v2.0, the API of Neutron: networks, subnets, ports, subnet pools, RBAC policies."""
 
 from skywright.http.service import Service
 from skywright.services.network import (
@@ -8,6 +8,7 @@ from skywright.services.network import (
     networks,
     ports,
     quotas,
+    rbac_policies,
     subnetpools,
     subnets,
     tags,
@@ -24,7 +25,19 @@ SERVICE = Service(
     endpoint="",
     routers=[
         module.router
-        for module in (versions, extensions, networks, subnets, ports, subnetpools, tags, quotas, availability, absent)
+        for module in (
+            versions,
+            extensions,
+            networks,
+            subnets,
+            ports,
+            subnetpools,
+            rbac_policies,
+            tags,
+            quotas,
+            availability,
+            absent,
+        )
     ],
     policies=POLICIES,
     render_error=render_error,

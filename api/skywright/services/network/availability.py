@@ -16,7 +16,7 @@ LARGEST = 2**63 - 1
 RULE = "get_network_ip_availability"
 
 
-def _with_subnets(versions: Sequence[str]) -> Clause:
+def _with_subnets(context: Context, versions: Sequence[str]) -> Clause:
     """Match networks that have subnets of some IP versions."""
     wanted = Subnet.ip_version.in_([integer(version) for version in versions])
     return Network.id.in_(select(Subnet.network_id).where(wanted))

@@ -26,6 +26,10 @@ EXTENSIONS = {
     "provider": ("Provider Network", "Expose mapping of virtual networks to physical networks"),
     "quota_details": ("Quota details management support", "Expose functions for quotas usage statistics per project"),
     "quotas": ("Quota management support", "Expose functions for quotas management per project"),
+    "rbac-policies": (
+        "RBAC Policies",
+        "Allows creation and modification of policies that control project access to resources.",
+    ),
     "revision-if-match": ("If-Match constraints based on revision_number", "Constraints of updates by revision number"),
     "sorting": ("Sorting support", "Extension that indicates that sorting is enabled."),
     "standard-attr-description": ("standard-attr-description", "Adds descriptions to standard attributes"),

@@ -9,7 +9,7 @@ from skywright.http.bodies import Strict
 from skywright.http.policy import OnTarget, on_target
 
 # Attributes of targets in policy rules that requests can set.
-CHANGEABLE = ("shared", "device_owner", "router:external")
+CHANGEABLE = ("shared", "device_owner", "router:external", "target_tenant")
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from sqlalchemy.orm import Session
 
 from skywright.services.network.ipam import check_quota, create_port, delete_port, ports_up
 from skywright.services.network.kinds.network_items import PortChange, network_items
+from skywright.services.network.sharing import usable_by
 from skywright.services.network.tables import INTERFACE_ORDER, Address, Network, Port, Subnet
 from skywright.services.network.targets import on_network, owned
 
@@ -28,6 +29,7 @@ __all__ = [
     "network_items",
     "networks_of",
     "ports_up",
+    "usable_by",
 ]
 
 
@@ -35,8 +37,9 @@ def authorize_port(context: "Context", network: Network, project_id: str, fixed_
     """Raise Forbidden unless the caller may create a port of the project on *network*, with this address if there is
     one.
     """
+    target = owned(project_id) | on_network(network, context.caller.project_id) | {"device_owner": ""}
     also = ("create_port:fixed_ips", "create_port:fixed_ips:ip_address") if fixed_ip else ()
-    context.enforce("create_port", owned(project_id) | on_network(network) | {"device_owner": ""}, also=also)
+    context.enforce("create_port", target, also=also)
 
 
 def networks_of(session: Session, ports: Iterable[Port]) -> dict[str, Network]:

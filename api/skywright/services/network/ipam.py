@@ -13,16 +13,27 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from skywright.errors import BadRequest, Conflict
-from skywright.services.network.tables import Address, Network, NetworkQuota, NetworkTag, Port, Subnet, SubnetPool
+from skywright.services.network.tables import (
+    Address,
+    Network,
+    NetworkQuota,
+    NetworkTag,
+    Owned,
+    Port,
+    RbacPolicy,
+    Subnet,
+    SubnetPool,
+)
 
 DHCP_OWNER = "network:dhcp"
-QUOTAS = {"network": 100, "subnet": 500, "subnetpool": -1, "port": 500}
+QUOTAS = {"network": 100, "subnet": 500, "subnetpool": -1, "port": 500, "rbac_policy": 10}
 MAX_ADDRESSES = 50  # of a port
-_MODELS: dict[str, type[Network | Subnet | SubnetPool | Port]] = {
+_MODELS: dict[str, type[Owned]] = {
     "network": Network,
     "subnet": Subnet,
     "subnetpool": SubnetPool,
     "port": Port,
+    "rbac_policy": RbacPolicy,
 }
 _random = random.SystemRandom()
 
@@ -43,7 +54,7 @@ def used(session: Session, project_id: str, resource: str) -> int:
 
 
 def check_quota(session: Session, project_id: str, resource: str, count: int = 1) -> None:
-    """Raise Conflict unless *project_id* may have *count* more of *resource* (network, subnet, subnetpool, port)."""
+    """Raise Conflict unless *project_id* may have *count* more of *resource*, a name in QUOTAS."""
     limit = limits(session, project_id)[resource]
     if limit >= 0 and used(session, project_id, resource) + count > limit:
         raise Conflict(f"Quota exceeded for resources: ['{resource}'].", kind="OverQuota")

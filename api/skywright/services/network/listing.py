@@ -10,9 +10,10 @@ from sqlalchemy import Boolean, DateTime, Integer, Select, and_, false, or_, sel
 
 from skywright.http import BadRequest, Context, NotFound, fields, paging, tags
 from skywright.http.paging import Clause, Order
+from skywright.services.network.sharing import shared_with
 
 T = TypeVar("T")
-Special = Callable[[Sequence[str]], Clause]
+Special = Callable[[Context, Sequence[str]], Clause]
 Query = dict[str, list[str]]
 PAGE = frozenset({"fields", "limit", "marker", "page_reverse", "sort_key", "sort_dir"})
 OLD_NAMES = {"tenant_id": "project_id"}
@@ -58,7 +59,8 @@ class Listing:
         page = _Page.of(self, params)
         order = [(column, ascending != page.reverse) for column, ascending in page.order]
         self._check(params)
-        filtered = query.where(*(self._clause(name, values) for name, values in params.items() if name not in PAGE))
+        clauses = (self._clause(context, name, values) for name, values in params.items() if name not in PAGE)
+        filtered = query.where(*clauses)
         marker = None if page.marker is None else query.where(self.model.id == page.marker)
         try:
             statement = paging.statement(context.db, filtered, order, marker=marker, limit=page.limit)
@@ -78,10 +80,10 @@ class Listing:
         if unknown := [name for name in params if name not in known]:
             raise BadRequest(f"{unknown} is invalid attribute for filtering")
 
-    def _clause(self, name: str, values: Sequence[str]) -> Clause:
+    def _clause(self, context: Context, name: str, values: Sequence[str]) -> Clause:
         """Return the clause `name=value` for any of *values*."""
         if name in self.specials:
-            return self.specials[name](values)
+            return self.specials[name](context, values)
         if self.tags is not None and name in tags.FILTERS:
             return tags.clause(name, [tag for value in values for tag in value.split(",")], self._tagged)
         if name in self.constants:
@@ -95,6 +97,16 @@ class Listing:
     def _tagged(self, tag: str) -> Clause:
         clause: Clause = self.model.id.in_(select(self.tags.resource_id).where(self.tags.tag == tag))
         return clause
+
+
+def by_shared(column: Any) -> Special:
+    """Return a filter for rows whose *column* is the id of an object that is shared with the caller, or is not."""
+
+    def clause(context: Context, values: Sequence[str]) -> Clause:
+        shared = column.in_(shared_with(context.caller.project_id))
+        return or_(*(shared if boolean(value) else ~shared for value in values))
+
+    return clause
 
 
 def query_of(context: Context) -> Query:

@@ -3,8 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, or_, select
-from sqlalchemy.orm import Session
+from sqlalchemy import case, delete, select
 
 from skywright.db import utcnow
 from skywright.http import Conflict, Context, Router
@@ -14,7 +13,9 @@ from skywright.services.compute.internal import replug
 from skywright.services.network import addressing, ipam, listing, schemas, segments
 from skywright.services.network.guard import Guard
 from skywright.services.network.presence import hosts_of
-from skywright.services.network.resource import Resource, standard_columns
+from skywright.services.network.shareable import ShareableResource
+from skywright.services.network.sharing import EVERYONE, share, targets, unshare, users_without
+from skywright.services.network.standard import StandardResource, standard_columns
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
 from skywright.services.network.targets import owned
 
@@ -22,7 +23,7 @@ router = Router()
 PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
-class Networks(Resource[Network]):
+class Networks(ShareableResource[Network], StandardResource[Network]):
     name, collection, label, model = "network", "networks", "Network", Network
     create_schema, update_schema = schemas.NetworkCreate, schemas.NetworkUpdate
     filters = listing.Listing(
@@ -33,7 +34,6 @@ class Networks(Resource[Network]):
             **standard_columns(Network),
             "status": Network.status,
             "admin_state_up": Network.admin_state_up,
-            "shared": Network.shared,
             "mtu": Network.mtu,
             "provider:network_type": Network.type,
             "provider:physical_network": Network.physical_network,
@@ -41,6 +41,7 @@ class Networks(Resource[Network]):
             "provider:segmentation_id": case((Network.segmentation_id > 0, Network.segmentation_id)),
         },
         constants={"router:external": False, "is_default": False},
+        specials={"shared": listing.by_shared(Network.id)},
     )
 
     guard = Guard(
@@ -49,11 +50,8 @@ class Networks(Resource[Network]):
         hidden=PROVIDER,
     )
 
-    def visible(self, context: Context) -> Clause:
-        return or_(Network.project_id == context.caller.project_id, Network.shared)
-
     def target(self, context: Context, row: Network) -> dict[str, Any]:
-        return owned(row.project_id) | {"shared": row.shared, "router:external": False}
+        return super().target(context, row) | {"router:external": False}
 
     def deleted(self) -> Clause:
         return Network.deleted_at.is_not(None)
@@ -68,17 +66,19 @@ class Networks(Resource[Network]):
     def create(self, context: Context, item: schemas.NetworkCreate, project_id: str) -> Network:
         self.guard.authorize(context, owned(project_id) | {"shared": False, "router:external": False}, item)
         ipam.check_quota(context.db, project_id, "network")
-        values = item.given("name", "description", "admin_state_up", "shared")
+        values = item.given("name", "description", "admin_state_up")
         network = Network(project_id=project_id, type=item.type or "vxlan", **values)
         network.mtu = segments.mtu_of(network.type, item.mtu)
         segments.place(context.db, network, item)
+        if item.shared:
+            share(network, self.name, project_id)
         return network
 
     def update(self, context: Context, row: Network, item: schemas.NetworkUpdate) -> None:
-        if row.shared and "shared" in item.model_fields_set and not item.shared:
-            _unshare(context.db, row)
+        if "shared" in item.model_fields_set:
+            _set_shared(context, row, shared=item.shared)
         before = row.admin_state_up, row.mtu
-        for name, value in item.given("name", "description", "admin_state_up", "shared").items():
+        for name, value in item.given("name", "description", "admin_state_up").items():
             setattr(row, name, value)
         if item.mtu is not None:
             row.mtu = segments.mtu_of(row.type, item.mtu)
@@ -103,7 +103,7 @@ class Networks(Resource[Network]):
         if not hosts_of(context.db, row.id):
             context.db.delete(row)
             return
-        row.deleted_at = utcnow()
+        row.deleted_at, row.rbac_policies = utcnow(), []
         submit(context, "network", "delete", [("network", row.id)], {"network_id": row.id, "dhcp_host": dhcp_host})
 
 
@@ -122,7 +122,6 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
     return {
         "status": row.status,
         "admin_state_up": row.admin_state_up,
-        "shared": row.shared,
         "mtu": row.mtu,
         "subnets": subnets,
         "router:external": False,
@@ -133,11 +132,19 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
     }
 
 
-def _unshare(session: Session, network: Network) -> None:
-    query = select(Port.id).where(Port.network_id == network.id, Port.project_id != network.project_id)
-    if session.scalar(query.limit(1)) is not None:
-        text = f"Unable to reconfigure sharing settings for network {network.name}. Multiple tenants are using it."
-        raise Conflict(text, kind="InvalidSharedSetting")
+def _set_shared(context: Context, network: Network, *, shared: bool) -> None:
+    """Share *network* with all projects, or stop that."""
+    if not shared:
+        if users_without(context.db, network, EVERYONE):
+            raise Conflict(in_use(network.name), kind="InvalidSharedSetting")
+        unshare(network, EVERYONE)
+    elif EVERYONE not in targets(network):
+        share(network, NETWORKS.name, context.caller.project_id or network.project_id)
+
+
+def in_use(network: str) -> str:
+    """Return Neutron's message for a network, by name or id, that other projects use."""
+    return f"Unable to reconfigure sharing settings for network {network}. Multiple projects are using it."
 
 
 NETWORKS = Networks()

@@ -14,6 +14,7 @@ SERVICE = "rule:service_api"
 OWNER = "project_id:%(project_id)s"
 MEMBER = f"({ADMIN}) or (role:member and {OWNER})"
 READER = f"({ADMIN}) or (role:reader and {OWNER})"
+NOT_ALL = "(not field:rbac_policy:target_tenant=* and not field:rbac_policy:target_project=*)"
 
 # Base rules of Neutron, which its other rules and operators' policy files use.
 BASE = {
@@ -38,6 +39,7 @@ BASE = {
     "admin_or_data_plane_int": "rule:context_is_admin or role:data_plane_integrator",
     "external_network": "field:subnets:router:external=True",
     "shared_subnetpools": "field:subnetpools:shared=True",
+    "restrict_wildcard": f"{NOT_ALL} or rule:admin_only",
 }
 
 NETWORKS = {
@@ -135,6 +137,14 @@ POOLS = {
     "delete_subnetpool": MEMBER,
     "delete_subnetpool:tags": MEMBER,
 }
+RBAC = {
+    "create_rbac_policy": MEMBER,
+    "create_rbac_policy:target_tenant": f"{ADMIN} or {NOT_ALL}",
+    "get_rbac_policy": READER,
+    "update_rbac_policy": MEMBER,
+    "update_rbac_policy:target_tenant": f"{ADMIN} or {NOT_ALL}",
+    "delete_rbac_policy": MEMBER,
+}
 OTHERS = {
     # Neutron's default, managers only, would make `openstack quota show` fail for all other users.
     "get_quota": READER,
@@ -142,7 +152,7 @@ OTHERS = {
     "delete_quota": ADMIN,
     "get_network_ip_availability": ADMIN_OR_SERVICE,
 }
-POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | OTHERS
+POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | RBAC | OTHERS
 
 
 @policy.register("field")

@@ -13,7 +13,8 @@ from skywright.services.compute.internal import detach_port, has_server, replug
 from skywright.services.network import ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
-from skywright.services.network.resource import Resource, standard_columns
+from skywright.services.network.sharing import with_policies
+from skywright.services.network.standard import StandardResource, standard_columns
 from skywright.services.network.tables import Address, Network, NetworkTag, Port
 from skywright.services.network.targets import on_network, owned
 
@@ -23,7 +24,7 @@ DOWN = "DOWN"
 BOUND, UNBOUND, FAILED = "ovs", "unbound", "binding_failed"  # binding:vif_type
 
 
-def _by_fixed_ips(values: Sequence[str]) -> Clause:
+def _by_fixed_ips(context: Context, values: Sequence[str]) -> Clause:
     """Match `fixed_ips=ip_address=10.0.0.5`, `subnet_id=`, `ip_address_substr=`; values of the same name are
     alternatives.
     """
@@ -43,7 +44,7 @@ def _by_fixed_ips(values: Sequence[str]) -> Clause:
     return and_(*clauses)
 
 
-def _by_mac_address(values: Sequence[str]) -> Clause:
+def _by_mac_address(context: Context, values: Sequence[str]) -> Clause:
     """Match a MAC address in any notation; other values match no port."""
     wanted = []
     for value in values:
@@ -52,7 +53,7 @@ def _by_mac_address(values: Sequence[str]) -> Clause:
     return or_(Port.mac_address.in_(wanted))
 
 
-def _by_vif_type(values: Sequence[str]) -> Clause:
+def _by_vif_type(context: Context, values: Sequence[str]) -> Clause:
     known = Port.host.in_(select(Host.name))
     clauses = {BOUND: known, UNBOUND: Port.host == "", FAILED: and_(Port.host != "", ~known)}
     return or_(false(), *(clauses[value] for value in values if value in clauses))
@@ -63,7 +64,7 @@ def shown_status() -> Case[str]:
     return case((and_(Port.admin_state_up, Port.network.has(Network.admin_state_up)), Port.status), else_=DOWN)
 
 
-class Ports(Resource[Port]):
+class Ports(StandardResource[Port]):
     name, collection, label, model = "port", "ports", "Port", Port
     create_schema, update_schema = schemas.PortCreate, schemas.PortUpdate
     filters = listing.Listing(
@@ -86,7 +87,7 @@ class Ports(Resource[Port]):
             "binding:vif_type": _by_vif_type,
             "fixed_ips": _by_fixed_ips,
             # Ports have no security groups yet, so that none matches.
-            "security_groups": lambda values: or_(false()),
+            "security_groups": lambda context, values: or_(false()),
         },
     )
 
@@ -107,6 +108,9 @@ class Ports(Resource[Port]):
         hidden=("binding:host_id", "binding:profile", "binding:vif_type", "binding:vif_details"),
     )
 
+    def query(self, context: Context) -> Any:
+        return super().query(context).options(with_policies(Port.network))
+
     def visible(self, context: Context) -> Clause:
         mine = context.caller.project_id
         return or_(Port.project_id == mine, Port.network_id.in_(select(Network.id).where(Network.project_id == mine)))
@@ -118,11 +122,16 @@ class Ports(Resource[Port]):
         return [_view(row, up=row.admin_state_up and row.network_id not in down, hosts=hosts) for row in rows]
 
     def target(self, context: Context, row: Port) -> dict[str, Any]:
-        return owned(row.project_id) | on_network(row.network) | {"device_owner": row.device_owner}
+        return (
+            owned(row.project_id)
+            | on_network(row.network, context.caller.project_id)
+            | {"device_owner": row.device_owner}
+        )
 
     def create(self, context: Context, item: schemas.PortCreate, project_id: str) -> Port:
         network = visible_network(context, item.network_id)
-        self.guard.authorize(context, owned(project_id) | on_network(network) | {"device_owner": ""}, item)
+        target = owned(project_id) | on_network(network, context.caller.project_id) | {"device_owner": ""}
+        self.guard.authorize(context, target, item)
         _check_device(context, item)
         ipam.check_quota(context.db, project_id, "port")
         return ipam.create_port(

@@ -1,31 +1,28 @@
-"""The operations that networks, subnets, ports and subnet pools have in common."""
+"""The operations that all types of resources have in common."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Generic, TypeVar
 
-from sqlalchemy import delete, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
-from skywright.db import isoformat, utcnow
-from skywright.http import ApiError, BadRequest, Context, NotFound, Router
+from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.bodies import Strict
 from skywright.http.paging import Clause
 from skywright.http.policy import AUTHENTICATED, on_target
 from skywright.services.network import listing, schemas
 from skywright.services.network.guard import Guard
-from skywright.services.network.tables import Network, NetworkTag, Port, Subnet, SubnetPool
+from skywright.services.network.tables import Owned
 from skywright.services.network.targets import owned
 
-Row = TypeVar("Row", Network, Subnet, Port, SubnetPool)
-STANDARD = ("id", "project_id", "name", "description", "revision_number", "created_at", "updated_at")
+Row = TypeVar("Row", bound=Owned)
 
 
 class Resource(ABC, Generic[Row]):
     """A type of resource: its own properties, and its routes."""
 
     name: ClassVar[str]  # network
-    collection: ClassVar[str]  # networks
+    collection: ClassVar[str]  # networks; the path has "-" for each "_"
     label: ClassVar[str]  # Network, as in NetworkNotFound
     model: type[Row]
     create_schema: ClassVar[type[schemas.Owned]]
@@ -33,13 +30,17 @@ class Resource(ABC, Generic[Row]):
     filters: ClassVar[listing.Listing]
     guard: ClassVar[Guard]
 
-    @abstractmethod
+    @property
+    def path(self) -> str:
+        return f"/v2.0/{self.collection.replace('_', '-')}"
+
     def visible(self, context: Context) -> Clause:
         """Return the clause for rows that the caller may see without being an administrator."""
+        return self.model.project_id == context.caller.project_id
 
     @abstractmethod
     def views(self, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
-        """Return the attributes of *rows*, without those of `standard_view`."""
+        """Return the attributes of *rows*, without those that all types have."""
 
     @abstractmethod
     def create(self, context: Context, item: Any, project_id: str) -> Row: ...
@@ -65,11 +66,14 @@ class Resource(ABC, Generic[Row]):
             query = query.where(~deleted)
         return query if context.is_admin else query.where(self.visible(context))
 
+    def missing(self, identifier: str) -> NotFound:
+        return NotFound.of(self.label, identifier)
+
     def find(self, context: Context, identifier: str) -> Row:
         """Return the row if the caller may see it; raise NotFound otherwise."""
         row: Row | None = context.db.scalar(self.query(context).where(self.model.id == identifier))
         if row is None or not self.allowed(context, row):
-            raise NotFound.of(self.label, identifier)
+            raise self.missing(identifier)
         return row
 
     def allowed(self, context: Context, row: Row) -> bool:
@@ -85,23 +89,24 @@ class Resource(ABC, Generic[Row]):
         return row
 
     def changeable(self, context: Context, identifier: str, item: Strict | None = None) -> Row:
-        """As `_authorized`, but also raise an error if the If-Match header does not allow the change."""
-        row = self.permitted(context, identifier, item)
-        check_revision(context, row)
-        return row
+        """As `permitted`; types of resources may add conditions."""
+        return self.permitted(context, identifier, item)
+
+    def changed(self, row: Row) -> None:
+        """Record that *row* was changed, in types that show it."""
+
+    def common(self, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Return the attributes of *rows* that all types have."""
+        return [{"id": row.id, "tenant_id": row.project_id, "project_id": row.project_id} for row in rows]
 
     def render(self, context: Context, rows: Sequence[Row]) -> list[dict[str, Any]]:
         context.db.flush()
-        tags = tags_of(context.db, [row.id for row in rows])
-        views = self.views(context, rows)
-        full = [
-            standard_view(row) | view | {"tags": tags.get(row.id, [])} for row, view in zip(rows, views, strict=True)
-        ]
+        full = [each | view for each, view in zip(self.common(context, rows), self.views(context, rows), strict=True)]
         return [self.guard.seen(context, self.target(context, row), view) for row, view in zip(rows, full, strict=True)]
 
     def register(self, router: Router) -> None:
         """Add the routes."""
-        path, get = f"/v2.0/{self.collection}", f"get_{self.name}"
+        path, get = self.path, f"get_{self.name}"
         one = path + "/{identifier}"
         create = self.guard.rules("create", self.create_schema)
         update = self.guard.rules("update", self.update_schema)
@@ -132,13 +137,11 @@ class Resource(ABC, Generic[Row]):
         item = schemas.one(self.update_schema, body, self.name)
         row = self.changeable(context, identifier, item)
         self.update(context, row, item)
-        touch(row)
+        self.changed(row)
         return {self.name: self.render(context, [row])[0]}
 
     def remove(self, context: Context, identifier: str) -> None:
-        row = self.changeable(context, identifier)
-        context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == row.id))
-        self.delete(context, row)
+        self.delete(context, self.changeable(context, identifier))
 
 
 def chosen(views: list[dict[str, Any]], params: Mapping[str, Sequence[str]]) -> list[dict[str, Any]]:
@@ -159,45 +162,3 @@ def owner(context: Context, item: schemas.Owned) -> str:
         raise BadRequest(text)
     context.check_project(wanted)
     return wanted
-
-
-def check_revision(context: Context, row: Row) -> None:
-    """Refuse the change if the header `If-Match: revision_number=<n>` does not have the current revision."""
-    header = context.request.headers.get("if-match", "")
-    _, found, wanted = header.partition("revision_number=")
-    if found and wanted.strip() != str(row.revision_number):
-        text = f"Constrained to {wanted.strip()[:20]}, but current revision is {row.revision_number}"
-        raise ApiError(text, status=412, kind="RevisionNumberConstraintFailed")
-
-
-def touch(row: Row) -> None:
-    """Record that *row* was changed."""
-    row.revision_number += 1
-    row.updated_at = utcnow()
-
-
-def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
-    """Return {id: tags} for *ids* with tags."""
-    query = select(NetworkTag).where(NetworkTag.resource_id.in_(ids)).order_by(NetworkTag.tag)
-    found: dict[str, list[str]] = {}
-    for row in session.scalars(query):
-        found.setdefault(row.resource_id, []).append(row.tag)
-    return found
-
-
-def standard_view(row: Row) -> dict[str, Any]:
-    return {
-        "id": row.id,
-        "name": row.name,
-        "tenant_id": row.project_id,
-        "project_id": row.project_id,
-        "description": row.description,
-        "created_at": isoformat(row.created_at),
-        "updated_at": isoformat(row.updated_at),
-        "revision_number": row.revision_number,
-    }
-
-
-def standard_columns(model: Any) -> dict[str, Any]:
-    """Return the columns for filters and sort keys that all types have."""
-    return {name: getattr(model, name) for name in STANDARD}

@@ -194,6 +194,17 @@ class SubnetPoolCreate(SubnetPoolUpdate, Owned):
     shared: bool = False
 
 
+class RbacPolicyUpdate(Strict):
+    target_tenant: Omittable[Id] = None  # the project, or "*"
+
+
+class RbacPolicyCreate(RbacPolicyUpdate, Owned):
+    object_type: Text
+    object_id: Uuid
+    target_tenant: Id
+    action: Text
+
+
 MAX_TAGS = 50
 
 
@@ -215,6 +226,7 @@ class Quota(Strict):
     subnet: Limit = None
     subnetpool: Limit = None
     port: Limit = None
+    rbac_policy: Limit = None
     # A limit below the usage is refused unless `force` is true. `check_limit` requests that check, which is the
     # default.
     force: bool = False

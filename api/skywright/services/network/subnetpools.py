@@ -4,14 +4,15 @@ from collections.abc import Sequence
 from typing import Any
 
 import netaddr
-from sqlalchemy import or_, select
+from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from skywright.http import BadRequest, Conflict, Context, Router
-from skywright.http.paging import Clause
 from skywright.services.network import addressing, ipam, listing, schemas
 from skywright.services.network.guard import Guard
-from skywright.services.network.resource import Resource, standard_columns
+from skywright.services.network.shareable import ShareableResource
+from skywright.services.network.sharing import share
+from skywright.services.network.standard import StandardResource, standard_columns
 from skywright.services.network.tables import NetworkTag, Subnet, SubnetPool
 from skywright.services.network.targets import owned
 
@@ -19,10 +20,10 @@ router = Router()
 SIMPLE = ("name", "description", "default_quota", "is_default")
 BOUNDS = {4: (8, 32), 6: (64, 128)}
 LENGTHS = ("min_prefixlen", "default_prefixlen", "max_prefixlen")
-FILTERS = ("ip_version", "default_quota", "shared", "is_default", *LENGTHS)
+FILTERS = ("ip_version", "default_quota", "is_default", *LENGTHS)
 
 
-class SubnetPools(Resource[SubnetPool]):
+class SubnetPools(ShareableResource[SubnetPool], StandardResource[SubnetPool]):
     name, collection, label, model = "subnetpool", "subnetpools", "SubnetPool", SubnetPool
     create_schema, update_schema = schemas.SubnetPoolCreate, schemas.SubnetPoolUpdate
     filters = listing.Listing(
@@ -34,15 +35,10 @@ class SubnetPools(Resource[SubnetPool]):
             **{name: getattr(SubnetPool, name) for name in FILTERS},
         },
         constants={"address_scope_id": None},
+        specials={"shared": listing.by_shared(SubnetPool.id)},
     )
 
     guard = Guard("subnetpool", {"shared": False, "is_default": False})
-
-    def target(self, context: Context, row: SubnetPool) -> dict[str, Any]:
-        return owned(row.project_id) | {"shared": row.shared}
-
-    def visible(self, context: Context) -> Clause:
-        return or_(SubnetPool.project_id == context.caller.project_id, SubnetPool.shared)
 
     def views(self, context: Context, rows: Sequence[SubnetPool]) -> list[dict[str, Any]]:
         return [_view(row) for row in rows]
@@ -54,7 +50,6 @@ class SubnetPools(Resource[SubnetPool]):
         if len(versions) > 1:
             raise BadRequest("Cannot mix IPv4 and IPv6 prefixes in a subnet pool.", kind="PrefixVersionMismatch")
         pool = SubnetPool(project_id=project_id, ip_version=versions.pop(), **item.given(*SIMPLE))
-        pool.shared = item.shared
         self._check_default(context, pool, item)
         pool.prefixes = _compact(item.prefixes)
         low, high = BOUNDS[pool.ip_version]
@@ -63,6 +58,8 @@ class SubnetPools(Resource[SubnetPool]):
         pool.default_prefixlen = pool.min_prefixlen if item.default_prefixlen is None else item.default_prefixlen
         _check_bounds(pool)
         context.db.add(pool)
+        if item.shared:
+            share(pool, self.name, project_id)
         return pool
 
     def update(self, context: Context, row: SubnetPool, item: schemas.SubnetPoolUpdate) -> None:
@@ -149,7 +146,7 @@ def _check_bounds(pool: SubnetPool) -> None:
 
 
 def _view(row: SubnetPool) -> dict[str, Any]:
-    names = ("prefixes", "ip_version", "default_quota", "shared", "is_default", *LENGTHS)
+    names = ("prefixes", "ip_version", "default_quota", "is_default", *LENGTHS)
     return {**{name: getattr(row, name) for name in names}, "address_scope_id": None}
 
 

@@ -10,7 +10,8 @@ from skywright.http.paging import Clause
 from skywright.services.network import addressing, ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
-from skywright.services.network.resource import Resource, standard_columns, touch
+from skywright.services.network.sharing import usable_by, with_policies
+from skywright.services.network.standard import StandardResource, standard_columns, touch
 from skywright.services.network.subnetpools import POOLS, cut
 from skywright.services.network.tables import Address, Network, NetworkTag, Port, Subnet
 from skywright.services.network.targets import on_network, owned
@@ -20,13 +21,7 @@ SIMPLE = ("name", "description", "enable_dhcp", "dns_nameservers")
 DHCP_SETTINGS = {"gateway_ip", "enable_dhcp", "dns_nameservers", "host_routes"}
 
 
-def _by_shared(values: Sequence[str]) -> Clause:
-    """Match subnets of shared networks, or of others."""
-    wanted = Network.shared.in_([listing.boolean(value) for value in values])
-    return or_(Subnet.network_id.in_(select(Network.id).where(wanted)))
-
-
-class Subnets(Resource[Subnet]):
+class Subnets(StandardResource[Subnet]):
     name, collection, label, model = "subnet", "subnets", "Subnet", Subnet
     create_schema, update_schema = schemas.SubnetCreate, schemas.SubnetUpdate
     filters = listing.Listing(
@@ -43,25 +38,27 @@ class Subnets(Resource[Subnet]):
             "enable_dhcp": Subnet.enable_dhcp,
         },
         constants={"ipv6_ra_mode": None, "ipv6_address_mode": None},
-        specials={"shared": _by_shared},
+        specials={"shared": listing.by_shared(Subnet.network_id)},
     )
 
     guard = Guard("subnet")
 
+    def query(self, context: Context) -> Any:
+        return super().query(context).options(with_policies(Subnet.network))
+
     def target(self, context: Context, row: Subnet) -> dict[str, Any]:
-        return owned(row.project_id) | on_network(context.db.get_one(Network, row.network_id))
+        return owned(row.project_id) | on_network(row.network, context.caller.project_id)
 
     def visible(self, context: Context) -> Clause:
         mine = context.caller.project_id
-        usable = select(Network.id).where(or_(Network.shared, Network.project_id == mine))
-        return or_(Subnet.project_id == mine, Subnet.network_id.in_(usable))
+        return or_(Subnet.project_id == mine, Subnet.network_id.in_(select(Network.id).where(usable_by(Network, mine))))
 
     def views(self, context: Context, rows: Sequence[Subnet]) -> list[dict[str, Any]]:
         return [_view(row) for row in rows]
 
     def create(self, context: Context, item: schemas.SubnetCreate, project_id: str) -> Subnet:
         network = visible_network(context, item.network_id)
-        self.guard.authorize(context, owned(project_id) | on_network(network), item)
+        self.guard.authorize(context, owned(project_id) | on_network(network, context.caller.project_id), item)
         ipam.check_quota(context.db, project_id, "subnet")
         subnet = Subnet(project_id=project_id, network_id=network.id, **item.given(*SIMPLE))
         subnet.enable_dhcp = item.enable_dhcp
@@ -83,10 +80,9 @@ class Subnets(Resource[Subnet]):
             _update_addresses(row, item)
         addressing.check_cidr(row.cidr, row.ip_version, dhcp=row.enable_dhcp)
         _set_routes(row, item)
-        network = context.db.get_one(Network, row.network_id)
-        touch(network)
+        touch(row.network)
         if item.model_fields_set & DHCP_SETTINGS:
-            refresh_dhcp(context, network)
+            refresh_dhcp(context, row.network)
 
     def delete(self, context: Context, row: Subnet) -> None:
         held = list(context.db.scalars(select(Port).join(Address).where(Address.subnet_id == row.id)))
@@ -97,7 +93,7 @@ class Subnets(Resource[Subnet]):
             raise Conflict(f"{text}subnet.", kind="SubnetInUse")
         for port in held:
             port.addresses = [address for address in port.addresses if address.subnet_id != row.id]
-        network = context.db.get_one(Network, row.network_id)
+        network = row.network
         context.db.flush()
         context.db.delete(row)
         touch(network)

@@ -4,24 +4,51 @@ from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ForeignKey, String, UniqueConstraint
-from sqlalchemy.orm import Mapped, mapped_column, relationship
+from sqlalchemy.orm import Mapped, declared_attr, foreign, mapped_column, relationship
 
 from skywright.db.base import Base, new_uuid, utcnow
 
 
-class Standard:
+class Owned:
     """The columns that all resources of this service have."""
 
     id: Mapped[str] = mapped_column(String(36), primary_key=True, default=new_uuid)
     project_id: Mapped[str] = mapped_column(String(64), index=True)
+    created_at: Mapped[datetime] = mapped_column(default=utcnow)
+
+
+class Standard(Owned):
+    """The columns of resources with Neutron's standard attributes."""
+
     name: Mapped[str] = mapped_column(String(255), default="")
     description: Mapped[str] = mapped_column(String(255), default="")
     revision_number: Mapped[int] = mapped_column(default=0)
-    created_at: Mapped[datetime] = mapped_column(default=utcnow)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
-class Network(Standard, Base):
+class RbacPolicy(Owned, Base):
+    """An object is shared with a project, or with all projects (`*`)."""
+
+    __tablename__ = "rbac_policy"
+    __table_args__ = (UniqueConstraint("object_id", "target_project"),)
+    object_type: Mapped[str] = mapped_column(String(32))
+    object_id: Mapped[str] = mapped_column(String(36))
+    target_project: Mapped[str] = mapped_column(String(64), index=True)
+
+
+class Shareable(Owned):
+    """A resource that RBAC policies share with other projects."""
+
+    @declared_attr
+    def rbac_policies(cls) -> Mapped[list[RbacPolicy]]:
+        return relationship(
+            primaryjoin=lambda: foreign(RbacPolicy.object_id) == cls.id,
+            cascade="all, delete-orphan",
+            overlaps="rbac_policies",
+        )
+
+
+class Network(Standard, Shareable, Base):
     """A layer-2 network. `deleted_at` is set while its last job removes it from hosts; the API no longer shows it."""
 
     __tablename__ = "network"
@@ -33,7 +60,6 @@ class Network(Standard, Base):
     segmentation_id: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(16), default="ACTIVE")
     admin_state_up: Mapped[bool] = mapped_column(default=True)
-    shared: Mapped[bool] = mapped_column(default=False)
     mtu: Mapped[int] = mapped_column(default=1450)
     deleted_at: Mapped[datetime | None]
     subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", viewonly=True)
@@ -52,7 +78,7 @@ class NetworkHost(Base):
     host: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
-class SubnetPool(Standard, Base):
+class SubnetPool(Standard, Shareable, Base):
     """Prefixes from which subnets are allocated."""
 
     __tablename__ = "subnet_pool"
@@ -62,7 +88,6 @@ class SubnetPool(Standard, Base):
     min_prefixlen: Mapped[int]
     max_prefixlen: Mapped[int]
     default_quota: Mapped[int | None]
-    shared: Mapped[bool] = mapped_column(default=False)
     is_default: Mapped[bool] = mapped_column(default=False)
 
 
@@ -79,6 +104,7 @@ class Subnet(Standard, Base):
     host_routes: Mapped[list[Any]] = mapped_column(default=list)
     # The last allocated address: the next search starts after it.
     cursor: Mapped[str | None] = mapped_column(String(64))
+    network: Mapped[Network] = relationship(lazy="select")
 
 
 class Port(Standard, Base):

@@ -9,18 +9,18 @@ from skywright.http.policy import on_target
 from skywright.services.network import schemas
 from skywright.services.network.networks import NETWORKS
 from skywright.services.network.ports import PORTS
-from skywright.services.network.resource import Resource, tags_of, touch
+from skywright.services.network.standard import StandardResource, tags_of, touch
 from skywright.services.network.subnetpools import POOLS
 from skywright.services.network.subnets import SUBNETS
 from skywright.services.network.tables import NetworkTag
 
 router = Router()
-RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS)
+RESOURCES: tuple[StandardResource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS)
 
 
-def register(resource: Resource[Any]) -> None:
+def register(resource: StandardResource[Any]) -> None:
     """Add the routes of the tags of one type."""
-    kind, path = resource.name, f"/v2.0/{resource.collection}/{{identifier}}/tags"
+    kind, path = resource.name, f"{resource.path}/{{identifier}}/tags"
 
     @router.operation("GET", path, policy=on_target(f"get_{kind}:tags"))
     def list_tags(context: Context, identifier: str) -> dict[str, Any]:

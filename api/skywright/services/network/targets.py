@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from skywright.services.network.sharing import is_shared
 from skywright.services.network.tables import Network
 
 
@@ -10,11 +11,11 @@ def owned(project_id: str) -> dict[str, Any]:
     return {"project_id": project_id, "tenant_id": project_id}
 
 
-def on_network(network: Network) -> dict[str, Any]:
-    """Return the target attributes of the network of a resource."""
+def on_network(network: Network, asker: str | None) -> dict[str, Any]:
+    """Return the target attributes of the network of a resource, as the project *asker* sees it."""
     return {
         "network:project_id": network.project_id,
         "network:tenant_id": network.project_id,
-        "shared": network.shared,
+        "shared": is_shared(network, asker),
         "router:external": False,
     }

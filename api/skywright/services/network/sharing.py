@@ -1,0 +1,64 @@
+"""The projects that RBAC policies share objects with."""
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
+from sqlalchemy.orm.interfaces import ORMOption
+
+from skywright.services.network.tables import Network, Port, RbacPolicy, Shareable, Subnet, SubnetPool
+
+EVERYONE = "*"
+# The projects of the rows that use an object, and the object's id in these rows.
+_USERS: dict[type[Shareable], tuple[InstrumentedAttribute[str], InstrumentedAttribute[Any]]] = {
+    Network: (Port.project_id, Port.network_id),
+    SubnetPool: (Subnet.project_id, Subnet.subnetpool_id),
+}
+
+
+def shared_with(project_id: str | None) -> Select[str]:
+    """Return the query for the ids of the objects that are shared with a project."""
+    return select(RbacPolicy.object_id).where(RbacPolicy.target_project.in_([EVERYONE, project_id]))
+
+
+def usable_by(model: type[Shareable], project_id: str | None) -> ColumnElement[bool]:
+    """Return the clause for rows that belong to a project, or are shared with it."""
+    return or_(model.project_id == project_id, model.id.in_(shared_with(project_id)))
+
+
+def with_policies(network: InstrumentedAttribute[Network]) -> ORMOption:
+    """Return the option of a query that loads the networks of its rows with their policies."""
+    return selectinload(network).selectinload(Network.rbac_policies)
+
+
+def is_shared(row: Shareable, project_id: str | None) -> bool:
+    """Return whether *row* is shared with a project."""
+    return any(policy.target_project in (EVERYONE, project_id) for policy in row.rbac_policies)
+
+
+def targets(row: Shareable) -> set[str]:
+    """Return the projects that *row* is shared with."""
+    return {policy.target_project for policy in row.rbac_policies}
+
+
+def users_without(session: Session, row: Shareable, target: str) -> set[str]:
+    """Return the projects that use *row* and may use it only because it is shared with *target*."""
+    others = targets(row) - {target}
+    if target not in targets(row) or EVERYONE in others:
+        return set()
+    project, reference = _USERS[type(row)]
+    users = set(session.scalars(select(project).where(reference == row.id).distinct()))
+    users -= {row.project_id, *others}
+    return users if target == EVERYONE else users & {target}
+
+
+def share(row: Shareable, kind: str, project_id: str, target: str = EVERYONE) -> RbacPolicy:
+    """Share *row*, of the API's type *kind*, with the project *target*; the policy belongs to *project_id*."""
+    policy = RbacPolicy(object_type=kind, project_id=project_id, target_project=target)
+    row.rbac_policies.append(policy)
+    return policy
+
+
+def unshare(row: Shareable, target: str) -> None:
+    """Remove the policy that shares *row* with *target*."""
+    row.rbac_policies = [policy for policy in row.rbac_policies if policy.target_project != target]
