@@ -117,6 +117,7 @@ def _network(admin: Connection, network: str) -> dict[str, str]:
         port = admin.network.create_port(network_id=network)
         pool = admin.network.create_subnet_pool(name=name, prefixes=[f"10.{100 + index}.0.0/16"])
         listed = admin.network.create_network(name=f"list-{name}")
+        admin.network.create_address_scope(name=name, ip_version=4)
         policy = {"object_type": "network", "object_id": listed.id, "action": "access_as_shared"}
         admin.network.create_rbac_policy(**policy, target_project_id="*")
     made = {"networks": network, "subnets": subnet.id, "ports": port.id, "subnetpools": pool.id}

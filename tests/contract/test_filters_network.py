@@ -1,6 +1,7 @@
 """Filters of the network service's lists: every shown attribute, as in Neutron."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from openstack.connection import Connection
@@ -8,10 +9,15 @@ from openstack.connection import Connection
 from contract.compute_helpers import add_hosts
 from contract.conftest import Api
 from contract.filter_helpers import BOTH, NONE, OLD, SHOWN, A, Ask, B, Rows, parameters
+from skywright.services.network.address_scopes import SCOPES
 from skywright.services.network.networks import NETWORKS
 from skywright.services.network.ports import PORTS
+from skywright.services.network.rbac_policies import POLICIES
+from skywright.services.network.resource import Resource
 from skywright.services.network.subnetpools import POOLS
 from skywright.services.network.subnets import SUBNETS
+
+RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, SCOPES, POLICIES)
 
 
 @pytest.fixture
@@ -37,6 +43,9 @@ def network_rows(api: Api) -> Iterator[dict[str, Rows]]:
                                       maximum_prefix_length=26, is_default=True),
             client.create_subnet_pool(name="pool-b", prefixes=["fd00::/48"]),
         ]  # fmt: skip
+        scopes = [client.create_address_scope(name=f"scope-{name}", ip_version=version, is_shared=version == 4)
+                  for name, version in (("a", 4), ("b", 6))]  # fmt: skip
+        client.update_subnet_pool(pools[0], address_scope_id=scopes[0].id)
         rows["subnetpools"] = (pools[0].id, pools[1].id)
         subnets = [
             client.create_subnet(network_id=a.id, name="subnet-a", description="A", subnet_pool_id=pools[0].id,
@@ -55,8 +64,11 @@ def network_rows(api: Api) -> Iterator[dict[str, Rows]]:
         for kind, (identifier, other) in rows.items():
             assert client.put(f"/{kind}/{identifier}/tags", json={"tags": ["x", "y"]}).status_code == 200
             assert client.put(f"/{kind}/{other}/tags", json={"tags": ["y"]}).status_code == 200
+        rows["address-scopes"] = (scopes[0].id, scopes[1].id)
+        rows["rbac-policies"] = tuple(next(client.rbac_policies(object_id=row.id)).id for row in (a, pools[0]))
         names = {
             "network": a.id,
+            "scope": scopes[0].id,
             "subnet": subnets[0].id,
             "pool": pools[0].id,
             "ip": ports[0].fixed_ips[0]["ip_address"],
@@ -154,32 +166,59 @@ NEUTRON = {
         ("min_prefixlen=24", A),
         ("default_prefixlen=25", A),
         ("max_prefixlen=26", A),
-        ("address_scope_id=x", NONE),
+        ("address_scope_id=<scope>", A),
     ],
 }
+# Resources without the standard attributes.
+PLAIN = {
+    "address-scopes": [
+        ("id=<a>", A),
+        ("name=scope-b", B),
+        ("ip_version=6", B),
+        ("shared=true", A),
+        ("shared=false", B),
+        ("project_id=<project>", BOTH),
+        ("tenant_id=nobody", NONE),
+    ],
+    "rbac-policies": [
+        ("id=<a>", A),
+        ("object_type=network", A),
+        ("object_id=<pool>", B),
+        ("target_tenant=*", BOTH),
+        ("target_tenant=<project>", NONE),
+        ("action=access_as_shared", BOTH),
+        ("action=access_as_external", NONE),
+        ("project_id=<project>", BOTH),
+        ("tenant_id=nobody", NONE),
+    ],
+}
+QUERIES = {kind: [*queries, *STANDARD] for kind, queries in NEUTRON.items()} | PLAIN
 # Shown attributes that are not filters in Neutron either.
 UNFILTERED = {
-    "networks": {"subnets", "port_security_enabled"},
+    "networks": {"subnets", "port_security_enabled", "ipv4_address_scope", "ipv6_address_scope"},
     "subnets": {"dns_nameservers", "allocation_pools", "host_routes"},
     "ports": {"binding:profile", "binding:vif_details", "port_security_enabled", "allowed_address_pairs"},
     "subnetpools": {"prefixes"},
+    "address-scopes": set(),
+    "rbac-policies": set(),
 }
 
 
 @pytest.mark.parametrize(
     ("kind", "query", "expected"),
-    [(kind, *row) for kind, queries in NEUTRON.items() for row in [*queries, *STANDARD]],
+    [(kind, *row) for kind, queries in QUERIES.items() for row in queries],
 )
 def test_neutron(ask: Ask, network_rows: dict[str, Rows], kind: str, query: str, expected: str) -> None:
     assert ask.found(f"networking/v2.0/{kind}", network_rows[kind], query) == expected
 
 
-@pytest.mark.parametrize("kind", NEUTRON)
+@pytest.mark.parametrize("kind", QUERIES)
 def test_every_shown_attribute_is_tested(ask: Ask, network_rows: dict[str, Rows], kind: str) -> None:
-    row, *_ = ask.get(f"networking/v2.0/{kind}").json()[kind]
-    tried = parameters([*NEUTRON[kind], *STANDARD])
+    collection = kind.replace("-", "_")
+    row, *_ = ask.get(f"networking/v2.0/{kind}").json()[collection]
+    tried = parameters(QUERIES[kind])
     assert set(row) - UNFILTERED[kind] <= tried
-    resource = {each.collection: each for each in (NETWORKS, SUBNETS, PORTS, POOLS)}[kind]
+    resource = {each.collection: each for each in RESOURCES}[collection]
     offered = {*resource.filters.columns, *resource.filters.specials, *resource.filters.constants}
     assert offered <= tried
 
@@ -190,7 +229,6 @@ def test_every_shown_attribute_is_tested(ask: Ask, network_rows: dict[str, Rows]
         *((kind, "tenant_id") for kind in NEUTRON),
         ("subnets", "ipv6_ra_mode"),
         ("subnets", "ipv6_address_mode"),
-        ("subnetpools", "address_scope_id"),
     ],
 )
 def test_sort_keys_of_neutron(ask: Ask, network_rows: dict[str, Rows], kind: str, key: str) -> None:
@@ -204,7 +242,7 @@ def test_sort_keys_of_neutron(ask: Ask, network_rows: dict[str, Rows], kind: str
     assert [row["id"] for row in ask.get(link.removeprefix(f"{ask.url}/")).json()[kind]] == [rows.a]
 
 
-@pytest.mark.parametrize("kind", NEUTRON)
+@pytest.mark.parametrize("kind", QUERIES)
 def test_unknown_filters_are_refused(ask: Ask, kind: str) -> None:
     for name in {"nonsense", "sort", *UNFILTERED[kind]}:
         answer = ask.get(f"networking/v2.0/{kind}?{name}=x")

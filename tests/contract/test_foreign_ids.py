@@ -14,6 +14,8 @@ from contract.conftest import Api
 
 NOBODY = "0a0b0c0d0e0f"
 QUOTA: dict[str, Any] = {"quota_set": {"cores": 1}}
+PATHS = {"address_scope": "/address-scopes", "rbac_policy": "/rbac-policies"}
+POLICY = {"object_type": "network", "action": "access_as_shared", "target_tenant": "*"}
 REFUSED = f"Project ID {NOBODY} is not a valid project."
 
 
@@ -59,9 +61,12 @@ def test_network(api: Api, admin: Connection, demo: Connection, name: str) -> No
         "subnet": {"network_id": theirs.id, "ip_version": 4, "cidr": "10.0.0.0/24"},
         "port": {"network_id": theirs.id},
         "subnetpool": {"name": "pool", "prefixes": ["10.0.0.0/8"]},
+        "address_scope": {"ip_version": 4},
+        "rbac_policy": POLICY | {"object_id": theirs.id},
     }
     for kind, values in bodies.items():
-        refused = admin.network.post(f"/{kind}s", json={kind: values | {name: NOBODY}})
+        path = PATHS.get(kind, f"/{kind}s")
+        refused = admin.network.post(path, json={kind: values | {name: NOBODY}})
         assert (refused.status_code, refused.json()["NeutronError"]["message"]) == (400, REFUSED)
     assert admin.network.put(f"/quotas/{NOBODY}", json={"quota": {"network": 1}}).status_code == 400
 

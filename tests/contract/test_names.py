@@ -30,6 +30,7 @@ KINDS = (
     Named("networking/v2.0/networks", "network"),
     Named("networking/v2.0/ports", "port", {"network_id": "{network}"}),
     Named("networking/v2.0/subnetpools", "subnetpool", {"prefixes": ["10.7.0.0/16"]}),
+    Named("networking/v2.0/address-scopes", "address_scope", {"ip_version": 4}),
     Named("image/v2/images"),
 )
 
@@ -53,7 +54,7 @@ def test_names_are_kept(api: Api, admin: Connection, ids: dict[str, str], kind: 
 
     def found(wanted: str) -> list[str]:
         listed = admin.session.get(url, params={"name": wanted}).json()
-        return [row["id"] for row in listed[kind.path.rpartition("/")[2]]]
+        return [row["id"] for row in listed[kind.path.rpartition("/")[2].replace("-", "_")]]
 
     assert found(name) == [made["id"]]
     assert found(name.strip()) == []

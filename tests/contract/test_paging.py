@@ -56,6 +56,7 @@ PAGED: dict[str, Callable[[Body], list[str]]] = {
     "/compute/v2.1/os-simple-tenant-usage": lambda body: used(body["tenant_usages"]),
     "/compute/v2.1/os-simple-tenant-usage/{project_id}": lambda body: used([body["tenant_usage"]]),
     **{f"/networking/v2.0/{name}": by(name) for name in ("networks", "subnets", "ports", "subnetpools")},
+    "/networking/v2.0/address-scopes": by("address_scopes"),
     "/networking/v2.0/rbac-policies": by("rbac_policies"),
     "/networking/v2.0/network-ip-availabilities": by("network_ip_availabilities", "network_id"),
     "/image/v2/images": by("images"),

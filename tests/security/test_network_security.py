@@ -24,34 +24,42 @@ NAMES = [
 KINDS = {
     "network": {},
     "subnetpool": {"prefixes": ["10.0.0.0/8"]},
+    "address_scope": {"ip_version": 4},
 }
+
+
+def path(kind: str) -> str:
+    return f"/{kind.replace('_', '-')}s"
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_hostile_names_are_stored_unchanged(demo: Connection, name: str) -> None:
     for kind, values in KINDS.items():
-        body = {kind: {**values, "name": name, "description": name}}
-        made = request(demo, "POST", f"/{kind}s", body).json()[kind]
-        shown = request(demo, "GET", f"/{kind}s/{made['id']}").json()[kind]
-        assert shown["name"] == shown["description"] == name
-        found = request(demo, "GET", f"/{kind}s", params={"name": name}).json()[f"{kind}s"]
+        texts = {"name": name} if kind == "address_scope" else {"name": name, "description": name}
+        made = request(demo, "POST", path(kind), {kind: values | texts}).json()[kind]
+        shown = request(demo, "GET", f"{path(kind)}/{made['id']}").json()[kind]
+        assert shown.items() >= texts.items()
+        found = request(demo, "GET", path(kind), params={"name": name}).json()[f"{kind}s"]
         assert made["id"] in {each["id"] for each in found}
-        assert request(demo, "DELETE", f"/{kind}s/{made['id']}").status_code == 204
+        assert request(demo, "DELETE", f"{path(kind)}/{made['id']}").status_code == 204
     assert not Path("/tmp/skywright-pwned-network").exists()
 
 
 @pytest.mark.parametrize("name", ["a" * 256, "nul\0", "\ud800", 5, ["x"], {"a": 1}, None, True])
 def test_invalid_names_are_refused(demo: Connection, name: object) -> None:
     for kind, values in KINDS.items():
-        assert request(demo, "POST", f"/{kind}s", {kind: {**values, "name": name}}).status_code == 400
+        assert request(demo, "POST", path(kind), {kind: {**values, "name": name}}).status_code == 400
 
 
 @pytest.mark.parametrize("identifier", ["..%2f..", "%00", "'", "{{7*7}}", "x" * 300, "%ff%fe", "-1", "💥"])
 def test_invalid_ids_are_not_found(demo: Connection, identifier: str) -> None:
-    for kind in ("network", "subnet", "port", "subnetpool"):
-        assert request(demo, "GET", f"/{kind}s/{identifier}").status_code == 404
-        assert request(demo, "DELETE", f"/{kind}s/{identifier}").status_code == 404
-        assert request(demo, "PUT", f"/{kind}s/{identifier}", {kind: {"name": "x"}}).status_code == 404
+    for kind in ("network", "subnet", "port", "subnetpool", "address_scope"):
+        one = f"{path(kind)}/{identifier}"
+        assert request(demo, "GET", one).status_code == 404
+        assert request(demo, "DELETE", one).status_code == 404
+        assert request(demo, "PUT", one, {kind: {"name": "x"}}).status_code == 404
+    assert request(demo, "GET", f"/rbac-policies/{identifier}").status_code == 404
+    assert request(demo, "DELETE", f"/rbac-policies/{identifier}").status_code == 404
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ WITHOUT_RULE = {
         "GET /v2.0/subnets",
         "GET /v2.0/ports",
         "GET /v2.0/subnetpools",
+        "GET /v2.0/address-scopes",
         "GET /v2.0/rbac-policies",
         # Empty: see absent.
         "GET /v2.0/agents",

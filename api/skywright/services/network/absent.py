@@ -17,7 +17,6 @@ USUAL = {
 }
 ABSENT = {f"/v2.0/{path}": things for path, things in USUAL.items()} | {
     "/v2.0/address-groups": "address groups",
-    "/v2.0/address-scopes": "address scopes",
     "/v2.0/auto-allocated-topology": "automatic topologies",
     "/v2.0/availability_zones": "availability zones of networks",
     "/v2.0/bgp-peers": "dynamic routing",

@@ -1,8 +1,9 @@
-"""Network v2.0, the API of Neutron: networks, subnets, ports, subnet pools, RBAC policies."""
+"""Network v2.0, the API of Neutron: networks, subnets, ports, subnet pools, address scopes, RBAC policies."""
 
 from skywright.http.service import Service
 from skywright.services.network import (
     absent,
+    address_scopes,
     availability,
     extensions,
     networks,
@@ -32,6 +33,7 @@ SERVICE = Service(
             subnets,
             ports,
             subnetpools,
+            address_scopes,
             rbac_policies,
             tags,
             quotas,

@@ -7,6 +7,7 @@ from skywright.http.policy import AUTHENTICATED
 
 router = Router()
 EXTENSIONS = {
+    "address-scope": ("Address scope", "Address scopes extension."),
     "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
     "default-subnetpools": ("Default Subnetpools", "Provides ability to mark and use a subnetpool as the default."),
     "empty-string-filtering": (
@@ -26,10 +27,12 @@ EXTENSIONS = {
     "provider": ("Provider Network", "Expose mapping of virtual networks to physical networks"),
     "quota_details": ("Quota details management support", "Expose functions for quotas usage statistics per project"),
     "quotas": ("Quota management support", "Expose functions for quotas management per project"),
+    "rbac-address-scope": ("Add address_scope type to RBAC", "Add address_scope type to RBAC"),
     "rbac-policies": (
         "RBAC Policies",
         "Allows creation and modification of policies that control project access to resources.",
     ),
+    "rbac-subnetpool": ("Add subnetpool type to RBAC", "Add subnetpool type to RBAC"),
     "revision-if-match": ("If-Match constraints based on revision_number", "Constraints of updates by revision number"),
     "sorting": ("Sorting support", "Extension that indicates that sorting is enabled."),
     "standard-attr-description": ("standard-attr-description", "Adds descriptions to standard attributes"),

@@ -16,7 +16,7 @@ from skywright.services.network.presence import hosts_of
 from skywright.services.network.shareable import ShareableResource
 from skywright.services.network.sharing import EVERYONE, share, targets, unshare, users_without
 from skywright.services.network.standard import StandardResource, standard_columns
-from skywright.services.network.tables import Network, NetworkTag, Port, Subnet
+from skywright.services.network.tables import Network, NetworkTag, Port, Subnet, SubnetPool
 from skywright.services.network.targets import owned
 
 router = Router()
@@ -57,11 +57,19 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
         return Network.deleted_at.is_not(None)
 
     def views(self, context: Context, rows: Sequence[Network]) -> list[dict[str, Any]]:
-        query = select(Subnet.network_id, Subnet.id).where(Subnet.network_id.in_([row.id for row in rows]))
+        query = select(Subnet.network_id, Subnet.id, SubnetPool.ip_version, SubnetPool.address_scope_id)
+        query = query.outerjoin(SubnetPool).where(Subnet.network_id.in_([row.id for row in rows]))
         subnets: dict[str, list[str]] = {}
-        for network_id, subnet_id in context.db.execute(query.order_by(Subnet.created_at)):
+        scopes: dict[tuple[str, int], str | None] = {}  # all subnets of a network and version have the same one
+        for network_id, subnet_id, version, scope in context.db.execute(query.order_by(Subnet.created_at)):
             subnets.setdefault(network_id, []).append(subnet_id)
-        return [_view(row, subnets.get(row.id, [])) for row in rows]
+            if scope is not None:
+                scopes[network_id, version] = scope
+        return [
+            _view(row, subnets.get(row.id, []))
+            | {f"ipv{version}_address_scope": scopes.get((row.id, version)) for version in (4, 6)}
+            for row in rows
+        ]
 
     def create(self, context: Context, item: schemas.NetworkCreate, project_id: str) -> Network:
         self.guard.authorize(context, owned(project_id) | {"shared": False, "router:external": False}, item)

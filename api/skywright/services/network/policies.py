@@ -39,6 +39,7 @@ BASE = {
     "admin_or_data_plane_int": "rule:context_is_admin or role:data_plane_integrator",
     "external_network": "field:subnets:router:external=True",
     "shared_subnetpools": "field:subnetpools:shared=True",
+    "shared_address_scopes": "field:address_scopes:shared=True",
     "restrict_wildcard": f"{NOT_ALL} or rule:admin_only",
 }
 
@@ -137,6 +138,14 @@ POOLS = {
     "delete_subnetpool": MEMBER,
     "delete_subnetpool:tags": MEMBER,
 }
+SCOPES = {
+    "create_address_scope": MEMBER,
+    "create_address_scope:shared": ADMIN,
+    "get_address_scope": f"{ADMIN} or role:reader and {OWNER} or rule:shared_address_scopes",
+    "update_address_scope": MEMBER,
+    "update_address_scope:shared": ADMIN,
+    "delete_address_scope": MEMBER,
+}
 RBAC = {
     "create_rbac_policy": MEMBER,
     "create_rbac_policy:target_tenant": f"{ADMIN} or {NOT_ALL}",
@@ -152,7 +161,7 @@ OTHERS = {
     "delete_quota": ADMIN,
     "get_network_ip_availability": ADMIN_OR_SERVICE,
 }
-POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | RBAC | OTHERS
+POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | SCOPES | RBAC | OTHERS
 
 
 @policy.register("field")

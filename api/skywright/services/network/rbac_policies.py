@@ -5,6 +5,7 @@ from typing import Any
 
 from skywright.http import BadRequest, Conflict, Context, NotFound, Router
 from skywright.services.network import ipam, listing, networks, schemas
+from skywright.services.network.address_scopes import SCOPES, check_sharing
 from skywright.services.network.addressing import invalid
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import NETWORKS
@@ -13,12 +14,12 @@ from skywright.services.network.shareable import ShareableResource
 from skywright.services.network.sharing import EVERYONE, share, targets, users_without
 from skywright.services.network.standard import touch
 from skywright.services.network.subnetpools import POOLS
-from skywright.services.network.tables import Network, RbacPolicy, Shareable
+from skywright.services.network.tables import Network, RbacPolicy, Shareable, SubnetPool
 from skywright.services.network.targets import owned
 
 router = Router()
 ACTION = "access_as_shared"
-TYPES: dict[str, ShareableResource[Any]] = {each.name: each for each in (NETWORKS, POOLS)}
+TYPES: dict[str, ShareableResource[Any]] = {each.name: each for each in (NETWORKS, POOLS, SCOPES)}
 
 
 class RbacPolicies(Resource[RbacPolicy]):
@@ -103,6 +104,8 @@ def _check_target(context: Context, shared: Shareable, target: str) -> None:
         context.check_project(target)
     if target in targets(shared):
         raise Conflict("An RBAC policy already exists with those values.", kind="DuplicateRbacPolicy")
+    if isinstance(shared, SubnetPool):
+        check_sharing(context.db, shared, target)
 
 
 def _check_unused(context: Context, shared: Shareable, target: str) -> None:

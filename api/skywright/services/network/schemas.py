@@ -186,12 +186,21 @@ class SubnetPoolUpdate(Strict):
     max_prefixlen: Omittable[Length] = None
     default_quota: Omittable[Annotated[int, Field(ge=0, lt=2**31)]] = None
     is_default: bool = False
-    address_scope_id: Annotated[Uuid | None, only_empty(lacking("address scopes"))] = None
+    address_scope_id: Uuid | None = None
 
 
 class SubnetPoolCreate(SubnetPoolUpdate, Owned):
     prefixes: Prefixes
     shared: bool = False
+
+
+class AddressScopeUpdate(Strict):
+    name: Text = ""
+    shared: bool = False
+
+
+class AddressScopeCreate(AddressScopeUpdate, Owned):
+    ip_version: Literal[4, 6]
 
 
 class RbacPolicyUpdate(Strict):
@@ -237,7 +246,8 @@ class Quota(Strict):
 
 
 # Attributes that are shown, and that no request can set.
-READ_ONLY = frozenset({"id", "status", "created_at", "updated_at", "revision_number", "tags", "subnets"})
+STANDARD = {"id", "status", "created_at", "updated_at", "revision_number", "tags"}
+READ_ONLY = frozenset({*STANDARD, "subnets", "ipv4_address_scope", "ipv6_address_scope"})
 
 
 def attributes(schema: type[BaseModel]) -> frozenset[str]:

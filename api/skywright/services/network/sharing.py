@@ -6,13 +6,14 @@ from sqlalchemy import ColumnElement, Select, or_, select
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
-from skywright.services.network.tables import Network, Port, RbacPolicy, Shareable, Subnet, SubnetPool
+from skywright.services.network.tables import AddressScope, Network, Port, RbacPolicy, Shareable, Subnet, SubnetPool
 
 EVERYONE = "*"
 # The projects of the rows that use an object, and the object's id in these rows.
 _USERS: dict[type[Shareable], tuple[InstrumentedAttribute[str], InstrumentedAttribute[Any]]] = {
     Network: (Port.project_id, Port.network_id),
     SubnetPool: (Subnet.project_id, Subnet.subnetpool_id),
+    AddressScope: (SubnetPool.project_id, SubnetPool.address_scope_id),
 }
 
 

@@ -9,9 +9,10 @@ from sqlalchemy.orm import Session
 
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.services.network import addressing, ipam, listing, schemas
+from skywright.services.network.address_scopes import check_change, check_move, check_pool, check_sharing
 from skywright.services.network.guard import Guard
 from skywright.services.network.shareable import ShareableResource
-from skywright.services.network.sharing import share
+from skywright.services.network.sharing import EVERYONE, share
 from skywright.services.network.standard import StandardResource, standard_columns
 from skywright.services.network.tables import NetworkTag, Subnet, SubnetPool
 from skywright.services.network.targets import owned
@@ -20,7 +21,7 @@ router = Router()
 SIMPLE = ("name", "description", "default_quota", "is_default")
 BOUNDS = {4: (8, 32), 6: (64, 128)}
 LENGTHS = ("min_prefixlen", "default_prefixlen", "max_prefixlen")
-FILTERS = ("ip_version", "default_quota", "is_default", *LENGTHS)
+FILTERS = ("ip_version", "default_quota", "is_default", "address_scope_id", *LENGTHS)
 
 
 class SubnetPools(ShareableResource[SubnetPool], StandardResource[SubnetPool]):
@@ -34,7 +35,6 @@ class SubnetPools(ShareableResource[SubnetPool], StandardResource[SubnetPool]):
             **standard_columns(SubnetPool),
             **{name: getattr(SubnetPool, name) for name in FILTERS},
         },
-        constants={"address_scope_id": None},
         specials={"shared": listing.by_shared(SubnetPool.id)},
     )
 
@@ -58,11 +58,16 @@ class SubnetPools(ShareableResource[SubnetPool], StandardResource[SubnetPool]):
         pool.default_prefixlen = pool.min_prefixlen if item.default_prefixlen is None else item.default_prefixlen
         _check_bounds(pool)
         context.db.add(pool)
+        context.db.flush()
+        check_pool(context, pool, item.address_scope_id)
+        pool.address_scope_id = item.address_scope_id
         if item.shared:
+            check_sharing(context.db, pool, EVERYONE)
             share(pool, self.name, project_id)
         return pool
 
     def update(self, context: Context, row: SubnetPool, item: schemas.SubnetPoolUpdate) -> None:
+        check_change(context, row)
         self._check_default(context, row, item)
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
@@ -76,11 +81,16 @@ class SubnetPools(ShareableResource[SubnetPool], StandardResource[SubnetPool]):
             if length is not None:
                 setattr(row, name, length)
         _check_bounds(row)
+        scope_id = item.address_scope_id if "address_scope_id" in item.model_fields_set else row.address_scope_id
+        check_pool(context, row, scope_id)
+        if scope_id != row.address_scope_id:
+            check_move(context.db, row)
+            row.address_scope_id = scope_id
 
     def delete(self, context: Context, row: SubnetPool) -> None:
         if context.db.scalar(select(Subnet.id).where(Subnet.subnetpool_id == row.id).limit(1)) is not None:
-            text = f"Subnet pool {row.id} could not be deleted: subnets are allocated from it."
-            raise Conflict(text, kind="SubnetPoolDeleteError")
+            text = "Unable to delete subnet pool: Subnet pool has existing allocations."
+            raise BadRequest(text, kind="SubnetPoolDeleteError")
         context.db.delete(row)
 
     def default(self, context: Context, version: int) -> SubnetPool:
@@ -146,8 +156,7 @@ def _check_bounds(pool: SubnetPool) -> None:
 
 
 def _view(row: SubnetPool) -> dict[str, Any]:
-    names = ("prefixes", "ip_version", "default_quota", "is_default", *LENGTHS)
-    return {**{name: getattr(row, name) for name in names}, "address_scope_id": None}
+    return {name: getattr(row, name) for name in ("prefixes", *FILTERS)}
 
 
 POOLS = SubnetPools()

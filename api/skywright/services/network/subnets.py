@@ -8,12 +8,13 @@ from sqlalchemy import or_, select
 from skywright.http import BadRequest, Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.services.network import addressing, ipam, listing, schemas
+from skywright.services.network.address_scopes import check_subnet
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.sharing import usable_by, with_policies
 from skywright.services.network.standard import StandardResource, standard_columns, touch
 from skywright.services.network.subnetpools import POOLS, cut
-from skywright.services.network.tables import Address, Network, NetworkTag, Port, Subnet
+from skywright.services.network.tables import Address, Network, NetworkTag, Port, Subnet, SubnetPool
 from skywright.services.network.targets import on_network, owned
 
 router = Router()
@@ -62,10 +63,12 @@ class Subnets(StandardResource[Subnet]):
         ipam.check_quota(context.db, project_id, "subnet")
         subnet = Subnet(project_id=project_id, network_id=network.id, **item.given(*SIMPLE))
         subnet.enable_dhcp = item.enable_dhcp
-        subnet.cidr, subnet.ip_version, subnet.subnetpool_id = _prefix(context, item, project_id)
+        subnet.cidr, subnet.ip_version, pool = _prefix(context, item, project_id)
+        subnet.subnetpool_id = pool.id if pool else None
         others = context.db.scalars(select(Subnet.cidr).where(Subnet.network_id == network.id))
         addressing.check_mtu(network.id, network.mtu, [subnet.ip_version])
         addressing.check_overlap(subnet.cidr, network.id, others)
+        check_subnet(context.db, network.id, subnet.ip_version, pool)
         _set_addresses(subnet, item)
         _set_routes(subnet, item)
         context.db.add(subnet)
@@ -117,7 +120,7 @@ def _view(row: Subnet) -> dict[str, Any]:
     }
 
 
-def _prefix(context: Context, item: schemas.SubnetCreate, project_id: str) -> tuple[str, int, str | None]:
+def _prefix(context: Context, item: schemas.SubnetCreate, project_id: str) -> tuple[str, int, SubnetPool | None]:
     """Return the new subnet's cidr, its IP version, and its subnet pool."""
     if item.subnetpool_id and item.use_default_subnetpool:
         raise BadRequest("Bad subnets request: subnetpool_id and use_default_subnetpool cannot both be specified.")
@@ -128,7 +131,7 @@ def _prefix(context: Context, item: schemas.SubnetCreate, project_id: str) -> tu
             pool = POOLS.default(context, item.ip_version or 4)
         if item.ip_version not in (None, pool.ip_version):
             raise addressing.invalid(f"ip_version '{item.ip_version}' does not match the subnetpool's.")
-        return cut(context.db, pool, project_id, item.cidr, item.prefixlen), pool.ip_version, pool.id
+        return cut(context.db, pool, project_id, item.cidr, item.prefixlen), pool.ip_version, pool
     if item.cidr is None:
         raise BadRequest("Bad subnets request: a subnetpool must be specified in the absence of a cidr.")
     if item.ip_version is None:

@@ -78,6 +78,14 @@ class NetworkHost(Base):
     host: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
+class AddressScope(Shareable, Base):
+    """Subnet pools with different prefixes."""
+
+    __tablename__ = "address_scope"
+    name: Mapped[str] = mapped_column(String(255), default="")
+    ip_version: Mapped[int]
+
+
 class SubnetPool(Standard, Shareable, Base):
     """Prefixes from which subnets are allocated."""
 
@@ -88,6 +96,8 @@ class SubnetPool(Standard, Shareable, Base):
     min_prefixlen: Mapped[int]
     max_prefixlen: Mapped[int]
     default_quota: Mapped[int | None]
+    # No foreign key: SQLite cannot add one to a table that others refer to.
+    address_scope_id: Mapped[str | None] = mapped_column(String(36), index=True)
     is_default: Mapped[bool] = mapped_column(default=False)
 
 
