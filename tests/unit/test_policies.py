@@ -155,6 +155,8 @@ def test_requests_wait_while_a_changed_file_is_loaded(tmp_path: Path, monkeypatc
         ("field:networks:shared=True", {"shared": False}, False),
         ("field:networks:shared=True", {}, False),
         ("field:networks:router:external=False", {"router:external": False}, True),
+        ("field:rbac_policy:target_tenant=*", {"target_tenant": "*"}, True),
+        ("field:rbac_policy:target_tenant=*", {"target_tenant": "a"}, False),
         ("field:port:device_owner=~^network:", {"device_owner": "network:dhcp"}, True),
         ("field:port:device_owner=~^network:", {"device_owner": "compute:network:"}, False),
     ],

@@ -11,7 +11,7 @@ from skywright.services.network.guard import Guard
 from skywright.services.network.networks import NETWORKS
 from skywright.services.network.resource import Resource
 from skywright.services.network.shareable import ShareableResource
-from skywright.services.network.sharing import EVERYONE, share, targets, users_without
+from skywright.services.network.sharing import EVERYONE, share, targets, unshare, users_without
 from skywright.services.network.standard import touch
 from skywright.services.network.subnetpools import POOLS
 from skywright.services.network.tables import Network, RbacPolicy, Shareable, SubnetPool
@@ -69,7 +69,8 @@ class RbacPolicies(Resource[RbacPolicy]):
         shared = _own(context, kind, item.object_id)
         _check_target(context, shared, item.target_tenant)
         ipam.check_quota(context.db, project_id, self.name)
-        return _changed(shared, share(shared, kind, project_id, item.target_tenant))
+        _revise(shared)
+        return share(shared, kind, project_id, item.target_tenant)
 
     def update(self, context: Context, row: RbacPolicy, item: schemas.RbacPolicyUpdate) -> None:
         if item.target_tenant in (None, row.target_project):
@@ -79,13 +80,13 @@ class RbacPolicies(Resource[RbacPolicy]):
         if item.target_tenant != EVERYONE:
             _check_unused(context, shared, row.target_project)
         row.target_project = item.target_tenant
-        _changed(shared, row)
+        _revise(shared)
 
     def delete(self, context: Context, row: RbacPolicy) -> None:
         shared = context.db.get_one(TYPES[row.object_type].model, row.object_id)
         _check_unused(context, shared, row.target_project)
-        context.db.delete(row)
-        _changed(shared, row)
+        unshare(shared, row.target_project)
+        _revise(shared)
 
 
 def _own(context: Context, kind: str, identifier: str) -> Shareable:
@@ -117,11 +118,10 @@ def _check_unused(context: Context, shared: Shareable, target: str) -> None:
     raise Conflict(f"{text}{details}", kind="RbacPolicyInUse")
 
 
-def _changed(shared: Shareable, policy: RbacPolicy) -> RbacPolicy:
-    """Record that a policy of an object was changed, which is a new revision of a network."""
+def _revise(shared: Shareable) -> None:
+    """Record that the policies of an object change: as in Neutron, that is a new revision of a network."""
     if isinstance(shared, Network):
         touch(shared)
-    return policy
 
 
 POLICIES = RbacPolicies()
