@@ -47,7 +47,8 @@ def _cidr(value: str) -> str:
 
 def mac_address(value: str) -> str:
     """Return a MAC address in any notation as `fa:16:3e:00:00:01`; raise ValueError if it is not one."""
-    if not netaddr.valid_mac(value):
+    # netaddr ignores a line feed at the end.
+    if not netaddr.valid_mac(value) or value != value.strip():
         raise ValueError
     return str(netaddr.EUI(value, version=48, dialect=netaddr.mac_unix_expanded))
 
