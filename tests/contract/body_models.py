@@ -8,9 +8,12 @@ from pydantic import BaseModel, ValidationError
 from skywright.services import registry
 from skywright.services.compute import server_action_bodies
 from skywright.services.network import schemas
+from skywright.services.network.address_scopes import SCOPES
+from skywright.services.network.rbac_policies import POLICIES
 from skywright.services.network.tags import RESOURCES
 
 Model = type[BaseModel]
+NETWORKING = (*RESOURCES, SCOPES, POLICIES)
 # Routes that accept any object and validate it themselves.
 CHOOSE = {
     "compute POST /v2.1/servers/{server_id}/action": [
@@ -19,8 +22,8 @@ CHOOSE = {
         if getattr(each, "__module__", "") == server_action_bodies.__name__
     ],
     "network PUT /v2.0/quotas/{project_id}": [schemas.Quota],
-    **{f"network POST /v2.0/{each.collection}": [each.create_schema] for each in RESOURCES},
-    **{f"network PUT /v2.0/{each.collection}/{{identifier}}": [each.update_schema] for each in RESOURCES},
+    **{f"network POST {each.path}": [each.create_schema] for each in NETWORKING},
+    **{f"network PUT {each.path}/{{identifier}}": [each.update_schema] for each in NETWORKING},
     **{f"network PUT /v2.0/{each.collection}/{{identifier}}/tags": [schemas.Tags] for each in RESOURCES},
     **{f"network POST /v2.0/{each.collection}/{{identifier}}/tags": [schemas.Tags] for each in RESOURCES},
 }
