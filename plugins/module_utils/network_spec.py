@@ -24,6 +24,15 @@ NETWORKS = list_of(
         state=state("Whether the port exists."),
         mac=option("MAC address of the port."),
         admin_state_up=option("The administrative state: whether frames pass.", "bool", default=True),
+        port_security_enabled=option(
+            "Whether frames with other source addresses than the port's are dropped.", "bool", default=False
+        ),
+        addresses=strings("The port's addresses."),
+        allowed_address_pairs=list_of(
+            "Other source addresses that the port may use.",
+            mac_address=option("MAC address."),
+            ip_address=option("Address or CIDR.", required=True),
+        ),
     ),
     dhcp=dict_of(
         "The DHCP server, on the host that serves the network. Without this option, an existing server stays.",

@@ -8,6 +8,7 @@ from skywright.http.policy import AUTHENTICATED
 router = Router()
 EXTENSIONS = {
     "address-scope": ("Address scope", "Address scopes extension."),
+    "allowed-address-pairs": ("Allowed Address Pairs", "Provides allowed address pairs"),
     "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
     "default-subnetpools": ("Default Subnetpools", "Provides ability to mark and use a subnetpool as the default."),
     "empty-string-filtering": (
@@ -23,6 +24,7 @@ EXTENSIONS = {
         "Provides IP availability data for each network and subnet.",
     ),
     "pagination": ("Pagination support", "Extension that indicates that pagination is enabled."),
+    "port-security": ("Port Security", "Provides port security"),
     "project-id": ("project_id field enabled", "Extension that indicates that project_id field is enabled."),
     "provider": ("Provider Network", "Expose mapping of virtual networks to physical networks"),
     "quota_details": ("Quota details management support", "Expose functions for quotas usage statistics per project"),

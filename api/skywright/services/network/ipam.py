@@ -73,7 +73,8 @@ def create_port(
     """Create and flush a port with its addresses; *values* are other columns of Port.
 
     *fixed_ips* are Neutron's `[{subnet_id?, ip_address?}]`; None allocates an address of each IP version of the
-    network's subnets, and an empty list gives the port no address. The caller checks the quota.
+    network's subnets, and an empty list gives the port no address. The default of `port_security_enabled` is the
+    network's value. The caller checks the quota.
     """
     if fixed_ip is not None:
         fixed_ips = [{"ip_address": fixed_ip}]
@@ -81,6 +82,7 @@ def create_port(
     wanted = _any_addresses(session, network, subnets) if fixed_ips is None else None
     if wanted is None:
         wanted = resolve(session, network, subnets, fixed_ips or [])
+    values.setdefault("port_security_enabled", network.port_security_enabled)
     port = Port(network_id=network.id, project_id=project_id, **values)
     port.mac_address = claim_mac(session, network.id, mac_address)
     port.addresses = [Address(subnet_id=subnet_id, ip_address=ip) for subnet_id, ip in wanted]

@@ -20,6 +20,7 @@ from skywright.services.network.tables import Network, NetworkTag, Port, Subnet,
 from skywright.services.network.targets import owned
 
 router = Router()
+SIMPLE = ("name", "description", "admin_state_up", "port_security_enabled")
 PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
@@ -74,7 +75,7 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
     def create(self, context: Context, item: schemas.NetworkCreate, project_id: str) -> Network:
         self.guard.authorize(context, owned(project_id) | {"shared": False, "router:external": False}, item)
         ipam.check_quota(context.db, project_id, "network")
-        values = item.given("name", "description", "admin_state_up")
+        values = item.given(*SIMPLE)
         network = Network(project_id=project_id, type=item.type or "vxlan", **values)
         network.mtu = segments.mtu_of(network.type, item.mtu)
         segments.place(context.db, network, item)
@@ -86,7 +87,7 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
         if "shared" in item.model_fields_set:
             _set_shared(context, row, shared=item.shared)
         before = row.admin_state_up, row.mtu
-        for name, value in item.given("name", "description", "admin_state_up").items():
+        for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
         if item.mtu is not None:
             row.mtu = segments.mtu_of(row.type, item.mtu)
@@ -133,7 +134,7 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
         "mtu": row.mtu,
         "subnets": subnets,
         "router:external": False,
-        "port_security_enabled": False,
+        "port_security_enabled": row.port_security_enabled,
         "provider:network_type": row.type,
         "provider:physical_network": row.physical_network or None,
         "provider:segmentation_id": row.segment,

@@ -10,7 +10,7 @@ from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import detach_port, has_server, replug
-from skywright.services.network import ipam, listing, schemas
+from skywright.services.network import address_pairs, ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.sharing import with_policies
@@ -101,10 +101,10 @@ class Ports(StandardResource[Port]):
             "binding:host_id": "",
             "binding:profile": None,
             "binding:vnic_type": "normal",
-            "port_security_enabled": True,
-            "allowed_address_pairs": [],
+            "port_security_enabled": None,
+            "allowed_address_pairs": None,
         },
-        {"fixed_ips": ("ip_address", "subnet_id")},
+        {"fixed_ips": ("ip_address", "subnet_id"), "allowed_address_pairs": ("mac_address", "ip_address")},
         hidden=("binding:host_id", "binding:profile", "binding:vif_type", "binding:vif_details"),
     )
 
@@ -134,7 +134,7 @@ class Ports(StandardResource[Port]):
         self.guard.authorize(context, target, item)
         _check_device(context, item)
         ipam.check_quota(context.db, project_id, "port")
-        return ipam.create_port(
+        port = ipam.create_port(
             context.db,
             network,
             project_id,
@@ -144,17 +144,17 @@ class Ports(StandardResource[Port]):
             binding_profile=item.binding_profile or {},
             **item.given(*SIMPLE),
         )
+        _secure(port, item)
+        return port
 
     def update(self, context: Context, row: Port, item: schemas.PortUpdate) -> None:
         used = {"device_id", "device_owner", "host"} & item.model_fields_set
         if used and any(getattr(row, name) != getattr(item, name) for name in used):
             _check_unused(context, row)
             _check_device(context, item)
-        was_up = row.admin_state_up
+        before = _on_host(row)
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
-        if row.admin_state_up != was_up:
-            _apply_state(context, row)
         if "host" in item.model_fields_set:
             row.host = item.host or ""
         if "binding_profile" in item.model_fields_set:
@@ -165,8 +165,9 @@ class Ports(StandardResource[Port]):
         fixed_ips = _fixed_ips(item)
         if fixed_ips is not None:
             ipam.set_addresses(context.db, row, row.network, fixed_ips)
-            if row.host:
-                refresh_dhcp(context, row.network)
+        _secure(row, item)
+        if _on_host(row) != before:
+            _apply(context, row)
 
     def delete(self, context: Context, row: Port) -> None:
         if row.device_owner == ipam.DHCP_OWNER:
@@ -187,24 +188,47 @@ def _view(row: Port, *, up: bool, hosts: set[str]) -> dict[str, Any]:
         "device_id": row.device_id,
         "device_owner": row.device_owner,
         "fixed_ips": [{"subnet_id": each.subnet_id, "ip_address": each.ip_address} for each in row.addresses],
-        # There are no filters on ports yet.
-        "port_security_enabled": False,
-        "security_groups": [],
-        "allowed_address_pairs": [],
+        "port_security_enabled": row.port_security_enabled,
+        "security_groups": [],  # there are none yet
+        "allowed_address_pairs": row.allowed_address_pairs,
         "binding:vnic_type": row.vnic_type,
         "binding:host_id": row.host,
         "binding:profile": row.binding_profile,
         "binding:vif_type": BOUND if bound else FAILED if row.host else UNBOUND,
-        "binding:vif_details": {"port_filter": False, "bridge_name": "br-int"} if bound else {},
+        "binding:vif_details": _vif_details(row) if bound else {},
     }
 
 
-def _apply_state(context: Context, row: Port) -> None:
-    """Queue a job that applies the administrative state of *row* on its host."""
-    if row.device_owner == ipam.DHCP_OWNER:
-        refresh_dhcp(context, row.network)
-    else:
+def _vif_details(row: Port) -> dict[str, Any]:
+    return {"port_filter": row.port_security_enabled, "bridge_name": "br-int"}
+
+
+def _on_host(row: Port) -> tuple[object, ...]:
+    """Return the attributes of *row* that its host knows and that can change there."""
+    addresses = sorted(address.ip_address for address in row.addresses)
+    return row.admin_state_up, row.port_security_enabled, row.allowed_address_pairs, addresses
+
+
+def _apply(context: Context, row: Port) -> None:
+    """Queue a job that brings the changed port to its host."""
+    if has_server(context.db, row.device_id):
         replug(context, [row.device_id])
+    elif row.host:
+        refresh_dhcp(context, row.network)
+
+
+def _secure(row: Port, item: schemas.PortUpdate) -> None:
+    """Set the port security and the allowed address pairs in *item*; raise Conflict if they do not fit together."""
+    if "port_security_enabled" in item.model_fields_set:
+        if item.port_security_enabled and row.device_owner == ipam.DHCP_OWNER:
+            raise Conflict(f"Ports of {row.device_owner} have no port security.", kind="PortInUse")
+        row.port_security_enabled = item.port_security_enabled
+    if "allowed_address_pairs" in item.model_fields_set:
+        pairs = [pair.given("mac_address", "ip_address") for pair in item.allowed_address_pairs]
+        row.allowed_address_pairs = address_pairs.stored(pairs, row.mac_address)
+    if row.allowed_address_pairs and not row.port_security_enabled:
+        text = "Port Security must be enabled in order to have allowed address pairs on a port."
+        raise Conflict(text, kind="AddressPairAndPortSecurityRequired")
 
 
 def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:

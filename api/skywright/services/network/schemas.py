@@ -14,6 +14,8 @@ from skywright.http.bodies import EmptyIfNull, Omittable, Strict, checked, misfi
 from skywright.services.network.errors import explain
 
 Model = TypeVar("Model", bound=BaseModel)
+MAX_PAIRS = 10  # allowed address pairs of a port: the default of Neutron's max_allowed_address_pair
+MULTICAST = {4: netaddr.IPNetwork("224.0.0.0/4"), 6: netaddr.IPNetwork("ff00::/8")}
 
 
 def _short(value: dict[str, Any]) -> dict[str, Any]:
@@ -64,6 +66,28 @@ def _mac(value: str) -> str:
     return mac
 
 
+def _source_mac(value: str) -> str:
+    if int(_mac(value)[:2], 16) & 1:
+        raise ValueError(f"MAC address {value} is a multicast address, which is not supported.")
+    return value
+
+
+def _source_range(value: str) -> str:
+    """Return an address or CIDR that sources of frames may have: no multicast, but 0.0.0.0/0, as in Neutron."""
+    if "/" not in value:
+        if netaddr.IPAddress(_address(value)).is_multicast():
+            raise ValueError(f"IP {value} is a multicast address, which is not supported.")
+        return value
+    _cidr(value)
+    network = netaddr.IPNetwork(value)
+    if network.version == 4 and str(network) != value:
+        raise misfit("IP subnet")
+    multicast = MULTICAST[network.version]
+    if str(network) != "0.0.0.0/0" and (network in multicast or multicast in network):
+        raise ValueError(f"Subnet {network} overlaps with multicast range {multicast}, which is not supported.")
+    return value
+
+
 Text = Annotated[str, Field(max_length=255), AfterValidator(plain)]
 Id = Annotated[str, Field(max_length=64), AfterValidator(plain)]
 Uuid = Annotated[str, Field(max_length=64), AfterValidator(_uuid)]
@@ -73,7 +97,7 @@ Mac = Annotated[str, Field(max_length=32), AfterValidator(_mac)]
 Tag = Annotated[str, Field(min_length=1, max_length=255, pattern="^[^,]*$"), AfterValidator(plain)]
 
 
-NO_ROUTERS, NO_FILTERS = only_empty(lacking("routers")), only_empty(lacking("security groups"))
+NO_ROUTERS, NO_GROUPS = only_empty(lacking("routers")), only_empty(lacking("security groups"))
 # Router advertisements need routers, which this cloud does not have.
 RouterMode = Annotated[Omittable[Literal["dhcpv6-stateful", "dhcpv6-stateless", "slaac"]], NO_ROUTERS]
 
@@ -100,7 +124,7 @@ class NetworkUpdate(Strict):
     mtu: Omittable[Annotated[int, Field(ge=0, le=2**31)]] = None
     # Without routers there are no external networks.
     external: Annotated[bool, NO_ROUTERS] = Field(False, alias="router:external")
-    port_security_enabled: Annotated[bool, NO_FILTERS] = False
+    port_security_enabled: bool = True
 
 
 class NetworkCreate(NetworkUpdate, Owned):
@@ -153,6 +177,26 @@ class FixedIp(Strict):
     ip_address: Omittable[IpAddress] = None
 
 
+class AddressPair(Strict):
+    """An allowed address pair. Its values keep the notation of the request."""
+
+    mac_address: Omittable[Annotated[str, Field(max_length=32), AfterValidator(_source_mac)]] = None
+    ip_address: Omittable[Annotated[str, Field(max_length=64), AfterValidator(_source_range)]] = None
+
+    @model_validator(mode="after")
+    def _has_address(self) -> Self:
+        if self.ip_address is None:
+            raise BadRequest("AllowedAddressPair must contain ip_address", kind="AllowedAddressPairsMissingIP")
+        return self
+
+
+def _few(pairs: list[AddressPair]) -> list[AddressPair]:
+    if len(pairs) > MAX_PAIRS:
+        text = f"The number of allowed address pair exceeds the maximum {MAX_PAIRS}."
+        raise BadRequest(text, kind="AllowedAddressPairExhausted")
+    return pairs
+
+
 class PortUpdate(Strict):
     name: Text = ""
     description: Text = ""
@@ -164,10 +208,9 @@ class PortUpdate(Strict):
     host: Text | None = Field("", alias="binding:host_id")
     binding_profile: Annotated[dict[str, Any], AfterValidator(_short)] | None = Field(None, alias="binding:profile")
     vnic_type: Literal["normal"] = Field("normal", alias="binding:vnic_type")
-    # There are no filters on ports yet: only values that request no filter are accepted.
-    port_security_enabled: Annotated[bool, NO_FILTERS] = False
-    security_groups: EmptyIfNull[Annotated[list[Any], NO_FILTERS]] = []
-    allowed_address_pairs: EmptyIfNull[Annotated[list[Any], NO_FILTERS]] = []
+    port_security_enabled: bool = True  # the default of new ports is their network's value
+    security_groups: EmptyIfNull[Annotated[list[Any], NO_GROUPS]] = []
+    allowed_address_pairs: EmptyIfNull[Annotated[list[AddressPair], AfterValidator(_few)]] = []
 
 
 class PortCreate(PortUpdate, Owned):

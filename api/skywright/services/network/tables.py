@@ -60,6 +60,7 @@ class Network(Standard, Shareable, Base):
     segmentation_id: Mapped[int] = mapped_column(default=0)
     status: Mapped[str] = mapped_column(String(16), default="ACTIVE")
     admin_state_up: Mapped[bool] = mapped_column(default=True)
+    port_security_enabled: Mapped[bool] = mapped_column(default=True)  # the default for new ports
     mtu: Mapped[int] = mapped_column(default=1450)
     deleted_at: Mapped[datetime | None]
     subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", viewonly=True)
@@ -133,6 +134,10 @@ class Port(Standard, Base):
     host: Mapped[str] = mapped_column(String(255), default="", index=True)
     vnic_type: Mapped[str] = mapped_column(String(64), default="normal")
     binding_profile: Mapped[dict[str, Any]] = mapped_column(default=dict)
+    # Whether frames with other source addresses than the port's and its allowed address pairs are dropped.
+    port_security_enabled: Mapped[bool] = mapped_column(default=True)
+    # [{"mac_address", "ip_address": an address or CIDR}], in the notation of the request
+    allowed_address_pairs: Mapped[list[Any]] = mapped_column(default=list)
     network: Mapped[Network] = relationship(lazy="select")
     addresses: Mapped[list["Address"]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="Address.ip_address"

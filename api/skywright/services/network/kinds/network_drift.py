@@ -1,6 +1,6 @@
 """Drift of networks: differences from the records, and leftovers on hosts."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -26,8 +26,8 @@ class NetworkPort(Mark):
     peer: str | None
 
 
-class DhcpServer(Mark):
-    """A network's DHCP server, with the entries of ports."""
+class Entries(Mark):
+    """A network's DHCP server, or its port security, with the entries of ports."""
 
     ports: list[str]
 
@@ -68,11 +68,10 @@ def _networks(reading: Reading, ports: Iterable[Port]) -> Iterable[Network]:
 
 
 def describe(base: Finding, result: Result, desired: Desired) -> Iterator[Finding]:
-    """Yield the differences of a network, of its DHCP server, or of a server's port."""
+    """Yield the differences of a network, of its DHCP server, or of a server's port and its port security."""
     diff = result.get("diff") or {}
     before, after = diff.get("before") or {}, diff.get("after") or {}
-    parts = _switch(before, after) if result["module"] == "ovs_network" else _dhcp(before, after)
-    for text, have, want, part in parts:
+    for text, have, want, part in _PARTS[result["module"]](before, after):
         found = replace(base, text=text, diff={"before": have, "after": want})
         owner = desired.owners.get(part or "")
         yield found if owner is None else replace(found, key=owner, carrier=base.key)
@@ -139,13 +138,31 @@ _DHCP = {
 }
 
 
+def _security(before: Diff, after: Diff) -> Iterator[Part]:
+    """Compare the port security of ports: {port id: its flows and more}."""
+    for port_id in sorted(before.keys() | after.keys()):
+        have, want = before.get(port_id), after.get(port_id)
+        if have == want:
+            continue
+        state = "is missing" if have is None else "is there, but should not be" if want is None else "differs"
+        yield f"the port security of port {port_id} {state}", have, want, port_id
+
+
+_PARTS: dict[str, Callable[[Diff, Diff], Iterator[Part]]] = {
+    "ovs_network": _switch,
+    "dhcp_network": _dhcp,
+    "ovs_port_security": _security,
+}
+
+
 def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftover]:
     """Yield networks that do not belong on the host, and parts that do not belong to the others."""
     ports = facts.marks("ovs_network", NetworkPort)
-    entries = {server.id: set(server.ports) for server in facts.marks("dhcp_network", DhcpServer)}
+    entries = {server.id: set(server.ports) for server in facts.marks("dhcp_network", Entries)}
+    secured = _secured(facts)
     here = set(records.session.scalars(select(NetworkHost.network_id).where(NetworkHost.host == host)))
     addresses = {tunnel_address(row) for row in records.session.scalars(select(Host))}
-    for network_id in sorted({port.id for port in ports} | entries.keys()):
+    for network_id in sorted({port.id for port in ports} | entries.keys() | secured.keys()):
         if not records.settled("network", network_id):
             continue
         own = [port for port in ports if port.id == network_id]
@@ -153,11 +170,20 @@ def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftove
         if network_id not in here or records.session.get(Network, network_id) is None:
             one.texts = [f"port {port.name}" for port in own]
             one.texts += ["DHCP server"] if network_id in entries else []
+            one.texts += [f"port security of port {port_id}" for port_id in sorted(secured.get(network_id, ()))]
         else:
             _add_ports(records, one, own, addresses)
             _add_dhcp(records, one, entries.get(network_id))
+            _add_security(records, one, secured.get(network_id, set()))
         if one.texts:
             yield one
+
+
+def _secured(facts: HostFacts) -> dict[str, set[str]]:
+    """Return {network id: the ids of its ports with port security}: none in facts from before there was any."""
+    if "ovs_port_security" not in (facts.contents or {}):
+        return {}
+    return {one.id: set(one.ports) for one in facts.marks("ovs_port_security", Entries)}
 
 
 def _add_ports(records: Records, one: Leftover, ports: list[NetworkPort], addresses: set[str | None]) -> None:
@@ -195,3 +221,9 @@ def _add_dhcp(records: Records, one: Leftover, entries: set[str] | None) -> None
         if is_random(port_id) and records.session.get(Port, port_id) is None:
             one.parts.setdefault("ports", set()).add(port_id)
             one.texts.append(f"DHCP entry of port {port_id}")
+
+
+def _add_security(records: Records, one: Leftover, port_ids: set[str]) -> None:
+    for port_id in sorted(port_ids):
+        if _is_misplaced(records, one, port_id):
+            one.texts.append(f"port security of port {port_id}")

@@ -15,6 +15,7 @@ from skywright.core import Item
 from skywright.db.jobs import Host
 from skywright.errors import Conflict
 from skywright.services.network import ipam
+from skywright.services.network.address_pairs import normalized
 from skywright.services.network.network_types import TYPES
 from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 
@@ -170,7 +171,7 @@ class Rendering:
         state = "present" if change.present else "absent"
         entry: Item = {"id": change.port.id, "mac": change.port.mac_address, "state": state}
         if change.present:
-            entry["admin_state_up"] = self.network.admin_state_up and change.port.admin_state_up
+            entry |= _settings(self.network, change.port)
         self._item(change.host)["ports"].append(entry)
 
     def _addresses(self, names: Iterable[str]) -> list[str]:
@@ -213,6 +214,7 @@ class Rendering:
                 fixed_ips=[],
                 device_owner=ipam.DHCP_OWNER,
                 device_id=f"dhcp-{self.network.id}",
+                port_security_enabled=False,
             )
         if port.host != host:
             port.host, port.status = host, "DOWN"
@@ -269,6 +271,16 @@ def served(session: Session, network: Network) -> list[Subnet]:
     """
     subnets = ipam.subnets_of(session, network.id) if network.admin_state_up else []
     return [subnet for subnet in subnets if subnet.enable_dhcp and subnet.ip_version == 4]
+
+
+def _settings(network: Network, port: Port) -> Item:
+    """Return what the switch of a present port lets pass."""
+    return {
+        "admin_state_up": network.admin_state_up and port.admin_state_up,
+        "port_security_enabled": port.port_security_enabled,
+        "addresses": sorted(address.ip_address for address in port.addresses),
+        "allowed_address_pairs": [normalized(pair) for pair in port.allowed_address_pairs],
+    }
 
 
 def _subnet(subnet: Subnet, address: str) -> Item:
