@@ -7,7 +7,7 @@ from openstack.connection import Connection
 from contract.compute_helpers import Fixtures, Nova
 from contract.conftest import Api
 from contract.drift_helpers import Ask, FakeHosts, Made, ask, fixtures, hosts, leave, server, works
-from skywright.db import utcnow
+from skywright.db import new_uuid, utcnow
 from skywright.services.compute.tables import Server
 from skywright.services.network.tables import Network, NetworkHost
 
@@ -41,6 +41,22 @@ def test_leftovers_are_listed_and_removed(api: Api, ask: Ask, hosts: FakeHosts, 
     assert [(entry["id"], entry["state"]) for entry in part["ports"]] == [(ids["port"], "absent")]
     assert part["former_peers"] == ["203.0.113.9"]
     assert server.get().status == "ACTIVE"
+
+
+def test_port_security_of_ports_without_a_record(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:
+    port, network, other = new_uuid(), new_uuid(), new_uuid()
+    marks = [{"id": server.network, "ports": [server.port, port]}, {"id": network, "ports": [other]}]
+    hosts.mark(server.host, ovs_port_security=marks)
+    leftovers = ask()["leftovers"]
+    assert {(one["type"], one["id"], one["text"]) for one in leftovers} == {
+        ("network", server.network, f"port security of port {port}"),
+        ("network", network, f"port security of port {other}"),
+    }
+    assert len(ask("converge")["jobs"]) == 2
+    items = [item for work in works(api) for item in work.items[server.host]["networks"]]
+    found = {item["id"]: item for item in items}
+    assert found[network] == {"id": network, "state": "absent"}
+    assert [(entry["id"], entry["state"]) for entry in found[server.network]["ports"]] == [(port, "absent")]
 
 
 def test_items_that_the_api_did_not_create_are_no_leftovers(api: Api, ask: Ask, hosts: FakeHosts, server: Made) -> None:

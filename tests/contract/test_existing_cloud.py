@@ -54,12 +54,25 @@ def test_existing_resources_are_shown(admin: Connection) -> None:
         assert (host.state, host.hypervisor_version) == ("up", 7002022)
 
 
+def test_only_new_ports_have_port_security(admin: Connection) -> None:
+    networks = list(admin.network.networks())
+    assert networks and all(network.is_port_security_enabled for network in networks)
+    ports = list(admin.network.ports())
+    assert len({port.device_id for port in ports}) >= 2
+    assert not any(port.is_port_security_enabled or port.allowed_address_pairs for port in ports)
+    new = admin.network.create_port(network_id=networks[0].id)
+    assert (new.is_port_security_enabled, new.allowed_address_pairs) == (True, [])
+    admin.network.delete_port(new)
+
+
 def test_existing_servers_have_no_drift(api: Api, admin: Connection, monkeypatch: pytest.MonkeyPatch) -> None:
     hosts = FakeHosts()
     monkeypatch.setattr(api.cloud, "planner", hosts)
     report = admin.session.post(f"{api.url}/v1/drift", json={}).json()
     assert report["resources"] == report["leftovers"] == []
     assert report["checked"] == {"hosts": 2, "servers": 1, "networks": 1, "images": 1}, "a job of one waits"
+    [network] = hosts.drafts[-1].items["host2"]["networks"]
+    assert [port["port_security_enabled"] for port in network["ports"]] == [False], "nobody's frames are dropped"
     [server] = hosts.drafts[-1].items["host2"]["servers"]
     assert server["config_drive"]["force"] is False, "no record has the content that the old code wrote"
 

@@ -136,7 +136,8 @@ def test_new_addresses_of_a_servers_port_reach_the_dhcp_server(
 ) -> None:
     body = {"port": {"fixed_ips": [{"ip_address": "10.1.0.77"}]}}
     assert request(demo, "PUT", f"/ports/{attached}", body).status_code == 200
-    assert [action for action, _ in jobs(api, on_host)] == ["update"]
+    assert server_jobs(api, attached) == ["replug"]
+    assert jobs(api, on_host) == []
 
 
 def server_jobs(api: Any, port_id: str) -> list[str]:

@@ -93,6 +93,24 @@ def test_dhcp(before: Any, expected: Any) -> None:
     assert texts(findings_of("dhcp_network", NETWORK, diff={"before": before, "after": dhcp()})) == expected
 
 
+FLOWS = {"flows": ["table=60,ip"], "saved": True}
+SECURITY = [
+    ({}, {PORT: FLOWS}, "is missing"),
+    ({PORT: FLOWS | {"saved": False}}, {PORT: FLOWS}, "differs"),
+    ({PORT: FLOWS}, {}, "is there, but should not be"),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "state"), SECURITY)
+def test_port_security(before: Any, after: Any, state: str) -> None:
+    other = {"another": FLOWS}
+    diff = {"before": before | other, "after": after | other}
+    found = findings_of("ovs_port_security", NETWORK, diff=diff)
+    assert texts(found) == [(SERVER, f"the port security of port {PORT} {state}")]
+    assert found.found[0].carrier == ("network", NETWORK)
+    assert found.found[0].diff == {"before": before.get(PORT), "after": after.get(PORT)}
+
+
 def test_a_superfluous_dhcp_server() -> None:
     found = findings_of("dhcp_network", NETWORK, diff={"before": dhcp(), "after": {}})
     assert texts(found) == [(NETWORK, "a DHCP server is there, but should not be")]

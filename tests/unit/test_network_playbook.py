@@ -68,7 +68,17 @@ def test_the_first_port_adds_tap_tunnels_and_dhcp(session: Session, network: Net
     work = network_items(session, [PortChange(port, "host2")])
     assert set(work.items) == {"host1", "host2"}
     (server,), (served,) = work.items["host2"], work.items["host1"]
-    assert server["ports"] == [{"id": port.id, "mac": port.mac_address, "state": "present", "admin_state_up": True}]
+    assert server["ports"] == [
+        {
+            "id": port.id,
+            "mac": port.mac_address,
+            "state": "present",
+            "admin_state_up": True,
+            "port_security_enabled": True,
+            "addresses": ["10.0.0.2"],
+            "allowed_address_pairs": [],
+        }
+    ]
     assert (server["peers"], server["dhcp"]) == (["172.20.1.11"], None)
     assert (server["type"], server["segmentation_id"], server["mtu"]) == ("vxlan", 1001, 1450)
     assert (served["peers"], served["ports"]) == (["172.20.1.12"], [])
@@ -83,6 +93,36 @@ def test_the_first_port_adds_tap_tunnels_and_dhcp(session: Session, network: Net
         }
     ]
     assert work.depends == {port.id: {("host1", network.id), ("host2", network.id)}}
+
+
+def test_port_security(session: Session, network: Network) -> None:
+    session.add(Subnet(project_id="p", network_id=network.id, cidr="fd00::/64", ip_version=6, enable_dhcp=False))
+    fixed_ips = [{"ip_address": address} for address in ("fd00::9", "10.0.0.9", "10.0.0.10")]
+    pairs = [
+        {"mac_address": "FA-16-3E-00-00-AA", "ip_address": "10.0.0.9/24"},
+        {"mac_address": "fa:16:3e:00:00:01", "ip_address": "FD00:0::1"},
+    ]
+    port = port_on(session, network, "host2", fixed_ips=fixed_ips, allowed_address_pairs=pairs)
+    (entry,) = items(session, PortChange(port, "host2"))["host2"]["ports"]
+    assert (entry["port_security_enabled"], entry["addresses"]) == (True, ["10.0.0.10", "10.0.0.9", "fd00::9"])
+    assert entry["allowed_address_pairs"] == [
+        {"mac_address": "fa:16:3e:00:00:aa", "ip_address": "10.0.0.0/24"},
+        {"mac_address": "fa:16:3e:00:00:01", "ip_address": "fd00::1"},
+    ]
+    validator = ArgumentSpecValidator(OPTIONS)
+    found = items(session, PortChange(port, "host2"))
+    for item in found.values():
+        assert not validator.validate({"network_networks": [item]}).error_messages
+    assert recorded_dhcp_port(session, network.id).port_security_enabled is False  # type: ignore[union-attr]
+    (absent,) = items(session, PortChange(port, "host2", present=False))["host2"]["ports"]
+    assert absent == {"id": port.id, "mac": port.mac_address, "state": "absent"}
+
+
+@pytest.mark.parametrize("secure", [True, False])
+def test_ports_have_the_port_security_of_their_network(session: Session, network: Network, secure: bool) -> None:
+    network.port_security_enabled = secure
+    assert port_on(session, network, "host2").port_security_enabled is secure
+    assert port_on(session, network, "host2", port_security_enabled=not secure).port_security_enabled is not secure
 
 
 @pytest.mark.parametrize("down", ["network", "port"])

@@ -10,18 +10,13 @@ depends_on = None
 
 
 def upgrade() -> None:
-    with op.batch_alter_table("network") as batch:
-        batch.add_column(sa.Column("port_security_enabled", sa.Boolean(), nullable=False, server_default=sa.true()))
-    with op.batch_alter_table("port") as batch:
-        batch.add_column(sa.Column("port_security_enabled", sa.Boolean(), nullable=False, server_default=sa.false()))
-        batch.add_column(
-            sa.Column("allowed_address_pairs", sa.JSON(), nullable=False, server_default=sa.text("('[]')"))
-        )
+    # Not in a batch: SQLite would copy the tables, and dropping the old ones would delete what refers to them.
+    op.add_column("network", sa.Column("port_security_enabled", sa.Boolean(), nullable=False, server_default="1"))
+    op.add_column("port", sa.Column("port_security_enabled", sa.Boolean(), nullable=False, server_default="0"))
+    op.add_column("port", sa.Column("allowed_address_pairs", sa.JSON(), nullable=False, server_default="[]"))
 
 
 def downgrade() -> None:
-    with op.batch_alter_table("port") as batch:
-        batch.drop_column("allowed_address_pairs")
-        batch.drop_column("port_security_enabled")
-    with op.batch_alter_table("network") as batch:
-        batch.drop_column("port_security_enabled")
+    op.drop_column("port", "allowed_address_pairs")
+    op.drop_column("port", "port_security_enabled")
+    op.drop_column("network", "port_security_enabled")
