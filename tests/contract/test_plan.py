@@ -81,6 +81,20 @@ def test_actions_and_deletion(api: Api, plan: Plans, server: str) -> None:
     assert dump(api.cloud) == before
 
 
+def test_plan_of_a_change_of_a_servers_port(api: Api, demo: Connection, plan: Plans, server: str) -> None:
+    (port,) = demo.network.ports(device_id=server)
+    before = dump(api.cloud)
+    for values, actions in (
+        ({"port_security_enabled": False}, ["replug"]),
+        ({"allowed_address_pairs": [{"ip_address": "10.9.0.200"}]}, ["replug"]),
+        ({"fixed_ips": [{"ip_address": "10.9.0.77"}]}, ["replug"]),
+        ({"port_security_enabled": True, "name": "new"}, []),
+    ):
+        found = plan("network", "PUT", f"/v2.0/ports/{port.id}", {"port": values})
+        assert (found["request"]["status"], [job["action"] for job in found["jobs"]]) == (200, actions)
+    assert dump(api.cloud) == before
+
+
 @pytest.mark.usefixtures("unchanged")
 @pytest.mark.parametrize(
     ("service", "method", "path", "body", "status"),
