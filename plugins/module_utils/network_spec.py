@@ -30,8 +30,8 @@ NETWORKS = list_of(
         addresses=strings("The port's addresses."),
         allowed_address_pairs=list_of(
             "Other source addresses that the port may use.",
-            mac_address=option("MAC address."),
-            ip_address=option("Address or CIDR.", required=True),
+            mac_address=option("MAC address; the default is the port's."),
+            ip_address=option("IP address or network.", required=True),
         ),
     ),
     dhcp=dict_of(

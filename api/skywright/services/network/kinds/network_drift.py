@@ -139,9 +139,12 @@ _DHCP = {
 
 
 def _security(before: Diff, after: Diff) -> Iterator[Part]:
-    """Compare the port security of ports: {port id: its flows and more}."""
-    for port_id in sorted(before.keys() | after.keys()):
-        have, want = before.get(port_id), after.get(port_id)
+    """Compare the port security of ports, and the unit that restores it."""
+    if before and after and before["unit"] != after["unit"]:
+        yield "the unit that restores port security differs", before["unit"], after["unit"], None
+    ports = (before.get("ports", {}), after.get("ports", {}))
+    for port_id in sorted({port_id for side in ports for port_id in side}):
+        have, want = (side.get(port_id) for side in ports)
         if have == want:
             continue
         state = "is missing" if have is None else "is there, but should not be" if want is None else "differs"
