@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ipaddress
 import re
+from functools import partial
 
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import UUID
@@ -34,9 +35,9 @@ def address(text):
     return _parse(ipaddress.ip_address, text)
 
 
-def network(text):
-    """Return an IP network; raise ItemError if it is invalid."""
-    return _parse(ipaddress.ip_network, text)
+def network(text, strict=True):
+    """Return an IP network; raise ItemError if it is invalid, or has host bits and is *strict*."""
+    return _parse(partial(ipaddress.ip_network, strict=strict), text)
 
 
 def _match(pattern, text, what):

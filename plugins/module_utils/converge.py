@@ -73,6 +73,24 @@ def each(actions, threads=1):
     return apply
 
 
+def together(write):
+    """Return an C(apply) that writes all steps at once; if that fails, one by one to find the failing one."""
+
+    def apply(steps, done=lambda item_id, error: None):
+        try:
+            write(steps)
+        except (ItemError, OSError) as error:
+            if len(steps) == 1:
+                return {steps[0].id: str(error)}
+            failed = {}
+            for step in steps:
+                failed.update(apply([step], done))
+            return failed
+        return {}
+
+    return apply
+
+
 class Functions:
     """Adapts functions to the interface of a kind, for modules whose items are not of a kind."""
 

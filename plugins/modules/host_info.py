@@ -63,6 +63,7 @@ host:
     domains: [{id: 0a0b0c0d-0000-4000-8000-000000000004, power: running, reason: null}]
     contents:
       ovs_network: [{id: 0a0b0c0d-0000-4000-8000-000000000001, name: dh0a0b0c0d-00, port_id: null, peer: null}]
+      ovs_port_security: [{id: 0a0b0c0d-0000-4000-8000-000000000001, ports: []}]
       dhcp_network: [{id: 0a0b0c0d-0000-4000-8000-000000000001, ports: []}]
       image_cache: []
       server_disk: [{id: 0a0b0c0d-0000-4000-8000-000000000004, disk: true, image_id: null}]

@@ -8,6 +8,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds.dhcp_network
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.image_cache import ImageCache
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.libvirt_domain import LibvirtDomain
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_network import OvsNetwork
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_port_security import OvsPortSecurity
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.server_disk import ServerDisk
 
-KINDS = (OvsNetwork, DhcpNetwork, ImageCache, ServerDisk, LibvirtDomain)
+KINDS = (OvsNetwork, OvsPortSecurity, DhcpNetwork, ImageCache, ServerDisk, LibvirtDomain)

@@ -8,7 +8,7 @@ import hashlib
 import os
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check, taps
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
@@ -222,17 +222,8 @@ class OvsNetwork(Kind):
         return port
 
     def apply(self, steps, done):
-        """Write all networks in one transaction. If it fails, write them one by one to find the failing one."""
-        try:
-            self._write(steps)
-        except ItemError as error:
-            if len(steps) == 1:
-                return {steps[0].id: str(error)}
-            failed = {}
-            for step in steps:
-                failed.update(self.apply([step], done))
-            return failed
-        return {}
+        """Write all networks in one transaction."""
+        return together(self._write)(steps, done)
 
     def _write(self, steps):
         stale = [command for step in steps for command in detach(step)]

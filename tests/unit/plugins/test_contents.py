@@ -9,6 +9,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
     image_cache,
     libvirt_domain,
     ovs_network,
+    ovs_port_security,
     server_disk,
 )
 from ansible_collections.skywright.cloud.plugins.modules import host_info
@@ -33,6 +34,7 @@ def directories(tmp_path, monkeypatch):
     for kind, name in (
         (dhcp_network.DhcpNetwork, "dhcp"),
         (image_cache.ImageCache, "images"),
+        (ovs_port_security.OvsPortSecurity, "port-security"),
         (server_disk.ServerDisk, "servers"),
     ):
         monkeypatch.setitem(kind.options, "directory", {"default": str(tmp_path / name)})
@@ -55,10 +57,12 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     add(ovs, tunnel, marks, type="vxlan", options={"key": "7", "remote_ip": "192.0.2.9"})
     add(ovs, "somebodys", {})
     server, network = tmp_path / "servers" / SERVER, tmp_path / "dhcp" / NET
-    for directory in (server, network, tmp_path / "images", tmp_path / "servers" / "lost+found"):
+    flows = tmp_path / "port-security" / NET
+    for directory in (server, network, flows, tmp_path / "images", tmp_path / "servers" / "lost+found"):
         directory.mkdir(parents=True)
     (server / "skywright.json").write_text(json.dumps({"image_id": IMAGE}))
     (server / "disk").touch()
+    (flows / PORT).touch()
     (network / "hosts").write_text(f"fa:16:3e:00:00:01,10.0.0.5 # {PORT}\nnonsense\n")
     for name in (f"{IMAGE}.qcow2", f"{IMAGE}.qcow2.partial", "notes.qcow2"):
         (tmp_path / "images" / name).touch()
@@ -72,6 +76,7 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
             {"id": NET, "name": tunnel, "port_id": None, "peer": "192.0.2.9"},
             {"id": NET, "name": f"tap{STRAY[:11]}", "port_id": STRAY, "peer": None},
         ],
+        "ovs_port_security": [{"id": NET, "ports": [PORT]}],
         "dhcp_network": [{"id": NET, "ports": ["", PORT]}],
         "image_cache": [{"id": IMAGE}],
     }
