@@ -14,6 +14,7 @@ from lab.support import BIN, CLOUD, ROOT, Guest, Lab, Made, eventually
 pytestmark = pytest.mark.alone
 
 DISKS = "/var/lib/skywright/servers"
+PORT_SECURITY = "cookie=0x736b790000000000/0xffffff0000000000"
 STRANGER = "172.31.255.9"  # not the tunnel address of a host
 
 
@@ -82,6 +83,7 @@ def test_drift_shows_manual_changes_and_converge_repairs_them(
     lab["host2"].run(f"ovs-vsctl --bare --columns=name {tunnels} | xargs -n1 ovs-vsctl del-port")
     lab["host1"].run(f"virsh undefine {undefined.id}; rm {DISKS}/{undefined.id}/disk.config")
     lab["host1"].run(f"sed -i 's/{port.mac_address}/fa:16:3e:99:99:99/' {entries}; echo nonsense >> {entries}")
+    lab["host1"].run(f"ovs-ofctl del-flows br-int {PORT_SECURITY}")
     ids = leave_behind(lab, cloud.network.get_network(network.id))
 
     said = skywright("drift", "--json", expected=2)
@@ -91,6 +93,7 @@ def test_drift_shows_manual_changes_and_converge_repairs_them(
         "is missing on the switch",
         "its domain is not persistent",
         "its config drive is missing",
+        "the port security of port",
         "its DHCP entry",
         "DHCP entries without a port",
         f"vxstranger to {STRANGER}",
