@@ -104,21 +104,15 @@ SECURITY = [
 @pytest.mark.parametrize(("before", "after", "state"), SECURITY)
 def test_port_security(before: Any, after: Any, state: str) -> None:
     other = {"another": FLOWS}
-    diff = {side: {"unit": True, "ports": ports | other} for side, ports in (("before", before), ("after", after))}
+    diff = {side: {"ports": ports | other} for side, ports in (("before", before), ("after", after))}
     found = findings_of("ovs_port_security", NETWORK, diff=diff)
     assert texts(found) == [(SERVER, f"the port security of port {PORT} {state}")]
     assert found.found[0].carrier == ("network", NETWORK)
     assert found.found[0].diff == {"before": before.get(PORT), "after": after.get(PORT)}
 
 
-def test_the_unit_of_port_security() -> None:
-    before, after = ({"unit": unit, "ports": {PORT: FLOWS}} for unit in (False, True))
-    found = findings_of("ovs_port_security", NETWORK, diff={"before": before, "after": after})
-    assert texts(found) == [(NETWORK, "the unit that restores port security differs")]
-
-
 def test_port_security_of_the_only_port_of_a_network() -> None:
-    there = {"unit": True, "ports": {PORT: FLOWS}}
+    there = {"ports": {PORT: FLOWS}}
     for before, after, state in ((None, there, "is missing"), (there, None, "is there, but should not be")):
         found = findings_of("ovs_port_security", NETWORK, diff={"before": before, "after": after})
         assert texts(found) == [(SERVER, f"the port security of port {PORT} {state}")]

@@ -41,9 +41,9 @@ WantedBy=ovs-vswitchd.service
 
 
 class OvsPortSecurity(Kind):
-    """The port security of one host's ports: {"unit": bool, "ports": {port id: {"flows": [text], "saved": bool}}}.
+    """The port security of one host's ports: {"ports": {port id: {"flows": [text], "saved": bool}}}.
 
-    The flows of each port are also in a file, from which a unit restores them when the switch starts.
+    Saved flows are in a file, too, from which a unit restores them when the switch starts.
     """
 
     name, items, label = "ovs_port_security", "networks", "network"
@@ -79,13 +79,13 @@ class OvsPortSecurity(Kind):
     def read(self, networks):
         """Read the flows of all ports with one command, and the files of the listed networks."""
         present = self._flows()
-        unit, found = self._has_unit(), {}
+        restored, found = self._has_unit(), {}
         for item in networks:
             ids = {*ids_in(self.path(item["id"])), *(port["id"] for port in item["ports"])}
-            ports = {one: self._read(item["id"], one, present) for one in ids if check.UUID.fullmatch(one)}
+            ports = {one: self._read(item["id"], one, present, restored) for one in ids if check.UUID.fullmatch(one)}
             ports = {one: port for one, port in ports.items() if port}
             if ports or os.path.isdir(self.path(item["id"])):
-                found[item["id"]] = {"unit": unit, "ports": ports}
+                found[item["id"]] = {"ports": ports}
         return found
 
     def _has_unit(self):
@@ -101,13 +101,13 @@ class OvsPortSecurity(Kind):
                 found.setdefault(key, set()).add(line.strip())
         return found
 
-    def _read(self, network_id, port_id, present):
+    def _read(self, network_id, port_id, present, restored):
         # A flow of a removed port acts on the next port that gets its number.
         texts = present.get(cookie(port_id), set()) | present.get(in_port(tap_name(port_id)), set())
         saved = read_text(self.path(network_id, port_id))
         if not texts and saved is None:
             return None
-        return {"flows": sorted(texts), "saved": saved == _file(sorted(texts))}
+        return {"flows": sorted(texts), "saved": restored and saved == _file(sorted(texts))}
 
     def marks(self):
         """List the networks with the ports that have saved flows."""
@@ -123,7 +123,7 @@ class OvsPortSecurity(Kind):
             ports.pop(check.uuid(port["id"]), None)
             if port["state"] == "present" and port["port_security_enabled"]:
                 ports[port["id"]] = {"flows": flows(port, tap_name(port["id"])), "saved": True}
-        return {"unit": True, "ports": ports} if ports else None
+        return {"ports": ports} if ports else None
 
     def apply(self, steps, done):
         """Write the unit, then the ports of all networks in one bundle."""

@@ -108,3 +108,14 @@ def test_a_refused_bundle_fails_only_its_network(run_module, host, programs):
     other = {"id": TWO, "ports": [port(TWO)]}
     answer = run_module(ovs_port_security.main, {"networks": [*args(port())["networks"], other]})
     assert "no" in answer["by_id"][NET]["error"] and "error" not in answer["by_id"][TWO]
+
+
+def test_the_unit_that_restores_flows_is_repaired(run_module, host):
+    run_module(ovs_port_security.main, args(port()))
+    unit = host.root / "system" / kind.UNIT_NAME
+    text = unit.read_text()
+    unit.write_text("[Unit]\n")
+    answer = run_module(ovs_port_security.main, args(port()))
+    assert unit.read_text() == text
+    assert answer["commands"] == [["systemctl", "enable", kind.UNIT_NAME]], "flows that are right stay"
+    assert not run_module(ovs_port_security.main, args(port()))["changed"]
