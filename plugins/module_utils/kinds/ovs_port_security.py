@@ -107,7 +107,7 @@ class OvsPortSecurity(Kind):
         saved = read_text(self.path(network_id, port_id))
         if not texts and saved is None:
             return None
-        return {"flows": sorted(texts), "saved": restored and saved == _file(sorted(texts))}
+        return {"flows": sorted(texts), "saved": restored and saved == _file(texts)}
 
     def marks(self):
         """List the networks with the ports that have saved flows."""
@@ -175,8 +175,12 @@ def _bundle(have, want):
     for text in sorted(old - new):
         match = text.partition(" actions=")[0].replace(",", "/-1,", 1)  # the whole cookie
         yield f"flow delete_strict {match}\n"
-    yield _file(sorted(new - old))
+    yield from _additions(new - old)
+
+
+def _additions(texts):
+    return [f"flow add {text}\n" for text in sorted(texts)]
 
 
 def _file(texts):
-    return "".join(f"flow add {text}\n" for text in texts)
+    return "".join(_additions(texts))
