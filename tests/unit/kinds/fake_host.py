@@ -1,5 +1,6 @@
 """What of a host one kind needs, as far as the contract of kinds looks at it."""
 
+from collections.abc import Callable
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any, ClassVar
@@ -30,6 +31,16 @@ class FakeHost:
     def install(self) -> None:
         """Put into place what the kind finds on a host: programs, directories."""
         raise NotImplementedError
+
+    def share(self, name: str, program: Callable[..., Any], word: str) -> None:
+        """Add a fake of the program *name* for calls with *word*; other calls are for the fake of another kind."""
+        other = self.programs.get(name)
+
+        def run(argv: list[str], *stdin: str) -> Any:
+            mine = other is None or any(word in argument for argument in argv)
+            return (program if mine else other)(argv, *stdin)
+
+        self.programs[name] = run
 
     def item(self, identifier: str, **changes: Any) -> dict[str, Any]:
         """A present item as its users write it."""

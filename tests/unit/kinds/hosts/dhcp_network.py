@@ -77,7 +77,8 @@ class Host(FakeHost):
         self.released: list[Any] = []
         self.monkeypatch.setattr(dhcp_network, "release", lambda *args: self.released.append(args))
         self.systemd = Systemd(devices)
-        self.programs |= {"systemctl": self.systemd, "dnsmasq": lambda argv: ""}
+        self.programs["dnsmasq"] = lambda argv: ""
+        self.share("systemctl", self.systemd, "skywright-dhcp")
 
     def item(self, identifier: str, **changes: Any) -> dict[str, Any]:
         return {"id": identifier, "dhcp": dhcp(), **changes}

@@ -71,15 +71,18 @@ class Host(FakeHost):
         self.set_default("unit_directory", self.root / "system")
         (self.root / "system" / "ovs-vswitchd.service.wants").mkdir(parents=True, exist_ok=True)
         self.switch = FakeFlows()
-        self.programs |= {"ovs-ofctl": self.switch, "ovs-vsctl": self._wait, "systemctl": self._enable}
+        self.programs["ovs-ofctl"] = self.switch
+        self.share("ovs-vsctl", self._wait, "wait-until")
+        self.share("systemctl", self._enable, ovs_port_security.UNIT_NAME)
 
     def _wait(self, argv: list[str]) -> str:
         assert argv[2:5] == ["--", "wait-until", "Interface"] and argv[6] == "ofport>0"
         return ""
 
     def _enable(self, argv: list[str]) -> str:
-        assert argv[1] == "enable"
-        (self.root / "system" / "ovs-vswitchd.service.wants" / argv[2]).touch()
+        if argv[1] != "daemon-reload":
+            assert argv[1] == "enable"
+            (self.root / "system" / "ovs-vswitchd.service.wants" / argv[2]).touch()
         return ""
 
     def item(self, identifier: str, **changes: Any) -> dict[str, Any]:
