@@ -100,8 +100,31 @@ class Network:
         }
 
 
+class Port:
+    """A port of a declared server; C(declared) is an entry of its networks."""
+
+    def __init__(self, server, network, declared):
+        self.network = network
+        self.id = cloud_id("port", server, network.name)
+        self.mac = cloud_mac(self.id)
+        self.declared = declared
+
+    def item(self, present):
+        """Return the port as a part of its network's item."""
+        if not present:
+            return {"id": self.id, "mac": self.mac, "state": "absent"}
+        return {
+            "id": self.id,
+            "mac": self.mac,
+            "state": "present",
+            "port_security_enabled": self.declared.get("port_security_enabled", True),
+            "addresses": [str(self.network.addresses[self.id])],
+            "allowed_address_pairs": self.declared.get("allowed_address_pairs", []),
+        }
+
+
 class Server:
-    """A declared server with its ports as (network, port id, wanted address)."""
+    """A declared server with its ports."""
 
     def __init__(self, declared, networks):
         self.declared = declared
@@ -114,8 +137,7 @@ class Server:
             wanted = {"name": entry} if isinstance(entry, str) else entry
             if wanted["name"] not in networks:
                 raise AnsibleFilterError(f"server {self.name} is in network {wanted['name']}, which is not declared")
-            port_id = cloud_id("port", self.name, wanted["name"])
-            self.ports.append((networks[wanted["name"]], port_id, wanted.get("address")))
+            self.ports.append(Port(self.name, networks[wanted["name"]], wanted))
 
     def item(self):
         """Return the item for the role server."""
@@ -132,7 +154,7 @@ class Server:
             "memory_mib": self.declared.get("memory_mib", 128),
             "image_id": cloud_id("image", self.declared["image"]),
             "disk_gib": self.declared.get("disk_gib", 1),
-            "ports": [{"id": port, "mac": cloud_mac(port), "mtu": network.mtu} for network, port, _ in self.ports],
+            "ports": [{"id": port.id, "mac": port.mac, "mtu": port.network.mtu} for port in self.ports],
             "config_drive": {
                 "meta_data": self._meta_data(),
                 "network_data": self._network_data(),
@@ -152,17 +174,17 @@ class Server:
     def _network_data(self):
         links = [
             {
-                "id": "tap" + port[:11],
-                "vif_id": port,
+                "id": "tap" + port.id[:11],
+                "vif_id": port.id,
                 "type": "ovs",
                 "mtu": None,  # by DHCP
-                "ethernet_mac_address": cloud_mac(port),
+                "ethernet_mac_address": port.mac,
             }
-            for _network, port, _ in self.ports
+            for port in self.ports
         ]
         networks = [
-            {"id": f"network{number}", "type": "ipv4_dhcp", "link": "tap" + port[:11], "network_id": network.id}
-            for number, (network, port, _) in enumerate(self.ports)
+            {"id": f"network{number}", "type": "ipv4_dhcp", "link": "tap" + port.id[:11], "network_id": port.network.id}
+            for number, port in enumerate(self.ports)
         ]
         return {"links": links, "networks": networks, "services": []}
 
@@ -189,14 +211,14 @@ class Cloud:
                 raise AnsibleFilterError(f"server {server.name} is on {server.host}, which is not a host of the cloud")
             if server.present and server.declared["image"] not in images:
                 raise AnsibleFilterError(f"server {server.name} needs an image that is not declared")
-            for network, _, _ in server.ports:
+            for network in (port.network for port in server.ports):
                 if server.present and not network.present:
                     raise AnsibleFilterError(f"server {server.name} is in network {network.name}, which is absent")
 
     def _assign(self):
-        ports = [(*port, server) for server in self.servers if server.present for port in server.ports]
-        for network, port_id, wanted, _ in sorted(ports, key=lambda port: port[2] is None):
-            network.reserve(port_id, wanted)
+        ports = [port for server in self.servers if server.present for port in server.ports]
+        for port in sorted(ports, key=lambda port: port.declared.get("address") is None):
+            port.network.reserve(port.id, port.declared.get("address"))
 
     def images(self, host):
         """Return the images that servers of a host need, and all absent images."""
@@ -225,7 +247,7 @@ class Cloud:
 
     @staticmethod
     def _ports(server, network):
-        return [port for other, port, _ in server.ports if other is network]
+        return [port for port in server.ports if port.network is network]
 
     def _network(self, network, host):
         members = self._members(network) if network.present else []
@@ -240,11 +262,7 @@ class Cloud:
             "physical_network": network.declared.get("physical_network"),
             "mtu": network.mtu,
             "peers": [self.tunnels[member] for member in members if member != host],
-            "ports": [
-                {"id": port, "mac": cloud_mac(port), "state": "present" if server.present else "absent"}
-                for server in here
-                for port in self._ports(server, network)
-            ],
+            "ports": [port.item(server.present) for server in here for port in self._ports(server, network)],
             "dhcp": self._dhcp(network) if host == network.dhcp_host else None,
         }
 
@@ -255,21 +273,20 @@ class Cloud:
             "dns_domain": network.declared.get("dns_domain", "skywright.internal"),
             "subnets": [network.subnet()],
             "hosts": [
-                self._host(server, network, port) for server in self.servers for port in self._ports(server, network)
+                self._host(server, port) for server in self.servers for port in self._ports(server, network)
             ],
         }
 
     @staticmethod
-    def _host(server, network, port):
+    def _host(server, port):
         if not server.present:
-            return {"id": port, "state": "absent"}
-        address = str(network.addresses[port])
+            return {"id": port.id, "state": "absent"}
         return {
-            "id": port,
+            "id": port.id,
             "state": "present",
-            "mac": cloud_mac(port),
+            "mac": port.mac,
             "hostname": server.name,
-            "addresses": [address],
+            "addresses": [str(port.network.addresses[port.id])],
         }
 
 

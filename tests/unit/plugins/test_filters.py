@@ -61,7 +61,16 @@ def test_networks_join_their_members_only():
 def test_ports_addresses_and_macs_agree():
     wanted = items()
     port = wanted["host2"]["servers"][0]["ports"][0]
-    assert network(wanted, "host2")["ports"] == [{"id": port["id"], "mac": port["mac"], "state": "present"}]
+    assert network(wanted, "host2")["ports"] == [
+        {
+            "id": port["id"],
+            "mac": port["mac"],
+            "state": "present",
+            "port_security_enabled": True,
+            "addresses": ["10.20.0.12"],
+            "allowed_address_pairs": [],
+        }
+    ]
     assert network(wanted, "host2")["dhcp"] is None
     dhcp = network(wanted, "host1")["dhcp"]
     entry = next(host for host in dhcp["hosts"] if host["id"] == port["id"])
@@ -70,6 +79,13 @@ def test_ports_addresses_and_macs_agree():
     assert dhcp["subnets"][0]["address"] == "10.20.0.2"
     addresses = [host["addresses"][0] for host in dhcp["hosts"]]
     assert len(set(addresses)) == 2
+
+
+def test_port_security_is_declared_with_a_servers_network():
+    entry = {"name": "private", "port_security_enabled": False, "allowed_address_pairs": [{"ip_address": "10.20.0.9"}]}
+    server = {"name": "web-1", "host": "host1", "image": "guest", "networks": [entry]}
+    (port,) = network(items(servers=[server]), "host1")["ports"]
+    assert (port["port_security_enabled"], port["allowed_address_pairs"]) == (False, entry["allowed_address_pairs"])
 
 
 def test_a_full_network_gives_every_port_another_address():
