@@ -272,9 +272,7 @@ class Cloud:
             "mac": cloud_mac(cloud_id("port", "dhcp", network.name)),
             "dns_domain": network.declared.get("dns_domain", "skywright.internal"),
             "subnets": [network.subnet()],
-            "hosts": [
-                self._host(server, port) for server in self.servers for port in self._ports(server, network)
-            ],
+            "hosts": [self._host(server, port) for server in self.servers for port in self._ports(server, network)],
         }
 
     @staticmethod
