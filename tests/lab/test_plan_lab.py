@@ -56,6 +56,7 @@ def test_plans_show_every_change_and_change_nothing(cloud: Connection, made: Mad
     assert changes(found) == {
         ("host1", "dhcp_network", "update"),
         ("host2", "ovs_network", "update"),
+        ("host2", "ovs_port_security", "update"),
         ("host2", "server_disk", "create"),
         ("host2", "libvirt_domain", "create"),
     }
@@ -66,6 +67,7 @@ def test_plans_show_every_change_and_change_nothing(cloud: Connection, made: Mad
     assert changes(deletion) == {
         ("host1", "dhcp_network", "update"),
         ("host2", "ovs_network", "update"),
+        ("host2", "ovs_port_security", "delete"),
         ("host2", "libvirt_domain", "delete"),
     }
     assert traces(lab, made) == before
