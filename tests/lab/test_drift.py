@@ -14,7 +14,6 @@ from lab.support import BIN, CLOUD, ROOT, Guest, Lab, Made, eventually
 pytestmark = pytest.mark.alone
 
 DISKS = "/var/lib/skywright/servers"
-PORT_SECURITY = "cookie=0x736b790000000000/0xffffff0000000000"
 STRANGER = "172.31.255.9"  # not the tunnel address of a host
 
 
@@ -73,7 +72,7 @@ def test_drift_shows_manual_changes_and_converge_repairs_them(
     cloud: Connection, lab: Lab, pair: tuple[Any, Any, Any]
 ) -> None:
     killed, undefined, network = pair
-    port = next(iter(cloud.network.ports(device_id=killed.id)))
+    port, other = (next(iter(cloud.network.ports(device_id=one.id))) for one in (killed, undefined))
     tunnels = f"find Port external_ids:skywright-network={network.id} protected=true"
     entries = f"/var/lib/skywright/dhcp/{network.id}/hosts"
     skywright("converge", expected=0)  # leftovers of killed test runs
@@ -83,7 +82,7 @@ def test_drift_shows_manual_changes_and_converge_repairs_them(
     lab["host2"].run(f"ovs-vsctl --bare --columns=name {tunnels} | xargs -n1 ovs-vsctl del-port")
     lab["host1"].run(f"virsh undefine {undefined.id}; rm {DISKS}/{undefined.id}/disk.config")
     lab["host1"].run(f"sed -i 's/{port.mac_address}/fa:16:3e:99:99:99/' {entries}; echo nonsense >> {entries}")
-    lab["host1"].run(f"ovs-ofctl del-flows br-int {PORT_SECURITY}")
+    lab["host1"].run(f"ovs-ofctl del-flows br-int in_port=tap{other.id[:11]}")
     ids = leave_behind(lab, cloud.network.get_network(network.id))
 
     said = skywright("drift", "--json", expected=2)
@@ -93,7 +92,7 @@ def test_drift_shows_manual_changes_and_converge_repairs_them(
         "is missing on the switch",
         "its domain is not persistent",
         "its config drive is missing",
-        "the port security of port",
+        f"the port security of port {other.id} differs",
         "its DHCP entry",
         "DHCP entries without a port",
         f"vxstranger to {STRANGER}",
