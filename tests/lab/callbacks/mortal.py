@@ -3,6 +3,7 @@
 import os
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from ansible.plugins.callback import CallbackBase
@@ -39,6 +40,7 @@ class CallbackModule(CallbackBase):
 
     def kill(self, name):
         if self.counts:
-            Path(os.environ["MORTAL_LOG"]).write_text(name)
+            with suppress(FileExistsError), Path(os.environ["MORTAL_LOG"]).open("x") as log:
+                log.write(name)  # unless the worker was killed at a result, and this run not yet
             os.kill(int(os.environ["MORTAL_WORKER"]), signal.SIGKILL)
             time.sleep(60)
