@@ -25,7 +25,7 @@ RUNS = ROOT / "var/runs"
 MORTAL = Path(__file__).parent / "mortal_worker.py"
 # The only trace of a server's age: its guest requested its address.
 PASSING = re.compile(r"/leases:")
-MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}")
+MAC = re.compile(r"([0-9a-f]{2}:){5}[0-9a-f]{2}|fe80::[0-9a-f:]+")  # or the address that has it
 
 
 def children(parent: int) -> dict[int, str]:
