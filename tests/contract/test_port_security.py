@@ -132,7 +132,7 @@ REFUSED = [
     (
         [PAIR | {"mac_address": "01:00:5e:00:00:01"}],
         "HTTPBadRequest",
-        REASON.format("MAC address 01:00:5e:00:00:01 is a multicast address, which is not supported"),
+        REASON.format("'01:00:5e:00:00:01' is not a valid MAC address"),
     ),
     (
         [{"ip_address": "224.0.0.1"}],

@@ -67,9 +67,8 @@ def _mac(value: str) -> str:
 
 
 def _source_mac(value: str) -> str:
-    if int(_mac(value)[:2], 16) & 1:
-        raise ValueError(f"MAC address {value} is a multicast address, which is not supported.")
-    return value
+    _mac(value)
+    return value  # in the notation of the request, as in Neutron
 
 
 def _source_range(value: str) -> str:
