@@ -95,6 +95,12 @@ def test_a_credential_changes_its_type_and_owner(identity: Identity) -> None:
     project = identity.make("project")["id"]
     foreign = {"credential": {"project_id": project}}
     assert identity.call("PATCH", f"/credentials/{made}", foreign, token=own).status_code == 403
-    for blob in ('{"access": "a"}', '{"access": "a", "secret": "b"}'):
+    for blob, status in (('{"access": "a"}', 400), ('{"access": "a", "secret": "b"}', 200)):
         keys = {"credential": {"type": "ec2", "project_id": project, "blob": blob}}
-        assert identity.call("PATCH", f"/credentials/{made}", keys).status_code == 400
+        assert identity.call("PATCH", f"/credentials/{made}", keys).status_code == status
+    for access in ("a", "c"):  # its present key, whatever its id was made from
+        blob = f'{{"access": "{access}", "secret": "b"}}'
+        assert identity.call("PATCH", f"/credentials/{made}", {"credential": {"blob": blob}}).status_code == 200
+        found = identity.call("GET", f"/users/{alt}/credentials/OS-EC2/{access}").json()["credential"]
+        assert found["access"] == access
+    assert identity.call("GET", f"/users/{alt}/credentials/OS-EC2/a").status_code == 404

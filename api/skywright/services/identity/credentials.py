@@ -128,8 +128,8 @@ def update_credential(context: Context, credential_id: str, body: UpdateCredenti
     _check(context, row, own_project=row.project_id == project_id)
     if wanted.blob is not None:
         row.sealed = context.cloud.secrets.seal(wanted.blob.encode())
-    if row.type == "ec2" and _identifier(row.type, _open(context, row)) != row.id:
-        raise BadRequest("The id of an EC2 credential is made from its access key, so both cannot be updated.")
+    if row.type == "ec2":
+        _ec2(_open(context, row))
     change_extra(row, wanted)
     return {"credential": view(context, row)}
 
@@ -212,11 +212,7 @@ def _owner(context: Context, user_id: str) -> None:
 
 def _identifier(kind: str, blob: str) -> str:
     """Return the id of a credential: the digest of an EC2 access key, else a random id."""
-    return _ec2_id(_ec2(blob)["access"]) if kind == "ec2" else new_hex()
-
-
-def _ec2_id(access: str) -> str:
-    return hashlib.sha256(access.encode(errors="replace")).hexdigest()
+    return hashlib.sha256(_ec2(blob)["access"].encode(errors="replace")).hexdigest() if kind == "ec2" else new_hex()
 
 
 def _ec2(blob: str) -> dict[str, Any]:
@@ -260,9 +256,11 @@ def _add(context: Context, row: Credential) -> None:
 
 
 def _find_ec2(context: Context, user_id: str, access: str) -> Credential:
+    """Return the user's EC2 credential with this access key, which an update may have changed since its id was made."""
     _owner(context, user_id)
-    row = context.db.get(Credential, _ec2_id(access))
-    if row is None or row.user_id != user_id or row.type != "ec2":
+    rows = context.db.scalars(select(Credential).where(Credential.user_id == user_id, Credential.type == "ec2"))
+    row = next((row for row in rows if _ec2(_open(context, row))["access"] == access), None)
+    if row is None:
         raise NotFound(f"Could not find credential: {access}.")
     _check_reach(context, row)
     return row
