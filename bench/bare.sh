@@ -34,7 +34,7 @@ END
 create_network() {
     cat <<'END'
 exec 9> "$hosts.lock"; flock 9
-echo "$MAC,set:$PORT,host-${ADDRESS//./-},$ADDRESS" >> "$hosts"
+echo "$MAC,host-${ADDRESS//./-},$ADDRESS # $PORT" >> "$hosts"
 systemctl reload "skywright-dhcp@$NETWORK.service"
 END
 }
