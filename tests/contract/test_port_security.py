@@ -107,6 +107,11 @@ REFUSED = [
         SAME.format(mac="FA-16-3E-00-00-99", ip="10.1.0.99"),
     ),
     (
+        [PAIR, PAIR | {"mac_address": "fa16.3e00.0099"}],
+        "DuplicateAddressPairInRequest",
+        SAME.format(mac="fa16.3e00.0099", ip="10.1.0.99"),
+    ),
+    (
         [{"ip_address": f"10.1.0.{number}"} for number in range(11)],
         "AllowedAddressPairExhausted",
         "The number of allowed address pair exceeds the maximum 10.",

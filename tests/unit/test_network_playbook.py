@@ -101,6 +101,7 @@ def test_port_security(session: Session, network: Network) -> None:
     pairs = [
         {"mac_address": "FA-16-3E-00-00-AA", "ip_address": "10.0.0.9/24"},
         {"mac_address": "fa:16:3e:00:00:01", "ip_address": "FD00:0::1"},
+        {"mac_address": "fa16.3e00.0002", "ip_address": "10.0.1.1"},
     ]
     port = port_on(session, network, "host2", fixed_ips=fixed_ips, allowed_address_pairs=pairs)
     (entry,) = items(session, PortChange(port, "host2"))["host2"]["ports"]
@@ -108,6 +109,7 @@ def test_port_security(session: Session, network: Network) -> None:
     assert entry["allowed_address_pairs"] == [
         {"mac_address": "fa:16:3e:00:00:aa", "ip_address": "10.0.0.0/24"},
         {"mac_address": "fa:16:3e:00:00:01", "ip_address": "fd00::1"},
+        {"mac_address": "fa:16:3e:00:00:02", "ip_address": "10.0.1.1"},
     ]
     validator = ArgumentSpecValidator(OPTIONS)
     found = items(session, PortChange(port, "host2"))

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 import netaddr
 
 from skywright.errors import BadRequest
+from skywright.services.network.ipam import mac_address
 
 Pair = dict[str, str]
 
@@ -32,7 +33,7 @@ def stored(pairs: Iterable[Pair], mac_address: str) -> list[Pair]:
 
 
 def normalized(pair: Pair) -> Pair:
-    """Return *pair* in the notation of hosts: a CIDR without bits of hosts, small letters."""
-    mac, ip = pair["mac_address"], pair["ip_address"]
+    """Return *pair* in the notation of hosts: `fa:16:3e:00:00:01`, and a CIDR without bits of hosts."""
+    ip = pair["ip_address"]
     address = netaddr.IPNetwork(ip).cidr if "/" in ip else netaddr.IPAddress(ip)
-    return {"mac_address": mac.lower().replace("-", ":"), "ip_address": str(address)}
+    return {"mac_address": mac_address(pair["mac_address"]), "ip_address": str(address)}

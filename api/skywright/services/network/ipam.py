@@ -123,6 +123,14 @@ def subnets_of(session: Session, network_id: str) -> list[Subnet]:
     return list(session.scalars(query))
 
 
+def mac_address(value: str) -> str:
+    """Return a MAC address in any notation as `fa:16:3e:00:00:01`; raise ValueError if it is not one."""
+    # netaddr ignores a line feed at the end.
+    if not netaddr.valid_mac(value) or value != value.strip():
+        raise ValueError
+    return str(netaddr.EUI(value, version=48, dialect=netaddr.mac_unix_expanded))
+
+
 def claim_mac(session: Session, network_id: str, wanted: str | None) -> str:
     """Return *wanted* if it is free in the network, else raise Conflict. Without *wanted*, return a free address with
     Neutron's prefix.

@@ -49,7 +49,7 @@ def _by_mac_address(context: Context, values: Sequence[str]) -> Clause:
     wanted = []
     for value in values:
         with suppress(ValueError):
-            wanted.append(schemas.mac_address(value))
+            wanted.append(ipam.mac_address(value))
     return or_(Port.mac_address.in_(wanted))
 
 

@@ -12,6 +12,7 @@ from skywright.errors import lacking
 from skywright.http import BadRequest
 from skywright.http.bodies import EmptyIfNull, Omittable, Strict, checked, misfit, only_empty, plain, storable
 from skywright.services.network.errors import explain
+from skywright.services.network.ipam import mac_address
 
 Model = TypeVar("Model", bound=BaseModel)
 MAX_PAIRS = 10  # allowed address pairs of a port: the default of Neutron's max_allowed_address_pair
@@ -45,14 +46,6 @@ def _cidr(value: str) -> str:
         return str(netaddr.IPNetwork(value).cidr)
     except (netaddr.AddrFormatError, ValueError) as error:
         raise misfit("IP subnet") from error
-
-
-def mac_address(value: str) -> str:
-    """Return a MAC address in any notation as `fa:16:3e:00:00:01`; raise ValueError if it is not one."""
-    # netaddr ignores a line feed at the end.
-    if not netaddr.valid_mac(value) or value != value.strip():
-        raise ValueError
-    return str(netaddr.EUI(value, version=48, dialect=netaddr.mac_unix_expanded))
 
 
 def _mac(value: str) -> str:
