@@ -285,6 +285,7 @@ class Cloud:
             "mac": port.mac,
             "hostname": server.name,
             "addresses": [str(port.network.addresses[port.id])],
+            "options": port.declared.get("dhcp_options", []),
         }
 
 

@@ -12,6 +12,9 @@ from ansible_collections.skywright.cloud.plugins.module_utils.converge import It
 from ansible_collections.skywright.cloud.plugins.module_utils.files import UUID
 
 MAC = re.compile(r"[0-9a-f]{2}(:[0-9a-f]{2}){5}")
+OPTION_NAME = re.compile(r"[A-Za-z0-9+-]{1,64}")
+# dnsmasq reads a quotation mark, and a number sign after a space, as its own syntax.
+OPTION_VALUE = re.compile(r"(?!.* #)([!#-~]([ !#-~]{0,253}[!#-~])?)?")
 NAME = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]{0,252}[A-Za-z0-9])?")
 
 
@@ -28,6 +31,16 @@ def mac(text):
 def dns_name(text):
     """Return a host or domain name; raise ItemError if it is invalid."""
     return _match(NAME, text, "a DNS name")
+
+
+def option_name(text):
+    """Return the name or the code of a DHCP option; raise ItemError if it is invalid."""
+    return _match(OPTION_NAME, text, "a name of a DHCP option")
+
+
+def option_value(text):
+    """Return the value of a DHCP option, maybe empty; raise ItemError if it is invalid."""
+    return _match(OPTION_VALUE, text, "a value of a DHCP option")
 
 
 def address(text):

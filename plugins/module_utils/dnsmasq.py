@@ -52,12 +52,26 @@ dhcp-lease-max=65536
 dhcp-leasefile={directory}/leases
 dhcp-hostsfile={directory}/hosts
 dhcp-optsfile={directory}/options
+dhcp-optsfile={directory}/port-options
+conf-file={tags}
 """
+# One tag for each byte of a MAC address, so that an option may name a port by six of them. Tags in host entries would
+# be shorter, but dnsmasq 2.90 crashes when it forgets an entry with a tag of which it gave a lease.
+MAC_TAGS = "".join(
+    f"dhcp-mac=set:mac{place}-{byte:02x},{'*:' * place}{byte:02x}{':*' * (5 - place)}\n"
+    for place in range(6)
+    for byte in range(256)
+)
 INSIDE = """\
 link set lo up
 link set dev {inner} address {mac} mtu {mtu} up
 address flush dev {inner} scope global
 """
+
+
+def tags_file(directory):
+    """Return the path of the file with the tags of MAC addresses, which all servers read."""
+    return os.path.join(directory, "mac-tags.conf")
 
 
 def outer_device(network_id):
@@ -75,7 +89,10 @@ def base_files(item, directory):
     outer, inner, dhcp = outer_device(item["id"]), inner_device(item["id"]), item["dhcp"]
     subnets = sorted(dhcp["subnets"], key=lambda subnet: subnet["id"])
     configuration = CONFIGURATION.format(
-        inner=inner, directory=os.path.join(directory, item["id"]), domain=check.dns_name(dhcp["dns_domain"])
+        inner=inner,
+        directory=os.path.join(directory, item["id"]),
+        domain=check.dns_name(dhcp["dns_domain"]),
+        tags=tags_file(directory),
     )
     inside = INSIDE.format(inner=inner, mac=check.mac(dhcp["mac"] or ""), mtu=item["mtu"])
     return {
@@ -136,10 +153,7 @@ def _options6(subnet):
 
 
 def host_entry(host):
-    """Return the lines of one port, one per address; a comment has the port's id.
-
-    It must not be a tag: dnsmasq 2.90 crashes when it forgets an entry with a tag of which it gave a lease.
-    """
+    """Return the lines of one port, one per address; a comment has the port's id."""
     name = f",{check.dns_name(host['hostname'])}" if host["hostname"] else ""
     lines = []
     for text in host["addresses"]:
@@ -149,8 +163,19 @@ def host_entry(host):
     return "".join(lines)
 
 
+def port_options(host):
+    """Return the lines with the DHCP options of one port; a comment has the port's id."""
+    tags = [f"tag:mac{place}-{byte}" for place, byte in enumerate(check.mac(host["mac"] or "").split(":"))]
+    lines = []
+    for option in host["options"]:
+        name, value = check.option_name(option["name"]), check.option_value(option["value"])
+        parts = [*tags, name if name.isdigit() else f"option:{name}", *([value] if value else [])]
+        lines.append(f"{','.join(parts)} # {check.uuid(host['id'])}\n")
+    return "".join(lines)
+
+
 def entries(text):
-    """Parse the file of all ports: {port id: its lines}."""
+    """Parse a file with lines of ports: {port id: its lines}."""
     hosts = {}
     for line in text.splitlines(keepends=True):
         port_id = line.partition(" # ")[2].strip()

@@ -59,6 +59,11 @@ NETWORKS = list_of(
             mac=option("MAC address of the port."),
             hostname=option("Host name of the guest, which DNS resolves."),
             addresses=strings("Its addresses."),
+            options=list_of(
+                "DHCP options of the port, which replace those of its subnet.",
+                name=option("Name of the option as dnsmasq's, or its code.", required=True),
+                value=option("Value of the option, as in dnsmasq's configuration; empty: it is not sent.", default=""),
+            ),
         ),
     ),
 )

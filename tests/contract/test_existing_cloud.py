@@ -59,7 +59,9 @@ def test_only_new_ports_have_port_security(admin: Connection) -> None:
     assert networks and all(network.is_port_security_enabled for network in networks)
     ports = list(admin.network.ports())
     assert len({port.device_id for port in ports}) >= 2
-    assert not any(port.is_port_security_enabled or port.allowed_address_pairs for port in ports)
+    assert not any(
+        port.is_port_security_enabled or port.allowed_address_pairs or port.extra_dhcp_opts for port in ports
+    )
     new = admin.network.create_port(network_id=networks[0].id)
     assert (new.is_port_security_enabled, new.allowed_address_pairs) == (True, [])
     admin.network.delete_port(new)

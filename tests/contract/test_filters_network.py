@@ -197,7 +197,13 @@ QUERIES = {kind: [*queries, *STANDARD] for kind, queries in NEUTRON.items()} | P
 UNFILTERED = {
     "networks": {"subnets", "port_security_enabled", "ipv4_address_scope", "ipv6_address_scope"},
     "subnets": {"dns_nameservers", "allocation_pools", "host_routes"},
-    "ports": {"binding:profile", "binding:vif_details", "port_security_enabled", "allowed_address_pairs"},
+    "ports": {
+        "binding:profile",
+        "binding:vif_details",
+        "port_security_enabled",
+        "allowed_address_pairs",
+        "extra_dhcp_opts",
+    },
     "subnetpools": {"prefixes"},
     "address-scopes": set(),
     "rbac-policies": set(),

@@ -16,6 +16,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
 DEVICES = "/sys/class/net"
 BASE_FILES = ("environment", "outside", "inside", "dnsmasq.conf")
+PORT_FILES = {"hosts": "hosts", "port_options": "port-options"}  # the lines of ports
 
 
 def unit(network_id):
@@ -40,6 +41,7 @@ class DhcpNetwork(Kind):
         self.directory = self.settings["directory"]
         self.unit_file = os.path.join(self.settings["unit_directory"], dnsmasq.UNIT_NAME)
         self.unit = dnsmasq.UNIT.format(directory=self.directory)
+        self.tags_file = dnsmasq.tags_file(self.directory)
 
     def concerns(self, item):
         """Return whether this host may have to change the network's DHCP server."""
@@ -71,18 +73,24 @@ class DhcpNetwork(Kind):
         linked = os.path.exists(os.path.join(DEVICES, dnsmasq.outer_device(network_id)))
         return {
             "unit": read_text(self.unit_file) == self.unit,
+            "tags": read_text(self.tags_file) == dnsmasq.MAC_TAGS,
             "files": {name: read_text(self.path(network_id, name)) for name in BASE_FILES},
             "options": read_text(self.path(network_id, "options")),
-            "hosts": dnsmasq.entries(read_text(self.path(network_id, "hosts")) or ""),
+            **{key: self._entries(network_id, name) for key, name in PORT_FILES.items()},
             "told": not os.path.exists(self.path(network_id, "untold")),
             "enabled": state.get("UnitFileState") == "enabled",
             "running": state.get("ActiveState") == "active" and linked,
         }
 
+    def _entries(self, network_id, name):
+        return dnsmasq.entries(read_text(self.path(network_id, name)) or "")
+
     def marks(self):
-        """List the DHCP servers with the ports in their host files."""
-        entries = {name: dnsmasq.entries(read_text(self.path(name, "hosts")) or "") for name in ids_in(self.directory)}
-        return [{"id": name, "ports": sorted(ports)} for name, ports in entries.items()]
+        """List the DHCP servers with the ports in their files."""
+        return [
+            {"id": one, "ports": sorted({port for name in PORT_FILES.values() for port in self._entries(one, name)})}
+            for one in ids_in(self.directory)
+        ]
 
     def want(self, item, have):
         """Return the wanted server with its existing and the listed hosts."""
@@ -93,25 +101,25 @@ class DhcpNetwork(Kind):
             return have
         if item["dhcp"]["state"] == "absent":
             return None
-        # A line without a port's id belongs to no port.
-        hosts = {port: lines for port, lines in (have["hosts"] if have else {}).items() if check.UUID.fullmatch(port)}
-        for host in item["dhcp"]["hosts"]:
-            hosts.pop(check.uuid(host["id"]), None)
-            if host["state"] == "present":
-                hosts[host["id"]] = dnsmasq.host_entry(host)
+        hosts = item["dhcp"]["hosts"]
         return {
             "unit": True,
+            "tags": True,
             "files": dnsmasq.base_files(item, self.directory),
             "options": dnsmasq.options(item),
-            "hosts": hosts,
+            "hosts": _updated((have or {}).get("hosts", {}), hosts, dnsmasq.host_entry),
+            "port_options": _updated((have or {}).get("port_options", {}), hosts, dnsmasq.port_options),
             "told": True,
             "enabled": True,
             "running": True,
         }
 
     def apply(self, steps, done):
-        """Write the common unit, then every network."""
+        """Write the files that all servers share, then every network."""
         try:
+            if any(step.want for step in steps) and read_text(self.tags_file) != dnsmasq.MAC_TAGS:
+                os.makedirs(self.directory, mode=0o755, exist_ok=True)
+                write_text(self.tags_file, dnsmasq.MAC_TAGS)
             if any(step.want for step in steps) and read_text(self.unit_file) != self.unit:
                 write_text(self.unit_file, self.unit)
                 self.runner.write(["systemctl", "daemon-reload"])
@@ -130,9 +138,10 @@ class DhcpNetwork(Kind):
                 write_text(self.path(step.id, name), text)
         if step.changes("options"):
             write_text(self.path(step.id, "options"), step.want["options"])
-        if step.changes("hosts") or step.have is None:
-            lines = [text for _, text in sorted(step.want["hosts"].items())]
-            write_text(self.path(step.id, "hosts"), "".join(lines))
+        for key, name in PORT_FILES.items():
+            if step.changes(key) or step.have is None:
+                lines = [text for _, text in sorted(step.want[key].items())]
+                write_text(self.path(step.id, name), "".join(lines))
         self._tell(step)
         remove(self.path(step.id, "untold"))
         self._release(step)
@@ -142,9 +151,9 @@ class DhcpNetwork(Kind):
             self.runner.read(["dnsmasq", "--test", "--conf-file=" + self.path(step.id, "dnsmasq.conf")])
         if step.changes("enabled"):
             self.runner.write(["systemctl", "enable", unit(step.id)])
-        if any(step.changes(key) for key in ("unit", "files", "running")):
+        if any(step.changes(key) for key in ("unit", "tags", "files", "running")):
             self.runner.write(["systemctl", "restart", unit(step.id)])
-        elif any(step.changes(key) for key in ("options", "hosts", "told")):
+        elif any(step.changes(key) for key in ("options", *PORT_FILES, "told")):
             self.runner.write(["systemctl", "reload-or-restart", unit(step.id)])
 
     def _release(self, step):
@@ -170,3 +179,15 @@ class DhcpNetwork(Kind):
         if os.path.exists(os.path.join("/run/netns", "qdhcp-" + step.id)):
             self.runner.write(["ip", "netns", "delete", "qdhcp-" + step.id])
         remove(self.path(step.id))
+
+
+def _updated(lines, hosts, render):
+    """Return the lines of ports, {port id: text}, with those of the listed hosts."""
+    # A line without a port's id belongs to no port.
+    result = {port: text for port, text in lines.items() if check.UUID.fullmatch(port)}
+    for host in hosts:
+        result.pop(check.uuid(host["id"]), None)
+        text = render(host) if host["state"] == "present" else ""
+        if text:
+            result[host["id"]] = text
+    return result

@@ -39,6 +39,53 @@ def test_creates(run_module, host):
     assert host.text("hosts") == f"fa:16:3e:00:00:01,web,10.0.0.5 # {PORT}\n"
 
 
+TAGS = "tag:mac0-fa,tag:mac1-16,tag:mac2-3e,tag:mac3-00,tag:mac4-00,tag:mac5-01"
+
+
+def test_a_port_has_options_of_its_own(run_module, host):
+    run_module(dhcp_network.main, args(network()))
+    assert host.text("port-options") == f"{TAGS},option:bootfile-name,pxelinux.0 # {PORT}\n"
+    for name in ("options", "port-options"):
+        assert f"dhcp-optsfile={host.directory}/{NET}/{name}\n" in host.text("dnsmasq.conf")
+    tags = (host.directory / "mac-tags.conf").read_text()
+    assert f"conf-file={host.directory}/mac-tags.conf\n" in host.text("dnsmasq.conf")
+    assert len(tags.splitlines()) == 6 * 256
+    assert "dhcp-mac=set:mac0-fa,fa:*:*:*:*:*\n" in tags and "dhcp-mac=set:mac5-01,*:*:*:*:*:01\n" in tags
+
+
+@pytest.mark.parametrize(
+    ("options", "lines"),
+    [
+        ([], []),
+        ([{"name": "router"}], [f"{TAGS},option:router"]),
+        ([{"name": "67", "value": "a,b"}], [f"{TAGS},67,a,b"]),
+        ([{"name": "66", "value": "x"}, {"name": "67", "value": "y"}], [f"{TAGS},66,x", f"{TAGS},67,y"]),
+    ],
+)
+def test_changed_options_of_a_port_need_a_signal(run_module, host, options, lines):
+    run_module(dhcp_network.main, args(network()))
+    answer = run_module(dhcp_network.main, args(network(hosts=[{**ENTRY, "options": options}])))
+    assert verbs(answer) == ["reload-or-restart"] and host.released == []
+    assert host.text("port-options").splitlines() == [f"{line} # {PORT}" for line in lines]
+    assert not run_module(dhcp_network.main, args(network(hosts=[{**ENTRY, "options": options}])))["changed"]
+
+
+def test_options_of_other_ports_stay_until_these_are_absent(run_module, host):
+    run_module(dhcp_network.main, args(network()))
+    run_module(dhcp_network.main, args(network(hosts=[{**ENTRY, "id": PORT2, "mac": "fa:16:3e:00:00:02"}])))
+    assert [line.split(" # ")[1] for line in host.text("port-options").splitlines()] == [PORT, PORT2]
+    assert host.kind(directory=str(host.directory)).marks() == [{"id": NET, "ports": [PORT, PORT2]}]
+    run_module(dhcp_network.main, args(network(hosts=[{"id": PORT, "state": "absent"}])))
+    assert [line.split(" # ")[1] for line in host.text("port-options").splitlines()] == [PORT2]
+
+
+def test_lost_tags_of_mac_addresses_are_written_again(run_module, host):
+    run_module(dhcp_network.main, args(network()))
+    (host.directory / "mac-tags.conf").unlink()
+    assert verbs(run_module(dhcp_network.main, args(network()))) == ["restart"]
+    assert not run_module(dhcp_network.main, args(network()))["changed"]
+
+
 def test_what_somebody_wrote_into_the_entries_goes(run_module, host):
     run_module(dhcp_network.main, args(network()))
     path, right = host.directory / NET / "hosts", host.text("hosts")
@@ -67,7 +114,7 @@ def test_a_network_that_wants_no_dhcp_any_more(run_module, host):
     answer = run_module(dhcp_network.main, args(item))
     assert answer["by_id"][NET]["action"] == "delete"
     assert verbs(answer) == ["disable"]
-    assert [path.name for path in host.directory.iterdir()] == [NET2]
+    assert [path.name for path in host.directory.iterdir() if path.is_dir()] == [NET2]
     assert not run_module(dhcp_network.main, args(item))["changed"]
 
 

@@ -88,6 +88,13 @@ def test_port_security_is_declared_with_a_servers_network():
     assert (port["port_security_enabled"], port["allowed_address_pairs"]) == (False, entry["allowed_address_pairs"])
 
 
+def test_dhcp_options_are_declared_with_a_servers_network():
+    entry = {"name": "private", "dhcp_options": [{"name": "ntp-server", "value": "10.20.0.1"}]}
+    server = {"name": "web-1", "host": "host1", "image": "guest", "networks": [entry]}
+    (host,) = network(items(servers=[server]), "host1")["dhcp"]["hosts"]
+    assert host["options"] == entry["dhcp_options"]
+
+
 def test_a_full_network_gives_every_port_another_address():
     servers = [{"name": f"s{n}", "host": "host1", "image": "guest", "networks": ["private"]} for n in range(12)]
     networks = [{"name": "private", "segmentation_id": 1, "cidr": "10.0.0.0/28"}]

@@ -15,6 +15,10 @@ EXTENSIONS = {
         "Empty String Filtering Extension",
         "Allows filters by empty strings",
     ),
+    "extra_dhcp_opt": (
+        "Neutron Extra DHCP options",
+        "Extra options configuration for DHCP, such as bootfile-name, tftp-server and server-ip-address",
+    ),
     "filter-validation": ("Filter parameters validation", "Provides validation on filter parameters."),
     "ip-substring-filtering": ("IP address substring filtering", "Provides IP address substring filtering of ports"),
     "net-mtu": ("Network MTU", "Provides MTU attribute for a network resource."),

@@ -10,7 +10,7 @@ from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import detach_port, has_server, replug
-from skywright.services.network import address_pairs, ipam, listing, schemas
+from skywright.services.network import address_pairs, dhcp_options, ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.sharing import with_policies
@@ -145,6 +145,7 @@ class Ports(StandardResource[Port]):
             **item.given(*SIMPLE),
         )
         _secure(port, item)
+        _set_dhcp_options(port, item)
         return port
 
     def update(self, context: Context, row: Port, item: schemas.PortUpdate) -> None:
@@ -166,6 +167,7 @@ class Ports(StandardResource[Port]):
         if fixed_ips is not None:
             ipam.set_addresses(context.db, row, row.network, fixed_ips)
         _secure(row, item)
+        _set_dhcp_options(row, item)
         if _on_host(row) != before:
             _apply(context, row)
 
@@ -191,6 +193,7 @@ def _view(row: Port, *, up: bool, hosts: set[str]) -> dict[str, Any]:
         "port_security_enabled": row.port_security_enabled,
         "security_groups": [],  # there are none yet
         "allowed_address_pairs": row.allowed_address_pairs,
+        "extra_dhcp_opts": row.extra_dhcp_opts,
         "binding:vnic_type": row.vnic_type,
         "binding:host_id": row.host,
         "binding:profile": row.binding_profile,
@@ -206,7 +209,7 @@ def _vif_details(row: Port) -> dict[str, Any]:
 def _on_host(row: Port) -> tuple[object, ...]:
     """Return the attributes of *row* that its host knows and that can change there."""
     addresses = sorted(address.ip_address for address in row.addresses)
-    return row.admin_state_up, row.port_security_enabled, row.allowed_address_pairs, addresses
+    return row.admin_state_up, row.port_security_enabled, row.allowed_address_pairs, row.extra_dhcp_opts, addresses
 
 
 def _apply(context: Context, row: Port) -> None:
@@ -229,6 +232,19 @@ def _secure(row: Port, item: schemas.PortUpdate) -> None:
     if row.allowed_address_pairs and not row.port_security_enabled:
         text = "Port Security must be enabled in order to have allowed address pairs on a port."
         raise Conflict(text, kind="AddressPairAndPortSecurityRequired")
+
+
+def _set_dhcp_options(row: Port, item: schemas.PortUpdate) -> None:
+    """Merge the DHCP options in *item*; raise BadRequest if the port cannot have them.
+
+    Without an IPv4 address they have no effect, and Neutron accepts all values.
+    """
+    if item.extra_dhcp_opts and row.device_owner == ipam.DHCP_OWNER:
+        raise BadRequest(f"Ports of {row.device_owner} get no DHCP options.")
+    given = [option.model_dump() for option in item.extra_dhcp_opts]
+    row.extra_dhcp_opts = dhcp_options.merged(row.extra_dhcp_opts, given)
+    if any("." in address.ip_address for address in row.addresses):
+        dhcp_options.check(row.extra_dhcp_opts)
 
 
 def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:

@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from skywright.errors import lacking
 from skywright.http import BadRequest
 from skywright.http.bodies import EmptyIfNull, Omittable, Strict, checked, misfit, only_empty, plain, storable
+from skywright.services.network.dhcp_bodies import DhcpOption
 from skywright.services.network.errors import explain
 from skywright.services.network.ipam import mac_address
 
@@ -203,6 +204,7 @@ class PortUpdate(Strict):
     port_security_enabled: bool = True  # the default of new ports is their network's value
     security_groups: EmptyIfNull[Annotated[list[Any], NO_GROUPS]] = []
     allowed_address_pairs: EmptyIfNull[Annotated[list[AddressPair], AfterValidator(_few)]] = []
+    extra_dhcp_opts: EmptyIfNull[list[DhcpOption]] = []
 
 
 class PortCreate(PortUpdate, Owned):

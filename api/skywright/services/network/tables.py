@@ -138,6 +138,8 @@ class Port(Standard, Base):
     port_security_enabled: Mapped[bool] = mapped_column(default=True)
     # [{"mac_address", "ip_address": an address or CIDR}], in the notation of the request
     allowed_address_pairs: Mapped[list[Any]] = mapped_column(default=list)
+    # [{"opt_name", "opt_value", "ip_version"}]
+    extra_dhcp_opts: Mapped[list[Any]] = mapped_column(default=list)
     network: Mapped[Network] = relationship(lazy="select")
     addresses: Mapped[list["Address"]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="Address.ip_address"

@@ -17,6 +17,7 @@ ENTRY = {
     "mac": "fa:16:3e:00:00:01",
     "hostname": "web",
     "addresses": ["10.0.0.5"],
+    "options": [{"name": "bootfile-name", "value": "pxelinux.0"}],
 }
 
 
@@ -63,6 +64,9 @@ class Host(FakeHost):
         ({"dhcp": dhcp(hosts=[{**ENTRY, "hostname": "x\ndhcp-script=/bin/sh"}])}, "name"),
         ({"dhcp": dhcp(hosts=[{**ENTRY, "id": "../../x"}])}, "UUID"),
         ({"dhcp": dhcp(hosts=[{**ENTRY, "addresses": ["nowhere"]}])}, "address"),
+        ({"dhcp": dhcp(hosts=[{**ENTRY, "options": [{"name": "67,x", "value": "x"}]}])}, "name of a DHCP option"),
+        ({"dhcp": dhcp(hosts=[{**ENTRY, "options": [{"name": "67", "value": "x\ny"}]}])}, "value of a DHCP option"),
+        ({"dhcp": dhcp(hosts=[{**ENTRY, "options": [{"name": "67", "value": "x # y"}]}])}, "value of a DHCP option"),
         ({"dhcp": dhcp(subnets=[{**SUBNET, "address": "192.168.0.1"}])}, "192.168.0.1 is not in 10.0.0.0/24"),
         ({"dhcp": dhcp(mac="x")}, "MAC"),
         ({"dhcp": dhcp(dns_domain="a\nb")}, "name"),

@@ -111,7 +111,14 @@ def _dhcp(before: Diff, after: Diff) -> Iterator[Part]:
         yield "its DHCP server is missing", None, {"running": True}, None
     else:
         yield from _dhcp_itself(before, after)
-    have, want = before.get("hosts", {}), after["hosts"]
+    yield from _dhcp_entries(before.get("hosts", {}), after["hosts"])
+    have, want = before.get("port_options", {}), after["port_options"]
+    for port in sorted(have.keys() | want.keys()):
+        if have.get(port) != want.get(port):
+            yield "its DHCP options differ", have.get(port), want.get(port), port
+
+
+def _dhcp_entries(have: Diff, want: Diff) -> Iterator[Part]:
     for port in sorted(have.keys() | want.keys()):
         if have.get(port) == want.get(port):
             continue
@@ -132,6 +139,7 @@ def _dhcp_itself(before: Diff, after: Diff) -> Iterator[Part]:
 _DHCP = {
     "options": "the DHCP options differ",
     "unit": "the unit of DHCP servers differs",
+    "tags": "the file with the tags of MAC addresses differs",
     "enabled": "its DHCP server is not enabled at boot",
     "running": "its DHCP server does not run",
     "told": "its DHCP server has not read its newest files",

@@ -7,6 +7,7 @@ removed; only the deletion of the network removes it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -301,5 +302,10 @@ def _entry(change: PortChange, subnets: dict[str, Subnet]) -> Item:
         "mac": change.port.mac_address,
         "hostname": "host-" + addresses[0].replace(".", "-") if addresses else "",
         "addresses": addresses,
+        "options": [_option(option) for option in change.port.extra_dhcp_opts] if addresses else [],
         "state": "present" if change.present and addresses else "absent",
     }
+
+
+def _option(option: dict[str, Any]) -> Item:
+    return {"name": option["opt_name"], "value": option["opt_value"]}
