@@ -72,19 +72,29 @@ def test_the_switch(before: Any, after: Any, whose: str, text: str) -> None:
 
 def dhcp(**changes: Any) -> dict[str, Any]:
     right = {"files": {"inside": "a"}, "options": "b", "unit": True, "enabled": True, "running": True, "told": True}
-    return {**right, "hosts": {PORT: "line"}, **changes}
+    return {**right, "tags": True, "hosts": {PORT: "line"}, "port_options": {PORT: "tags"}, **changes}
 
 
 DHCP = [
     (dhcp(hosts={PORT: "other"}), [(SERVER, "its DHCP entry differs")]),
     (dhcp(hosts={}), [(SERVER, "its DHCP entry is missing")]),
     (dhcp(hosts={PORT: "line", "": "x"}), [(NETWORK, "it has DHCP entries without a port")]),
+    (dhcp(port_options={}), [(SERVER, "its DHCP options differ")]),
+    (dhcp(port_options={PORT: "tags", "": "x"}), [(NETWORK, "its DHCP options differ")]),
+    (dhcp(tags=False), [(NETWORK, "the file with the tags of MAC addresses differs")]),
     (dhcp(files={"inside": None}), [(NETWORK, "the DHCP server's file inside differs")]),
     (
         dhcp(running=False, options=""),
         [(NETWORK, "the DHCP options differ"), (NETWORK, "its DHCP server does not run")],
     ),
-    ({}, [(NETWORK, "its DHCP server is missing"), (SERVER, "its DHCP entry is missing")]),
+    (
+        {},
+        [
+            (NETWORK, "its DHCP server is missing"),
+            (SERVER, "its DHCP entry is missing"),
+            (SERVER, "its DHCP options differ"),
+        ],
+    ),
 ]
 
 
