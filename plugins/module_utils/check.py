@@ -53,6 +53,11 @@ def network(text, strict=True):
     return _parse(partial(ipaddress.ip_network, strict=strict), text)
 
 
+def interface(text):
+    """Return an IP address with its network, such as 10.0.0.1/24; raise ItemError if it is invalid."""
+    return _parse(ipaddress.ip_interface, text)
+
+
 def _match(pattern, text, what):
     if not pattern.fullmatch(text):
         raise ItemError(f"{text!r} is not {what}")

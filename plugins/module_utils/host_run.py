@@ -121,7 +121,7 @@ class HostRun:
             return dict(self._unmet)
 
     def removed(self):
-        """Return the ids of absent items that converged so far."""
+        """Return the ids that are gone so far."""
         with self._changed:
             return set(self._removed)
 
@@ -133,5 +133,5 @@ class HostRun:
                 if item["id"] in failed:
                     reason = part.kind.label, item["id"], failed[item["id"]]
                     self._unmet.update(dict.fromkeys(part.kind.provides(item), reason))
-                elif part.state == "absent":
-                    self._removed.add(item["id"])
+                else:
+                    self._removed.update(part.kind.removes(item))

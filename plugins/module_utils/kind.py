@@ -64,6 +64,10 @@ class Kind:
         """Return the ids that are missing for other items if this item fails."""
         return [item["id"]]
 
+    def removes(self, item):
+        """Return the ids that are gone after this item has converged."""
+        return [item["id"]] if item["state"] == "absent" else []
+
     def prepare(self):
         """Do slow preparations that change nothing, while the kinds before this one are still running."""
 

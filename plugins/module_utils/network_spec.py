@@ -19,9 +19,14 @@ NETWORKS = list_of(
     peers=strings("Tunnel addresses of the other hosts of the network; those that exist already are kept."),
     former_peers=strings("Tunnel addresses that belong to no host of the network any more."),
     ports=list_of(
-        "Ports of servers on this host. Ports that are not listed stay.",
+        "Ports of servers and routers on this host. Ports that are not listed stay.",
         id=option("UUID of the port.", required=True),
         state=state("Whether the port exists."),
+        device=option(
+            "The port's device. V(tap) is for a server; the other end of V(veth) is for a router on this host.",
+            choices=["tap", "veth"],
+            default="tap",
+        ),
         mac=option("MAC address of the port."),
         admin_state_up=option("The administrative state: whether frames pass.", "bool", default=True),
         port_security_enabled=option(

@@ -84,16 +84,17 @@ def _field(name, network):
 
 
 def _sources(port):
-    """Return {MAC address: the networks of its IP addresses}, link-local ones included (RFC 4291, appendix A)."""
+    """Return {MAC address: the networks of its IP addresses}, link-local ones included."""
     own = check.mac(port["mac"] or "")
     found = {own: {check.network(address) for address in port["addresses"]}}
     for pair in port["allowed_address_pairs"]:
         mac = check.mac(pair["mac_address"] or own)
         found.setdefault(mac, set()).add(check.network(pair["ip_address"], strict=False))
-    return {mac: sorted(networks | {_link_local(mac)}, key=str) for mac, networks in found.items()}
+    return {mac: sorted(networks | {link_local(mac)}, key=str) for mac, networks in found.items()}
 
 
-def _link_local(mac):
+def link_local(mac):
+    """Return the link-local address of a MAC address, as a network (RFC 4291, appendix A)."""
     octets = bytearray.fromhex(mac.replace(":", ""))
     octets[0] ^= 2
     identifier = bytes(octets[:3]) + b"\xff\xfe" + bytes(octets[3:])

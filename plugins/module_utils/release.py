@@ -7,14 +7,12 @@ Does the same as dhcp_release of dnsmasq-utils, in one process for many leases.
 
 from __future__ import annotations
 
-import ctypes
 import ipaddress
 import os
 import socket
 import struct
-import threading
 
-CLONE_NEWNET = 0x40000000
+from ansible_collections.skywright.cloud.plugins.module_utils import netns
 
 
 def packet(address, mac, server):
@@ -28,28 +26,11 @@ def packet(address, mac, server):
 
 def release(namespace, device, leases):
     """Send the packets of (address, mac, server) from a device in a namespace; raise OSError on failure."""
-    failed = []
 
-    def work():
-        try:
-            _enter(namespace)
-            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-                udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
-                for address, mac, server in leases:
-                    udp.sendto(packet(address, mac, server), (server, 67))
-        except OSError as error:
-            failed.append(error)
+    def send():
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+            udp.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, device.encode() + b"\0")
+            for address, mac, server in leases:
+                udp.sendto(packet(address, mac, server), (server, 67))
 
-    # Only this thread enters the namespace, and ends in it.
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join(timeout=10)
-    if failed:
-        raise failed[0]
-
-
-def _enter(namespace):
-    libc = ctypes.CDLL(None, use_errno=True)
-    with open(f"/run/netns/{namespace}", "rb") as file:
-        if libc.setns(file.fileno(), CLONE_NEWNET) != 0:
-            raise OSError(ctypes.get_errno(), f"cannot enter namespace {namespace}")
+    netns.inside(namespace, send)

@@ -13,6 +13,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.files import read_
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
 from ansible_collections.skywright.cloud.plugins.module_utils.ovsdb import Ovsdb, members
+from ansible_collections.skywright.cloud.plugins.module_utils.router_links import device_name
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
 OWNER = "skywright-network"
@@ -66,6 +67,10 @@ class OvsNetwork(Kind):
     def provides(self, item):
         """The ports of a failed network are missing, too."""
         return [item["id"], *(port["id"] for port in item["ports"])]
+
+    def removes(self, item):
+        """Ports of a present network are removed, too."""
+        return [*super().removes(item), *(port["id"] for port in item["ports"] if port["state"] == "absent")]
 
     def read(self, _items):
         """Read all networks of the bridge with one command."""
@@ -230,11 +235,18 @@ class OvsNetwork(Kind):
         if stale:
             # The switch must release the old device before the port is added again.
             self.ovsdb.transact(stale, wait=True)
+        self._add_pairs([name for step in steps for name in new_pairs(step)])
         self._ip([line for step in steps for line in new_taps(step)])
         changes = [command for step in steps for command in commands(step)]
         if changes:
             self.ovsdb.transact(changes)
         self._ip([line for step in steps for line in old_taps(step)])
+
+    def _add_pairs(self, pairs):
+        """Create veth pairs. The userspace datapath loses packets of which the kernel leaves the checksum to a device."""
+        self._ip([f"link add {tap} type veth peer name {inner}" for tap, inner in pairs if not _exists(tap)])
+        for device in (device for pair in pairs for device in pair if _exists(device)):
+            self.runner.write(["ethtool", "-K", device, "tx", "off"])
 
     def _ip(self, lines):
         if lines:
@@ -264,8 +276,17 @@ def detach(step):
             yield ["--if-exists", "del-port", port["bridge"], name]
 
 
+def new_pairs(step):
+    """Return the veth pairs (name of the port, name of the inner end) to create or to complete."""
+    have = (step.have or {}).get("taps", {})
+    for port in step.item["ports"]:
+        name = tap_name(port["id"])
+        if port["device"] == "veth" and port["state"] == "present" and have.get(name) is None:
+            yield name, device_name(port["id"])
+
+
 def new_taps(step):
-    """Return the lines for ip -batch that create taps, without IPv6 addresses of the host on them."""
+    """Return the lines for ip -batch that create taps and set up all devices, without IPv6 addresses of the host."""
     have = (step.have or {}).get("taps", {})
     ids = {tap_name(port["id"]): port["id"] for port in step.item["ports"]}
     for name, mtu in (step.want or {}).get("taps", {}).items():
