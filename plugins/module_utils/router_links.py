@@ -8,6 +8,7 @@ Interfaces are {device: {"mac", "mtu", "up", "addresses": [text]}}, routes are t
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
@@ -59,28 +60,30 @@ def _addresses(interface, floating):
 
 
 def wanted_routes(item):
-    """Return the routes of a router. Of several to one destination, the first is preferred."""
-    external = external_device(item)
-    if item["gateways"] and not external:
-        raise ItemError("a router without an external interface has no gateway")
-    routes = []
-    for text in item["gateways"]:
-        gateway = check.address(text)
-        everything = check.network(EVERYTHING[gateway.version])
-        _add(routes, everything, gateway, external, GATEWAY_METRIC, " onlink")
+    """Return the routes of a router. Of several to one destination, the first has the smallest metric."""
+    found, ranks = [], Counter()
+    for (destination, hop), metric, suffix in [*_extra_routes(item), *_gateway_routes(item)]:
+        found.append(f"{destination} {hop} proto static metric {metric + ranks[destination]}{suffix}")
+        ranks[destination] += 1
+    return sorted(found)
+
+
+def _extra_routes(item):
     for route in item["routes"]:
         destination, hop = check.network(route["destination"]), check.address(route["nexthop"])
         if destination.version != hop.version:
             raise ItemError(f"{destination} and {hop} have different IP versions")
-        _add(routes, destination, hop, _device_to(hop, item["interfaces"]), EXTRA_METRIC, "")
-    return sorted(routes)
+        whole = destination.prefixlen == destination.max_prefixlen
+        shown = destination.network_address if whole else destination
+        yield (str(shown), f"via {hop} dev {_device_to(hop, item['interfaces'])}"), EXTRA_METRIC, ""
 
 
-def _add(routes, destination, hop, device, metric, suffix):
-    """Add a route, with a larger metric than that of those before it to the same destination."""
-    shown = str(destination.network_address if destination.prefixlen == destination.max_prefixlen else destination)
-    metric += sum(route.startswith(f"{shown} ") for route in routes)
-    routes.append(f"{shown} via {hop} dev {device} proto static metric {metric}{suffix}")
+def _gateway_routes(item):
+    external = external_device(item)
+    if item["gateways"] and not external:
+        raise ItemError("a router without an external interface has no gateway")
+    for hop in map(check.address, item["gateways"]):
+        yield (EVERYTHING[hop.version], f"via {hop} dev {external}"), GATEWAY_METRIC, " onlink"
 
 
 def _device_to(hop, interfaces):
@@ -103,7 +106,7 @@ def parse(text):
         for link in links
         if link.get("ifname", "").startswith(PREFIX)
     }
-    made = [route for route in routes if route.get("table") != "local" and route["protocol"] != "kernel"]
+    made = [route for route in routes if route.get("table") != "local" and _protocol(route) != "kernel"]
     return interfaces, sorted(map(_route, made))
 
 
@@ -113,12 +116,17 @@ def _documents(text):
     return first, decoder.raw_decode(text[end:].lstrip())[0]
 
 
+def _protocol(route):
+    """Return the protocol of a route; C(ip) does not print that of routes that it adds itself."""
+    return route.get("protocol", "boot")
+
+
 def _route(found):
     """Return a route as text; what no route of a router has makes it differ."""
     version = 6 if "pref" in found else 4
     words = [found.get("type", ""), EVERYTHING[version] if found["dst"] == "default" else found["dst"]]
     words += [f"{word} {found[key]}" for word, key in (("via", "gateway"), ("dev", "dev")) if key in found]
-    words.append(f"proto {found['protocol']}")
+    words.append(f"proto {_protocol(found)}")
     words += [f"{key} {found[key]}" for key in ("table", "metric") if key in found]
     return " ".join([*filter(None, words), *(flag for flag in found["flags"] if flag == "onlink")])
 

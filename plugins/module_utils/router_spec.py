@@ -19,7 +19,9 @@ ROUTERS = list_of(
         addresses=strings("Its addresses with prefix lengths, such as V(10.0.0.1/24)."),
         external=option("Whether it is the interface to the external network; at most one is.", "bool", default=False),
     ),
-    gateways=strings("Next hops of the default routes, in the external network. The first of each IP version is preferred."),
+    gateways=strings(
+        "Next hops of the default routes, in the external network. The first of each IP version is preferred."
+    ),
     enable_snat=option(
         "Whether connections to the external network get O(routers[].snat_address) as their source.",
         "bool",

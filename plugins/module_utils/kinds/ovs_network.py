@@ -235,17 +235,19 @@ class OvsNetwork(Kind):
         if stale:
             # The switch must release the old device before the port is added again.
             self.ovsdb.transact(stale, wait=True)
-        self._add_pairs([name for step in steps for name in new_pairs(step)])
+        for step in steps:
+            self._add_pairs(step)
         self._ip([line for step in steps for line in new_taps(step)])
         changes = [command for step in steps for command in commands(step)]
         if changes:
             self.ovsdb.transact(changes)
         self._ip([line for step in steps for line in old_taps(step)])
 
-    def _add_pairs(self, pairs):
-        """Create veth pairs. The userspace datapath loses packets of which the kernel leaves the checksum to a device."""
-        self._ip([f"link add {tap} type veth peer name {inner}" for tap, inner in pairs if not _exists(tap)])
-        for device in (device for pair in pairs for device in pair if _exists(device)):
+    def _add_pairs(self, step):
+        """Create veth pairs without offloads: the userspace switch would send what has no checksum yet."""
+        names = [(tap_name(port["id"]), device_name(port["id"])) for port in pairs(step)]
+        self._ip([line for port in pairs(step) for line in new_pair(step, port)])
+        for device in (device for pair in names for device in pair if _exists(device)):
             self.runner.write(["ethtool", "-K", device, "tx", "off"])
 
     def _ip(self, lines):
@@ -276,13 +278,19 @@ def detach(step):
             yield ["--if-exists", "del-port", port["bridge"], name]
 
 
-def new_pairs(step):
-    """Return the veth pairs (name of the port, name of the inner end) to create or to complete."""
-    have = (step.have or {}).get("taps", {})
-    for port in step.item["ports"]:
-        name = tap_name(port["id"])
-        if port["device"] == "veth" and port["state"] == "present" and have.get(name) is None:
-            yield name, device_name(port["id"])
+def pairs(step):
+    """Return the ports whose veth pairs are to be created or completed."""
+    have, want = ((side or {}).get("taps", {}) for side in (step.have, step.want))
+    ports = [(tap_name(port["id"]), port) for port in step.item["ports"] if port["device"] == "veth"]
+    return [port for name, port in ports if name in want and have.get(name) != want[name]]
+
+
+def new_pair(step, port):
+    """Return the lines for ip -batch that create a veth pair, with another MTU than it has when it is complete."""
+    name = tap_name(port["id"])
+    if not _exists(name):
+        yield f"link add dev {name} mtu {max(step.item['mtu'] + 1, 1500)} type veth peer name {device_name(port['id'])}"
+        yield f"link set dev {name} alias {taps.mark(step.id, port['id'])}"
 
 
 def new_taps(step):

@@ -1,6 +1,6 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Routers: network namespaces with interfaces on the integration bridge, routes, and a packet filter that translates."""
+"""Routers: network namespaces with interfaces on the integration bridge, routes and translation of addresses."""
 
 from __future__ import annotations
 
@@ -97,7 +97,9 @@ class Router(Kind):
 
     def apply(self, steps, done):
         """Converge routers, several at a time."""
-        return each({"create": self._write, "update": self._write, "delete": self._delete}, threads=THREADS)(steps, done)
+        return each({"create": self._write, "update": self._write, "delete": self._delete}, threads=THREADS)(
+            steps, done
+        )
 
     def _write(self, step):
         """Change what differs. The packet filter comes before the interfaces, so that no packet leaves untranslated."""

@@ -33,11 +33,14 @@ class FakeHost:
         raise NotImplementedError
 
     def share(self, name: str, program: Callable[..., Any], word: str) -> None:
-        """Add a fake of the program *name* for calls with *word*; other calls are for the fake of another kind."""
+        """Add a fake of the program *name* for calls with *word* in their arguments or their input.
+
+        Other calls are for the fake of another kind.
+        """
         other = self.programs.get(name)
 
         def run(argv: list[str], *stdin: str) -> Any:
-            mine = other is None or any(word in argument for argument in argv)
+            mine = other is None or any(word in text for text in (*argv, *stdin))
             return (program if mine else other)(argv, *stdin)
 
         self.programs[name] = run

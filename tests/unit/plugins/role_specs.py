@@ -27,6 +27,11 @@ ROLES = {
         [],
         {"networks": LISTS["networks"], "physical_networks": _of_the_host("vswitch_physical_networks")},
     ),
+    "router": (
+        "Manage routers of a host",
+        ["Run the role network before, which creates the interfaces of the routers."],
+        {"routers": LISTS["routers"]},
+    ),
     "image": ("Manage base images in a host's cache", [], {"images": LISTS["images"]}),
     "server": (
         "Manage servers of a host with their disks",

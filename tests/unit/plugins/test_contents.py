@@ -3,6 +3,7 @@
 import json
 
 import pytest
+from ansible_collections.skywright.cloud.plugins.module_utils import netns
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
     KINDS,
     dhcp_network,
@@ -10,6 +11,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
     libvirt_domain,
     ovs_network,
     ovs_port_security,
+    router,
     server_disk,
 )
 from ansible_collections.skywright.cloud.plugins.modules import host_info
@@ -19,6 +21,7 @@ from .fake_ovs import FakeOvs
 NET = "0a0b0c0d-0000-4000-8000-000000000001"
 IMAGE = "0a0b0c0d-0000-4000-8000-000000000003"
 SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
+ROUTER = "2a0b0c0d-0000-4000-8000-000000000005"
 PORT = "1a0b0c0d-0000-4000-8000-000000000003"
 STRAY = "1a0b0c0e-0000-4000-8000-000000000009"
 
@@ -38,6 +41,7 @@ def directories(tmp_path, monkeypatch):
         (server_disk.ServerDisk, "servers"),
     ):
         monkeypatch.setitem(kind.options, "directory", {"default": str(tmp_path / name)})
+    monkeypatch.setattr(netns, "DIRECTORY", str(tmp_path / "netns"))
 
 
 def add(ovs, name, external_ids, **columns):
@@ -64,6 +68,9 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     (server / "disk").touch()
     (flows / PORT).touch()
     (network / "hosts").write_text(f"fa:16:3e:00:00:01,10.0.0.5 # {PORT}\nnonsense\n")
+    (tmp_path / "netns").mkdir()
+    for name in (f"{router.PREFIX}{ROUTER}", f"{router.PREFIX}mine", f"qdhcp-{NET}"):
+        (tmp_path / "netns" / name).touch()
     for name in (f"{IMAGE}.qcow2", f"{IMAGE}.qcow2.partial", "notes.qcow2"):
         (tmp_path / "images" / name).touch()
 
@@ -78,6 +85,7 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
         ],
         "ovs_port_security": [{"id": NET, "ports": [PORT]}],
         "dhcp_network": [{"id": NET, "ports": ["", PORT]}],
+        "router": [{"id": ROUTER}],
         "image_cache": [{"id": IMAGE}],
     }
 

@@ -212,3 +212,26 @@ def test_a_switch_that_is_down_is_the_error_of_every_item(run_module, ovs):
     ovs.broken = True
     answer = run_module(ovs_network.main, args(vxlan()))
     assert "database connection failed" in answer["by_id"][NET]["error"]
+
+
+def test_a_port_of_a_router_is_a_veth_pair_without_offloads(run_module, host, ovs, devices):
+    port = {"id": PORT, "mac": "fa:16:3e:00:00:01", "device": "veth"}
+    answer = run_module(ovs_network.main, args(vxlan(ports=[port])))
+    assert answer["commands"][0][4:] == [
+        f"link add dev {TAP} mtu 1500 type veth peer name rt1a0b0c0d-00",
+        f"link set dev {TAP} alias skywright:{NET}:{PORT}",
+    ]
+    assert host.without_offloads == {TAP, "rt1a0b0c0d-00"} and TAP in ovs.ports
+    assert not run_module(ovs_network.main, args(vxlan(ports=[port])))["changed"]
+    run_module(ovs_network.main, args(vxlan(ports=[{**port, "state": "absent"}])))
+    assert TAP not in ovs.ports and list(devices.iterdir()) == []
+
+
+def test_a_veth_pair_whose_inner_end_a_router_has_gets_its_marks_again(run_module, host, ovs, devices):
+    port = {"id": PORT, "mac": "fa:16:3e:00:00:01", "device": "veth"}
+    run_module(ovs_network.main, args(vxlan(ports=[port])))
+    (devices / "rt1a0b0c0d-00").rmdir()  # as seen from the host
+    ovs(["ovs-vsctl", "--", "del-port", "br-int", TAP])
+    (devices / TAP / "ifalias").unlink()
+    assert "failed" not in run_module(ovs_network.main, args(vxlan(ports=[port])))
+    assert TAP in ovs.ports and not run_module(ovs_network.main, args(vxlan(ports=[port])))["changed"]

@@ -25,7 +25,8 @@ class Host(FakeHost):
         self.monkeypatch.setattr(ovs_network, "DEVICES", str(self.devices))
         self.ovs = FakeOvs(["br-int", "br-phy"])
         self.ovs.has_device = lambda port: (self.devices / port).exists()
-        self.programs |= {"ip": self._ip, "ovs-vsctl": self.ovs}
+        self.without_offloads: set[str] = set()
+        self.programs |= {"ip": self._ip, "ovs-vsctl": self.ovs, "ethtool": self._ethtool}
 
     def _ip(self, _argv: list[str], stdin: str) -> None:
         for line in stdin.splitlines():
@@ -33,19 +34,38 @@ class Host(FakeHost):
             device = self.devices / words[words.index("dev") + 1]
             if line.startswith("tuntap add"):
                 device.mkdir()
+            elif line.startswith("link add"):
+                device.mkdir()
+                (device / "mtu").write_text(words[words.index("mtu") + 1])
+                (self.devices / words[-1]).mkdir()
             elif line.startswith("link delete"):
                 shutil.rmtree(device)
+                self._delete_inner(device.name.replace("tap", "rt"))
             elif "alias" in words:
                 (device / "ifalias").write_text(words[words.index("alias") + 1])
             else:
                 (device / "mtu").write_text(words[words.index("mtu") + 1])
+
+    def _delete_inner(self, name: str) -> None:
+        """Delete the other end of a veth pair, if it is one."""
+        if (self.devices / name).exists():
+            (self.devices / name).rmdir()
+        self.without_offloads -= {name, name.replace("rt", "tap")}
+
+    def _ethtool(self, argv: list[str]) -> str:
+        assert argv[1] == "-K" and argv[3:] == ["tx", "off"] and (self.devices / argv[2]).exists()
+        self.without_offloads.add(argv[2])
+        return ""
 
     def item(self, identifier: str, **changes: Any) -> dict[str, Any]:
         item = {
             "id": identifier,
             "segmentation_id": 1000 + int(identifier[7], 16),
             "peers": ["172.20.1.12"],
-            "ports": [{"id": f"1{identifier[1:]}", "mac": "fa:16:3e:00:00:01"}],
+            "ports": [
+                {"id": f"1{identifier[1:]}", "mac": "fa:16:3e:00:00:01"},
+                {"id": f"2{identifier[1:]}", "mac": "fa:16:3e:00:00:03", "device": "veth"},
+            ],
             "dhcp": {"mac": "fa:16:3e:00:00:02", "subnets": []},
         }
         return {**item, **changes}
@@ -57,4 +77,4 @@ class Host(FakeHost):
         (device / "ifalias").write_text("somebody's")
 
     def state(self) -> Any:
-        return self.files(), self.ovs.bridges, self.ovs.ports
+        return self.files(), self.ovs.bridges, self.ovs.ports, set(self.without_offloads)
