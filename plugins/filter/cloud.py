@@ -8,35 +8,27 @@ Ids and addresses are derived from names, so a declaration gives the same items 
 from __future__ import annotations
 
 import base64
-import hashlib
-import ipaddress
-import uuid
 
 from ansible.errors import AnsibleFilterError
-
-NAMESPACE = uuid.UUID("6b1d0f3e-5d0c-5a64-9d0e-6a1c3f0b7a11")
-
-
-def cloud_id(kind, *names):
-    """Return the UUID of a declared resource."""
-    return str(uuid.uuid5(NAMESPACE, "/".join((kind, *names))))
-
-
-def cloud_mac(port_id):
-    """Return the MAC address of a port, in the range of OpenStack."""
-    digest = hashlib.sha256(port_id.encode()).digest()
-    return "fa:16:3e:" + ":".join(f"{byte:02x}" for byte in digest[:3])
+from ansible_collections.skywright.cloud.plugins.plugin_utils.cloud_ids import cloud_id, cloud_mac
+from ansible_collections.skywright.cloud.plugins.plugin_utils.declared_networks import Network
+from ansible_collections.skywright.cloud.plugins.plugin_utils.declared_routers import Router
 
 
 def cloud_items(declared, tunnels, dhcp_host):
-    """Convert {networks, images, servers} into {host: {networks, images, servers}}.
+    """Convert {networks, routers, images, servers} into {host: {networks, routers, images, servers}}.
 
-    C(tunnels) is {host: tunnel address} of all hosts of the cloud; C(dhcp_host) serves DHCP where a network does
-    not name another host.
+    C(tunnels) is {host: tunnel address} of all hosts of the cloud; C(dhcp_host) serves DHCP and has the routers where
+    they do not name another host.
     """
     cloud = Cloud(declared, tunnels, dhcp_host)
     return {
-        host: {"networks": cloud.networks(host), "images": cloud.images(host), "servers": cloud.servers_of(host)}
+        host: {
+            "networks": cloud.networks(host),
+            "routers": [router.item(host) for router in cloud.routers],
+            "images": cloud.images(host),
+            "servers": cloud.servers_of(host),
+        }
         for host in tunnels
     }
 
@@ -50,64 +42,17 @@ def uploaded(images, directory):
     return items
 
 
-class Network:
-    """A declared network with the addresses of its ports."""
-
-    def __init__(self, declared, dhcp_host):
-        self.declared = declared
-        self.name = declared["name"]
-        self.id = cloud_id("network", self.name)
-        self.present = declared.get("state", "present") == "present"
-        self.cidr = ipaddress.ip_network(declared["cidr"]) if self.present else None
-        self.mtu = declared.get("mtu", 1450)
-        self.dhcp_host = declared.get("dhcp_host", dhcp_host)
-        self.addresses = {}
-
-    @property
-    def dhcp_address(self):
-        """The DHCP server's address, the second of the network; the first is the router's."""
-        return self.cidr[2]
-
-    def reserve(self, port_id, wanted):
-        """Assign an address to a port: the wanted one, or a free one by its id and the ports before it."""
-        taken = {*self.addresses.values(), self.cidr[0], self.cidr[1], self.dhcp_address, self.cidr[-1]}
-        if wanted:
-            address = ipaddress.ip_address(wanted)
-            if address in taken or address not in self.cidr:
-                raise AnsibleFilterError(f"address {address} is in use in, or not part of, network {self.name}")
-        else:
-            address = self._free(port_id, taken)
-        self.addresses[port_id] = address
-
-    def _free(self, port_id, taken):
-        size = min(self.cidr.num_addresses, 2**16)
-        start = int(hashlib.sha256(port_id.encode()).hexdigest(), 16)
-        for step in range(size):
-            address = self.cidr[(start + step) % size]
-            if address not in taken:
-                return address
-        raise AnsibleFilterError(f"network {self.name} has no free address")
-
-    def subnet(self):
-        """Return the subnet of a declared network."""
-        return {
-            "id": cloud_id("subnet", self.name),
-            "cidr": str(self.cidr),
-            "address": str(self.dhcp_address),
-            "gateway_ip": self.declared.get("gateway"),
-            "dns_nameservers": self.declared.get("dns_nameservers", []),
-            "host_routes": self.declared.get("host_routes", []),
-        }
-
-
 class Port:
     """A port of a declared server; C(declared) is an entry of its networks."""
+
+    is_gateway = False
 
     def __init__(self, server, network, declared):
         self.network = network
         self.id = cloud_id("port", server, network.name)
         self.mac = cloud_mac(self.id)
         self.declared = declared
+        self.address = declared.get("address")
 
     def item(self, present):
         """Return the port as a part of its network's item."""
@@ -201,10 +146,15 @@ class Cloud:
         self.declared_images = declared.get("images", [])
         self.by_name = {entry["name"]: Network(entry, dhcp_host) for entry in declared.get("networks", [])}
         self.servers = [Server(entry, self.by_name) for entry in declared.get("servers", [])]
+        present = {server.name: server for server in self.servers if server.present}
+        self.routers = [Router(entry, self.by_name, present, dhcp_host) for entry in declared.get("routers", [])]
         self._check()
         self._assign()
 
     def _check(self):
+        for router in self.routers:
+            if router.host not in self.tunnels:
+                raise AnsibleFilterError(f"router {router.name} is on {router.host}, which is not a host of the cloud")
         images = {image["name"] for image in self.declared_images if image.get("state") != "absent"}
         for server in self.servers:
             if server.host not in self.tunnels:
@@ -216,9 +166,11 @@ class Cloud:
                     raise AnsibleFilterError(f"server {server.name} is in network {network.name}, which is absent")
 
     def _assign(self):
-        ports = [port for server in self.servers if server.present for port in server.ports]
-        for port in sorted(ports, key=lambda port: port.declared.get("address") is None):
-            port.network.reserve(port.id, port.declared.get("address"))
+        for router in self.routers:
+            router.reserve_floating_ips()
+        ports = [port for one in (*self.servers, *self.routers) if one.present for port in one.ports]
+        for port in sorted(ports, key=lambda port: port.address is None):
+            port.network.reserve(port.id, port.address, port.is_gateway)
 
     def images(self, host):
         """Return the images that servers of a host need, and all absent images."""
@@ -243,7 +195,8 @@ class Cloud:
 
     def _members(self, network):
         hosts = {server.host for server in self.servers if server.present and self._ports(server, network)}
-        return sorted(hosts | {network.dhcp_host})
+        hosts |= {router.host for router in self.routers if any(port.network is network for port in router.ports)}
+        return sorted(hosts | ({network.dhcp_host} - {None}))
 
     @staticmethod
     def _ports(server, network):
@@ -254,6 +207,7 @@ class Cloud:
         if host not in members:
             return {"id": network.id, "state": "absent"}
         here = [server for server in self.servers if server.host == host]
+        ports = [port.item(server.present) for server in here for port in self._ports(server, network)]
         return {
             "id": network.id,
             "state": "present",
@@ -262,7 +216,7 @@ class Cloud:
             "physical_network": network.declared.get("physical_network"),
             "mtu": network.mtu,
             "peers": [self.tunnels[member] for member in members if member != host],
-            "ports": [port.item(server.present) for server in here for port in self._ports(server, network)],
+            "ports": ports + [router.port_item(network, host) for router in self.routers],
             "dhcp": self._dhcp(network) if host == network.dhcp_host else None,
         }
 

@@ -46,7 +46,12 @@ def test_same_declaration_gives_same_items():
 def test_servers_and_images_go_to_their_hosts():
     wanted = items()
     assert [server["name"] for server in wanted["host1"]["servers"]] == ["web-1"]
-    assert wanted["host3"] == {"networks": wanted["host3"]["networks"], "images": [], "servers": []}
+    assert wanted["host3"] == {
+        "networks": wanted["host3"]["networks"],
+        "routers": [],
+        "images": [],
+        "servers": [],
+    }
     assert wanted["host1"]["images"] == wanted["host2"]["images"]
     assert wanted["host2"]["servers"][0]["image_id"] == wanted["host2"]["images"][0]["id"]
 
@@ -178,3 +183,74 @@ def test_local_images_become_urls_on_the_host():
         {"id": "b", "url": "http://y"},
         {"id": "c", "state": "absent"},
     ]
+
+
+OUTSIDE = {"name": "outside", "external": True, "type": "flat", "cidr": "203.0.113.0/28", "gateway": "203.0.113.1"}
+ROUTER = {"name": "gate", "external_network": "outside", "networks": ["private"]}
+
+
+def routed(router=(), networks=()):
+    """Items of a cloud with a router between two networks."""
+    return items(
+        networks=[*declared()["networks"], {**OUTSIDE, **dict(networks)}], routers=[{**ROUTER, **dict(router)}]
+    )
+
+
+def test_a_router_is_the_gateway_of_its_networks():
+    wanted = routed()
+    (router,) = wanted["host1"]["routers"]
+    inside, outside = sorted(router["interfaces"], key=lambda interface: interface["external"])
+    assert inside["addresses"] == ["10.20.0.1/24"] and outside["addresses"][0].startswith("203.0.113.")
+    assert (router["gateways"], f"{router['snat_address']}/28") == (["203.0.113.1"], outside["addresses"][0])
+    private, external = wanted["host1"]["networks"]
+    assert private["dhcp"]["subnets"][0]["gateway_ip"] == "10.20.0.1"
+    assert external["dhcp"] is None, "the cloud serves no DHCP in external networks"
+    for network, interface in ((private, inside), (external, outside)):
+        (port,) = [port for port in network["ports"] if port.get("device") == "veth"]
+        assert port == {"id": interface["port_id"], "mac": interface["mac"], "device": "veth", "state": "present"}
+
+
+def test_a_router_is_only_on_its_host():
+    wanted = routed({"host": "host2"})
+    assert [wanted[host]["routers"][0]["state"] for host in TUNNELS] == ["absent", "present", "absent"]
+    assert [network(wanted, host)["ports"][-1]["state"] for host in ("host1", "host2")] == ["absent", "present"]
+    assert [wanted[host]["networks"][1]["state"] for host in TUNNELS] == ["absent", "present", "absent"]
+
+
+def test_an_absent_router_leaves_with_its_ports():
+    wanted = routed({"state": "absent"})
+    assert {host["routers"][0]["state"] for host in wanted.values()} == {"absent"}
+    assert network(wanted, "host1")["ports"][-1]["state"] == "absent"
+
+
+def test_floating_ips_are_addresses_of_servers():
+    forwarding = {"address": "203.0.113.5", "protocol": "tcp", "external_port": "8000-8001", "internal_port": 80}
+    router = {
+        "floating_ips": [{"address": "203.0.113.4", "server": "web-2"}],
+        "port_forwardings": [{**forwarding, "server": "web-2", "network": "private"}],
+    }
+    (found,) = routed(router)["host1"]["routers"]
+    (floating,), (forwarded,) = found["floating_ips"], found["port_forwardings"]
+    assert (floating["floating_ip_address"], floating["fixed_ip_address"]) == ("203.0.113.4", "10.20.0.12")
+    assert (forwarded["external_port_min"], forwarded["external_port_max"]) == (8000, 8001)
+    assert (forwarded["internal_port_min"], forwarded["internal_port_max"]) == (80, 80)
+    assert forwarded["internal_ip_address"] == "10.20.0.12"
+
+
+@pytest.mark.parametrize(
+    ("router", "message"),
+    [
+        ({"host": "nowhere"}, "not a host of the cloud"),
+        ({"networks": ["other"]}, "not present: other"),
+        ({"networks": ["outside"]}, "which is external"),
+        ({"external_network": "private"}, "which is not external"),
+        ({"networks": [{"name": "private", "address": "10.20.0.2"}]}, "in use in"),
+        ({"external_network": {"name": "outside", "address": "203.0.113.1"}}, "in use in"),
+        ({"floating_ips": [{"address": "203.0.113.1", "server": "web-1"}]}, "in use in"),
+        ({"floating_ips": [{"address": "203.0.113.4", "server": "web-9"}]}, "has the server web-9"),
+        ({"external_network": None, "floating_ips": [{"address": "203.0.113.4"}]}, "no external network"),
+    ],
+)
+def test_mistakes_in_routers_are_named(router, message):
+    with pytest.raises(AnsibleFilterError, match=message):
+        routed(router)
