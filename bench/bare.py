@@ -116,7 +116,9 @@ class Bare:
     def _read_template(self, host: str, server_id: str) -> Template:
         port = self._cloud.client.call("network", "GET", f"/v2.0/ports?device_id={server_id}").json["ports"][0]
         xml = self._ask(host, f"virsh dumpxml --inactive instance-{server_id}")
-        tag = self._ask(host, f"ovs-vsctl get Port tap{port['id'][:11]} tag").strip()
+        # With port security, the local VLAN tag is at the end of a patch.
+        ends = [f"{start}{port['id'][:11]}" for start in ("si", "tap")]
+        tag = self._ask(host, " || ".join(f"ovs-vsctl get Port {end} tag 2>/dev/null" for end in ends)).strip()
         return Template(host, server_id, port["id"], port["mac_address"], xml, tag)
 
     def _read_network_host(self) -> str:

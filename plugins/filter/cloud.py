@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.skywright.cloud.plugins.plugin_utils.cloud_groups import SecurityGroups
 from ansible_collections.skywright.cloud.plugins.plugin_utils.cloud_ids import cloud_id, cloud_mac
 from ansible_collections.skywright.cloud.plugins.plugin_utils.declared_networks import Network
 from ansible_collections.skywright.cloud.plugins.plugin_utils.declared_routers import Router
 
 
 def cloud_items(declared, tunnels, dhcp_host):
-    """Convert {networks, routers, images, servers} into {host: {networks, routers, images, servers}}.
+    """Convert {security_groups, networks, routers, images, servers} into the same lists for each host: {host: lists}.
 
     C(tunnels) is {host: tunnel address} of all hosts of the cloud; C(dhcp_host) serves DHCP and has the routers where
     they do not name another host.
@@ -24,6 +25,7 @@ def cloud_items(declared, tunnels, dhcp_host):
     cloud = Cloud(declared, tunnels, dhcp_host)
     return {
         host: {
+            "security_groups": cloud.security_groups(host),
             "networks": cloud.networks(host),
             "routers": [router.item(host) for router in cloud.routers],
             "images": cloud.images(host),
@@ -54,8 +56,22 @@ class Port:
         self.declared = declared
         self.address = declared.get("address")
 
-    def item(self, present):
-        """Return the port as a part of its network's item."""
+    @property
+    def groups(self):
+        """The names of its security groups, or None."""
+        return self.declared.get("security_groups")
+
+    @property
+    def pairs(self):
+        """Its allowed address pairs."""
+        return self.declared.get("allowed_address_pairs", [])
+
+    def members(self):
+        """Return the addresses by which it is a member of its security groups."""
+        return {str(self.network.addresses[self.id]), *(pair["ip_address"] for pair in self.pairs)}
+
+    def item(self, present, groups):
+        """Return the port as a part of its network's item; C(groups) are the UUIDs of its security groups."""
         if not present:
             return {"id": self.id, "mac": self.mac, "state": "absent"}
         return {
@@ -64,7 +80,9 @@ class Port:
             "state": "present",
             "port_security_enabled": self.declared.get("port_security_enabled", True),
             "addresses": [str(self.network.addresses[self.id])],
-            "allowed_address_pairs": self.declared.get("allowed_address_pairs", []),
+            "allowed_address_pairs": self.pairs,
+            "security_groups": groups,
+            "stateful": self.declared.get("stateful", True),
         }
 
 
@@ -144,6 +162,7 @@ class Cloud:
     def __init__(self, declared, tunnels, dhcp_host):
         self.tunnels = tunnels
         self.declared_images = declared.get("images", [])
+        self.groups = SecurityGroups(declared.get("security_groups", []), lambda name: cloud_id("security group", name))
         self.by_name = {entry["name"]: Network(entry, dhcp_host) for entry in declared.get("networks", [])}
         self.servers = [Server(entry, self.by_name) for entry in declared.get("servers", [])]
         present = {server.name: server for server in self.servers if server.present}
@@ -161,9 +180,10 @@ class Cloud:
                 raise AnsibleFilterError(f"server {server.name} is on {server.host}, which is not a host of the cloud")
             if server.present and server.declared["image"] not in images:
                 raise AnsibleFilterError(f"server {server.name} needs an image that is not declared")
-            for network in (port.network for port in server.ports):
-                if server.present and not network.present:
-                    raise AnsibleFilterError(f"server {server.name} is in network {network.name}, which is absent")
+            for port in server.ports if server.present else ():
+                self.groups.ids(port.groups, f"server {server.name}")
+                if not port.network.present:
+                    raise AnsibleFilterError(f"server {server.name} is in network {port.network.name}, which is absent")
 
     def _assign(self):
         for router in self.routers:
@@ -171,6 +191,16 @@ class Cloud:
         ports = [port for one in (*self.servers, *self.routers) if one.present for port in one.ports]
         for port in sorted(ports, key=lambda port: port.address is None):
             port.network.reserve(port.id, port.address, port.is_gateway)
+
+    def security_groups(self, host):
+        """Return the security groups of a host: those of its ports, and those that their rules name."""
+        used, members = set(), {}
+        for server in self.servers:
+            for port in server.ports if server.present else ():
+                for name in port.groups or ():
+                    members.setdefault(name, set()).update(port.members())
+                    used |= {name} if server.host == host else set()
+        return self.groups.items(used, members)
 
     def images(self, host):
         """Return the images that servers of a host need, and all absent images."""
@@ -207,7 +237,7 @@ class Cloud:
         if host not in members:
             return {"id": network.id, "state": "absent"}
         here = [server for server in self.servers if server.host == host]
-        ports = [port.item(server.present) for server in here for port in self._ports(server, network)]
+        ports = [self._port(server, port) for server in here for port in self._ports(server, network)]
         return {
             "id": network.id,
             "state": "present",
@@ -219,6 +249,10 @@ class Cloud:
             "ports": ports + [router.port_item(network, host) for router in self.routers],
             "dhcp": self._dhcp(network) if host == network.dhcp_host else None,
         }
+
+    def _port(self, server, port):
+        groups = self.groups.ids(port.groups, f"server {server.name}") if server.present else None
+        return port.item(server.present, groups)
 
     def _dhcp(self, network):
         return {

@@ -38,6 +38,19 @@ NETWORKS = list_of(
             mac_address=option("MAC address; the default is the port's."),
             ip_address=option("IP address or network.", required=True),
         ),
+        security_groups=option(
+            [
+                "UUIDs of the security groups of a port with port security, which the host needs, too.",
+                "With none, only DHCP, ARP and neighbour discovery pass. Without this option, nothing else is dropped.",
+            ],
+            "list",
+            elements="str",
+        ),
+        stateful=option(
+            "Whether replies to what the security groups allow pass, too; for that, connections are tracked.",
+            "bool",
+            default=True,
+        ),
     ),
     dhcp=dict_of(
         "The DHCP server, on the host that serves the network. Without this option, an existing server stays.",

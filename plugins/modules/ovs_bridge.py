@@ -30,6 +30,13 @@ options:
         type: str
         choices: [auto, netdev, system]
         default: auto
+      fail_mode:
+        description:
+          - What the bridge does without an OpenFlow controller. With V(standalone), it also switches frames like a
+            learning switch; with V(secure), it does only what its flows say.
+        type: str
+        choices: [standalone, secure]
+        default: standalone
       ports:
         description: Devices of the host that are ports of the bridge.
         type: list
@@ -48,6 +55,7 @@ EXAMPLES = r"""
     bridges:
       - {name: br-int}
       - {name: br-phy, ports: [data0]}
+      - {name: br-sec, fail_mode: secure}
 """
 
 RETURN = r"""
@@ -78,6 +86,7 @@ ARGUMENT_SPEC = {
         "options": {
             "name": {"type": "str", "required": True},
             "datapath_type": {"type": "str", "choices": ["auto", "netdev", "system"], "default": "auto"},
+            "fail_mode": {"type": "str", "choices": ["standalone", "secure"], "default": "standalone"},
             "ports": {"type": "list", "elements": "str", "default": []},
             "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
         },
@@ -98,15 +107,19 @@ class Bridges:
         """Read all bridges and the names of their ports."""
         if self.no_switch:
             return {}
-        tables = self.ovsdb.read(Bridge=["name", "datapath_type", "ports"], Port=["name"])
+        tables = self.ovsdb.read(Bridge=["name", "datapath_type", "fail_mode", "ports"], Port=["name"])
         names = {port["_uuid"]: port["name"] for port in tables["Port"]}
         return {bridge["name"]: self._bridge(bridge, names) for bridge in tables["Bridge"]}
 
     @staticmethod
     def _bridge(row, names):
         ports = {names[uuid] for uuid in members(row["ports"])} - {row["name"]}
-        # OVSDB stores "system" as an empty type.
-        return {"datapath_type": row["datapath_type"] or "system", "ports": sorted(ports)}
+        # OVSDB may store "system" and "standalone" as empty values.
+        return {
+            "datapath_type": row["datapath_type"] or "system",
+            "fail_mode": row["fail_mode"] or "standalone",
+            "ports": sorted(ports),
+        }
 
     def want(self, item, have):
         """Return the wanted state of the bridge."""
@@ -115,7 +128,8 @@ class Bridges:
         datapath = item["datapath_type"]
         if datapath == "auto":
             datapath = have["datapath_type"] if have else self._possible()
-        return {"datapath_type": datapath, "ports": sorted({*item["ports"], *(have["ports"] if have else [])})}
+        ports = sorted({*item["ports"], *(have["ports"] if have else [])})
+        return {"datapath_type": datapath, "fail_mode": item["fail_mode"], "ports": ports}
 
     def _possible(self):
         if self._kernel is None:
@@ -144,10 +158,12 @@ def commands(step):
     """The writes of one step, as commands of ovs-vsctl."""
     if step.want is None:
         return [["del-br", step.id]]
-    have = step.have or {"ports": []}
+    have = step.have or {"fail_mode": "standalone", "ports": []}
     sent = [] if step.have else [["add-br", step.id]]
     if step.changes("datapath_type"):
         sent.append(["set", "Bridge", step.id, f"datapath_type={step.want['datapath_type']}"])
+    if step.want["fail_mode"] != have["fail_mode"]:
+        sent.append(["set-fail-mode", step.id, step.want["fail_mode"]])
     return sent + [["add-port", step.id, port] for port in step.want["ports"] if port not in have["ports"]]
 
 

@@ -6,13 +6,15 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: ovs_port_security
-short_description: Drop frames that servers must not send
+short_description: Drop frames that servers must not send or get
 description:
   - Frames of a port with port security pass if their source is the port's MAC address with one of its addresses, or an
     allowed address pair. That holds for IP, ARP and neighbour discovery. A server can be neither a DHCP server nor an
     IPv6 router.
-  - Each port has flows with a cookie of its own on the integration bridge. Only those that differ are replaced, all in
-    one bundle, so that no other frame is lost.
+  - If the port has a list of security groups, IP packets in both directions pass only if a rule of one of them allows
+    it, or its connection. DHCP, ARP and neighbour discovery always pass.
+  - Each port has flows with a cookie of its own on the bridge of port security, where M(skywright.cloud.ovs_network)
+    puts its tap. Only flows that differ are replaced, all in one bundle, so that no other frame is lost.
   - The flows are also saved in files, from which a unit restores them when the switch starts.
 extends_documentation_fragment:
   - skywright.cloud.converge
@@ -31,6 +33,7 @@ EXAMPLES = r"""
             port_security_enabled: true
             allowed_address_pairs:
               - ip_address: 10.0.0.100
+            security_groups: [5a0b0c0d-0000-4000-8000-000000000001]
 """
 
 RETURN = r"""
@@ -45,7 +48,7 @@ commands:
   returned: always
   type: list
   elements: list
-  sample: [[ovs-ofctl, bundle, br-int, "-", flow add cookie=0x736b791a0b0c0d00]]
+  sample: [[ovs-ofctl, bundle, br-sec, "-", flow add cookie=0x736b791a0b0c0d00]]
 """
 
 from ansible.module_utils.basic import AnsibleModule

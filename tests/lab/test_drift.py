@@ -78,11 +78,11 @@ def test_drift_shows_manual_changes_and_converge_repairs_them(
     skywright("converge", expected=0)  # leftovers of killed test runs
     skywright("drift", expected=0)
     lab["host2"].run(f"kill -9 $(pgrep -f 'guest=[i]nstance-{killed.id}')")
-    lab["host2"].run(f"ovs-vsctl del-port br-int tap{port.id[:11]}")
+    lab["host2"].run(f"ovs-vsctl del-port tap{port.id[:11]}")
     lab["host2"].run(f"ovs-vsctl --bare --columns=name {tunnels} | xargs -n1 ovs-vsctl del-port")
     lab["host1"].run(f"virsh undefine {undefined.id}; rm {DISKS}/{undefined.id}/disk.config")
     lab["host1"].run(f"sed -i 's/{port.mac_address}/fa:16:3e:99:99:99/' {entries}; echo nonsense >> {entries}")
-    lab["host1"].run(f"ovs-ofctl del-flows br-int in_port=tap{other.id[:11]}")
+    lab["host1"].run(f"ovs-ofctl del-flows br-sec in_port=tap{other.id[:11]}")
     ids = leave_behind(lab, cloud.network.get_network(network.id))
 
     said = skywright("drift", "--json", expected=2)
@@ -150,7 +150,7 @@ def test_a_hard_reboot_restores_what_was_removed_manually(
     found, network = server
     host, port = lab["host2"], next(iter(cloud.network.ports(device_id=found.id)))
     tap, tunnels = f"tap{port.id[:11]}", f"external_ids:skywright-network={network.id}"
-    host.run(f"ovs-vsctl del-port br-int {tap}")
+    host.run(f"ovs-vsctl del-port {tap}")
     host.run(f"ovs-vsctl --bare --columns=name find Port {tunnels} | xargs -rn1 ovs-vsctl --if-exists del-port")
     host.run(f"virsh destroy {found.id}; virsh undefine {found.id}")
     lab["host1"].run(f"systemctl stop skywright-dhcp@{network.id}; ip netns delete qdhcp-{network.id}")

@@ -12,15 +12,15 @@ from skywright.jobs.engine.results import Results
 from skywright.services.compute.kinds.server import ServerKind
 from skywright.services.image.kinds.image import ImageKind
 from skywright.services.network.kinds.network import NetworkKind
-from skywright.services.network.kinds.network_drift import tap
+from skywright.services.network.kinds.network_drift import names
 
 SERVER, NETWORK, IMAGE, PORT = "server", "network", "image", "0a0b0c0d-0000-4000-8000-000000000001"
-TAP = tap(PORT)
+TAP, INSIDE, OUTSIDE = names(PORT)
 KINDS = (ServerKind(), NetworkKind(), ImageKind())
 
 
 def wanted() -> Desired:
-    desired = Desired(owners=dict.fromkeys((PORT, TAP), ("server", SERVER)))
+    desired = Desired(owners=dict.fromkeys((PORT, *names(PORT)), ("server", SERVER)))
     for kind, name in (("networks", NETWORK), ("images", IMAGE), ("servers", SERVER)):
         desired.add("h", kind, {"id": name})
     return desired
@@ -59,6 +59,9 @@ SWITCH = [
      {"ports": {TAP: PORT_AS_IT_SHALL_BE}, "taps": {TAP: 1450}}, SERVER, f"the device of port {TAP} is missing"),
     ({"ports": {TAP: PORT_AS_IT_SHALL_BE}, "taps": {TAP: 9000}},
      {"ports": {TAP: PORT_AS_IT_SHALL_BE}, "taps": {TAP: 1450}}, SERVER, f"port {TAP} differs: mtu"),
+    ({}, {"ports": {INSIDE: PORT_AS_IT_SHALL_BE}}, SERVER, f"patch {INSIDE} is missing on the switch"),
+    ({"ports": {OUTSIDE: {**PORT_AS_IT_SHALL_BE, "tag": 9}}}, {"ports": {OUTSIDE: PORT_AS_IT_SHALL_BE}}, SERVER,
+     f"patch {OUTSIDE} differs: tag"),
     ({"ports": {"dh1": PORT_AS_IT_SHALL_BE}}, {"ports": {}}, NETWORK, "DHCP port dh1 is there, but should not be"),
 ]  # fmt: skip
 
@@ -119,6 +122,15 @@ def test_port_security(before: Any, after: Any, state: str) -> None:
     assert texts(found) == [(SERVER, f"the port security of port {PORT} {state}")]
     assert found.found[0].carrier == ("network", NETWORK)
     assert found.found[0].diff == {"before": before.get(PORT), "after": after.get(PORT)}
+
+
+def test_shared_flows_of_port_security() -> None:
+    whole = {"ports": {PORT: FLOWS}, "shared": FLOWS}
+    found = findings_of("ovs_port_security", NETWORK, diff={"before": whole | {"shared": {}}, "after": whole})
+    assert texts(found) == [], "a network without ports with port security has none"
+    wiped = whole | {"shared": FLOWS | {"flows": []}}
+    found = findings_of("ovs_port_security", NETWORK, diff={"before": wiped, "after": whole})
+    assert texts(found) == [(NETWORK, "the flows that all ports with port security share differ")]
 
 
 def test_port_security_of_the_only_port_of_a_network() -> None:

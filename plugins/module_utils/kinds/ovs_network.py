@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check, taps
@@ -15,6 +14,15 @@ from ansible_collections.skywright.cloud.plugins.module_utils.network_spec impor
 from ansible_collections.skywright.cloud.plugins.module_utils.ovsdb import Ovsdb, members
 from ansible_collections.skywright.cloud.plugins.module_utils.router_links import device_name
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
+from ansible_collections.skywright.cloud.plugins.module_utils.switch_ports import (
+    commands,
+    detach,
+    dhcp_name,
+    patch_names,
+    secure_bridge,
+    tap_name,
+    tunnel_name,
+)
 
 OWNER = "skywright-network"
 PORT = "skywright-port"
@@ -25,31 +33,18 @@ LARGEST_IDS = {"vxlan": 2**24 - 1, "gre": 2**32 - 1}
 DEAD_TAG = 4095
 
 
-def tap_name(port_id):
-    """Return the name of a server's port and of its tap."""
-    return "tap" + port_id[:11]
-
-
-def dhcp_name(network_id):
-    """Return the name of the port of the network's DHCP server."""
-    return "dh" + network_id[:11]
-
-
-def tunnel_name(network_id, peer, kind):
-    """Return the name of the tunnel to a peer. It is a hash, because device names have at most 15 characters."""
-    return kind[:2] + hashlib.sha256(f"{network_id} {peer}".encode()).hexdigest()[:11]
-
-
 class OvsNetwork(Kind):
     """The networks on one integration bridge.
 
-    A network is {"tag": local VLAN tag, "ports": {port name: its columns}, "taps": {device: MTU}}.
+    A network is {"tag": local VLAN tag, "ports": {port name: its columns}, "taps": {device: MTU}}. The tap of a port
+    with port security is on the bridge of port security, and a patch connects it with the integration bridge.
     """
 
     name, items, label = "ovs_network", "networks", "network"
     item = NETWORKS
     options = {
         "bridge": option("The integration bridge.", default="br-int"),
+        "security_bridge": option("The bridge of the taps with port security.", default="br-sec"),
         "physical_networks": option(
             "The host's bridges to physical networks, by the name of the physical network.", "dict", default={}
         ),
@@ -60,9 +55,10 @@ class OvsNetwork(Kind):
     def __init__(self, **options):
         super().__init__(**options)
         self.ovsdb = Ovsdb(self.runner)
-        self.bridge = self.settings["bridge"]
+        self.bridge, self.security_bridge = self.settings["bridge"], self.settings["security_bridge"]
         self.physical_networks = self.settings["physical_networks"] or {}
         self.used_tags = set()
+        self.datapath_types = {}
 
     def provides(self, item):
         """The ports of a failed network are missing, too."""
@@ -75,13 +71,14 @@ class OvsNetwork(Kind):
     def read(self, _items):
         """Read all networks of the bridge with one command."""
         tables = self.ovsdb.read(
-            Bridge=["name", "ports"],
+            Bridge=["name", "ports", "datapath_type"],
             Port=["name", "tag", "external_ids", "interfaces", "protected"],
             Interface=["name", "type", "options", "ofport"],
         )
         ports = {row["_uuid"]: row for row in tables["Port"]}
         interfaces = {row["_uuid"]: row for row in tables["Interface"]}
-        if self.bridge not in [row["name"] for row in tables["Bridge"]]:
+        self.datapath_types = {row["name"]: row["datapath_type"] for row in tables["Bridge"]}
+        if self.bridge not in self.datapath_types:
             raise ItemError(f"this host has no bridge {self.bridge}: converge it with playbooks/site.yml")
         networks = {}
         for bridge in tables["Bridge"]:
@@ -113,7 +110,7 @@ class OvsNetwork(Kind):
             "external_ids": port["external_ids"],
             "stale": _is_stale(interface),
         }
-        if PORT in port["external_ids"]:
+        if PORT in port["external_ids"] and interface["type"] == "":
             network["taps"][port["name"]] = _mtu(port["name"])
 
     def marks(self):
@@ -148,14 +145,12 @@ class OvsNetwork(Kind):
         taps = dict((have or {}).get("taps", {}))
         for port in item["ports"]:
             name = tap_name(check.uuid(port["id"]))
-            ports.pop(name, None)
             taps.pop(name, None)
+            for one in (name, *patch_names(port["id"])):
+                ports.pop(one, None)
             if port["state"] == "present":
                 taps[name] = item["mtu"]
-                up = port["admin_state_up"]
-                ports[name] = self._port(
-                    item, tag=tag if up else DEAD_TAG, protected=not up, external_ids={PORT: port["id"]}
-                )
+                ports.update(self._plugged(item, port, tag))
         if item["dhcp"]:
             ports.pop(dhcp_name(item["id"]), None)
             if item["dhcp"]["state"] == "present":
@@ -170,6 +165,21 @@ class OvsNetwork(Kind):
             return {"tag": None, "ports": ports, "taps": taps}
         self.used_tags.add(tag)
         return {"tag": tag, "ports": ports, "taps": taps}
+
+    def _plugged(self, item, port, tag):
+        """Return the ports that connect a server: its tap, and with port security the ends of a patch."""
+        name, marks = tap_name(port["id"]), {PORT: port["id"]}
+        up = port["admin_state_up"]
+        access = {"tag": tag if up else DEAD_TAG, "protected": not up, "external_ids": marks}
+        if not port["port_security_enabled"]:
+            return {name: self._port(item, **access)}
+        inside, outside = patch_names(port["id"])
+        secure = {"bridge": self.security_bridge, "tag": None, "external_ids": marks}
+        return {
+            name: self._port(item, **secure),
+            outside: self._port(item, type="patch", options={"peer": inside}, **secure),
+            inside: self._port(item, type="patch", options={"peer": outside}, **access),
+        }
 
     def _free_tag(self):
         for tag in range(1, 4095):
@@ -240,7 +250,8 @@ class OvsNetwork(Kind):
         self._ip([line for step in steps for line in new_taps(step)])
         changes = [command for step in steps for command in commands(step)]
         if changes:
-            self.ovsdb.transact(changes)
+            bridges = self._bridges(steps)
+            self.ovsdb.transact([*bridges, *changes], wait=bool(bridges))
         self._ip([line for step in steps for line in old_taps(step)])
 
     def _add_pairs(self, step):
@@ -249,6 +260,13 @@ class OvsNetwork(Kind):
         self._ip([line for port in pairs(step) for line in new_pair(step, port)])
         for device in (device for pair in names for device in pair if _exists(device)):
             self.runner.write(["ethtool", "-K", device, "tx", "off"])
+
+    def _bridges(self, steps):
+        """Return the commands that create the bridge of port security, if the steps need it and it is missing."""
+        ports = [port for step in steps if step.want for port in step.want["ports"].values()]
+        if self.security_bridge in self.datapath_types or all(port["bridge"] != self.security_bridge for port in ports):
+            return []
+        return secure_bridge(self.security_bridge, self.datapath_types[self.bridge] or "system")
 
     def _ip(self, lines):
         if lines:
@@ -268,14 +286,6 @@ def _is_stale(interface):
     """Return whether the device of a port was deleted: the switch would not accept a new device of the same name."""
     attached = isinstance(interface["ofport"], int) and interface["ofport"] > 0
     return interface["type"] == "" and attached and not _exists(interface["name"])
-
-
-def detach(step):
-    """Return the commands that remove ports whose devices were deleted."""
-    want = (step.want or {}).get("ports", {})
-    for name, port in (step.have or {}).get("ports", {}).items():
-        if port["stale"] and want.get(name) != port:
-            yield ["--if-exists", "del-port", port["bridge"], name]
 
 
 def pairs(step):
@@ -312,27 +322,3 @@ def old_taps(step):
     for name in (step.have or {}).get("taps", {}):
         if _exists(name) and name not in (step.want or {}).get("taps", {}):
             yield f"link delete dev {name}"
-
-
-def commands(step):
-    """Return the commands that create and change the ports of a network."""
-    have = (step.have or {}).get("ports", {})
-    want = (step.want or {}).get("ports", {})
-    for name in have:
-        if have[name] != want.get(name):
-            yield ["--if-exists", "del-port", have[name]["bridge"], name]
-    for name, port in want.items():
-        if have.get(name) != port:
-            yield from _add_port(name, port)
-
-
-def _add_port(name, port):
-    # A port of the same name that lost its mark must be replaced, too.
-    yield ["--if-exists", "del-port", name]
-    add = ["add-port", port["bridge"], name, f"tag={port['tag']}"]
-    if port["protected"]:
-        add.append("protected=true")
-    yield add + [f"external_ids:{key}={value}" for key, value in sorted(port["external_ids"].items())]
-    if port["type"]:
-        options = [f"options:{key}={value}" for key, value in sorted(port["options"].items())]
-        yield ["set", "Interface", name, f"type={port['type']}", *options]

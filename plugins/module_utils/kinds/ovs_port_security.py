@@ -1,72 +1,53 @@
 # Copyright: (c) 2026, Skywright contributors
 # GNU General Public License v3.0+ (see LICENSE or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Port security: flows on a host's integration bridge that drop frames which a server must not send."""
+"""Port security: flows that drop frames which a server must not send, or which its security groups do not allow."""
 
 from __future__ import annotations
 
 import os
-import re
+from contextlib import suppress
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
-from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove, write_text
-from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
-from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_network import tap_name
+from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove
 from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
-from ansible_collections.skywright.cloud.plugins.module_utils.port_flows import (
-    COOKIE_MASK,
-    COOKIES,
-    cookie,
-    flows,
-    in_port,
-)
-from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
+from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import PORTS, SHARED, cookie, shared_flows
+from ansible_collections.skywright.cloud.plugins.module_utils.port_flows import flows, in_port, is_tracked, zone_of
+from ansible_collections.skywright.cloud.plugins.module_utils.switch_flows import FlowKind, additions, replacement
+from ansible_collections.skywright.cloud.plugins.module_utils.switch_ports import patch_names, tap_name
 
-OURS = f"cookie={COOKIES:#x}/{COOKIE_MASK:#x}"
-FLOW = re.compile(r'cookie=(0x[0-9a-f]+),.*?(in_port=(?:"[^"]*"|[^, ]*))')
-UNIT_NAME = "skywright-port-security.service"
-# The switch forgets its flows when it stops. A port that is missing since then must not stop the others.
-UNIT = """\
-[Unit]
-Description=Flows of port security
-After=ovs-vswitchd.service
-
-[Service]
-Type=oneshot
-ExecStart=/bin/sh -c 'for file in {directory}/*/*; do /usr/bin/ovs-ofctl bundle {bridge} "$file"; done; true'
-
-[Install]
-WantedBy=ovs-vswitchd.service
-"""
+# Where flows of port security on br-int were saved, before there was a bridge for them.
+OLD_DIRECTORY, OLD_BRIDGE = "/var/lib/skywright/port-security", "br-int"
+ZONES = range(1, 2**16)
 
 
-class OvsPortSecurity(Kind):
-    """The port security of one host's ports: {"ports": {port id: {"flows": [text], "saved": bool}}}.
+class OvsPortSecurity(FlowKind):
+    """The port security of one host's ports.
 
-    Saved flows are in a file, too, from which a unit restores them when the switch starts.
+    A network is {"ports": {port id: FLOWS}, "shared": FLOWS}. FLOWS are {"flows": [text], "saved": bool}; saved flows
+    are in a file, too, from which a unit restores them when the switch starts. The shared flows belong to all ports.
     """
 
     name, items, label = "ovs_port_security", "networks", "network"
     item = NETWORKS
-    after = ("ovs_network",)
-    options = {
-        "bridge": option("The integration bridge.", default="br-int"),
-        "directory": option("The directory of the saved flows.", "path", default="/var/lib/skywright/port-security"),
-        "unit_directory": option("The directory of the unit file.", "path", default="/etc/systemd/system"),
-    }
-    exclusive = "port-security"
+    after = ("ovs_network", "ovs_security_group")
 
     def __init__(self, **options):
         super().__init__(**options)
-        self.bridge, self.directory = self.settings["bridge"], self.settings["directory"]
-        units = self.settings["unit_directory"]
-        self.unit_file = os.path.join(units, UNIT_NAME)
-        self.unit_link = os.path.join(units, "ovs-vswitchd.service.wants", UNIT_NAME)
-        self.unit = UNIT.format(directory=self.directory, bridge=self.bridge)
+        self.networks = os.path.join(self.directory, "networks")
+        self.shared_file = os.path.join(self.directory, "shared")
+        self.shared = None  # FLOWS
+        self.zones = {}  # of ports with saved flows
+        self.used_zones = None
 
     def concerns(self, item):
         """Return whether ports are listed or removed."""
         return item["state"] == "absent" or bool(item["ports"])
+
+    def needs(self, item):
+        """A server without its security groups must not start."""
+        groups = {group for port in item.get("ports") or () for group in port.get("security_groups") or ()}
+        return [item["id"], *sorted(groups)]
 
     def provides(self, item):
         """A server without its port security must not start."""
@@ -74,44 +55,41 @@ class OvsPortSecurity(Kind):
 
     def path(self, network_id, *port_id):
         """Return the path of the files of a network, or of one port."""
-        return os.path.join(self.directory, network_id, *port_id)
+        return os.path.join(self.networks, network_id, *port_id)
 
     def read(self, networks):
-        """Read the flows of all ports with one command, and the files of the listed networks."""
-        present = self._flows()
-        restored, found = self._has_unit(), {}
+        """Read the flows of all ports, and the files of the listed networks."""
+        ids = {item["id"]: {*_saved_ports(self.networks, item["id"])} for item in networks}
         for item in networks:
-            ids = {*ids_in(self.path(item["id"])), *(port["id"] for port in item["ports"])}
-            ports = {one: self._read(item["id"], one, present, restored) for one in ids if check.UUID.fullmatch(one)}
-            ports = {one: port for one, port in ports.items() if port}
-            if ports or os.path.isdir(self.path(item["id"])):
-                found[item["id"]] = {"ports": ports}
-        return found
-
-    def _has_unit(self):
-        return os.path.lexists(self.unit_link) and read_text(self.unit_file) == self.unit
-
-    def _flows(self):
-        """Return all flows of port security, {cookie or input port: {text}}."""
-        argv = ["ovs-ofctl", "--names", "--no-stats", "dump-flows", self.bridge, OURS]
+            ids[item["id"]] |= {port["id"] for port in item["ports"] if check.UUID.fullmatch(port["id"])}
+        marks = [cookie(PORTS, one) for network in ids.values() for one in sorted(network)]
+        present, restored = self.present([*marks, cookie(SHARED)] if marks else []), self.has_unit()
+        self.shared = self._state(self.shared_file, present.get(cookie(SHARED), set()), restored)
         found = {}
-        for line in self.runner.read(argv).splitlines():
-            match = FLOW.search(line)
-            for key in match.groups() if match else ():
-                found.setdefault(key, set()).add(line.strip())
+        for network_id, port_ids in ids.items():
+            ports = {one: self._read(network_id, one, present, restored) for one in port_ids}
+            ports = {one: port for one, port in ports.items() if port}
+            if ports or os.path.isdir(self.path(network_id)):
+                found[network_id] = {"ports": ports, "shared": self.shared}
         return found
 
     def _read(self, network_id, port_id, present, restored):
-        # A flow of a removed port acts on the next port that gets its number.
-        texts = present.get(cookie(port_id), set()) | present.get(in_port(tap_name(port_id)), set())
-        saved = read_text(self.path(network_id, port_id))
-        if not texts and saved is None:
+        texts, path = present.get(cookie(PORTS, port_id), set()), self.path(network_id, port_id)
+        saved = read_text(path)
+        self.zones[port_id] = zone_of(saved or "")
+        if not texts and saved is None and not os.path.exists(os.path.join(OLD_DIRECTORY, network_id, port_id)):
             return None
-        return {"flows": sorted(texts), "saved": restored and saved == _file(texts)}
+        return self._state(path, texts, restored)
+
+    @staticmethod
+    def _state(path, texts, restored):
+        saved = restored and read_text(path) == "".join(additions(texts))
+        return {"flows": sorted(texts), "saved": saved}
 
     def marks(self):
         """List the networks with the ports that have saved flows."""
-        return [{"id": network, "ports": ids_in(self.path(network))} for network in ids_in(self.directory)]
+        networks = {*ids_in(self.networks), *ids_in(OLD_DIRECTORY)}
+        return [{"id": one, "ports": _saved_ports(self.networks, one)} for one in sorted(networks)]
 
     def want(self, item, have):
         """Return the wanted port security. Ports that are not listed stay."""
@@ -122,16 +100,29 @@ class OvsPortSecurity(Kind):
         for port in item["ports"]:
             ports.pop(check.uuid(port["id"]), None)
             if port["state"] == "present" and port["port_security_enabled"]:
-                ports[port["id"]] = {"flows": flows(port, tap_name(port["id"])), "saved": True}
-        return {"ports": ports} if ports else None
+                zone = self._zone(port["id"]) if is_tracked(port) else None
+                texts = flows(port, tap_name(port["id"]), patch_names(port["id"])[1], zone)
+                ports[port["id"]] = {"flows": texts, "saved": True}
+        return {"ports": ports, "shared": {"flows": shared_flows(), "saved": True}} if ports else None
+
+    def _zone(self, port_id):
+        """Return the zone of connection tracking of a port: the one that it has, or the first free one."""
+        if not self.zones.get(port_id):
+            if self.used_zones is None:
+                paths = [self.path(one, port) for one in ids_in(self.networks) for port in ids_in(self.path(one))]
+                self.used_zones = {zone_of(read_text(path) or "") for path in paths}
+            zone = next((zone for zone in ZONES if zone not in self.used_zones), None)
+            if zone is None:
+                raise ItemError("all zones of connection tracking of this host are in use")
+            self.used_zones.add(zone)
+            self.zones[port_id] = zone
+        return self.zones[port_id]
 
     def apply(self, steps, done):
         """Write the unit, then the ports of all networks in one bundle."""
         try:
-            if any(step.want for step in steps) and not self._has_unit():
-                remove(self.unit_link)  # a run that ends before the unit is enabled leaves none
-                write_text(self.unit_file, self.unit)
-                self.runner.write(["systemctl", "enable", UNIT_NAME])
+            if any(step.want for step in steps):
+                self.enable_unit()
         except (ItemError, OSError) as error:
             return {step.id: str(error) for step in steps}
         return together(self._write)(steps, done)
@@ -139,14 +130,17 @@ class OvsPortSecurity(Kind):
     def _write(self, steps):
         """Save the new flows first, so that an interrupted run loses none, and delete old files last."""
         changes = [change for step in steps for change in _changes(step)]
-        for network_id, port_id, _have, want in changes:
+        lines, shared = [], next((step.want["shared"] for step in steps if step.want), self.shared)
+        if shared != self.shared:
+            self.save(self.shared_file, "".join(additions(shared["flows"])))
+            lines += replacement(set(self.shared["flows"]), set(shared["flows"]))
+        for network_id, port_id, have, want in changes:
+            self._forget_old(network_id, port_id)
             if want:
-                os.makedirs(self.path(network_id), exist_ok=True)
-                write_text(self.path(network_id, port_id), _file(want["flows"]))
-        self._wait([tap_name(port_id) for _network_id, port_id, _have, want in changes if want])
-        lines = [line for _network_id, _port_id, have, want in changes for line in _bundle(have, want)]
-        if lines:
-            self.runner.write(["ovs-ofctl", "bundle", self.bridge, "-"], stdin="".join(lines))
+                self.save(self.path(network_id, port_id), "".join(additions(want["flows"])))
+            lines += _bundle(port_id, have, want)
+        self._wait([port_id for _network_id, port_id, _have, want in changes if want])
+        self.send(lines)
         for network_id, port_id, _have, want in changes:
             if not want:
                 remove(self.path(network_id, port_id))
@@ -154,11 +148,27 @@ class OvsPortSecurity(Kind):
             if step.want is None:
                 remove(self.path(step.id))
 
-    def _wait(self, taps):
+    def _forget_old(self, network_id, port_id):
+        """Remove the flows that a port had on br-int."""
+        path = os.path.join(OLD_DIRECTORY, network_id, port_id)
+        if os.path.exists(path):
+            self.runner.write(["ovs-ofctl", "del-flows", OLD_BRIDGE, f"cookie={cookie(PORTS, port_id)}/-1"])
+            remove(path)
+            with suppress(OSError):  # other ports still have files there
+                os.rmdir(os.path.dirname(path))
+                os.rmdir(OLD_DIRECTORY)
+
+    def _wait(self, port_ids):
         """Wait for the numbers of ports, which the switch gives them after the transaction that creates them."""
-        if taps:
-            waits = [word for tap in taps for word in ("--", "wait-until", "Interface", tap, "ofport>0")]
+        names = [name for port_id in port_ids for name in (tap_name(port_id), patch_names(port_id)[1])]
+        if names:
+            waits = [word for name in names for word in ("--", "wait-until", "Interface", name, "ofport>0")]
             self.runner.read(["ovs-vsctl", "--timeout=20", *waits])
+
+
+def _saved_ports(directory, network_id):
+    """Return the ids of a network's ports that have saved flows, those of before on br-int included."""
+    return sorted({*ids_in(os.path.join(directory, network_id)), *ids_in(os.path.join(OLD_DIRECTORY, network_id))})
 
 
 def _changes(step):
@@ -169,18 +179,11 @@ def _changes(step):
             yield step.id, port_id, have.get(port_id), want.get(port_id)
 
 
-def _bundle(have, want):
-    """Yield the lines of a bundle that replaces the flows of a port; equal ones stay."""
+def _bundle(port_id, have, want):
+    """Return the lines of a bundle that replaces the flows of a port; equal ones stay."""
     old, new = (set(port["flows"] if port else ()) for port in (have, want))
-    for text in sorted(old - new):
-        match = text.partition(" actions=")[0].replace(",", "/-1,", 1)  # the whole cookie
-        yield f"flow delete_strict {match}\n"
-    yield from _additions(new - old)
-
-
-def _additions(texts):
-    return [f"flow add {text}\n" for text in sorted(texts)]
-
-
-def _file(texts):
-    return "".join(_additions(texts))
+    here = [in_port(name) for name in (tap_name(port_id), patch_names(port_id)[1])]
+    if want and not all(any(match in text for text in old) for match in here):
+        # The flows of a removed port act on the next port that gets its number.
+        return [*replacement(old, set()), *(f"flow delete {match}\n" for match in here), *additions(new)]
+    return replacement(old, new)

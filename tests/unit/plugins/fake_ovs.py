@@ -11,6 +11,7 @@ class FakeOvs:
     def __init__(self, bridges):
         self.bridges = {bridge: [] for bridge in bridges}
         self.ports = {}
+        self.settings = {}
         self.broken = False
         self.has_device = lambda port: True
 
@@ -21,12 +22,14 @@ class FakeOvs:
         if "--format=json" in argv:
             return "\n".join(self._list(group) for group in groups[1:])
         for command in groups[1:]:
-            self._change([word for word in command if word != "--if-exists"])
+            self._change([word for word in command if word not in ("--if-exists", "--may-exist")])
         return ""
 
     def _change(self, command):
         name, *words = command
-        if name == "del-port":
+        if name == "add-br":
+            self.bridges.setdefault(words[-1], [])
+        elif name == "del-port":
             port = words[-1]
             if self.ports.pop(port, None):
                 for ports in self.bridges.values():
@@ -39,8 +42,10 @@ class FakeOvs:
             self.ports[port] = {"type": "", "options": {}, "external_ids": {}, "tag": None, "protected": False}
             self.ports[port]["ofport"] = 1 if self.has_device(port) else -1
             self._set(port, settings)
-        elif name == "set":
+        elif name == "set" and words[0] == "Interface":
             self._set(words[1], words[2:])
+        elif name == "set":
+            self.settings[words[1]] = words[2:]
 
     def _set(self, port, settings):
         for setting in settings:
@@ -59,7 +64,7 @@ class FakeOvs:
         for bridge, ports in self.bridges.items():
             references = [["uuid", "port " + port] for port in ports]
             cell = references[0] if len(references) == 1 else ["set", references]
-            yield {"_uuid": ["uuid", bridge], "name": bridge, "ports": cell}
+            yield {"_uuid": ["uuid", bridge], "name": bridge, "ports": cell, "datapath_type": "netdev"}
 
     def _port(self):
         for name, port in self.ports.items():

@@ -32,6 +32,11 @@ ROLES = {
         ["Run the role network before, which creates the interfaces of the routers."],
         {"routers": LISTS["routers"]},
     ),
+    "security_group": (
+        "Manage security groups of a host",
+        ["The role network gives ports their security groups. Run this role before it."],
+        {"security_groups": LISTS["security_groups"]},
+    ),
     "image": ("Manage base images in a host's cache", [], {"images": LISTS["images"]}),
     "server": (
         "Manage servers of a host with their disks",

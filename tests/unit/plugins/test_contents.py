@@ -23,6 +23,7 @@ IMAGE = "0a0b0c0d-0000-4000-8000-000000000003"
 SERVER = "0a0b0c0d-0000-4000-8000-000000000004"
 ROUTER = "2a0b0c0d-0000-4000-8000-000000000005"
 PORT = "1a0b0c0d-0000-4000-8000-000000000003"
+GROUP = "5a0b0c0d-0000-4000-8000-000000000001"
 STRAY = "1a0b0c0e-0000-4000-8000-000000000009"
 
 
@@ -34,10 +35,11 @@ def ovs(programs):
 
 @pytest.fixture(autouse=True)
 def directories(tmp_path, monkeypatch):
+    monkeypatch.setattr(ovs_port_security, "OLD_DIRECTORY", str(tmp_path / "port-security"))
     for kind, name in (
         (dhcp_network.DhcpNetwork, "dhcp"),
         (image_cache.ImageCache, "images"),
-        (ovs_port_security.OvsPortSecurity, "port-security"),
+        (ovs_port_security.OvsPortSecurity, "flows"),
         (server_disk.ServerDisk, "servers"),
     ):
         monkeypatch.setitem(kind.options, "directory", {"default": str(tmp_path / name)})
@@ -61,12 +63,14 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     add(ovs, tunnel, marks, type="vxlan", options={"key": "7", "remote_ip": "192.0.2.9"})
     add(ovs, "somebodys", {})
     server, network = tmp_path / "servers" / SERVER, tmp_path / "dhcp" / NET
-    flows = tmp_path / "port-security" / NET
-    for directory in (server, network, flows, tmp_path / "images", tmp_path / "servers" / "lost+found"):
+    flows, groups, old = (tmp_path / name for name in (f"flows/networks/{NET}", "flows/groups", f"port-security/{NET}"))
+    for directory in (server, network, flows, groups, old, tmp_path / "images", tmp_path / "servers" / "lost+found"):
         directory.mkdir(parents=True)
     (server / "skywright.json").write_text(json.dumps({"image_id": IMAGE}))
     (server / "disk").touch()
-    (flows / PORT).touch()
+    (groups / GROUP).mkdir()
+    for file in (flows / PORT, old / STRAY, tmp_path / "flows" / "shared"):
+        file.touch()
     (network / "hosts").write_text(f"fa:16:3e:00:00:01,10.0.0.5 # {PORT}\nnonsense\n")
     (tmp_path / "netns").mkdir()
     for name in (f"{router.PREFIX}{ROUTER}", f"{router.PREFIX}mine", f"qdhcp-{NET}"):
@@ -83,7 +87,8 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
             {"id": NET, "name": tunnel, "port_id": None, "peer": "192.0.2.9"},
             {"id": NET, "name": f"tap{STRAY[:11]}", "port_id": STRAY, "peer": None},
         ],
-        "ovs_port_security": [{"id": NET, "ports": [PORT]}],
+        "ovs_security_group": [{"id": GROUP}],
+        "ovs_port_security": [{"id": NET, "ports": [PORT, STRAY]}],
         "dhcp_network": [{"id": NET, "ports": ["", PORT]}],
         "router": [{"id": ROUTER}],
         "image_cache": [{"id": IMAGE}],

@@ -46,12 +46,8 @@ def test_same_declaration_gives_same_items():
 def test_servers_and_images_go_to_their_hosts():
     wanted = items()
     assert [server["name"] for server in wanted["host1"]["servers"]] == ["web-1"]
-    assert wanted["host3"] == {
-        "networks": wanted["host3"]["networks"],
-        "routers": [],
-        "images": [],
-        "servers": [],
-    }
+    nothing = {"security_groups": [], "routers": [], "images": [], "servers": []}
+    assert wanted["host3"] == {"networks": wanted["host3"]["networks"], **nothing}
     assert wanted["host1"]["images"] == wanted["host2"]["images"]
     assert wanted["host2"]["servers"][0]["image_id"] == wanted["host2"]["images"][0]["id"]
 
@@ -74,6 +70,8 @@ def test_ports_addresses_and_macs_agree():
             "port_security_enabled": True,
             "addresses": ["10.20.0.12"],
             "allowed_address_pairs": [],
+            "security_groups": None,
+            "stateful": True,
         }
     ]
     assert network(wanted, "host2")["dhcp"] is None
@@ -254,3 +252,51 @@ def test_floating_ips_are_addresses_of_servers():
 def test_mistakes_in_routers_are_named(router, message):
     with pytest.raises(AnsibleFilterError, match=message):
         routed(router)
+
+
+def in_groups(*names, **changes):
+    """A cloud whose servers have these security groups; `changes` are of the group `web`."""
+    [one, two] = declared()["servers"]
+    groups = [
+        {"name": "web", "rules": [{"direction": "ingress", "protocol": "tcp", "remote_group": "all"}], **changes},
+        {"name": "all"},
+        {"name": "old", "state": "absent"},
+    ]
+    pairs = [{"ip_address": "10.20.0.100"}]
+    one["networks"] = [
+        {"name": "private", "security_groups": ["all"], "stateful": False, "allowed_address_pairs": pairs}
+    ]
+    two["networks"] = [{"name": "private", "address": "10.20.0.12", "security_groups": list(names)}]
+    return items(servers=[one, two], security_groups=groups)
+
+
+def test_hosts_have_the_security_groups_of_their_ports_and_those_that_rules_name():
+    wanted = in_groups("web", "all")
+    web, every, old = (cloud.cloud_id("security group", name) for name in ("web", "all", "old"))
+    (port,) = network(wanted, "host2")["ports"]
+    assert (port["security_groups"], port["stateful"]) == ([web, every], True)
+    (port,) = network(wanted, "host1")["ports"]
+    assert (port["security_groups"], port["stateful"]) == ([every], False)
+    address = port["addresses"][0]
+    members = sorted(["10.20.0.12", "10.20.0.100", address])
+    rules = [{"direction": "ingress", "protocol": "tcp", "remote_group_id": every}]
+    of_all = {"id": every, "state": "present", "rules": [], "members": members}
+    assert wanted["host2"]["security_groups"] == [
+        {"id": web, "state": "present", "rules": rules, "members": ["10.20.0.12"]},
+        of_all,
+        {"id": old, "state": "absent"},
+    ]
+    assert wanted["host1"]["security_groups"] == [
+        {"id": web, "state": "absent"},
+        of_all,
+        {"id": old, "state": "absent"},
+    ]
+    assert {group["state"] for group in wanted["host3"]["security_groups"]} == {"absent"}
+
+
+@pytest.mark.parametrize("name", ["nope", "old"])
+def test_security_groups_must_be_declared(name):
+    with pytest.raises(AnsibleFilterError, match=f"server web-2 .* {name}"):
+        in_groups(name)
+    with pytest.raises(AnsibleFilterError, match=f"security group web .* {name}"):
+        in_groups("all", rules=[{"direction": "ingress", "remote_group": name}])

@@ -20,6 +20,7 @@ class Switch:
 
     def __init__(self, bridges=(), kernel=False):
         self.bridges, self.kernel, self.refused, self.sent = dict(bridges), kernel, None, []
+        self.fail_modes = {}
 
     def __call__(self, argv, timeout):
         if argv[0] == "ovs-dpctl":
@@ -37,9 +38,20 @@ class Switch:
         bridges, ports = [], []
         for name, (datapath, names) in self.bridges.items():
             uuids = [["uuid", f"p-{port}"] for port in [name, *names]]
-            bridges.append([["uuid", name], name, datapath, uuids[0] if len(uuids) == 1 else ["set", uuids]])
+            bridges.append(
+                [
+                    ["uuid", name],
+                    name,
+                    datapath,
+                    self.fail_modes.get(name, ["set", []]),
+                    uuids[0] if len(uuids) == 1 else ["set", uuids],
+                ]
+            )
             ports += [[["uuid", f"p-{port}"], port] for port in [name, *names]]
-        tables = [table(["_uuid", "name", "datapath_type", "ports"], bridges), table(["_uuid", "name"], ports)]
+        tables = [
+            table(["_uuid", "name", "datapath_type", "fail_mode", "ports"], bridges),
+            table(["_uuid", "name"], ports),
+        ]
         return "\n".join(tables)
 
 
@@ -108,3 +120,16 @@ def test_one_bad_bridge_never_stops_the_others(run_module, switch):
     assert "error" not in good
     assert "br-int" in switch.sent[-1]
     assert "bad" not in switch.sent[-1]
+
+
+def test_a_bridge_that_passes_nothing_without_a_flow(run_module, switch):
+    wanted = {"bridges": [{"name": "br-sec", "fail_mode": "secure"}]}
+    run_module(ovs_bridge.main, wanted)
+    assert " ".join(switch.sent[0]).endswith("-- set-fail-mode br-sec secure")
+    switch.bridges = {"br-sec": ("netdev", [])}
+    run_module(ovs_bridge.main, wanted)
+    assert switch.sent[1][-3:] == ["set-fail-mode", "br-sec", "secure"]
+    switch.fail_modes = {"br-sec": "secure"}
+    assert not run_module(ovs_bridge.main, wanted)["changed"]
+    run_module(ovs_bridge.main, {"bridges": [{"name": "br-sec"}]})
+    assert switch.sent[2][-3:] == ["set-fail-mode", "br-sec", "standalone"]

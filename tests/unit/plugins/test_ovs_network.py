@@ -56,6 +56,48 @@ def test_creates_ports_and_a_protected_tunnel_with_one_local_tag(run_module, ovs
     assert all(len(name) <= 15 for name in ovs.ports)
 
 
+PATCH = ("si1a0b0c0d-00", "ss1a0b0c0d-00")
+
+
+def secured(enabled=True, **changes):
+    return vxlan(ports=[{"id": PORT, "mac": "fa:16:3e:00:00:01", "port_security_enabled": enabled, **changes}])
+
+
+def test_the_tap_of_a_port_with_port_security_is_on_a_bridge_of_its_own(run_module, ovs):
+    run_module(ovs_network.main, args(secured()))
+    inside, outside = PATCH
+    assert set(ovs.bridges["br-sec"]) == {TAP, outside} and inside in ovs.bridges["br-int"]
+    assert [ovs.ports[name]["tag"] for name in (TAP, outside, inside)] == [None, None, 1]
+    assert [ovs.ports[name]["type"] for name in (TAP, outside, inside)] == ["", "patch", "patch"]
+    assert [ovs.ports[name]["options"] for name in PATCH] == [{"peer": outside}, {"peer": inside}]
+    assert ovs.settings["br-sec"] == ["datapath_type=netdev", "fail_mode=secure"], "it passes nothing without a flow"
+    assert all(len(name) <= 15 for name in ovs.ports)
+    assert not run_module(ovs_network.main, args(secured()))["changed"]
+
+
+def test_the_end_of_the_patch_has_the_tag_of_ports_that_are_down(run_module, ovs):
+    run_module(ovs_network.main, args(secured(admin_state_up=False)))
+    assert (ovs.ports[PATCH[0]]["tag"], ovs.ports[PATCH[0]]["protected"]) == (kind.DEAD_TAG, True)
+    assert ovs.ports[TAP]["tag"] is None
+
+
+def test_port_security_moves_a_tap_in_one_transaction(run_module, ovs, devices):
+    run_module(ovs_network.main, args(secured(False)))
+    assert TAP in ovs.bridges["br-int"]
+    for enabled in (True, False):
+        [command] = run_module(ovs_network.main, args(secured(enabled)))["commands"]
+        assert command[0] == "ovs-vsctl"
+        assert (TAP in ovs.bridges["br-sec"], TAP in ovs.bridges["br-int"]) == (enabled, not enabled)
+        assert (devices / TAP).exists()
+    assert not set(PATCH) & set(ovs.ports)
+
+
+def test_a_removed_port_leaves_no_end_of_its_patch(run_module, ovs, devices):
+    run_module(ovs_network.main, args(secured()))
+    run_module(ovs_network.main, args(vxlan(ports=[{"id": PORT, "state": "absent"}])))
+    assert ovs.bridges["br-sec"] == [] and not set(PATCH) & set(ovs.ports) and not (devices / TAP).exists()
+
+
 def test_a_gre_network_has_tunnels_of_its_own_type(run_module, ovs):
     network = vxlan(type="gre", segmentation_id=2**32 - 1, mtu=1458)
     run_module(ovs_network.main, args(network))

@@ -13,7 +13,7 @@ from skywright.jobs.kinds import Result
 from skywright.services.network.kinds.network_items import Rendering, recorded_dhcp_port, tunnel_address
 from skywright.services.network.tables import Network, NetworkHost, Port
 
-# (text, before, after, owner: the id of a port, or its tap; None for the network itself)
+# (text, before, after, owner: the id of a port, or a name of it; None for the network itself)
 Part = tuple[str, Any, Any, str | None]
 Diff = dict[str, Any]
 
@@ -32,9 +32,9 @@ class Entries(Mark):
     ports: list[str]
 
 
-def tap(port_id: str) -> str:
-    """Return the name of a port's device on its host."""
-    return f"tap{port_id[:11]}"
+def names(port_id: str) -> list[str]:
+    """Return the names of a server's port on the switch: its tap, and the ends of the patch of its port security."""
+    return [f"{start}{port_id[:11]}" for start in ("tap", "si", "ss")]
 
 
 def read_desired(reading: Reading) -> None:
@@ -43,7 +43,7 @@ def read_desired(reading: Reading) -> None:
     """
     used = {use.id: use for use in reading.used("port")}
     for use in used.values():
-        reading.desired.owners[use.id] = reading.desired.owners[tap(use.id)] = use.owner
+        reading.desired.owners |= dict.fromkeys([use.id, *names(use.id)], use.owner)
     ports = [row for row in (reading.session.get(Port, key) for key in used) if row is not None]
     plugged: dict[str, list[Port]] = {}
     for port in ports:
@@ -99,7 +99,7 @@ def _port(name: str, have: Diff, want: Diff) -> str:
     return f"{what} {name} differs: {', '.join(keys or ['mtu'])}"
 
 
-_NAMES = {"vx": "tunnel", "dh": "DHCP port", "pi": "patch", "pp": "patch", "ta": "port"}
+_NAMES = {"vx": "tunnel", "dh": "DHCP port", "pi": "patch", "pp": "patch", "si": "patch", "ss": "patch", "ta": "port"}
 
 
 def _dhcp(before: Diff, after: Diff) -> Iterator[Part]:
@@ -149,6 +149,9 @@ _DHCP = {
 def _security(before: Diff, after: Diff) -> Iterator[Part]:
     """Compare the port security of ports: their flows, and what restores them."""
     ports = (before.get("ports", {}), after.get("ports", {}))
+    shared = (before.get("shared"), after.get("shared"))
+    if all(shared) and shared[0] != shared[1]:
+        yield "the flows that all ports with port security share differ", *shared, None
     for port_id in sorted({port_id for side in ports for port_id in side}):
         have, want = (side.get(port_id) for side in ports)
         if have == want:
