@@ -85,6 +85,13 @@ class Port:
             "stateful": self.declared.get("stateful", True),
         }
 
+    def names(self, hostname):
+        """Return the names of the port's address in DNS."""
+        return {
+            "address": str(self.network.addresses[self.id]),
+            "names": [f"{hostname}.{self.network.domain}", hostname],
+        }
+
 
 class Server:
     """A declared server with its ports."""
@@ -258,7 +265,7 @@ class Cloud:
         return {
             "state": "present",
             "mac": cloud_mac(cloud_id("port", "dhcp", network.name)),
-            "dns_domain": network.declared.get("dns_domain", "skywright.internal"),
+            "dns_domain": network.domain,
             "subnets": [network.subnet()],
             "hosts": [self._host(server, port) for server in self.servers for port in self._ports(server, network)],
         }
@@ -273,6 +280,7 @@ class Cloud:
             "mac": port.mac,
             "hostname": server.name,
             "addresses": [str(port.network.addresses[port.id])],
+            "names": [port.names(server.name)],
             "options": port.declared.get("dhcp_options", []),
         }
 

@@ -53,6 +53,7 @@ dhcp-leasefile={directory}/leases
 dhcp-hostsfile={directory}/hosts
 dhcp-optsfile={directory}/options
 dhcp-optsfile={directory}/port-options
+addn-hosts={directory}/names
 conf-file={tags}
 """
 # One tag for each byte of a MAC address, so that an option may name a port by six of them. Tags in host entries would
@@ -171,6 +172,15 @@ def port_options(host):
         name, value = check.option_name(option["name"]), check.option_value(option["value"])
         parts = [*tags, name if name.isdigit() else f"option:{name}", *([value] if value else [])]
         lines.append(f"{','.join(parts)} # {check.uuid(host['id'])}\n")
+    return "".join(lines)
+
+
+def port_names(host):
+    """Return the lines with the names of one port's addresses, as in /etc/hosts; a comment has the port's id."""
+    lines = []
+    for entry in host["names"]:
+        names = " ".join(check.dns_name(name) for name in entry["names"])
+        lines.append(f"{check.address(entry['address'])} {names} # {check.uuid(host['id'])}\n")
     return "".join(lines)
 
 

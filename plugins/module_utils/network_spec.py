@@ -75,8 +75,13 @@ NETWORKS = list_of(
             id=option("UUID of the port.", required=True),
             state=state("Whether the port gets an address."),
             mac=option("MAC address of the port."),
-            hostname=option("Host name of the guest, which DNS resolves."),
+            hostname=option("Host name of the guest, which DHCP announces."),
             addresses=strings("Its addresses."),
+            names=list_of(
+                "Names of the port's addresses, which DNS resolves.",
+                address=option("The address.", required=True),
+                names=strings("Its names, of which the first is the answer to a reverse query."),
+            ),
             options=list_of(
                 "DHCP options of the port, which replace those of its subnet.",
                 name=option("Name of the option as dnsmasq's, or its code.", required=True),

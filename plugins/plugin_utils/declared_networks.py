@@ -21,6 +21,7 @@ class Network:
         self.present = declared.get("state", "present") == "present"
         self.cidr = ipaddress.ip_network(declared["cidr"]) if self.present else None
         self.mtu = declared.get("mtu", 1450)
+        self.domain = declared.get("dns_domain", "skywright.internal")
         self.external = declared.get("external", False)
         self.dhcp_host = None if self.external else declared.get("dhcp_host", dhcp_host)
         self.router = None

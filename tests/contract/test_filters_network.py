@@ -195,7 +195,7 @@ PLAIN = {
 QUERIES = {kind: [*queries, *STANDARD] for kind, queries in NEUTRON.items()} | PLAIN
 # Shown attributes that are not filters in Neutron either.
 UNFILTERED = {
-    "networks": {"subnets", "port_security_enabled", "ipv4_address_scope", "ipv6_address_scope"},
+    "networks": {"subnets", "port_security_enabled", "dns_domain", "ipv4_address_scope", "ipv6_address_scope"},
     "subnets": {"dns_nameservers", "allocation_pools", "host_routes"},
     "ports": {
         "binding:profile",
@@ -203,6 +203,9 @@ UNFILTERED = {
         "port_security_enabled",
         "allowed_address_pairs",
         "extra_dhcp_opts",
+        "dns_name",
+        "dns_domain",
+        "dns_assignment",
     },
     "subnetpools": {"prefixes"},
     "address-scopes": set(),

@@ -90,6 +90,7 @@ def test_plan_of_a_change_of_a_servers_port(api: Api, demo: Connection, plan: Pl
         ({"fixed_ips": [{"ip_address": "10.9.0.77"}]}, ["replug"]),
         ({"extra_dhcp_opts": [{"opt_name": "ntp-server", "opt_value": "10.9.0.1"}]}, ["replug"]),
         ({"extra_dhcp_opts": [{"opt_name": "ntp-server", "opt_value": None}]}, []),
+        ({"dns_name": "other"}, ["replug"]),
         ({"port_security_enabled": True, "name": "new"}, []),
     ):
         found = plan("network", "PUT", f"/v2.0/ports/{port.id}", {"port": values})

@@ -75,7 +75,14 @@ def test_the_switch(before: Any, after: Any, whose: str, text: str) -> None:
 
 def dhcp(**changes: Any) -> dict[str, Any]:
     right = {"files": {"inside": "a"}, "options": "b", "unit": True, "enabled": True, "running": True, "told": True}
-    return {**right, "tags": True, "hosts": {PORT: "line"}, "port_options": {PORT: "tags"}, **changes}
+    return {
+        **right,
+        "tags": True,
+        "hosts": {PORT: "line"},
+        "port_options": {PORT: "tags"},
+        "names": {PORT: "web"},
+        **changes,
+    }
 
 
 DHCP = [
@@ -84,6 +91,7 @@ DHCP = [
     (dhcp(hosts={PORT: "line", "": "x"}), [(NETWORK, "it has DHCP entries without a port")]),
     (dhcp(port_options={}), [(SERVER, "its DHCP options differ")]),
     (dhcp(port_options={PORT: "tags", "": "x"}), [(NETWORK, "its DHCP options differ")]),
+    (dhcp(names={PORT: "other"}), [(SERVER, "its names in DNS differ")]),
     (dhcp(tags=False), [(NETWORK, "the file with the tags of MAC addresses differs")]),
     (dhcp(files={"inside": None}), [(NETWORK, "the DHCP server's file inside differs")]),
     (
@@ -96,6 +104,7 @@ DHCP = [
             (NETWORK, "its DHCP server is missing"),
             (SERVER, "its DHCP entry is missing"),
             (SERVER, "its DHCP options differ"),
+            (SERVER, "its names in DNS differ"),
         ],
     ),
 ]

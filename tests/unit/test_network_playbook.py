@@ -89,6 +89,9 @@ def test_the_first_port_adds_tap_tunnels_and_dhcp(session: Session, network: Net
             "mac": port.mac_address,
             "hostname": "host-10-0-0-2",
             "addresses": ["10.0.0.2"],
+            "names": [
+                {"address": "10.0.0.2", "names": ["host-10-0-0-2.skywright.internal", "host-10-0-0-2"]},
+            ],
             "options": [],
             "state": "present",
         }

@@ -16,7 +16,9 @@ from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
 DEVICES = "/sys/class/net"
 BASE_FILES = ("environment", "outside", "inside", "dnsmasq.conf")
-PORT_FILES = {"hosts": "hosts", "port_options": "port-options"}  # the lines of ports
+# The files with lines of ports, and what renders these.
+PORT_FILES = {"hosts": "hosts", "port_options": "port-options", "names": "names"}
+PORT_LINES = {"hosts": dnsmasq.host_entry, "port_options": dnsmasq.port_options, "names": dnsmasq.port_names}
 
 
 def unit(network_id):
@@ -101,14 +103,15 @@ class DhcpNetwork(Kind):
             return have
         if item["dhcp"]["state"] == "absent":
             return None
-        hosts = item["dhcp"]["hosts"]
         return {
             "unit": True,
             "tags": True,
             "files": dnsmasq.base_files(item, self.directory),
             "options": dnsmasq.options(item),
-            "hosts": _updated((have or {}).get("hosts", {}), hosts, dnsmasq.host_entry),
-            "port_options": _updated((have or {}).get("port_options", {}), hosts, dnsmasq.port_options),
+            **{
+                key: _updated((have or {}).get(key, {}), item["dhcp"]["hosts"], render)
+                for key, render in PORT_LINES.items()
+            },
             "told": True,
             "enabled": True,
             "running": True,
@@ -139,7 +142,7 @@ class DhcpNetwork(Kind):
         if step.changes("options"):
             write_text(self.path(step.id, "options"), step.want["options"])
         for key, name in PORT_FILES.items():
-            if step.changes(key) or step.have is None:
+            if step.changes(key) or not os.path.exists(self.path(step.id, name)):
                 lines = [text for _, text in sorted(step.want[key].items())]
                 write_text(self.path(step.id, name), "".join(lines))
         self._tell(step)

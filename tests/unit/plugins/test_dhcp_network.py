@@ -70,6 +70,27 @@ def test_changed_options_of_a_port_need_a_signal(run_module, host, options, line
     assert not run_module(dhcp_network.main, args(network(hosts=[{**ENTRY, "options": options}])))["changed"]
 
 
+def test_names_of_a_port_are_resolved(run_module, host):
+    run_module(dhcp_network.main, args(network()))
+    assert f"addn-hosts={host.directory}/{NET}/names\n" in host.text("dnsmasq.conf")
+    assert host.text("names") == f"10.0.0.5 web.example.org web # {PORT}\n"
+    names = [{"address": "10.0.0.5", "names": ["db.example.org", "db"]}, {"address": "fd00::5", "names": ["db"]}]
+    renamed = network(hosts=[{**ENTRY, "hostname": "db", "names": names}])
+    assert verbs(run_module(dhcp_network.main, args(renamed))) == ["reload-or-restart"]
+    assert host.text("names") == f"10.0.0.5 db.example.org db # {PORT}\nfd00::5 db # {PORT}\n"
+    run_module(dhcp_network.main, args(network(hosts=[{"id": PORT, "state": "absent"}])))
+    assert host.text("names") == ""
+
+
+def test_a_server_from_before_gets_all_files(run_module, host):
+    run_module(dhcp_network.main, args(network(hosts=[])))
+    for name in ("names", "port-options"):
+        (host.directory / NET / name).unlink()
+    (host.directory / NET / "dnsmasq.conf").write_text("")
+    assert verbs(run_module(dhcp_network.main, args(network(hosts=[])))) == ["restart"]
+    assert host.text("names") == host.text("port-options") == ""
+
+
 def test_options_of_other_ports_stay_until_these_are_absent(run_module, host):
     run_module(dhcp_network.main, args(network()))
     run_module(dhcp_network.main, args(network(hosts=[{**ENTRY, "id": PORT2, "mac": "fa:16:3e:00:00:02"}])))

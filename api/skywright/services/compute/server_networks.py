@@ -16,6 +16,7 @@ from skywright.services.network.internal import (
     authorize_port,
     check_quota,
     create_port,
+    name_of_server,
     usable_by,
 )
 
@@ -120,8 +121,10 @@ def attach(context: Context, server: Server, interfaces: Sequence[Interface]) ->
     kept = []
     for index, interface in enumerate(interfaces):
         port = interface.port
+        name = name_of_server(server.hostname, interface.network, port)
         if port is not None:
             port.device_id, port.device_owner, port.device_index = server.id, OWNER, index
+            port.dns_name = name
             kept.append(port.id)
             continue
         try:
@@ -133,6 +136,7 @@ def attach(context: Context, server: Server, interfaces: Sequence[Interface]) ->
                 device_id=server.id,
                 device_owner=OWNER,
                 device_index=index,
+                dns_name=name,
             )
         except Conflict as error:
             # Nova returns 400 for this conflict, because the request cannot succeed later either.

@@ -11,6 +11,8 @@ EXTENSIONS = {
     "allowed-address-pairs": ("Allowed Address Pairs", "Provides allowed address pairs"),
     "binding": ("Port Binding", "Expose port bindings of a virtual port to external application"),
     "default-subnetpools": ("Default Subnetpools", "Provides ability to mark and use a subnetpool as the default."),
+    "dns-domain-ports": ("dns_domain for ports", "Allows the DNS domain to be specified for a network port."),
+    "dns-integration": ("DNS Integration", "Provides integration with DNS."),
     "empty-string-filtering": (
         "Empty String Filtering Extension",
         "Allows filters by empty strings",

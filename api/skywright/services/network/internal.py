@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skywright.services.network.dns import name_of_server
 from skywright.services.network.ipam import check_quota, create_port, delete_port, ports_up
 from skywright.services.network.kinds.network_items import PortChange, network_items
 from skywright.services.network.sharing import usable_by
@@ -26,6 +27,7 @@ __all__ = [
     "check_quota",
     "create_port",
     "delete_port",
+    "name_of_server",
     "network_items",
     "networks_of",
     "ports_up",

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import case, delete, select
+from sqlalchemy import case, delete, func, select
 
 from skywright.db import utcnow
 from skywright.http import Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.internal import replug
-from skywright.services.network import addressing, ipam, listing, schemas, segments
+from skywright.services.network import addressing, dns, ipam, listing, schemas, segments
 from skywright.services.network.guard import Guard
 from skywright.services.network.presence import hosts_of
 from skywright.services.network.shareable import ShareableResource
@@ -20,7 +20,7 @@ from skywright.services.network.tables import Network, NetworkTag, Port, Subnet,
 from skywright.services.network.targets import owned
 
 router = Router()
-SIMPLE = ("name", "description", "admin_state_up", "port_security_enabled")
+SIMPLE = ("name", "description", "admin_state_up", "port_security_enabled", "dns_domain")
 PROVIDER = ("provider:network_type", "provider:physical_network", "provider:segmentation_id")
 
 
@@ -86,15 +86,18 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
     def update(self, context: Context, row: Network, item: schemas.NetworkUpdate) -> None:
         if "shared" in item.model_fields_set:
             _set_shared(context, row, shared=item.shared)
-        before = row.admin_state_up, row.mtu
+        before, domain = (row.admin_state_up, row.mtu), row.dns_domain
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
         if item.mtu is not None:
             row.mtu = segments.mtu_of(row.type, item.mtu)
             versions = context.db.scalars(select(Subnet.ip_version).where(Subnet.network_id == row.id).distinct())
             addressing.check_mtu(row.id, row.mtu, list(versions))
-        if (row.admin_state_up, row.mtu) != before:
+        if row.dns_domain != domain:
+            _check_names(context, row)
+        if (row.admin_state_up, row.mtu) != before or row.dns_domain != domain:
             refresh_dhcp(context, row)
+        if (row.admin_state_up, row.mtu) != before:
             replug(context, context.db.scalars(select(Port.device_id).where(Port.network_id == row.id)))
 
     def delete(self, context: Context, row: Network) -> None:
@@ -135,10 +138,18 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
         "subnets": subnets,
         "router:external": False,
         "port_security_enabled": row.port_security_enabled,
+        "dns_domain": row.dns_domain,
         "provider:network_type": row.type,
         "provider:physical_network": row.physical_network or None,
         "provider:segmentation_id": row.segment,
     }
+
+
+def _check_names(context: Context, network: Network) -> None:
+    """Raise BadRequest if a port's name is too long for the domain of *network*."""
+    longest = select(Port.dns_name).where(Port.network_id == network.id, Port.dns_domain == "")
+    name = context.db.scalar(longest.order_by(func.length(Port.dns_name).desc()).limit(1))
+    dns.check_length(name or "", dns.domain_of(network))
 
 
 def _set_shared(context: Context, network: Network, *, shared: bool) -> None:

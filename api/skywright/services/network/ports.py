@@ -10,7 +10,7 @@ from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import detach_port, has_server, replug
-from skywright.services.network import address_pairs, dhcp_options, ipam, listing, schemas
+from skywright.services.network import address_pairs, dhcp_options, dns, ipam, listing, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.sharing import with_policies
@@ -19,7 +19,7 @@ from skywright.services.network.tables import Address, Network, NetworkTag, Port
 from skywright.services.network.targets import on_network, owned
 
 router = Router()
-SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type")
+SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type", "dns_name", "dns_domain")
 DOWN = "DOWN"
 BOUND, UNBOUND, FAILED = "ovs", "unbound", "binding_failed"  # binding:vif_type
 
@@ -146,6 +146,7 @@ class Ports(StandardResource[Port]):
         )
         _secure(port, item)
         _set_dhcp_options(port, item)
+        dns.check_length(port.dns_name, dns.domain_of(network, port))
         return port
 
     def update(self, context: Context, row: Port, item: schemas.PortUpdate) -> None:
@@ -168,6 +169,7 @@ class Ports(StandardResource[Port]):
             ipam.set_addresses(context.db, row, row.network, fixed_ips)
         _secure(row, item)
         _set_dhcp_options(row, item)
+        dns.check_length(row.dns_name, dns.domain_of(row.network, row))
         if _on_host(row) != before:
             _apply(context, row)
 
@@ -194,6 +196,9 @@ def _view(row: Port, *, up: bool, hosts: set[str]) -> dict[str, Any]:
         "security_groups": [],  # there are none yet
         "allowed_address_pairs": row.allowed_address_pairs,
         "extra_dhcp_opts": row.extra_dhcp_opts,
+        "dns_name": row.dns_name,
+        "dns_domain": row.dns_domain,
+        "dns_assignment": dns.assignment(row, row.network),
         "binding:vnic_type": row.vnic_type,
         "binding:host_id": row.host,
         "binding:profile": row.binding_profile,
@@ -209,7 +214,8 @@ def _vif_details(row: Port) -> dict[str, Any]:
 def _on_host(row: Port) -> tuple[object, ...]:
     """Return the attributes of *row* that its host knows and that can change there."""
     addresses = sorted(address.ip_address for address in row.addresses)
-    return row.admin_state_up, row.port_security_enabled, row.allowed_address_pairs, row.extra_dhcp_opts, addresses
+    switched = row.admin_state_up, row.port_security_enabled, row.allowed_address_pairs
+    return *switched, row.extra_dhcp_opts, row.dns_name, row.dns_domain, addresses
 
 
 def _apply(context: Context, row: Port) -> None:

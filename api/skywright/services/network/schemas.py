@@ -11,6 +11,7 @@ from pydantic import AfterValidator, BaseModel, Field, model_validator
 from skywright.errors import lacking
 from skywright.http import BadRequest
 from skywright.http.bodies import EmptyIfNull, Omittable, Strict, checked, misfit, only_empty, plain, storable
+from skywright.services.network import dns
 from skywright.services.network.dhcp_bodies import DhcpOption
 from skywright.services.network.errors import explain
 from skywright.services.network.ipam import mac_address
@@ -87,6 +88,8 @@ Uuid = Annotated[str, Field(max_length=64), AfterValidator(_uuid)]
 IpAddress = Annotated[str, Field(max_length=64), AfterValidator(_address)]
 Cidr = Annotated[str, Field(max_length=64), AfterValidator(_cidr)]
 Mac = Annotated[str, Field(max_length=32), AfterValidator(_mac)]
+DnsName = Annotated[str, AfterValidator(dns.checked_name)]
+DnsDomain = Annotated[str, AfterValidator(dns.checked_domain)]
 Tag = Annotated[str, Field(min_length=1, max_length=255, pattern="^[^,]*$"), AfterValidator(plain)]
 
 
@@ -118,6 +121,7 @@ class NetworkUpdate(Strict):
     # Without routers there are no external networks.
     external: Annotated[bool, NO_ROUTERS] = Field(False, alias="router:external")
     port_security_enabled: bool = True
+    dns_domain: DnsDomain = ""
 
 
 class NetworkCreate(NetworkUpdate, Owned):
@@ -205,6 +209,8 @@ class PortUpdate(Strict):
     security_groups: EmptyIfNull[Annotated[list[Any], NO_GROUPS]] = []
     allowed_address_pairs: EmptyIfNull[Annotated[list[AddressPair], AfterValidator(_few)]] = []
     extra_dhcp_opts: EmptyIfNull[list[DhcpOption]] = []
+    dns_name: DnsName = ""
+    dns_domain: DnsDomain = ""
 
 
 class PortCreate(PortUpdate, Owned):
@@ -285,7 +291,7 @@ class Quota(Strict):
 
 # Attributes that are shown, and that no request can set.
 STANDARD = {"id", "status", "created_at", "updated_at", "revision_number", "tags"}
-READ_ONLY = frozenset({*STANDARD, "subnets", "ipv4_address_scope", "ipv6_address_scope"})
+READ_ONLY = frozenset({*STANDARD, "subnets", "ipv4_address_scope", "ipv6_address_scope", "dns_assignment"})
 
 
 def attributes(schema: type[BaseModel]) -> frozenset[str]:

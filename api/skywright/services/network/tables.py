@@ -62,6 +62,7 @@ class Network(Standard, Shareable, Base):
     admin_state_up: Mapped[bool] = mapped_column(default=True)
     port_security_enabled: Mapped[bool] = mapped_column(default=True)  # the default for new ports
     mtu: Mapped[int] = mapped_column(default=1450)
+    dns_domain: Mapped[str] = mapped_column(String(255), default="")
     deleted_at: Mapped[datetime | None]
     subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", viewonly=True)
 
@@ -138,6 +139,8 @@ class Port(Standard, Base):
     port_security_enabled: Mapped[bool] = mapped_column(default=True)
     # [{"mac_address", "ip_address": an address or CIDR}], in the notation of the request
     allowed_address_pairs: Mapped[list[Any]] = mapped_column(default=list)
+    dns_name: Mapped[str] = mapped_column(String(255), default="")
+    dns_domain: Mapped[str] = mapped_column(String(255), default="")  # "": that of the network
     # [{"opt_name", "opt_value", "ip_version"}]
     extra_dhcp_opts: Mapped[list[Any]] = mapped_column(default=list)
     network: Mapped[Network] = relationship(lazy="select")

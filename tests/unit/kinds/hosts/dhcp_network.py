@@ -17,6 +17,7 @@ ENTRY = {
     "mac": "fa:16:3e:00:00:01",
     "hostname": "web",
     "addresses": ["10.0.0.5"],
+    "names": [{"address": "10.0.0.5", "names": ["web.example.org", "web"]}],
     "options": [{"name": "bootfile-name", "value": "pxelinux.0"}],
 }
 
@@ -64,6 +65,8 @@ class Host(FakeHost):
         ({"dhcp": dhcp(hosts=[{**ENTRY, "hostname": "x\ndhcp-script=/bin/sh"}])}, "name"),
         ({"dhcp": dhcp(hosts=[{**ENTRY, "id": "../../x"}])}, "UUID"),
         ({"dhcp": dhcp(hosts=[{**ENTRY, "addresses": ["nowhere"]}])}, "address"),
+        ({"dhcp": dhcp(hosts=[{**ENTRY, "names": [{"address": "10.0.0.5", "names": ["a b"]}]}])}, "DNS name"),
+        ({"dhcp": dhcp(hosts=[{**ENTRY, "names": [{"address": "x", "names": ["a"]}]}])}, "address"),
         ({"dhcp": dhcp(hosts=[{**ENTRY, "options": [{"name": "67,x", "value": "x"}]}])}, "name of a DHCP option"),
         ({"dhcp": dhcp(hosts=[{**ENTRY, "options": [{"name": "67", "value": "x\ny"}]}])}, "value of a DHCP option"),
         ({"dhcp": dhcp(hosts=[{**ENTRY, "options": [{"name": "67", "value": "x # y"}]}])}, "value of a DHCP option"),

@@ -51,7 +51,7 @@ def mark_deleted(session: Session, server: Server) -> None:
     """Mark the server as deleted, and delete its ports. Ports that the user created are only detached."""
     for port in ports_of(session, [server.id]):
         if port.id in server.kept_ports:
-            port.device_id = port.device_owner = port.host = ""
+            port.device_id = port.device_owner = port.host = port.dns_name = ""
             port.status = "DOWN"
         else:
             delete_port(session, port)

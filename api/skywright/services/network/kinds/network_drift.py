@@ -112,10 +112,11 @@ def _dhcp(before: Diff, after: Diff) -> Iterator[Part]:
     else:
         yield from _dhcp_itself(before, after)
     yield from _dhcp_entries(before.get("hosts", {}), after["hosts"])
-    have, want = before.get("port_options", {}), after["port_options"]
-    for port in sorted(have.keys() | want.keys()):
-        if have.get(port) != want.get(port):
-            yield "its DHCP options differ", have.get(port), want.get(port), port
+    for key, text in _DHCP_PORTS.items():
+        have, want = before.get(key, {}), after[key]
+        for port in sorted(have.keys() | want.keys()):
+            if have.get(port) != want.get(port):
+                yield text, have.get(port), want.get(port), port
 
 
 def _dhcp_entries(have: Diff, want: Diff) -> Iterator[Part]:
@@ -136,6 +137,7 @@ def _dhcp_itself(before: Diff, after: Diff) -> Iterator[Part]:
             yield text, before[key], after[key], None
 
 
+_DHCP_PORTS = {"port_options": "its DHCP options differ", "names": "its names in DNS differ"}
 _DHCP = {
     "options": "the DHCP options differ",
     "unit": "the unit of DHCP servers differs",

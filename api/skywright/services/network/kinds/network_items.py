@@ -7,7 +7,6 @@ removed; only the deletion of the network removes it.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -15,12 +14,11 @@ from sqlalchemy.orm import Session
 from skywright.core import Item
 from skywright.db.jobs import Host
 from skywright.errors import Conflict
-from skywright.services.network import ipam
+from skywright.services.network import dns, ipam
 from skywright.services.network.address_pairs import normalized
+from skywright.services.network.kinds.dhcp_entries import dhcp_entry
 from skywright.services.network.network_types import TYPES
 from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
-
-DNS_DOMAIN = "skywright.internal"
 
 
 @dataclass(frozen=True)
@@ -244,9 +242,11 @@ class Rendering:
         self._item(port.host)["dhcp"] = {
             "mac": port.mac_address,
             "state": "present" if own and port.admin_state_up else "absent",
-            "dns_domain": DNS_DOMAIN,
+            "dns_domain": dns.domain_of(self.network).removesuffix("."),
             "subnets": [_subnet(subnets[address.subnet_id], address.ip_address) for address in own],
-            "hosts": [_entry(change, subnets) for change in changes] if own else [],
+            "hosts": [dhcp_entry(self.network, change.port, subnets, present=change.present) for change in changes]
+            if own
+            else [],
         }
 
 
@@ -293,19 +293,3 @@ def _subnet(subnet: Subnet, address: str) -> Item:
         "dns_nameservers": list(subnet.dns_nameservers),
         "host_routes": list(subnet.host_routes),
     }
-
-
-def _entry(change: PortChange, subnets: dict[str, Subnet]) -> Item:
-    addresses = [address.ip_address for address in change.port.addresses if address.subnet_id in subnets]
-    return {
-        "id": change.port.id,
-        "mac": change.port.mac_address,
-        "hostname": "host-" + addresses[0].replace(".", "-") if addresses else "",
-        "addresses": addresses,
-        "options": [_option(option) for option in change.port.extra_dhcp_opts] if addresses else [],
-        "state": "present" if change.present and addresses else "absent",
-    }
-
-
-def _option(option: dict[str, Any]) -> Item:
-    return {"name": option["opt_name"], "value": option["opt_value"]}
