@@ -4,15 +4,11 @@
 
 from __future__ import annotations
 
-import os
-
 from ansible_collections.skywright.cloud.plugins.module_utils import check, taps
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
-from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
 from ansible_collections.skywright.cloud.plugins.module_utils.ovsdb import Ovsdb, members
-from ansible_collections.skywright.cloud.plugins.module_utils.router_links import device_name
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 from ansible_collections.skywright.cloud.plugins.module_utils.switch_ports import (
     commands,
@@ -26,7 +22,6 @@ from ansible_collections.skywright.cloud.plugins.module_utils.switch_ports impor
 
 OWNER = "skywright-network"
 PORT = "skywright-port"
-DEVICES = "/sys/class/net"
 # The types with tunnels, and the largest identifier that the header of each has room for.
 LARGEST_IDS = {"vxlan": 2**24 - 1, "gre": 2**32 - 1}
 # The tag of ports whose administrative state is down. They are also protected, so they do not reach each other.
@@ -55,6 +50,7 @@ class OvsNetwork(Kind):
     def __init__(self, **options):
         super().__init__(**options)
         self.ovsdb = Ovsdb(self.runner)
+        self.taps = taps.Taps(self.runner)
         self.bridge, self.security_bridge = self.settings["bridge"], self.settings["security_bridge"]
         self.physical_networks = self.settings["physical_networks"] or {}
         self.used_tags = set()
@@ -88,9 +84,9 @@ class OvsNetwork(Kind):
                     self.used_tags.add(tag)
                 self._add(networks, bridge["name"], port, tag, interfaces)
         # Taps whose port was removed from the switch still belong to their networks.
-        for device, network_id, _port in taps.marked(DEVICES):
+        for device, network_id, _port in taps.marked():
             network = networks.setdefault(network_id, {"tag": None, "ports": {}, "taps": {}})
-            network["taps"].setdefault(device, _mtu(device))
+            network["taps"].setdefault(device, taps.mtu(device))
         return networks
 
     def _add(self, networks, bridge, port, tag, interfaces):
@@ -111,7 +107,7 @@ class OvsNetwork(Kind):
             "stale": _is_stale(interface),
         }
         if PORT in port["external_ids"] and interface["type"] == "":
-            network["taps"][port["name"]] = _mtu(port["name"])
+            network["taps"][port["name"]] = taps.mtu(port["name"])
 
     def marks(self):
         """List the ports of networks, and taps without a port."""
@@ -130,7 +126,7 @@ class OvsNetwork(Kind):
         known = {port["name"] for port in ports}
         strays = [
             {"id": network_id, "name": name, "port_id": port_id, "peer": None}
-            for name, network_id, port_id in taps.marked(DEVICES)
+            for name, network_id, port_id in taps.marked()
             if name not in known
         ]
         return ports + strays
@@ -142,14 +138,14 @@ class OvsNetwork(Kind):
             return None
         tag = (have or {}).get("tag") or self._free_tag()
         ports = dict((have or {}).get("ports", {}))
-        taps = dict((have or {}).get("taps", {}))
+        devices = dict((have or {}).get("taps", {}))
         for port in item["ports"]:
             name = tap_name(check.uuid(port["id"]))
-            taps.pop(name, None)
+            devices.pop(name, None)
             for one in (name, *patch_names(port["id"])):
                 ports.pop(one, None)
             if port["state"] == "present":
-                taps[name] = item["mtu"]
+                devices[name] = item["mtu"]
                 ports.update(self._plugged(item, port, tag))
         if item["dhcp"]:
             ports.pop(dhcp_name(item["id"]), None)
@@ -159,12 +155,12 @@ class OvsNetwork(Kind):
         ports = {name: port for name, port in ports.items() if port["options"].get("remote_ip") not in former}
         ports.update(self._links(item, tag))
         if not ports:  # taps without a port that are not listed stay
-            return {"tag": have["tag"], "ports": {}, "taps": taps} if taps else None
+            return {"tag": have["tag"], "ports": {}, "taps": devices} if devices else None
         # If all ports are down, the network needs no tag.
         if not any(port["bridge"] == self.bridge and port["tag"] == tag for port in ports.values()):
-            return {"tag": None, "ports": ports, "taps": taps}
+            return {"tag": None, "ports": ports, "taps": devices}
         self.used_tags.add(tag)
-        return {"tag": tag, "ports": ports, "taps": taps}
+        return {"tag": tag, "ports": ports, "taps": devices}
 
     def _plugged(self, item, port, tag):
         """Return the ports that connect a server: its tap, and with port security the ends of a patch."""
@@ -245,21 +241,12 @@ class OvsNetwork(Kind):
         if stale:
             # The switch must release the old device before the port is added again.
             self.ovsdb.transact(stale, wait=True)
-        for step in steps:
-            self._add_pairs(step)
-        self._ip([line for step in steps for line in new_taps(step)])
+        self.taps.add(steps)
         changes = [command for step in steps for command in commands(step)]
         if changes:
             bridges = self._bridges(steps)
             self.ovsdb.transact([*bridges, *changes], wait=bool(bridges))
-        self._ip([line for step in steps for line in old_taps(step)])
-
-    def _add_pairs(self, step):
-        """Create veth pairs without offloads: the userspace switch would send what has no checksum yet."""
-        names = [(tap_name(port["id"]), device_name(port["id"])) for port in pairs(step)]
-        self._ip([line for port in pairs(step) for line in new_pair(step, port)])
-        for device in (device for pair in names for device in pair if _exists(device)):
-            self.runner.write(["ethtool", "-K", device, "tx", "off"])
+        self.taps.remove(steps)
 
     def _bridges(self, steps):
         """Return the commands that create the bridge of port security, if the steps need it and it is missing."""
@@ -268,57 +255,8 @@ class OvsNetwork(Kind):
             return []
         return secure_bridge(self.security_bridge, self.datapath_types[self.bridge] or "system")
 
-    def _ip(self, lines):
-        if lines:
-            self.runner.write(["ip", "-force", "-batch", "-"], stdin="".join(line + "\n" for line in lines))
-
-
-def _exists(device):
-    return os.path.exists(os.path.join(DEVICES, device))
-
-
-def _mtu(device):
-    text = read_text(os.path.join(DEVICES, device, "mtu"))
-    return int(text) if text else None
-
 
 def _is_stale(interface):
     """Return whether the device of a port was deleted: the switch would not accept a new device of the same name."""
     attached = isinstance(interface["ofport"], int) and interface["ofport"] > 0
-    return interface["type"] == "" and attached and not _exists(interface["name"])
-
-
-def pairs(step):
-    """Return the ports whose veth pairs are to be created or completed."""
-    have, want = ((side or {}).get("taps", {}) for side in (step.have, step.want))
-    ports = [(tap_name(port["id"]), port) for port in step.item["ports"] if port["device"] == "veth"]
-    return [port for name, port in ports if name in want and have.get(name) != want[name]]
-
-
-def new_pair(step, port):
-    """Return the lines for ip -batch that create a veth pair, with another MTU than it has when it is complete."""
-    name = tap_name(port["id"])
-    if not _exists(name):
-        yield f"link add dev {name} mtu {max(step.item['mtu'] + 1, 1500)} type veth peer name {device_name(port['id'])}"
-        yield f"link set dev {name} alias {taps.mark(step.id, port['id'])}"
-
-
-def new_taps(step):
-    """Return the lines for ip -batch that create taps and set up all devices, without IPv6 addresses of the host."""
-    have = (step.have or {}).get("taps", {})
-    ids = {tap_name(port["id"]): port["id"] for port in step.item["ports"]}
-    for name, mtu in (step.want or {}).get("taps", {}).items():
-        if have.get(name) == mtu:
-            continue
-        if not _exists(name):
-            yield f"tuntap add dev {name} mode tap"
-        yield f"link set dev {name} addrgenmode none mtu {mtu} up"
-        if name in ids:
-            yield f"link set dev {name} alias {taps.mark(step.id, ids[name])}"
-
-
-def old_taps(step):
-    """Return the lines for ip -batch that remove taps."""
-    for name in (step.have or {}).get("taps", {}):
-        if _exists(name) and name not in (step.want or {}).get("taps", {}):
-            yield f"link delete dev {name}"
+    return interface["type"] == "" and attached and not taps.exists(interface["name"])

@@ -5,10 +5,11 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from functools import partial
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check, netns, router_kernel
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import each
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
 from ansible_collections.skywright.cloud.plugins.module_utils.files import UUID
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.router_links import (
@@ -147,10 +148,11 @@ class Router(Kind):
         self.runner.write(["ip", "-netns", name, "-force", "-batch", "-"], stdin=lines)
 
     def _delete(self, step):
-        """Remove the interfaces, with their other ends on the switch, and the namespace."""
+        """Remove the interfaces, with their other ends on the switch, and the namespace with what is left."""
         if step.have["interfaces"]:
             lines = "".join(f"link delete dev {device}\n" for device in step.have["interfaces"])
-            self.runner.write(["ip", "-netns", namespace(step.id), "-force", "-batch", "-"], stdin=lines)
+            with suppress(ItemError):  # the networks of the same run may remove them at the same time
+                self.runner.write(["ip", "-netns", namespace(step.id), "-force", "-batch", "-"], stdin=lines)
         self.runner.write(["ip", "netns", "delete", namespace(step.id)])
 
     def _do(self, name, argv, function, argument):

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from ansible_collections.skywright.cloud.plugins.module_utils import netns
+from ansible_collections.skywright.cloud.plugins.module_utils import netns, taps
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
     KINDS,
     dhcp_network,
@@ -78,7 +78,7 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     for name in (f"{IMAGE}.qcow2", f"{IMAGE}.qcow2.partial", "notes.qcow2"):
         (tmp_path / "images" / name).touch()
 
-    monkeypatch.setattr(ovs_network, "DEVICES", str(devices))
+    monkeypatch.setattr(taps, "DEVICES", str(devices))
     found = {kind.name: kind().marks() for kind in KINDS if kind is not libvirt_domain.LibvirtDomain}
     assert found == {
         "server_disk": [{"id": SERVER, "disk": True, "image_id": IMAGE}],

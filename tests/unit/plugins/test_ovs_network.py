@@ -277,3 +277,17 @@ def test_a_veth_pair_whose_inner_end_a_router_has_gets_its_marks_again(run_modul
     (devices / TAP / "ifalias").unlink()
     assert "failed" not in run_module(ovs_network.main, args(vxlan(ports=[port])))
     assert TAP in ovs.ports and not run_module(ovs_network.main, args(vxlan(ports=[port])))["changed"]
+
+
+@pytest.mark.parametrize("gone", [True, False])
+def test_a_tap_that_another_kind_removes_at_the_same_time_is_no_error(run_module, host, devices, programs, gone):
+    run_module(ovs_network.main, args(vxlan()))
+
+    def refuse(argv, stdin):
+        if gone:
+            shutil.rmtree(devices / TAP)
+        raise kind.ItemError("ip failed (1): Cannot find device")
+
+    programs["ip"] = refuse
+    answer = run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
+    assert ("error" in answer["by_id"][NET]) == (not gone)

@@ -4,6 +4,7 @@ import struct
 
 import pytest
 from ansible_collections.skywright.cloud.plugins.module_utils import router_kernel
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.host_run import HostRun
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.router import Router
 from ansible_collections.skywright.cloud.plugins.module_utils.router_rules import marks, rules
@@ -177,6 +178,21 @@ def test_what_an_interrupted_ip_left_is_replaced(host, converge):
     (host.directory / NAME).touch()
     assert converge()["by_id"][FIRST]["action"] == "update"
     assert host.namespaces[NAME].links.keys() == {INNER, EXTERNAL}
+
+
+def test_its_networks_may_take_its_interfaces_while_it_is_removed(host, run_module, converge, programs):
+    converge()
+    ip = programs["ip"]
+
+    def without_devices(argv, *stdin):
+        if "-force" in argv:
+            host.namespaces[NAME].links.clear()
+            raise ItemError("ip failed (1): Cannot find device")
+        return ip(argv, *stdin)
+
+    programs["ip"] = without_devices
+    answer = run_module(router.main, {"routers": [{"id": FIRST, "state": "absent"}]})
+    assert "failed" not in answer and host.namespaces == {}
 
 
 def test_a_foreseen_run_knows_the_ports_that_go_before(host, converge):

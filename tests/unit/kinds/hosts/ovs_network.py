@@ -3,6 +3,7 @@
 import shutil
 from typing import Any
 
+from ansible_collections.skywright.cloud.plugins.module_utils import taps
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import ovs_network
 from plugins.fake_ovs import FakeOvs
 
@@ -22,7 +23,7 @@ class Host(FakeHost):
     def install(self) -> None:
         self.devices = self.root / "devices"
         self.devices.mkdir(exist_ok=True)
-        self.monkeypatch.setattr(ovs_network, "DEVICES", str(self.devices))
+        self.monkeypatch.setattr(taps, "DEVICES", str(self.devices))
         self.ovs = FakeOvs(["br-int", "br-phy"])
         self.ovs.has_device = lambda port: (self.devices / port).exists()
         self.without_offloads: set[str] = set()
