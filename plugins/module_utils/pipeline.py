@@ -23,6 +23,7 @@ MARK = "NXM_NX_CT_MARK[]"
 INVALID = "ct_state=+inv"
 # Cookies: the first 24 bits say what a flow belongs to, the others are those of an id in the name of a tap.
 PORTS, SECURITY_GROUPS, SHARED = (prefix << 40 for prefix in (0x736B79, 0x736B67, 0x736B73))
+PREFIX_MASK = 0xFFFFFF << 40
 IP = ("ip", "ipv6")
 # The messages of IPv6 (RFC 4443, RFC 4861, RFC 3810) that pass without a rule, as in Neutron: queries of multicast
 # listeners, router and neighbour advertisements and solicitations; servers also report what they listen to.

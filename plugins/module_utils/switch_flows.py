@@ -9,6 +9,7 @@ import os
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove, write_text
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
+from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import PREFIX_MASK, cookie
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
 # Reading the flows of a few cookies takes as long on a full bridge as on an empty one.
@@ -60,19 +61,22 @@ class FlowKind(Kind):
             write_text(self.unit_file, self.unit)
             self.runner.write(["systemctl", "enable", UNIT_NAME])
 
-    def present(self, cookies):
-        """Return the flows with these cookies, {cookie: {text}}. A bridge that does not exist yet has none."""
-        filters = [[f"cookie={one}/-1"] for one in cookies] if len(cookies) <= FEW_COOKIES else [[]]
+    def present(self, prefix, ids):
+        """Return the flows of these ids, {cookie: {text}}. A bridge that does not exist yet has none."""
+        masks = [f"{cookie(prefix, one)}/-1" for one in ids]
+        if len(masks) > FEW_COOKIES:
+            masks = [f"{prefix:#x}/{PREFIX_MASK:#x}"]
         found = {}
-        for chosen in filters:
-            for line in self._dump(chosen).splitlines():
+        for mask in masks:
+            for line in self._dump(mask).splitlines():
                 text = line.strip()
                 found.setdefault(text[7:].partition(",")[0], set()).add(text)
         return found
 
-    def _dump(self, chosen):
+    def _dump(self, mask):
+        argv = ["ovs-ofctl", "--names", "--no-stats", "dump-flows", self.bridge, f"cookie={mask}"]
         try:
-            return self.runner.read(["ovs-ofctl", "--names", "--no-stats", "dump-flows", self.bridge, *chosen])
+            return self.runner.read(argv)
         except ItemError as error:
             if "is not a bridge" in str(error):
                 return ""

@@ -37,6 +37,7 @@ class OvsPortSecurity(FlowKind):
         self.networks = os.path.join(self.directory, "networks")
         self.shared_file = os.path.join(self.directory, "shared")
         self.shared = None  # FLOWS
+        self.others = {}  # network id: its ports with saved flows that are not listed
         self.zones = {}  # of ports with saved flows
         self.used_zones = None
 
@@ -58,13 +59,12 @@ class OvsPortSecurity(FlowKind):
         return os.path.join(self.networks, network_id, *port_id)
 
     def read(self, networks):
-        """Read the flows of all ports, and the files of the listed networks."""
-        ids = {item["id"]: {*_saved_ports(self.networks, item["id"])} for item in networks}
-        for item in networks:
-            ids[item["id"]] |= {port["id"] for port in item["ports"] if check.UUID.fullmatch(port["id"])}
-        marks = [cookie(PORTS, one) for network in ids.values() for one in sorted(network)]
-        present, restored = self.present([*marks, cookie(SHARED)] if marks else []), self.has_unit()
-        self.shared = self._state(self.shared_file, present.get(cookie(SHARED), set()), restored)
+        """Read the flows and the files of the listed ports, and of all ports of absent networks."""
+        ids = {item["id"]: self._ids(item) for item in networks}
+        present = self.present(PORTS, sorted({one for port_ids in ids.values() for one in port_ids}))
+        restored = self.has_unit()
+        shared = self.present(SHARED, [None]).get(cookie(SHARED), set())
+        self.shared = self._state(self.shared_file, shared, restored)
         found = {}
         for network_id, port_ids in ids.items():
             ports = {one: self._read(network_id, one, present, restored) for one in port_ids}
@@ -72,6 +72,14 @@ class OvsPortSecurity(FlowKind):
             if ports or os.path.isdir(self.path(network_id)):
                 found[network_id] = {"ports": ports, "shared": self.shared}
         return found
+
+    def _ids(self, item):
+        saved = {*_saved_ports(self.networks, item["id"])}
+        if item["state"] == "absent":
+            return saved
+        listed = {port["id"] for port in item["ports"] if check.UUID.fullmatch(port["id"])}
+        self.others[item["id"]] = saved - listed
+        return listed
 
     def _read(self, network_id, port_id, present, restored):
         texts, path = present.get(cookie(PORTS, port_id), set()), self.path(network_id, port_id)
@@ -96,14 +104,15 @@ class OvsPortSecurity(FlowKind):
         check.uuid(item["id"])
         if item["state"] == "absent":
             return None
-        ports = dict(have["ports"]) if have else {}
+        ports = {}
         for port in item["ports"]:
-            ports.pop(check.uuid(port["id"]), None)
+            check.uuid(port["id"])
             if port["state"] == "present" and port["port_security_enabled"]:
                 zone = self._zone(port["id"]) if is_tracked(port) else None
                 texts = flows(port, tap_name(port["id"]), patch_names(port["id"])[1], zone)
                 ports[port["id"]] = {"flows": texts, "saved": True}
-        return {"ports": ports, "shared": {"flows": shared_flows(), "saved": True}} if ports else None
+        shared = {"flows": shared_flows(), "saved": True}
+        return {"ports": ports, "shared": shared} if ports or self.others[item["id"]] else None
 
     def _zone(self, port_id):
         """Return the zone of connection tracking of a port: the one that it has, or the first free one."""

@@ -63,7 +63,7 @@ class OvsSecurityGroup(FlowKind):
     def read(self, items):
         """Read the flows and the files of the groups."""
         ids = [item["id"] for item in items if check.UUID.fullmatch(item["id"])]
-        present, restored, found = self.present([cookie(COOKIES, one) for one in ids]), self.has_unit(), {}
+        present, restored, found = self.present(COOKIES, ids), self.has_unit(), {}
         for group_id in ids:
             # A cookie has only the first digits of an id.
             own = [f",{loaded(group_id, register)}" for register in (1, 2)]

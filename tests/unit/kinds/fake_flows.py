@@ -35,7 +35,10 @@ class FakeFlows:
             return ""
         assert argv[1:5] == ["--names", "--no-stats", "dump-flows", "br-sec"]
         self.dumps += 1
-        lines = [self.text(*flow) for flow in self.actions if argv[5:] in ([], [f"cookie={flow[0]}/-1"])]
+        [chosen] = argv[5:]
+        value, mask = chosen.removeprefix("cookie=").split("/")
+        wanted, bits = int(value, 16), int(mask, 0)
+        lines = [self.text(*flow) for flow in self.actions if int(flow[0], 16) & bits == wanted]
         return "".join(f" {line}\n" for line in lines)
 
     def text(self, cookie: str, table: int, match: str) -> str:

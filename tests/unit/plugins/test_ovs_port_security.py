@@ -135,12 +135,20 @@ def test_all_zones_are_in_use(run_module, host, monkeypatch):
 
 
 def test_the_flows_of_many_ports_are_read_at_once(run_module, host):
-    many = [port(f"1a0b0c{number:02x}-0000-4000-8000-000000000001") for number in range(FEW_COOKIES)]
+    many = [port(f"1a0b0c{number:02x}-0000-4000-8000-000000000001") for number in range(FEW_COOKIES + 1)]
     run_module(ovs_port_security.main, args(*many))
-    host.switch.dumps = 0
-    assert not run_module(ovs_port_security.main, args(*many))["changed"]
-    assert host.switch.dumps == 1
-    assert not run_module(ovs_port_security.main, args(many[0]))["changed"]
+    for listed, dumps in ((many, 2), (many[:1], 2), (many[1:4], 4)):  # one of them is for the shared flows
+        host.switch.dumps = 0
+        assert not run_module(ovs_port_security.main, args(*listed))["changed"]
+        assert host.switch.dumps == dumps
+
+
+def test_a_removed_port_leaves_those_that_are_not_listed(run_module, host):
+    run_module(ovs_port_security.main, args(port(), port(TWO)))
+    for identifier, action in ((ONE, "update"), (TWO, "delete")):
+        answer = run_module(ovs_port_security.main, args({"id": identifier, "state": "absent"}))
+        assert answer["by_id"][NET]["action"] == action
+    assert not cookies(host) and not kind.OvsPortSecurity().marks()
 
 
 def test_shared_flows_that_the_switch_has_forgotten_are_restored(run_module, host):
