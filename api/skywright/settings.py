@@ -37,6 +37,12 @@ class Settings(BaseSettings):
     overcommit_vcpus: float = Field(16.0, gt=0, description="Allocation ratio of a host's vCPUs.")
     overcommit_memory: float = Field(1.0, gt=0, description="Allocation ratio of a host's memory.")
     overcommit_disk: float = Field(1.0, gt=0, description="Allocation ratio of a host's disk, for virtual sizes.")
+    vxlan_ranges: str = Field("", description="Comma-separated ranges of VNIs for new networks, 1000:1999; empty: all.")
+    gre_ranges: str = Field("", description="Comma-separated ranges of GRE keys for new networks; empty: all.")
+    vlan_ranges: str = Field(
+        "",
+        description="Comma-separated ranges of VLAN ids for new networks, physnet1:100:199; all where there is none.",
+    )
     project_dir: Path = Field(
         Path(__file__).parents[2], description="The checkout: where ansible.cfg, playbooks and roles are."
     )

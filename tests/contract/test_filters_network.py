@@ -210,6 +210,7 @@ UNFILTERED = {
     "subnetpools": {"prefixes"},
     "address-scopes": set(),
     "rbac-policies": set(),
+    "network_segment_ranges": {"minimum", "maximum", "used", "available", "shared", "default"},
 }
 
 

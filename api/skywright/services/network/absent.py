@@ -31,7 +31,6 @@ ABSENT = {f"/v2.0/{path}": things for path, things in USUAL.items()} | {
     "/v2.0/metering/metering-label-rules": "metering",
     "/v2.0/metering/metering-labels": "metering",
     "/v2.0/ndp_proxies": "routers",
-    "/v2.0/network_segment_ranges": "network segments",
     "/v2.0/networks/*/dhcp-agents": "network agents",
     "/v2.0/ports/*/bindings": "further bindings of ports",
     "/v2.0/qos/policies": "QoS policies",

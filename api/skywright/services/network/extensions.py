@@ -29,6 +29,10 @@ EXTENSIONS = {
         "Network IP Availability",
         "Provides IP availability data for each network and subnet.",
     ),
+    "network-segment-range": (
+        "Neutron Network Segment Range",
+        "Provides support for the network segment range management",
+    ),
     "pagination": ("Pagination support", "Extension that indicates that pagination is enabled."),
     "port-security": ("Port Security", "Provides port security"),
     "project-id": ("project_id field enabled", "Extension that indicates that project_id field is enabled."),

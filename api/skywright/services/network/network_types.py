@@ -19,3 +19,19 @@ TYPES = {
     "flat": NetworkType(0, "FlatNetworkInUse", physical=True),
     "local": NetworkType(0),  # its ports reach only those on the same host
 }
+
+# A range shows each of its free ids, so it must not be too long.
+LARGEST_RANGE = 1 << 16
+
+
+def range_mistake(kind: str, minimum: int, maximum: int) -> str | None:
+    """Return what is wrong with a range of segment ids of a type of networks, or None."""
+    largest = TYPES[kind].largest_id
+    for number in (minimum, maximum):
+        if not 1 <= number <= largest:
+            return f"{number} is no id of a {kind} segment, which are 1 to {largest}"
+    if maximum < minimum:
+        return "the end of the range is less than its start"
+    if maximum - minimum >= LARGEST_RANGE:
+        return f"a range has at most {LARGEST_RANGE} ids"
+    return None

@@ -150,6 +150,11 @@ SCOPES = {
     "update_address_scope:shared": ADMIN,
     "delete_address_scope": MEMBER,
 }
+SEGMENT_RANGES = {
+    f"{action}_network_segment_range{part}": ADMIN
+    for action in ("create", "get", "update", "delete")
+    for part in ("", ":tags")
+}
 RBAC = {
     "create_rbac_policy": MEMBER,
     "create_rbac_policy:target_tenant": f"{ADMIN} or {NOT_ALL}",
@@ -165,7 +170,7 @@ OTHERS = {
     "delete_quota": ADMIN,
     "get_network_ip_availability": ADMIN_OR_SERVICE,
 }
-POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | SCOPES | RBAC | OTHERS
+POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | SCOPES | SEGMENT_RANGES | RBAC | OTHERS
 
 
 @policy.register("field")

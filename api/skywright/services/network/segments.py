@@ -10,6 +10,7 @@ from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict
 from skywright.services.network.network_types import TYPES
 from skywright.services.network.schemas import NetworkCreate
+from skywright.services.network.segment_ids import free_id
 from skywright.services.network.tables import Network
 
 PHYSICAL_MTU = 1500  # of the hosts' data network
@@ -67,20 +68,16 @@ def _physical_network(session: Session, kind: str, wanted: str | None) -> str:
 
 
 def _free_id(session: Session, network: Network) -> int:
-    """Return a free VLAN id, or a random number, which is nearly always free: the table's constraint decides."""
-    largest = TYPES[network.type].largest_id
+    """Return a number that nothing else has, or 0 for a network without ids: the table's constraint decides."""
     if network.type == "local":
         return -random.SystemRandom().randint(1, LARGEST_INTEGER)
-    if network.type != "vlan":
-        return random.SystemRandom().randint(1, largest) if largest else 0
-    query = select(Network.segmentation_id).where(
-        Network.type == network.type, Network.physical_network == network.physical_network
-    )
-    taken = set(session.scalars(query))
-    free = next((number for number in range(1, largest + 1) if number not in taken), None)
-    if free is None:
-        raise Conflict("Unable to create the network. No VLAN is available.", kind="NoNetworkAvailable")
-    return free
+    if not TYPES[network.type].largest_id:
+        return 0
+    number = free_id(session, network)
+    if number is None:
+        what = "VLAN" if network.type == "vlan" else "tenant network"
+        raise Conflict(f"Unable to create the network. No {what} is available.", kind="NoNetworkAvailable")
+    return number
 
 
 def _in_use(network: Network) -> Conflict:

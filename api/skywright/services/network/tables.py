@@ -72,6 +72,17 @@ class Network(Standard, Shareable, Base):
         return self.segmentation_id if self.segmentation_id > 0 else None
 
 
+class SegmentRange(Standard, Base):
+    """A range of ids of segments. The `project_id` is "" if all projects share it."""
+
+    __tablename__ = "network_segment_range"
+    network_type: Mapped[str] = mapped_column(String(8))
+    physical_network: Mapped[str] = mapped_column(String(64), default="")
+    minimum: Mapped[int]
+    maximum: Mapped[int]
+    is_default: Mapped[bool] = mapped_column(default=False)  # one of the settings
+
+
 class NetworkHost(Base):
     """A network may be on a host: a run was told to create it there."""
 

@@ -9,13 +9,14 @@ from skywright.http.policy import on_target
 from skywright.services.network import schemas
 from skywright.services.network.networks import NETWORKS
 from skywright.services.network.ports import PORTS
+from skywright.services.network.segment_ranges import RANGES
 from skywright.services.network.standard import StandardResource, tags_of, touch
 from skywright.services.network.subnetpools import POOLS
 from skywright.services.network.subnets import SUBNETS
 from skywright.services.network.tables import NetworkTag
 
 router = Router()
-RESOURCES: tuple[StandardResource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS)
+RESOURCES: tuple[StandardResource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, RANGES)
 
 
 def register(resource: StandardResource[Any]) -> None:
