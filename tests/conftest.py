@@ -34,7 +34,10 @@ def commits_wait_for_no_disk() -> Iterator[None]:
 
 
 # A caller who may not see what a request is about, or what a new resource is part of, is told that it is not there.
-NETWORKING = {f"get_{kind}" for kind in ("network", "subnet", "port", "subnetpool", "address_scope", "rbac_policy")}
+NETWORKING = {
+    f"get_{kind}"
+    for kind in ("network", "subnet", "port", "subnetpool", "address_scope", "rbac_policy", "network_segment_range")
+}
 SEEING = {*NETWORKING, "get_image", "get_metadef_namespace"}
 
 

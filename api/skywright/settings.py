@@ -41,7 +41,7 @@ class Settings(BaseSettings):
     gre_ranges: str = Field("", description="Comma-separated ranges of GRE keys for new networks; empty: all.")
     vlan_ranges: str = Field(
         "",
-        description="Comma-separated ranges of VLAN ids for new networks, physnet1:100:199; all where there is none.",
+        description="Comma-separated ranges of VLAN ids for new networks, physnet1:100:199; without one: all.",
     )
     project_dir: Path = Field(
         Path(__file__).parents[2], description="The checkout: where ansible.cfg, playbooks and roles are."

@@ -14,10 +14,11 @@ from skywright.services.network.networks import NETWORKS
 from skywright.services.network.ports import PORTS
 from skywright.services.network.rbac_policies import POLICIES
 from skywright.services.network.resource import Resource
+from skywright.services.network.segment_ranges import RANGES
 from skywright.services.network.subnetpools import POOLS
 from skywright.services.network.subnets import SUBNETS
 
-RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, SCOPES, POLICIES)
+RESOURCES: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, SCOPES, POLICIES, RANGES)
 
 
 @pytest.fixture
@@ -61,6 +62,13 @@ def network_rows(api: Api) -> Iterator[dict[str, Rows]]:
             client.create_port(network_id=b.id, name="port-b"),
         ]  # fmt: skip
         rows["ports"] = (ports[0].id, ports[1].id)
+        private = {"shared": False, "minimum": 5, "maximum": 6}
+        ranges = [
+            client.create_network_segment_range(name="range-a", description="A", network_type="vxlan", **private),
+            client.create_network_segment_range(name="range-b", network_type="vlan", physical_network="physnet9",
+                                                **private),
+        ]  # fmt: skip
+        rows["network_segment_ranges"] = (ranges[0].id, ranges[1].id)
         for kind, (identifier, other) in rows.items():
             assert client.put(f"/{kind}/{identifier}/tags", json={"tags": ["x", "y"]}).status_code == 200
             assert client.put(f"/{kind}/{other}/tags", json={"tags": ["y"]}).status_code == 200
@@ -76,8 +84,9 @@ def network_rows(api: Api) -> Iterator[dict[str, Rows]]:
             "segment": str(a.provider_segmentation_id),
         }
     with api.cloud.database.write() as session:
-        for kind, resource in (("networks", NETWORKS), ("subnets", SUBNETS), ("ports", PORTS), ("subnetpools", POOLS)):
-            row = session.get_one(resource.model, rows[kind][0])
+        changed: tuple[Resource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, RANGES)
+        for resource in changed:
+            row = session.get_one(resource.model, rows[resource.collection][0])
             row.created_at = row.updated_at = OLD
             row.revision_number = 77
     yield {kind: Rows(one, other, names | {"a": one}) for kind, (one, other) in rows.items()}
@@ -167,6 +176,12 @@ NEUTRON = {
         ("default_prefixlen=25", A),
         ("max_prefixlen=26", A),
         ("address_scope_id=<scope>", A),
+    ],
+    "network_segment_ranges": [
+        ("name=range-a", A),
+        ("network_type=vxlan", A),
+        ("physical_network=physnet9", B),
+        ("physical_network=", A),
     ],
 }
 # Resources without the standard attributes.
