@@ -33,6 +33,7 @@ WITHOUT_RULE = {
         "GET /v2.0/subnetpools",
         "GET /v2.0/address-scopes",
         "GET /v2.0/rbac-policies",
+        "GET /v2.0/network_segment_ranges",
         # Empty: see absent.
         "GET /v2.0/agents",
         "GET /v2.0/floatingips",
