@@ -43,7 +43,6 @@ class Router(Kind):
     name, items, label = "router", "routers", "router"
     item = ROUTERS
     after = ("ovs_network",)
-    exclusive = "router"
 
     def needs(self, item):
         """The ports of a router are the interfaces that its networks provide."""
