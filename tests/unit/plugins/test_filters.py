@@ -1,8 +1,16 @@
 import base64
+from pathlib import Path
 
 import pytest
+import yaml
 from ansible.errors import AnsibleFilterError
+from ansible.module_utils.common.arg_spec import ArgumentSpecValidator
 from ansible_collections.skywright.cloud.plugins.filter import cloud
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.options import LISTS
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.router import Router
+from ansible_collections.skywright.cloud.plugins.module_utils.spec import argument_specs
+
+ROOT = Path(__file__).parents[3]
 
 TUNNELS = {"host1": "172.20.1.11", "host2": "172.20.1.12", "host3": "172.20.1.13"}
 
@@ -300,3 +308,20 @@ def test_security_groups_must_be_declared(name):
         in_groups(name)
     with pytest.raises(AnsibleFilterError, match=f"security group web .* {name}"):
         in_groups("all", rules=[{"direction": "ingress", "remote_group": name}])
+
+
+def test_the_example_of_a_router_is_what_its_kinds_take():
+    files = [ROOT / "docs/examples" / name for name in ("cloud.yml", "router.yml")]
+    variables = {}
+    for path in files:
+        variables |= yaml.safe_load(path.read_text())
+    found = {name.removeprefix("cloud_"): entries for name, entries in variables.items()}
+    wanted = cloud.cloud_items(found, TUNNELS, "host1")
+    for host in wanted.values():
+        given = {**host, "images": cloud.uploaded(host["images"], "/incoming")}
+        validated = ArgumentSpecValidator(argument_specs(LISTS)).validate(given)
+        assert not validated.error_messages
+    (router,) = wanted["host1"]["routers"]
+    item = ArgumentSpecValidator(Router.argument_spec()).validate({"routers": [router]}).validated_parameters
+    rules = Router().want(item["routers"][0], None)["rules"]
+    assert any(line.startswith("ip daddr 203.0.113.21 ") for line in rules)
