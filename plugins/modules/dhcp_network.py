@@ -35,6 +35,12 @@ EXAMPLES = r"""
               mac: fa:16:3e:00:00:01
               hostname: web-1
               addresses: [10.0.0.5]
+              names:
+                - address: 10.0.0.5
+                  names: [web-1.skywright.internal, web-1]
+              options:
+                - name: ntp-server
+                  value: 10.0.0.1
 """
 
 RETURN = r"""
