@@ -27,14 +27,15 @@ def mark(network_id, port_id):
 def marked():
     """List the taps of the host as (device, network id, port id)."""
     names = [name for name in sorted(os.listdir(DEVICES)) if name.startswith("tap")]
-    found = [(name, MARK.fullmatch((_alias(name) or "").strip())) for name in names]
+    found = [(name, MARK.fullmatch((_attribute(name, "ifalias") or "").strip())) for name in names]
     return [(name, *match.groups()) for name, match in found if match]
 
 
-def _alias(name):
+def _attribute(device, name):
+    """Return an attribute of a device as text, None if the device does not exist or is being removed."""
     try:
-        return read_text(os.path.join(DEVICES, name, "ifalias"))
-    except OSError:  # the device has been removed
+        return read_text(os.path.join(DEVICES, device, name))
+    except OSError:
         return None
 
 
@@ -45,7 +46,7 @@ def exists(device):
 
 def mtu(device):
     """Return the MTU of a device, None if it does not exist."""
-    text = read_text(os.path.join(DEVICES, device, "mtu"))
+    text = _attribute(device, "mtu")
     return int(text) if text else None
 
 

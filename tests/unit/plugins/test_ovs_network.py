@@ -1,6 +1,8 @@
+import errno
 import shutil
 
 import pytest
+from ansible_collections.skywright.cloud.plugins.module_utils import taps
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import ovs_network as kind
 from ansible_collections.skywright.cloud.plugins.modules import ovs_network
 from kinds.hosts.ovs_network import Host
@@ -291,3 +293,13 @@ def test_a_tap_that_another_kind_removes_at_the_same_time_is_no_error(run_module
     programs["ip"] = refuse
     answer = run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
     assert ("error" in answer["by_id"][NET]) == (not gone)
+
+
+def test_a_device_that_is_being_removed_has_no_attributes(run_module, host, monkeypatch):
+    run_module(ovs_network.main, args(vxlan()))
+
+    def refuse(_path):
+        raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(taps, "read_text", refuse)
+    assert "failed" not in run_module(ovs_network.main, args({"id": NET, "state": "absent"}))
