@@ -1,12 +1,13 @@
 """The services of the cloud. A new service is a folder here and a name in this list.
 
 `SERVICE`, in a service's `api.py`, is for API processes; `KINDS`, in its `kinds`, are its kinds of jobs, which workers
-load without the web framework; `tables.py` has its tables.
+load without the web framework; `tables.py` and modules named `..._tables` have its tables.
 """
 
 from collections.abc import Iterator
 from importlib import import_module
 from importlib.util import find_spec
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -39,5 +40,8 @@ def kinds() -> list[Kind]:
 def load_tables() -> None:
     """Load all tables into `Base.metadata`."""
     import_module("skywright.db.tables")
-    for _ in _modules("tables"):
-        pass
+    for name in SERVICES:
+        package = f"{__package__}.{name}"
+        for module in iter_modules(import_module(package).__path__, f"{package}."):
+            if module.name.endswith("tables"):
+                import_module(module.name)

@@ -10,8 +10,6 @@ router = Router()
 # Some clients stop if such a list does not exist, for example `openstack project cleanup`.
 USUAL = {
     "agents": "network agents",
-    "floatingips": "floating IPs",
-    "routers": "routers",
     "security-groups": "security groups",
     "service-providers": "service providers",
 }
@@ -30,7 +28,9 @@ ABSENT = {f"/v2.0/{path}": things for path, things in USUAL.items()} | {
     "/v2.0/log/logs": "network logs",
     "/v2.0/metering/metering-label-rules": "metering",
     "/v2.0/metering/metering-labels": "metering",
-    "/v2.0/ndp_proxies": "routers",
+    "/v2.0/ndp_proxies": "NDP proxies",
+    "/v2.0/routers/*/conntrack_helpers": "connection tracking helpers",
+    "/v2.0/routers/*/l3-agents": "network agents",
     "/v2.0/networks/*/dhcp-agents": "network agents",
     "/v2.0/ports/*/bindings": "further bindings of ports",
     "/v2.0/qos/policies": "QoS policies",

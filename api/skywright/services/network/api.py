@@ -1,4 +1,4 @@
-"""Network v2.0, the API of Neutron: networks, subnets, ports, subnet pools, address scopes, RBAC policies."""
+"""Network v2.0, the API of Neutron: networks, routers, floating IPs, subnet pools, address scopes, RBAC policies."""
 
 from skywright.http.service import Service
 from skywright.services.network import (
@@ -6,10 +6,15 @@ from skywright.services.network import (
     address_scopes,
     availability,
     extensions,
+    floating_ips,
+    floatingip_pools,
     networks,
+    port_forwardings,
     ports,
     quotas,
     rbac_policies,
+    router_interfaces,
+    routers,
     segment_defaults,
     segment_ranges,
     subnetpools,
@@ -34,6 +39,11 @@ SERVICE = Service(
             networks,
             subnets,
             ports,
+            routers,
+            router_interfaces,
+            floating_ips,
+            floatingip_pools,
+            port_forwardings,
             subnetpools,
             address_scopes,
             rbac_policies,

@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Any
 
-from skywright.errors import ApiError
+from skywright.errors import ApiError, BadRequest
 from skywright.validation import ARRAY, BOOLEAN, INTEGER, JSON_SCHEMA, OBJECT, TEXT, Mistake, words
 
+NAMED = "NeutronBadRequest"
 # Errors without an exception in Neutron have webob's names there.
-TYPES = {"BadRequest": "HTTPBadRequest", "NotFound": "HTTPNotFound", "Conflict": "HTTPConflict"}
+TYPES = {"BadRequest": "HTTPBadRequest", "NotFound": "HTTPNotFound", "Conflict": "HTTPConflict", NAMED: "BadRequest"}
 
 # Messages of Neutron's converters. Its validators' messages begin with "Invalid input for ATTRIBUTE".
 CONVERTED = frozenset(INTEGER + BOOLEAN)
@@ -28,6 +29,11 @@ WORDS = JSON_SCHEMA | {
     "literal_error": "{value} is not in [{expected}]",
     "format": "{value} is not a valid {format}",
 }
+
+
+def bad(resource: str, text: str) -> BadRequest:
+    """Return Neutron's BadRequest: `Bad router request: ...`."""
+    return BadRequest(f"Bad {resource} request: {text}.", kind=NAMED)
 
 
 def explain(mistake: Mistake) -> str:

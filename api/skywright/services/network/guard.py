@@ -55,7 +55,8 @@ class Guard:
                 continue
             yield f"{rule}:{attribute}"
             for part in self.parts.get(attribute, ()):
-                if any(part in entry.model_fields_set for entry in value or ()):
+                entries = [value] if isinstance(value, Strict) else value or ()
+                if any(part in entry.model_fields_set for entry in entries):
                     yield f"{rule}:{attribute}:{part}"
 
     def seen(self, context: Context, target: Mapping[str, Any], view: dict[str, Any]) -> dict[str, Any]:

@@ -13,6 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from skywright.errors import BadRequest, Conflict
+from skywright.services.network import associations
+from skywright.services.network.router_tables import FloatingIp, Router
 from skywright.services.network.tables import (
     Address,
     Network,
@@ -26,7 +28,15 @@ from skywright.services.network.tables import (
 )
 
 DHCP_OWNER = "network:dhcp"
-QUOTAS = {"network": 100, "subnet": 500, "subnetpool": -1, "port": 500, "rbac_policy": 10}
+QUOTAS = {
+    "network": 100,
+    "subnet": 500,
+    "subnetpool": -1,
+    "port": 500,
+    "rbac_policy": 10,
+    "router": 10,
+    "floatingip": 50,
+}
 MAX_ADDRESSES = 50  # of a port
 _MODELS: dict[str, type[Owned]] = {
     "network": Network,
@@ -34,6 +44,8 @@ _MODELS: dict[str, type[Owned]] = {
     "subnetpool": SubnetPool,
     "port": Port,
     "rbac_policy": RbacPolicy,
+    "router": Router,
+    "floatingip": FloatingIp,
 }
 _random = random.SystemRandom()
 
@@ -48,8 +60,8 @@ def used(session: Session, project_id: str, resource: str) -> int:
     """Return the number of the project's resources of a type."""
     model = _MODELS[resource]
     query = select(func.count()).select_from(model).where(model.project_id == project_id)
-    if model is Network:
-        query = query.where(Network.deleted_at.is_(None))
+    if model in (Network, Router):
+        query = query.where(model.deleted_at.is_(None))
     return session.scalar(query) or 0
 
 
@@ -91,11 +103,13 @@ def create_port(
     return port
 
 
-def delete_port(session: Session, port: Port) -> None:
-    """Delete the port and release its addresses."""
+def delete_port(session: Session, port: Port) -> set[str]:
+    """Delete the port and release its addresses; return the routers that lose floating IPs of the port."""
+    routers = associations.disassociate(session, port)
     session.execute(delete(NetworkTag).where(NetworkTag.resource_id == port.id))
     session.delete(port)
     session.flush()
+    return routers
 
 
 def set_addresses(session: Session, port: Port, network: Network, fixed_ips: Sequence[Mapping[str, Any]]) -> None:

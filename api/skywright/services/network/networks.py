@@ -11,10 +11,20 @@ from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.internal import replug
 from skywright.services.network import addressing, dns, ipam, listing, schemas, segments
+from skywright.services.network.associations import release_unused
+from skywright.services.network.external import set_default, set_external
 from skywright.services.network.guard import Guard
 from skywright.services.network.presence import hosts_of
+from skywright.services.network.router_ports import refresh, routers_on
 from skywright.services.network.shareable import ShareableResource
-from skywright.services.network.sharing import EVERYONE, share, targets, unshare, users_without
+from skywright.services.network.sharing import (
+    EVERYONE,
+    network_visible_to,
+    share,
+    targets,
+    unshare,
+    users_without,
+)
 from skywright.services.network.standard import StandardResource, standard_columns
 from skywright.services.network.tables import Network, NetworkTag, Port, Subnet, SubnetPool
 from skywright.services.network.targets import owned
@@ -36,23 +46,33 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
             "status": Network.status,
             "admin_state_up": Network.admin_state_up,
             "mtu": Network.mtu,
+            "router:external": Network.external,
+            "is_default": Network.is_default,
             "provider:network_type": Network.type,
             "provider:physical_network": Network.physical_network,
             # As `Network.segment`, which is shown.
             "provider:segmentation_id": case((Network.segmentation_id > 0, Network.segmentation_id)),
         },
-        constants={"router:external": False, "is_default": False},
         specials={"shared": listing.by_shared(Network.id)},
     )
 
     guard = Guard(
         "network",
-        {"shared": False, "router:external": False, "port_security_enabled": True, **dict.fromkeys(PROVIDER)},
+        {
+            "shared": False,
+            "router:external": False,
+            "is_default": False,
+            "port_security_enabled": True,
+            **dict.fromkeys(PROVIDER),
+        },
         hidden=PROVIDER,
     )
 
     def target(self, context: Context, row: Network) -> dict[str, Any]:
-        return super().target(context, row) | {"router:external": False}
+        return super().target(context, row) | {"router:external": row.external}
+
+    def visible(self, context: Context) -> Clause:
+        return network_visible_to(context.caller.project_id)
 
     def deleted(self) -> Clause:
         return Network.deleted_at.is_not(None)
@@ -81,11 +101,17 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
         segments.place(context.db, network, item)
         if item.shared:
             share(network, self.name, project_id)
+        set_external(context.db, network, external=item.external)
+        set_default(context.db, network, is_default=item.is_default)
         return network
 
     def update(self, context: Context, row: Network, item: schemas.NetworkUpdate) -> None:
         if "shared" in item.model_fields_set:
             _set_shared(context, row, shared=item.shared)
+        if "external" in item.model_fields_set:
+            set_external(context.db, row, external=item.external)
+        if "is_default" in item.model_fields_set:
+            set_default(context.db, row, is_default=item.is_default)
         before, domain = (row.admin_state_up, row.mtu), row.dns_domain
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
@@ -99,8 +125,10 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
             refresh_dhcp(context, row)
         if (row.admin_state_up, row.mtu) != before:
             replug(context, context.db.scalars(select(Port.device_id).where(Port.network_id == row.id)))
+            refresh(context, routers_on(context.db, row.id))
 
     def delete(self, context: Context, row: Network) -> None:
+        release_unused(context.db, row.id)
         ports = list(context.db.scalars(select(Port).where(Port.network_id == row.id)))
         users = [port.id for port in ports if port.device_owner != ipam.DHCP_OWNER]
         if users:
@@ -136,7 +164,8 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
         "admin_state_up": row.admin_state_up,
         "mtu": row.mtu,
         "subnets": subnets,
-        "router:external": False,
+        "router:external": row.external,
+        "is_default": row.is_default,
         "port_security_enabled": row.port_security_enabled,
         "dns_domain": row.dns_domain,
         "provider:network_type": row.type,

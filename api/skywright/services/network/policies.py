@@ -9,6 +9,8 @@ from typing import Any
 
 from oslo_policy import policy
 
+from skywright.services.network.router_policies import ROUTER_POLICIES
+
 ADMIN = "rule:admin_only"
 SERVICE = "rule:service_api"
 OWNER = "project_id:%(project_id)s"
@@ -47,6 +49,7 @@ NETWORKS = {
     "create_network": MEMBER,
     "create_network:shared": ADMIN,
     "create_network:router:external": ADMIN,
+    "create_network:is_default": ADMIN,
     "create_network:port_security_enabled": MEMBER,
     "create_network:provider:network_type": ADMIN,
     "create_network:provider:physical_network": ADMIN,
@@ -59,6 +62,7 @@ NETWORKS = {
     "update_network": MEMBER,
     "update_network:shared": ADMIN,
     "update_network:router:external": ADMIN,
+    "update_network:is_default": ADMIN,
     "update_network:port_security_enabled": MEMBER,
     "create_network:tags": MEMBER,
     "update_network:tags": MEMBER,
@@ -170,7 +174,7 @@ OTHERS = {
     "delete_quota": ADMIN,
     "get_network_ip_availability": ADMIN_OR_SERVICE,
 }
-POLICIES = BASE | NETWORKS | PORTS | SUBNETS | POOLS | SCOPES | SEGMENT_RANGES | RBAC | OTHERS
+POLICIES = ROUTER_POLICIES | BASE | NETWORKS | PORTS | SUBNETS | POOLS | SCOPES | SEGMENT_RANGES | RBAC | OTHERS
 
 
 @policy.register("field")

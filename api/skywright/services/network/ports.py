@@ -10,9 +10,10 @@ from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import detach_port, has_server, replug
-from skywright.services.network import address_pairs, dhcp_options, dns, ipam, listing, schemas
+from skywright.services.network import address_pairs, dhcp_options, dns, ipam, listing, port_uses, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
+from skywright.services.network.router_ports import ON_HOSTS, entry_of, refresh
 from skywright.services.network.sharing import with_policies
 from skywright.services.network.standard import StandardResource, standard_columns
 from skywright.services.network.tables import Address, Network, NetworkTag, Port
@@ -21,6 +22,7 @@ from skywright.services.network.targets import on_network, owned
 router = Router()
 SIMPLE = ("name", "description", "admin_state_up", "device_id", "device_owner", "vnic_type", "dns_name", "dns_domain")
 DOWN = "DOWN"
+SERVICE = "network:"  # the beginning of the owners of ports that the network service makes itself
 BOUND, UNBOUND, FAILED = "ovs", "unbound", "binding_failed"  # binding:vif_type
 
 
@@ -166,6 +168,7 @@ class Ports(StandardResource[Port]):
             row.mac_address = ipam.claim_mac(context.db, row.network_id, item.mac_address)
         fixed_ips = _fixed_ips(item)
         if fixed_ips is not None:
+            port_uses.check_addresses(context.db, row, fixed_ips)
             ipam.set_addresses(context.db, row, row.network, fixed_ips)
         _secure(row, item)
         _set_dhcp_options(row, item)
@@ -176,9 +179,9 @@ class Ports(StandardResource[Port]):
     def delete(self, context: Context, row: Port) -> None:
         if row.device_owner == ipam.DHCP_OWNER:
             _check_unused(context, row)
-        port = {"id": row.id, "mac": row.mac_address, "network_id": row.network_id}
-        detach_port(context, row.device_id, port)
-        ipam.delete_port(context.db, row)
+        port_uses.check_deletion(context, row)
+        detach_port(context, row.device_id, entry_of(row))
+        refresh(context, ipam.delete_port(context.db, row))
 
 
 def _view(row: Port, *, up: bool, hosts: set[str]) -> dict[str, Any]:
@@ -222,6 +225,8 @@ def _apply(context: Context, row: Port) -> None:
     """Queue a job that brings the changed port to its host."""
     if has_server(context.db, row.device_id):
         replug(context, [row.device_id])
+    elif row.device_owner in ON_HOSTS:
+        refresh(context, [row.device_id])
     elif row.host:
         refresh_dhcp(context, row.network)
 
@@ -229,7 +234,7 @@ def _apply(context: Context, row: Port) -> None:
 def _secure(row: Port, item: schemas.PortUpdate) -> None:
     """Set the port security and the allowed address pairs in *item*; raise Conflict if they do not fit together."""
     if "port_security_enabled" in item.model_fields_set:
-        if item.port_security_enabled and row.device_owner == ipam.DHCP_OWNER:
+        if item.port_security_enabled and row.device_owner.startswith(SERVICE):
             raise Conflict(f"Ports of {row.device_owner} have no port security.", kind="PortInUse")
         row.port_security_enabled = item.port_security_enabled
     if "allowed_address_pairs" in item.model_fields_set:
@@ -259,21 +264,21 @@ def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:
 
 def _check_device(context: Context, item: schemas.PortUpdate) -> None:
     """Refuse device owners of the compute service and of the network service, which create such ports themselves."""
-    if item.device_owner.startswith("network:"):
+    if item.device_owner.startswith(SERVICE):
         raise Forbidden(f"Ports of {item.device_owner} are made by the network service alone.")
     if item.device_id and has_server(context.db, item.device_id, deleted=True):
         raise Conflict("Ports are attached to servers by the compute service.", kind="PortInUse")
 
 
 def _check_unused(context: Context, port: Port) -> None:
-    """Refuse to change a port that a server or the DHCP server is using."""
-    if has_server(context.db, port.device_id) or port.device_owner == ipam.DHCP_OWNER:
+    """Refuse to change a port that a server or the network service is using."""
+    if has_server(context.db, port.device_id) or port.device_owner.startswith(SERVICE):
         text = f"Unable to complete operation on port {port.id} for network {port.network_id}. Port already has an "
         raise Conflict(f"{text}attached device {port.device_id}.", kind="PortInUse")
 
 
 def _check_unbound(port: Port) -> None:
-    if port.host or port.device_owner == ipam.DHCP_OWNER:
+    if port.host or port.device_owner.startswith(SERVICE):
         text = f"Unable to complete operation on port {port.id}, port is already bound to host {port.host}."
         raise Conflict(text, kind="PortBound")
 

@@ -93,9 +93,9 @@ DnsDomain = Annotated[str, AfterValidator(dns.checked_domain)]
 Tag = Annotated[str, Field(min_length=1, max_length=255, pattern="^[^,]*$"), AfterValidator(plain)]
 
 
-NO_ROUTERS, NO_GROUPS = only_empty(lacking("routers")), only_empty(lacking("security groups"))
-# Router advertisements need routers, which this cloud does not have.
-RouterMode = Annotated[Omittable[Literal["dhcpv6-stateful", "dhcpv6-stateless", "slaac"]], NO_ROUTERS]
+NO_ADVERTISEMENTS = only_empty(lacking("router advertisements"))
+NO_GROUPS = only_empty(lacking("security groups"))
+RouterMode = Annotated[Omittable[Literal["dhcpv6-stateful", "dhcpv6-stateless", "slaac"]], NO_ADVERTISEMENTS]
 
 
 class Owned(Strict):
@@ -118,8 +118,8 @@ class NetworkUpdate(Strict):
     admin_state_up: bool = True
     shared: bool = False
     mtu: Omittable[Annotated[int, Field(ge=0, le=2**31)]] = None
-    # Without routers there are no external networks.
-    external: Annotated[bool, NO_ROUTERS] = Field(False, alias="router:external")
+    external: bool = Field(False, alias="router:external")
+    is_default: bool = False
     port_security_enabled: bool = True
     dns_domain: DnsDomain = ""
 
@@ -280,6 +280,8 @@ class Quota(Strict):
     subnetpool: Limit = None
     port: Limit = None
     rbac_policy: Limit = None
+    router: Limit = None
+    floatingip: Limit = None
     # A limit below the usage is refused unless `force` is true. `check_limit` requests that check, which is the
     # default.
     force: bool = False

@@ -1,4 +1,4 @@
-"""Resources with Neutron's standard attributes: names, descriptions, revisions, times and tags."""
+"""Resources with Neutron's standard attributes: descriptions, revisions, times and tags; most have names."""
 
 from collections.abc import Sequence
 from typing import Any, TypeVar
@@ -10,9 +10,9 @@ from skywright.db import isoformat, utcnow
 from skywright.http import ApiError, Context
 from skywright.http.bodies import Strict
 from skywright.services.network.resource import Resource
-from skywright.services.network.tables import NetworkTag, Standard
+from skywright.services.network.tables import Described, NetworkTag, Standard
 
-Row = TypeVar("Row", bound=Standard)
+Row = TypeVar("Row", bound=Described)
 STANDARD = ("id", "project_id", "name", "description", "revision_number", "created_at", "updated_at")
 
 
@@ -40,7 +40,7 @@ class StandardResource(Resource[Row]):
         context.db.execute(delete(NetworkTag).where(NetworkTag.resource_id == identifier))
 
 
-def check_revision(context: Context, row: Standard) -> None:
+def check_revision(context: Context, row: Described) -> None:
     """Refuse the change if the header `If-Match: revision_number=<n>` does not have the current revision."""
     header = context.request.headers.get("if-match", "")
     _, found, wanted = header.partition("revision_number=")
@@ -49,7 +49,7 @@ def check_revision(context: Context, row: Standard) -> None:
         raise ApiError(text, status=412, kind="RevisionNumberConstraintFailed")
 
 
-def touch(row: Standard) -> None:
+def touch(row: Described) -> None:
     """Record that *row* was changed."""
     row.revision_number += 1
     row.updated_at = utcnow()
@@ -66,12 +66,12 @@ def tags_of(session: Session, ids: Sequence[str]) -> dict[str, list[str]]:
 
 def standard_columns(model: Any) -> dict[str, Any]:
     """Return the columns for filters and sort keys that all types have."""
-    return {name: getattr(model, name) for name in STANDARD}
+    return {name: getattr(model, name) for name in STANDARD if hasattr(model, name)}
 
 
-def _view(row: Standard, tags: list[str]) -> dict[str, Any]:
+def _view(row: Described, tags: list[str]) -> dict[str, Any]:
     return {
-        "name": row.name,
+        **({"name": row.name} if isinstance(row, Standard) else {}),
         "description": row.description,
         "created_at": isoformat(row.created_at),
         "updated_at": isoformat(row.updated_at),

@@ -11,7 +11,9 @@ from skywright.services.network import addressing, ipam, listing, schemas
 from skywright.services.network.address_scopes import check_subnet
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
-from skywright.services.network.sharing import usable_by, with_policies
+from skywright.services.network.router_gateways import add_version
+from skywright.services.network.router_ports import GATEWAY, INTERFACE, refresh, routers_on
+from skywright.services.network.sharing import network_visible_to, with_policies
 from skywright.services.network.standard import StandardResource, standard_columns, touch
 from skywright.services.network.subnetpools import POOLS, cut
 from skywright.services.network.tables import Address, Network, NetworkTag, Port, Subnet, SubnetPool
@@ -20,6 +22,11 @@ from skywright.services.network.targets import on_network, owned
 router = Router()
 SIMPLE = ("name", "description", "enable_dhcp", "dns_nameservers")
 DHCP_SETTINGS = {"gateway_ip", "enable_dhcp", "dns_nameservers", "host_routes"}
+
+
+def _by_external(context: Context, values: Sequence[str]) -> Clause:
+    """Match subnets of external networks, or of other networks."""
+    return Subnet.network.has(Network.external.in_([listing.boolean(value) for value in values]))
 
 
 class Subnets(StandardResource[Subnet]):
@@ -39,7 +46,7 @@ class Subnets(StandardResource[Subnet]):
             "enable_dhcp": Subnet.enable_dhcp,
         },
         constants={"ipv6_ra_mode": None, "ipv6_address_mode": None},
-        specials={"shared": listing.by_shared(Subnet.network_id)},
+        specials={"shared": listing.by_shared(Subnet.network_id), "router:external": _by_external},
     )
 
     guard = Guard("subnet")
@@ -52,7 +59,7 @@ class Subnets(StandardResource[Subnet]):
 
     def visible(self, context: Context) -> Clause:
         mine = context.caller.project_id
-        return or_(Subnet.project_id == mine, Subnet.network_id.in_(select(Network.id).where(usable_by(Network, mine))))
+        return or_(Subnet.project_id == mine, Subnet.network_id.in_(select(Network.id).where(network_visible_to(mine))))
 
     def views(self, context: Context, rows: Sequence[Subnet]) -> list[dict[str, Any]]:
         return [_view(row) for row in rows]
@@ -74,13 +81,18 @@ class Subnets(StandardResource[Subnet]):
         context.db.add(subnet)
         context.db.flush()
         touch(network)
+        refresh(context, add_version(context, network, subnet))
         return subnet
 
     def update(self, context: Context, row: Subnet, item: schemas.SubnetUpdate) -> None:
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
+        before = row.gateway_ip
         if item.model_fields_set & {"gateway_ip", "allocation_pools"}:
             _update_addresses(row, item)
+        if row.gateway_ip != before:
+            _check_gateway_unused(context, row, before)
+            refresh(context, routers_on(context.db, row.network_id, [GATEWAY]))
         addressing.check_cidr(row.cidr, row.ip_version, dhcp=row.enable_dhcp)
         _set_routes(row, item)
         touch(row.network)
@@ -117,6 +129,7 @@ def _view(row: Subnet) -> dict[str, Any]:
         "host_routes": row.host_routes,
         "ipv6_ra_mode": None,
         "ipv6_address_mode": None,
+        "router:external": row.network.external,
     }
 
 
@@ -161,6 +174,15 @@ def _update_addresses(subnet: Subnet, item: schemas.SubnetUpdate) -> None:
         addressing.check_gateway(item.gateway_ip, subnet.cidr, subnet.ip_version)
         subnet.gateway_ip = item.gateway_ip
     addressing.check_gateway_and_pools(subnet.gateway_ip, subnet.allocation_pools)
+
+
+def _check_gateway_unused(context: Context, subnet: Subnet, gateway: str | None) -> None:
+    """Refuse to change a gateway address that a router has."""
+    query = select(Port.id).join(Address).where(Port.device_owner == INTERFACE, Address.subnet_id == subnet.id)
+    port_id = context.db.scalar(query.where(Address.ip_address == gateway))
+    if port_id is not None:
+        text = f"Current gateway ip {gateway} already in use by port {port_id}. Unable to update."
+        raise Conflict(text, kind="GatewayIpInUse")
 
 
 def _set_routes(subnet: Subnet, item: schemas.SubnetUpdate) -> None:

@@ -17,23 +17,29 @@ class Owned:
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
-class Standard(Owned):
+class Described(Owned):
     """The columns of resources with Neutron's standard attributes."""
 
-    name: Mapped[str] = mapped_column(String(255), default="")
     description: Mapped[str] = mapped_column(String(255), default="")
     revision_number: Mapped[int] = mapped_column(default=0)
     updated_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
+class Standard(Described):
+    """The columns of resources with standard attributes and a name."""
+
+    name: Mapped[str] = mapped_column(String(255), default="")
+
+
 class RbacPolicy(Owned, Base):
-    """An object is shared with a project, or with all projects (`*`)."""
+    """A project, or all projects (`*`), may use an object: as its owner, or a network only as an external one."""
 
     __tablename__ = "rbac_policy"
-    __table_args__ = (UniqueConstraint("object_id", "target_project"),)
+    __table_args__ = (UniqueConstraint("object_id", "target_project", "action"),)
     object_type: Mapped[str] = mapped_column(String(32))
     object_id: Mapped[str] = mapped_column(String(36))
     target_project: Mapped[str] = mapped_column(String(64), index=True)
+    action: Mapped[str] = mapped_column(String(32), default="access_as_shared")
 
 
 class Shareable(Owned):
@@ -63,6 +69,8 @@ class Network(Standard, Shareable, Base):
     port_security_enabled: Mapped[bool] = mapped_column(default=True)  # the default for new ports
     mtu: Mapped[int] = mapped_column(default=1450)
     dns_domain: Mapped[str] = mapped_column(String(255), default="")
+    external: Mapped[bool] = mapped_column(default=False)  # routers have gateways there
+    is_default: Mapped[bool] = mapped_column(default=False)  # the external network for users who name none
     deleted_at: Mapped[datetime | None]
     subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", viewonly=True)
 
@@ -174,7 +182,7 @@ class Address(Base):
 
 
 class NetworkTag(Base):
-    """A tag of a network, subnet, port or subnet pool."""
+    """A tag of a resource."""
 
     __tablename__ = "network_tag"
     resource_id: Mapped[str] = mapped_column(String(36), primary_key=True)

@@ -7,8 +7,10 @@ from sqlalchemy import delete
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.policy import on_target
 from skywright.services.network import schemas
+from skywright.services.network.floating_ips import FLOATING_IPS
 from skywright.services.network.networks import NETWORKS
 from skywright.services.network.ports import PORTS
+from skywright.services.network.routers import ROUTERS
 from skywright.services.network.segment_ranges import RANGES
 from skywright.services.network.standard import StandardResource, tags_of, touch
 from skywright.services.network.subnetpools import POOLS
@@ -16,7 +18,7 @@ from skywright.services.network.subnets import SUBNETS
 from skywright.services.network.tables import NetworkTag
 
 router = Router()
-RESOURCES: tuple[StandardResource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, RANGES)
+RESOURCES: tuple[StandardResource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, RANGES, ROUTERS, FLOATING_IPS)
 
 
 def register(resource: StandardResource[Any]) -> None:

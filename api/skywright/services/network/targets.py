@@ -17,5 +17,5 @@ def on_network(network: Network, asker: str | None) -> dict[str, Any]:
         "network:project_id": network.project_id,
         "network:tenant_id": network.project_id,
         "shared": is_shared(network, asker),
-        "router:external": False,
+        "router:external": network.external,
     }

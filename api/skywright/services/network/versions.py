@@ -5,7 +5,14 @@ from typing import Any
 from skywright.http import Context, Router
 
 router = Router()
-RESOURCES = {"network": "networks", "subnet": "subnets", "subnetpool": "subnetpools", "port": "ports"}
+RESOURCES = {
+    "network": "networks",
+    "subnet": "subnets",
+    "subnetpool": "subnetpools",
+    "port": "ports",
+    "router": "routers",
+    "floatingip": "floatingips",
+}
 
 
 @router.operation("GET", "/", policy=None)

@@ -2,5 +2,6 @@
 
 from skywright.core import Kind
 from skywright.services.network.kinds.network import NetworkKind
+from skywright.services.network.kinds.router import RouterKind
 
-KINDS: tuple[Kind, ...] = (NetworkKind(),)
+KINDS: tuple[Kind, ...] = (RouterKind(), NetworkKind())

@@ -11,6 +11,7 @@ from skywright.db.jobs import Host
 from skywright.jobs.drift.model import Desired, Finding, Leftover, Reading, Records, is_random
 from skywright.jobs.kinds import Result
 from skywright.services.network.kinds.network_items import Rendering, recorded_dhcp_port, tunnel_address
+from skywright.services.network.router_ports import ON_HOSTS
 from skywright.services.network.tables import Network, NetworkHost, Port
 
 # (text, before, after, owner: the id of a port, or a name of it; None for the network itself)
@@ -217,9 +218,10 @@ def _is_misplaced(records: Records, one: Leftover, port_id: str) -> bool:
     if not is_random(port_id) or (port is not None and port.host in ("", one.host)):
         return False
     if port is not None:
-        if not port.device_id or ("server", port.device_id) in records.moved.resources:
+        user = ("router" if port.device_owner in ON_HOSTS else "server", port.device_id)
+        if not port.device_id or user in records.moved.resources:
             return False
-        one.locks.add(("server", port.device_id))
+        one.locks.add(user)
     one.parts.setdefault("ports", set()).add(port_id)
     return True
 

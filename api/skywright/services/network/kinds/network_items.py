@@ -18,6 +18,7 @@ from skywright.services.network import dns, ipam
 from skywright.services.network.address_pairs import normalized
 from skywright.services.network.kinds.dhcp_entries import dhcp_entry
 from skywright.services.network.network_types import TYPES
+from skywright.services.network.router_ports import ON_HOSTS
 from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 
 
@@ -171,6 +172,8 @@ class Rendering:
         entry: Item = {"id": change.port.id, "mac": change.port.mac_address, "state": state}
         if change.present:
             entry |= _settings(self.network, change.port)
+        if change.port.device_owner in ON_HOSTS:
+            entry["device"] = "veth"
         self._item(change.host)["ports"].append(entry)
 
     def _addresses(self, names: Iterable[str]) -> list[str]:
@@ -244,7 +247,11 @@ class Rendering:
             "state": "present" if own and port.admin_state_up else "absent",
             "dns_domain": dns.domain_of(self.network).removesuffix("."),
             "subnets": [_subnet(subnets[address.subnet_id], address.ip_address) for address in own],
-            "hosts": [dhcp_entry(self.network, change.port, subnets, present=change.present) for change in changes]
+            "hosts": [
+                dhcp_entry(self.network, change.port, subnets, present=change.present)
+                for change in changes
+                if change.port.device_owner not in ON_HOSTS
+            ]
             if own
             else [],
         }
