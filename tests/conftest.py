@@ -34,10 +34,8 @@ def commits_wait_for_no_disk() -> Iterator[None]:
 
 
 # A caller who may not see what a request is about, or what a new resource is part of, is told that it is not there.
-NETWORKING = {
-    f"get_{kind}"
-    for kind in ("network", "subnet", "port", "subnetpool", "address_scope", "rbac_policy", "network_segment_range")
-}
+KINDS = ("network", "subnet", "port", "subnetpool", "address_scope", "rbac_policy", "network_segment_range")
+NETWORKING = {f"get_{kind}" for kind in (*KINDS, "router", "floatingip")}
 SEEING = {*NETWORKING, "get_image", "get_metadef_namespace"}
 
 

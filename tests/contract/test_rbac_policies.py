@@ -187,9 +187,10 @@ def test_a_server_of_another_project_is_booted_on_a_shared_network(
             "Invalid input for operation: 'port' is not a valid RBAC object type.",
         ),
         (
-            {"action": "access_as_external"},
+            {"action": "access_as_owner"},
             "InvalidActionForType",
-            "Invalid action 'access_as_external' for object type 'network'. Valid actions: ('access_as_shared',)",
+            "Invalid action 'access_as_owner' for object type 'network'. Valid actions: ('access_as_shared', "
+            "'access_as_external')",
         ),
         ({"object_id": NOWHERE}, "InvalidInput", f"Invalid input for operation: Network {NOWHERE} could not be found."),
         ({"target_tenant": "0a0b"}, "HTTPBadRequest", "Project ID 0a0b is not a valid project."),

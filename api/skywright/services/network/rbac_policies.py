@@ -20,7 +20,7 @@ from skywright.services.network.targets import owned
 
 router = Router()
 TYPES: dict[str, ShareableResource[Any]] = {each.name: each for each in (NETWORKS, POOLS, SCOPES)}
-ACTIONS = {NETWORKS.name: (EXTERNAL, SHARED)}
+ACTIONS = {NETWORKS.name: (SHARED, EXTERNAL)}
 
 
 class RbacPolicies(Resource[RbacPolicy]):

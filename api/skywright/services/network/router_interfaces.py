@@ -24,6 +24,7 @@ from skywright.services.network.tables import Port, Subnet
 
 router = http.Router()
 ONE = "/v2.0/routers/{identifier}"
+SEEING = ROUTERS.guard.seeing
 
 
 @router.operation("PUT", f"{ONE}/add_router_interface", policy=on_target("add_router_interface"))
@@ -72,12 +73,12 @@ def _removed(have: list[Any], less: list[Any]) -> list[Any]:
     return [route for route in have if route not in less]
 
 
-@router.operation("PUT", f"{ONE}/add_extraroutes", policy=on_target("add_extraroutes"))
+@router.operation("PUT", f"{ONE}/add_extraroutes", policy=on_target("add_extraroutes", also=SEEING))
 def add_routes(context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
     return _change_routes(context, identifier, body, _added)
 
 
-@router.operation("PUT", f"{ONE}/remove_extraroutes", policy=on_target("remove_extraroutes"))
+@router.operation("PUT", f"{ONE}/remove_extraroutes", policy=on_target("remove_extraroutes", also=SEEING))
 def remove_routes(context: Context, identifier: str, body: dict[str, Any]) -> dict[str, Any]:
     return _change_routes(context, identifier, body, _removed)
 
