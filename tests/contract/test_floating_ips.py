@@ -48,7 +48,9 @@ def test_a_floating_ip_that_leads_nowhere(admin: Connection, demo: Connection, t
     assert change(demo, "floatingip", made["id"], description="kept")["description"] == "kept"
     assert request(demo, "PUT", f"/floatingips/{made['id']}/tags/blue").status_code == 201
     for query in (f"floating_ip_address={made['floating_ip_address']}", "tags=blue", "description=kept"):
-        assert [row["id"] for row in request(demo, "GET", f"/floatingips?{query}").json()["floatingips"]] == [made["id"]]
+        assert [row["id"] for row in request(demo, "GET", f"/floatingips?{query}").json()["floatingips"]] == [
+            made["id"]
+        ]
     [port] = request(admin, "GET", f"/ports?device_id={made['id']}").json()["ports"]
     assert (port["device_owner"], port["status"], port["project_id"]) == ("network:floatingip", "N/A", "")
     assert refusal(request(admin, "DELETE", f"/ports/{port['id']}"))[:2] == (409, "ServicePortInUse")

@@ -62,7 +62,10 @@ def test_ranges(demo: Connection, floating: str, topology: Topology) -> None:
     assert forward(demo, floating, topology, external_port_range="9000:9009", internal_port=443).status_code == 201
     for values, part in (
         ({"external_port_range": "8005:8006", "internal_port": 1}, "external_port_range. The following ranges collide"),
-        ({"external_port": 1, "internal_port": 85}, "internal_port_range. The following ranges collide: 80:89 and 85:85"),
+        (
+            {"external_port": 1, "internal_port": 85},
+            "internal_port_range. The following ranges collide: 80:89 and 85:85",
+        ),
         ({"external_port_range": "1:3", "internal_port_range": "1:2"}, "must be N-N or 1-N"),
         ({"external_port_range": "9:1", "internal_port": 1}, "'9:1' is not a valid range"),
         ({"external_port_range": "1:70000", "internal_port": 1}, "'1:70000' is not a valid range"),

@@ -6,7 +6,17 @@ import pytest
 from openstack.connection import Connection
 
 from contract.network_helpers import request
-from contract.router_helpers import NOWHERE, Topology, change, interface, lift_quotas, make, make_topology, refusal, show
+from contract.router_helpers import (
+    NOWHERE,
+    Topology,
+    change,
+    interface,
+    lift_quotas,
+    make,
+    make_topology,
+    refusal,
+    show,
+)
 
 
 @pytest.fixture(autouse=True)

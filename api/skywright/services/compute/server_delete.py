@@ -18,7 +18,7 @@ def delete(context: Context, server: Server) -> None:
     if any(job.action == "delete" for job in jobs):
         return
     if server.host is None and _cancel(context, jobs):
-        mark_deleted(context.db, server)
+        mark_deleted(context.db, context.core.queue, server)
         job = submit(context, "server", "delete", [("server", server.id)])
         job.state, job.started_at, job.finished_at, job.waiting_since = "successful", utcnow(), utcnow(), None
         return

@@ -6,9 +6,13 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skywright.queue.local import Queue
+from skywright.services.network import ipam
 from skywright.services.network.dns import name_of_server
-from skywright.services.network.ipam import check_quota, create_port, delete_port, ports_up
+from skywright.services.network.ipam import check_quota, create_port, ports_up
 from skywright.services.network.kinds.network_items import PortChange, network_items
+from skywright.services.network.router_ports import refresh_without_request
+from skywright.services.network.router_tables import FloatingIp
 from skywright.services.network.sharing import usable_by
 from skywright.services.network.tables import INTERFACE_ORDER, Address, Network, Port, Subnet
 from skywright.services.network.targets import on_network, owned
@@ -19,6 +23,7 @@ if TYPE_CHECKING:  # workers import this module and must stay small
 __all__ = [
     "INTERFACE_ORDER",
     "Address",
+    "FloatingIp",
     "Network",
     "Port",
     "PortChange",
@@ -42,6 +47,11 @@ def authorize_port(context: "Context", network: Network, project_id: str, fixed_
     target = owned(project_id) | on_network(network, context.caller.project_id) | {"device_owner": ""}
     also = ("create_port:fixed_ips", "create_port:fixed_ips:ip_address") if fixed_ip else ()
     context.enforce("create_port", target, also=also)
+
+
+def delete_port(session: Session, queue: Queue, port: Port) -> None:
+    """Delete the port and release its addresses; queue jobs of the routers that lose floating IPs of the port."""
+    refresh_without_request(session, queue, ipam.delete_port(session, port))
 
 
 def networks_of(session: Session, ports: Iterable[Port]) -> dict[str, Network]:

@@ -6,7 +6,8 @@ from typing import Any
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright.jobs.engine.submit import Request, submit
+from skywright.jobs.engine.submit import Request, enqueue, submit
+from skywright.queue.local import Queue
 from skywright.services.network.router_tables import Router
 from skywright.services.network.tables import Port
 
@@ -54,6 +55,12 @@ def refresh(request: Request, router_ids: Iterable[str], gone: Sequence[dict[str
     """Queue jobs that converge routers, and remove the deleted ports *gone* from their hosts."""
     for router, arguments in _pending(request.db, router_ids, gone):
         submit(request, "router", UPDATE, [("router", router.id)], arguments)
+
+
+def refresh_without_request(session: Session, queue: Queue, router_ids: Iterable[str]) -> None:
+    """As `refresh`, for changes that no user requested."""
+    for router, arguments in _pending(session, router_ids, ()):
+        enqueue(session, queue, "router", UPDATE, [("router", router.id)], arguments)
 
 
 def _pending(

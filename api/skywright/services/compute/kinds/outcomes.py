@@ -10,6 +10,7 @@ from skywright.db import isoformat, utcnow
 from skywright.db.jobs import UNFINISHED, Host, Job, JobResource
 from skywright.jobs.engine.submit import enqueue_retry
 from skywright.jobs.kinds import CONVERGE, TIDY
+from skywright.queue.local import Queue
 from skywright.services.compute.internal import DETACH, REPLUG
 from skywright.services.compute.kinds.items import ports_of
 from skywright.services.compute.tables import Server
@@ -47,14 +48,14 @@ def server_id_of(job: Job) -> str:
     return job.resources[0].resource_id
 
 
-def mark_deleted(session: Session, server: Server) -> None:
+def mark_deleted(session: Session, queue: Queue, server: Server) -> None:
     """Mark the server as deleted, and delete its ports. Ports that the user created are only detached."""
     for port in ports_of(session, [server.id]):
         if port.id in server.kept_ports:
             port.device_id = port.device_owner = port.host = port.dns_name = ""
             port.status = "DOWN"
         else:
-            delete_port(session, port)
+            delete_port(session, queue, port)
     server.status, server.task_state, server.power_state = "DELETED", None, 0
     server.admin_pass = server.drive = server.next_drive = None
     server.deleted_at = utcnow()
@@ -127,7 +128,7 @@ def _settle_delete(session: Session, server: Server, job: Job, outcome: Outcome,
         return
     if not outcome.ok:
         _queue_cleanup(session, server, core)
-    mark_deleted(session, server)
+    mark_deleted(session, core.queue, server)
     session.flush()
     server_left(session, server.image_id, core)
 

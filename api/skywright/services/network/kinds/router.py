@@ -11,13 +11,13 @@ from skywright.db.host_facts import HostFacts
 from skywright.db.jobs import UNFINISHED, Host, Job, JobResource
 from skywright.jobs.drift.model import Desired, Finding, Findings, Leftover, Reading, Records
 from skywright.jobs.engine.activity import Key
-from skywright.jobs.engine.submit import enqueue, enqueue_retry
+from skywright.jobs.engine.submit import enqueue_retry
 from skywright.jobs.kinds import CONVERGE, TIDY, ResourceKind, Result
 from skywright.services.network import ipam
 from skywright.services.network.kinds import router_drift
 from skywright.services.network.kinds.network_items import PortChange, network_items
 from skywright.services.network.kinds.router_items import place, router_item
-from skywright.services.network.router_ports import NEW, ON_HOSTS, UPDATE, ports_of
+from skywright.services.network.router_ports import NEW, ON_HOSTS, ports_of, refresh_without_request
 from skywright.services.network.router_tables import FloatingIp, Router
 from skywright.services.network.tables import Network, Port
 
@@ -94,10 +94,8 @@ class RouterKind(ResourceKind):
 
 
 def _queue_updates(session: Session, host: str, core: Core) -> None:
-    query = select(Router.id).where(Router.host == host, Router.deleted_at.is_(None)).order_by(Router.id)
-    for router_id in session.scalars(query):
-        arguments = {"router_id": router_id, "ports": []}
-        enqueue(session, core.queue, "router", UPDATE, [("router", router_id)], arguments)
+    query = select(Router.id).where(Router.host == host, Router.deleted_at.is_(None))
+    refresh_without_request(session, core.queue, session.scalars(query).all())
 
 
 def _render(session: Session, job: Job, work: Work) -> list[PortChange]:
