@@ -209,7 +209,7 @@ def test_a_floating_ip_is_active_when_its_last_job_ended(api: Api, demo: Connect
         ("/ports/{interface}", {"port": {"admin_state_up": False}}),
     ],
 )
-def test_changes_of_networks_reach_their_routers(
+def test_changes_of_networks_reach_their_routers(  # noqa: PLR0917
     api: Api, admin: Connection, demo: Connection, topology: Topology, path: str, body: Any
 ) -> None:
     [port] = request(demo, "GET", f"/ports?device_id={topology.router}").json()["ports"]

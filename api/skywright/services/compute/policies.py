@@ -114,6 +114,13 @@ OTHERS = {
     "os-simple-tenant-usage:list": ADMIN,
     "os-instance-usage-audit-log:list": ADMIN,
     "os-instance-usage-audit-log:show": ADMIN,
+    "os-floating-ips:list": READER,
+    "os-floating-ips:show": READER,
+    "os-floating-ips:create": MEMBER,
+    "os-floating-ips:delete": MEMBER,
+    "os-floating-ips:add": MEMBER,
+    "os-floating-ips:remove": MEMBER,
+    "os-floating-ip-pools": ANYONE,
 }
 # For requests that `not_offered` answers.
 NOT_OFFERED = {
@@ -147,4 +154,5 @@ POLICIES = (
     BASE
     | {f"os_compute_api:{name}": check for name, check in (SERVERS | OTHERS | NOT_OFFERED).items()}
     | {"compute:servers:create:requested_destination": ADMIN, "compute:server:topology:index": READER}
+    | {"network:attach_external_network": "rule:context_is_admin"}
 )

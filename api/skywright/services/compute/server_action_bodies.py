@@ -6,7 +6,7 @@ from pydantic import BaseModel, Field, TypeAdapter
 
 from skywright.http.bodies import Omittable, Strict, checked
 from skywright.services.compute.errors import explain
-from skywright.services.compute.validation import Integer, Reason
+from skywright.services.compute.validation import Integer, IpAddress, Reason
 
 Model = TypeVar("Model", bound=BaseModel)
 
@@ -31,6 +31,15 @@ class ConsoleOutput(Strict):
 
 class VncConsole(Strict):
     type: Literal["novnc", "xvpvnc"]
+
+
+class AddFloatingIp(Strict):
+    address: IpAddress
+    fixed_address: Omittable[IpAddress] = None
+
+
+class RemoveFloatingIp(Strict):
+    address: IpAddress
 
 
 LOCK: TypeAdapter[Lock | None] = TypeAdapter(Lock | None)

@@ -13,6 +13,7 @@ from skywright.http.router import json_response
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute import server_action_bodies as bodies
 from skywright.services.compute.consoles import console_output
+from skywright.services.compute.floating_ips import add_floating_ip, remove_floating_ip
 from skywright.services.compute.remote_consoles import vnc_console
 from skywright.services.compute.server_delete import delete
 from skywright.services.compute.server_states import find_server, own_server, require
@@ -29,7 +30,6 @@ QUESTIONS: Mapping[str, Question] = {"os-getConsoleOutput": console_output, "os-
 ABSENT = frozenset(
     (
         "addFixedIp",
-        "addFloatingIp",
         "addSecurityGroup",
         "changePassword",
         "confirmResize",
@@ -45,7 +45,6 @@ ABSENT = frozenset(
         "pause",
         "rebuild",
         "removeFixedIp",
-        "removeFloatingIp",
         "removeSecurityGroup",
         "rescue",
         "resetNetwork",
@@ -75,6 +74,8 @@ POLICIES_OF_ACTIONS = (
     "os_compute_api:os-deferred-delete:force",
     "os_compute_api:os-console-output",
     "os_compute_api:os-remote-consoles",
+    "os_compute_api:os-floating-ips:add",
+    "os_compute_api:os-floating-ips:remove",
 )
 
 
@@ -173,4 +174,6 @@ ACTIONS: Mapping[str, Action] = {
     "unlock": _unlock,
     "os-resetState": _reset_state,
     "forceDelete": _delete,
+    "addFloatingIp": add_floating_ip,
+    "removeFloatingIp": remove_floating_ip,
 }

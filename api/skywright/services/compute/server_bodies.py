@@ -14,6 +14,7 @@ from skywright.services.compute.validation import (
     Boolean,
     Description,
     Identifier,
+    IpAddress,
     Metadata,
     Name,
     Positive,
@@ -43,13 +44,6 @@ def _address(version: Literal[4, 6]) -> Any:
             raise misfit(f"ipv{version}") from None
 
     return check
-
-
-def _ip(text: str) -> str:
-    try:
-        return str(netaddr.IPAddress(text))
-    except (netaddr.AddrFormatError, ValueError):
-        raise misfit("ip") from None
 
 
 def _unique(tags: list[str]) -> list[str]:
@@ -109,7 +103,7 @@ class NetworkRequest(Strict):
 
     uuid: Omittable[Identifier] = None
     port: Identifier | None = None
-    fixed_ip: Omittable[Annotated[str, AfterValidator(_ip)]] = None
+    fixed_ip: Omittable[IpAddress] = None
     tag: Omittable[NoTag] = None
 
 

@@ -21,6 +21,7 @@ from skywright.services.compute.scheduler import is_compute, zone_of
 from skywright.services.compute.server_bodies import CreateServer, NewServer, check_hostname
 from skywright.services.compute.server_demands import architecture_of, needs_config_drive
 from skywright.services.compute.server_networks import (
+    ATTACH_EXTERNAL,
     Interface,
     attach,
     authorize_ports,
@@ -72,7 +73,15 @@ class CreateRequest:
 @router.operation(
     "POST",
     "/v2.1/servers",
-    policy=("os_compute_api:servers:create", FORCED_HOST, REQUESTED_HOST, ATTACH_NETWORK, ATTACH_VOLUME, ZERO_DISK),
+    policy=(
+        "os_compute_api:servers:create",
+        FORCED_HOST,
+        REQUESTED_HOST,
+        ATTACH_NETWORK,
+        ATTACH_EXTERNAL,
+        ATTACH_VOLUME,
+        ZERO_DISK,
+    ),
     status=202,
 )
 def create_server(context: Context, body: CreateServer) -> Response:

@@ -16,11 +16,14 @@ from skywright.services.network.internal import (
     authorize_port,
     check_quota,
     create_port,
+    is_shared,
     name_of_server,
+    network_visible_to,
     usable_by,
 )
 
 OWNER = "compute:nova"
+ATTACH_EXTERNAL = "network:attach_external_network"
 
 
 @dataclass(frozen=True)
@@ -91,10 +94,15 @@ def _interface(context: Context, requested: NetworkRequest) -> Interface:
         return _existing(context, requested)
     if requested.uuid is None:
         raise BadRequest("Invalid input for field/attribute networks. Each network needs a uuid or a port.")
-    query = select(Network).where(Network.id == requested.uuid, Network.deleted_at.is_(None))
-    network = context.db.scalar(query if context.is_admin else query.where(usable_by(Network, context.project_id)))
+    query, project = (
+        select(Network).where(Network.id == requested.uuid, Network.deleted_at.is_(None)),
+        context.project_id,
+    )
+    network = context.db.scalar(query if context.is_admin else query.where(network_visible_to(project)))
     if network is None:
         raise BadRequest(f"Network {requested.uuid} could not be found.")
+    if network.external and not (is_shared(network, project) or context.allows(ATTACH_EXTERNAL)):
+        raise Forbidden(f"It is not allowed to create an interface on external network {network.id}")
     if requested.fixed_ip is None and not network.subnets:
         raise BadRequest(f"Network {network.id} requires a subnet in order to boot instances on.")
     return Interface(network, fixed_ip=requested.fixed_ip)

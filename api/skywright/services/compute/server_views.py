@@ -18,7 +18,7 @@ from skywright.http import Context
 from skywright.http.microversions import version_of
 from skywright.services.compute.scheduler import zone_of
 from skywright.services.compute.server_fields import Shape, Show, shape_of
-from skywright.services.network.internal import INTERFACE_ORDER, Address, Network, Port
+from skywright.services.network.internal import INTERFACE_ORDER, Address, FloatingIp, Network, Port
 
 VM_STATES = {"BUILD": "building", "ACTIVE": "active", "SHUTOFF": "stopped", "ERROR": "error", "DELETED": "deleted"}
 IN_PROGRESS = frozenset({"ACTIVE", "BUILD"})
@@ -32,7 +32,8 @@ VIEW_POLICIES = (EXTENDED_ATTRIBUTES, HOST_STATUS, UNKNOWN_HOST_STATUS, FLAVOR_E
 KEPT = 1024  # views: a page of a list
 REBOOTS = {"rebooting": "REBOOT", "rebooting_hard": "HARD_REBOOT"}
 
-Interface = tuple[str, str, str]  # network name, IP address, MAC address
+FIXED, FLOATING = "fixed", "floating"  # OS-EXT-IPS:type
+Interface = tuple[str, str, str, str]  # network name, IP address, MAC address, type
 
 
 class Place(NamedTuple):
@@ -86,31 +87,32 @@ def _fragment(value: Mapping[str, Any]) -> orjson.Fragment:
 
 
 def interfaces_of(session: Session, servers: Sequence[str] | Select[Any]) -> dict[str, tuple[Interface, ...]]:
-    """Return {server id: interfaces} of all servers, given by ids or by a query, with one query."""
-    query = (
-        select(Port.device_id, Network.name, Address.ip_address, Port.mac_address)
-        .join(Network, Network.id == Port.network_id)
-        .join(Address, Address.port_id == Port.id)
-        .order_by(*INTERFACE_ORDER, Address.ip_address)
-    )
+    """Return {server id: interfaces} of all servers, given by ids or by a query: fixed addresses, then floating IPs."""
+    ports = select(Port.device_id, Network.name).join(Network, Network.id == Port.network_id)
     if isinstance(servers, Select):
         page = servers.subquery()
-        query = query.join(page, page.c.id == Port.device_id)
+        ports = ports.join(page, page.c.id == Port.device_id)
     else:
-        query = query.where(Port.device_id.in_(servers))
+        ports = ports.where(Port.device_id.in_(servers))
     found: dict[str, tuple[Interface, ...]] = {}
-    for server_id, network, ip, mac in session.connection().execute(query).all():
-        found[server_id] = (*found.get(server_id, ()), (network, ip, mac))
+    for kind, table, address in (
+        (FIXED, Address, Address.ip_address),
+        (FLOATING, FloatingIp, FloatingIp.floating_ip_address),
+    ):
+        query = ports.add_columns(address, Port.mac_address).join(table, table.port_id == Port.id)
+        query = query.order_by(*INTERFACE_ORDER, address)
+        for server_id, network, ip, mac in session.connection().execute(query).all():
+            found[server_id] = (*found.get(server_id, ()), (network, ip, mac, kind))
     return found
 
 
 def addresses_of(interfaces: Sequence[Interface], *, types: bool) -> dict[str, list[Any]]:
     """Return {network name: [address]}."""
     found: dict[str, list[Any]] = {}
-    for network, ip, mac in interfaces:
+    for network, ip, mac, kind in interfaces:
         entry: dict[str, Any] = {"version": 6 if ":" in ip else 4, "addr": ip}
         if types:
-            entry["OS-EXT-IPS:type"] = "fixed"
+            entry["OS-EXT-IPS:type"] = kind
             entry["OS-EXT-IPS-MAC:mac_addr"] = mac
         found.setdefault(network, []).append(entry)
     return found

@@ -5,11 +5,12 @@ import unicodedata
 from collections.abc import Iterable
 from typing import Annotated, Any
 
+import netaddr
 from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_core import PydanticKnownError
 
 from skywright.http import BadRequest, fields
-from skywright.http.bodies import plain
+from skywright.http.bodies import misfit, plain
 
 MAX_INTEGER = 0x7FFFFFFF
 KEY = r"^[a-zA-Z0-9\-_:. ]{1,255}$"  # of metadata and extra specs
@@ -70,6 +71,13 @@ def _number(value: Any) -> Any:
     return value
 
 
+def _ip(text: str) -> str:
+    try:
+        return str(netaddr.IPAddress(text))
+    except (netaddr.AddrFormatError, ValueError):
+        raise misfit("ip") from None
+
+
 Name = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(valid_name)]
 Reason = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(plain)]
 Description = Annotated[str, Field(max_length=255), AfterValidator(_multiline)]
@@ -81,3 +89,4 @@ Natural = Annotated[int, BeforeValidator(_integer), Field(ge=0, le=MAX_INTEGER)]
 Positive = Annotated[int, BeforeValidator(_integer), Field(ge=1, le=MAX_INTEGER)]
 Metadata = dict[Annotated[str, Field(pattern=KEY)], Annotated[str, Field(max_length=255), AfterValidator(plain)]]
 Identifier = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(printable)]
+IpAddress = Annotated[str, AfterValidator(_ip)]

@@ -13,11 +13,13 @@ from skywright.services.network.ipam import check_quota, create_port, ports_up
 from skywright.services.network.kinds.network_items import PortChange, network_items
 from skywright.services.network.router_ports import refresh_without_request
 from skywright.services.network.router_tables import FloatingIp
-from skywright.services.network.sharing import usable_by
+from skywright.services.network.sharing import is_shared, network_visible_to, usable_by
 from skywright.services.network.tables import INTERFACE_ORDER, Address, Network, Port, Subnet
 from skywright.services.network.targets import on_network, owned
 
 if TYPE_CHECKING:  # workers import this module and must stay small
+    from types import ModuleType
+
     from skywright.http import Context
 
 __all__ = [
@@ -32,8 +34,11 @@ __all__ = [
     "check_quota",
     "create_port",
     "delete_port",
+    "floating_ip_proxy",
+    "is_shared",
     "name_of_server",
     "network_items",
+    "network_visible_to",
     "networks_of",
     "ports_up",
     "usable_by",
@@ -52,6 +57,13 @@ def authorize_port(context: "Context", network: Network, project_id: str, fixed_
 def delete_port(session: Session, queue: Queue, port: Port) -> None:
     """Delete the port and release its addresses; queue jobs of the routers that lose floating IPs of the port."""
     refresh_without_request(session, queue, ipam.delete_port(session, port))
+
+
+def floating_ip_proxy() -> "ModuleType":
+    """Return the module with the calls for floating IPs, for an API process."""
+    from skywright.services.network import floating_ip_proxy as proxy  # noqa: PLC0415 - see above
+
+    return proxy
 
 
 def networks_of(session: Session, ports: Iterable[Port]) -> dict[str, Network]:
