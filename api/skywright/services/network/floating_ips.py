@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import select
+from sqlalchemy import func, select
 
 from skywright import http
 from skywright.http import BadRequest, Conflict, Context, NotFound
@@ -37,9 +37,9 @@ class FloatingIps(StandardResource[FloatingIp]):
             **standard_columns(FloatingIp),
             "floating_network_id": FloatingIp.floating_network_id,
             "floating_ip_address": FloatingIp.floating_ip_address,
-            "fixed_ip_address": FloatingIp.fixed_ip_address,
-            "port_id": FloatingIp.port_id,
-            "router_id": FloatingIp.router_id,
+            "fixed_ip_address": func.coalesce(FloatingIp.fixed_ip_address, ""),
+            "port_id": func.coalesce(FloatingIp.port_id, ""),
+            "router_id": func.coalesce(FloatingIp.router_id, ""),
             "status": FloatingIp.status,
         },
     )
