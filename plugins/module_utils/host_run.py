@@ -92,6 +92,8 @@ class HostRun:
 
     @staticmethod
     def _is_before(one, other):
+        if (one.state, other.state) == ("present", "absent"):
+            return one.kind.name in other.kind.removed_after
         if one.state != other.state or (one.kind.items == other.kind.items and one.first != other.first):
             return False
         first, then = (one, other) if one.state == "present" else (other, one)

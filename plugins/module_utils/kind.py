@@ -24,7 +24,8 @@ class Kind:
 
     C(name) is the name of its own module, C(items) the name of its list among a host's items, C(item) the options of
     that list, C(label) the users' word for one item. Present items wait for the kinds in C(after); absent items wait
-    for the kinds that name this one in C(after). C(options) are its settings, C(variables) those settings that are
+    for the kinds that name this one in C(after), and for present items of the kinds in C(removed_after), which remove
+    parts of them. C(options) are its settings, C(variables) those settings that are
     variables of hosts: {option: variable}. C(exclusive) is the lock to hold from the read to the last write.
     C(on_null_hosts) is true if the kind works on null hosts.
 
@@ -36,6 +37,7 @@ class Kind:
     item = {}
     label = ""
     after = ()
+    removed_after = ()
     options = {}
     variables = {}
     exclusive = None

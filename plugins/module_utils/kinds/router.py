@@ -42,7 +42,7 @@ class Router(Kind):
 
     name, items, label = "router", "routers", "router"
     item = ROUTERS
-    after = ("ovs_network",)
+    after = removed_after = ("ovs_network",)
 
     def needs(self, item):
         """The ports of a router are the interfaces that its networks provide."""

@@ -38,6 +38,9 @@ class Machine:
             description = description_of(kind)
             assert description is not None, kind.name
             self.parts[kind.name] = description(root, programs, monkeypatch)
+        # A veth pair has an end on the switch and one in a router's namespace.
+        switch, routers = self.parts["ovs_network"], self.parts["router"]
+        switch.lose_inner, routers.lose_outer = routers.lose_inner, switch.lose_outer  # type: ignore[attr-defined]
         for path in (root / "images").iterdir():
             path.unlink()  # the cache is empty at first
         source = (root.parent / "source").as_uri()

@@ -1,9 +1,11 @@
 """A switch and its devices."""
 
 import shutil
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.skywright.cloud.plugins.module_utils import taps
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import ovs_network
 from plugins.fake_ovs import FakeOvs
 
@@ -27,9 +29,11 @@ class Host(FakeHost):
         self.ovs = FakeOvs(["br-int", "br-phy"])
         self.ovs.has_device = lambda port: (self.devices / port).exists()
         self.without_offloads: set[str] = set()
+        self.lose_inner: Callable[[str], None] = lambda _name: None  # of a router's namespace
         self.programs |= {"ip": self._ip, "ovs-vsctl": self.ovs, "ethtool": self._ethtool}
 
     def _ip(self, _argv: list[str], stdin: str) -> None:
+        missing = False
         for line in stdin.splitlines():
             words = line.split()
             device = self.devices / words[words.index("dev") + 1]
@@ -40,18 +44,29 @@ class Host(FakeHost):
                 (device / "mtu").write_text(words[words.index("mtu") + 1])
                 (self.devices / words[-1]).mkdir()
             elif line.startswith("link delete"):
-                shutil.rmtree(device)
+                missing |= not device.exists()
+                shutil.rmtree(device, ignore_errors=True)
                 self._delete_inner(device.name.replace("tap", "rt"))
             elif "alias" in words:
                 (device / "ifalias").write_text(words[words.index("alias") + 1])
             else:
                 (device / "mtu").write_text(words[words.index("mtu") + 1])
+        if missing:
+            raise ItemError("ip failed (1): Cannot find device")
 
     def _delete_inner(self, name: str) -> None:
         """Delete the other end of a veth pair, if it is one."""
         if (self.devices / name).exists():
             (self.devices / name).rmdir()
+        self.lose_inner(name)
         self.without_offloads -= {name, name.replace("rt", "tap")}
+
+    def lose_outer(self, inner: str) -> None:
+        """Lose the end of a veth pair whose other end was deleted."""
+        device = self.devices / inner.replace("rt", "tap")
+        if device.exists():
+            shutil.rmtree(device)
+        self._delete_inner(inner)
 
     def _ethtool(self, argv: list[str]) -> str:
         assert argv[1] == "-K" and argv[3:] == ["tx", "off"] and (self.devices / argv[2]).exists()

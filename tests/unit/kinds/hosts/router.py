@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -49,6 +50,12 @@ class Namespace:
         self.routes: set[str] = set()
         self.rules: list[str] = []
         self.connections: set[str] = set()
+        self.lose_outer: Callable[[str], None] = lambda _inner: None  # of a device that was deleted
+
+    def lose(self, device: str) -> None:
+        """Lose a device, which may be gone already, with its routes."""
+        self.links.pop(device, None)
+        self.routes = {route for route in self.routes if device not in route.split()}
 
     def state(self) -> Any:
         links = {name: {**link, "addresses": sorted(link["addresses"])} for name, link in self.links.items()}
@@ -84,8 +91,8 @@ class Namespace:
         if words[1] == "lo":
             return
         if command == "delete":
-            del self.links[words[1]]
-            self.routes = {route for route in self.routes if words[1] not in route.split()}
+            self.lose(words[1])
+            self.lose_outer(words[1])
             return
         link = self.links[words[1]]
         link["up"] = link["up"] or words[-1] == "up"
@@ -151,6 +158,7 @@ class Host(FakeHost):
 
     def install(self) -> None:
         self.namespaces: dict[str, Namespace] = {}
+        self.lose_outer: Callable[[str], None] = lambda _inner: None
         self.turn = threading.Lock()  # one thread is in a namespace at a time
         self.directory = self.root / "netns"
         self.directory.mkdir(exist_ok=True)
@@ -192,6 +200,7 @@ class Host(FakeHost):
             raise ItemError(f"ip failed (1): {name}: File exists")
         path.touch()
         self.namespaces[name] = Namespace()
+        self.namespaces[name].lose_outer = self.lose_outer
         for parameter in router_kernel.WANTED_PARAMETERS:
             file = self.root / "parameters" / name / parameter
             file.parent.mkdir(parents=True, exist_ok=True)
@@ -199,9 +208,9 @@ class Host(FakeHost):
 
     def _delete(self, name: str) -> None:
         (self.directory / name).unlink()
-        self.namespaces.pop(name, None)
-        for parameter in router_kernel.WANTED_PARAMETERS:
-            (self.root / "parameters" / name / parameter).unlink(missing_ok=True)
+        for device in self.namespaces.pop(name, Namespace()).links:
+            self.lose_outer(device)
+        shutil.rmtree(self.root / "parameters" / name, ignore_errors=True)
 
     def _nsenter(self, argv: list[str], stdin: str = "") -> str:
         one = self.namespaces[argv[1].rpartition("/")[2]]
@@ -210,6 +219,11 @@ class Host(FakeHost):
             return ""
         assert argv[2:] == ["nft", "list", "ruleset"]
         return one.listed()
+
+    def lose_inner(self, device: str) -> None:
+        """Lose a device whose other end was deleted."""
+        for namespace in self.namespaces.values():
+            namespace.lose(device)
 
     def item(self, identifier: str, **changes: Any) -> dict[str, Any]:
         ports = [{**one, "port_id": f"{one['port_id'][:7]}{identifier[7:]}"} for one in (INSIDE, OUTSIDE)]

@@ -1,4 +1,4 @@
-"""A router between an external network and a network of a project."""
+"""A router with a gateway."""
 
 from typing import Any
 
@@ -21,15 +21,10 @@ class Life(life.Life):
         self.external = story.change("network", "/v2.0/networks", {"network": network})["network"]["id"]
         subnet = {"network_id": self.external, "ip_version": 4, "cidr": "203.0.113.0/24", "enable_dhcp": False}
         story.change("network", "/v2.0/subnets", {"subnet": subnet})
-        self.network = story.network()
-        [subnet] = story.ask(f"/networking/v2.0/subnets?network_id={self.network}", method="GET")["subnets"]
-        self.interface = {"subnet_id": subnet["id"]}
 
     def make(self) -> str:
         body = {"router": {"name": "gate", "external_gateway_info": {"network_id": self.external}}}
-        router = str(self.story.change("network", "/v2.0/routers", body)["router"]["id"])
-        self.story.change("network", f"/v2.0/routers/{router}/add_router_interface", self.interface, "PUT")
-        return router
+        return str(self.story.change("network", "/v2.0/routers", body)["router"]["id"])
 
     def harm(self, identifier: str) -> None:
         parts: dict[str, Any] = self.story.machine.parts
@@ -37,7 +32,6 @@ class Life(life.Life):
         namespace.rules, namespace.routes = [], set()
 
     def end(self, identifier: str) -> None:
-        self.story.change("network", f"/v2.0/routers/{identifier}/remove_router_interface", self.interface, "PUT")
         self.story.delete("network", f"/v2.0/routers/{identifier}")
 
     def forget(self, session: Session, identifier: str) -> None:
@@ -47,5 +41,4 @@ class Life(life.Life):
         session.execute(delete(Router).where(Router.id == identifier))
 
     def clean_up(self) -> None:
-        for network in (self.network, self.external):
-            self.story.delete("network", f"/v2.0/networks/{network}")
+        self.story.delete("network", f"/v2.0/networks/{self.external}")
