@@ -7,13 +7,20 @@ from pydantic import BaseModel, ValidationError
 
 from skywright.services import registry
 from skywright.services.compute import server_action_bodies
-from skywright.services.network import schemas
+from skywright.services.network import port_forwardings, schemas
 from skywright.services.network.address_scopes import SCOPES
 from skywright.services.network.rbac_policies import POLICIES
+from skywright.services.network.router_schemas import (
+    ExtraRoutes,
+    PortForwardingCreate,
+    PortForwardingUpdate,
+    RouterInterface,
+)
 from skywright.services.network.tags import RESOURCES
 
 Model = type[BaseModel]
 NETWORKING = (*RESOURCES, SCOPES, POLICIES)
+ACTIONS = ("add", "remove")
 # Routes that accept any object and validate it themselves.
 CHOOSE = {
     "compute POST /v2.1/servers/{server_id}/action": [
@@ -22,6 +29,10 @@ CHOOSE = {
         if getattr(each, "__module__", "") == server_action_bodies.__name__
     ],
     "network PUT /v2.0/quotas/{project_id}": [schemas.Quota],
+    **{f"network PUT /v2.0/routers/{{identifier}}/{action}_router_interface": [RouterInterface] for action in ACTIONS},
+    **{f"network PUT /v2.0/routers/{{identifier}}/{action}_extraroutes": [ExtraRoutes] for action in ACTIONS},
+    f"network POST {port_forwardings.ALL}": [PortForwardingCreate],
+    f"network PUT {port_forwardings.ONE}": [PortForwardingUpdate],
     **{f"network POST {each.path}": [each.create_schema] for each in NETWORKING},
     **{f"network PUT {each.path}/{{identifier}}": [each.update_schema] for each in NETWORKING},
     **{f"network PUT /v2.0/{each.collection}/{{identifier}}/tags": [schemas.Tags] for each in RESOURCES},

@@ -138,6 +138,8 @@ NEUTRON = {
         ("shared=False", B),
         ("ipv6_ra_mode=slaac", NONE),
         ("ipv6_address_mode=slaac", NONE),
+        ("router:external=False", BOTH),
+        ("router:external=True", NONE),
     ],
     "ports": [
         ("name=port-a", A),

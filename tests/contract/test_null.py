@@ -15,6 +15,7 @@ from contract.compute_helpers import add_hosts, make_fixtures
 from contract.conftest import PASSWORD, Api
 from contract.drift_helpers import FakeHosts
 from contract.null_table import ANY, GRANTED, MISSING, SERVERS, SERVICE, SUBNET, USERS, Null
+from contract.router_helpers import make, make_topology
 from skywright.services.image import metadef_schemas, schemas
 
 
@@ -56,6 +57,9 @@ def client(api: Api) -> Any:
         ids |= {"image": fixtures.image, "server": client.make(SERVERS, fixtures.body("null"))["id"]}
         ids["region"] = client.make("identity/v3/regions", {"region": {}})["id"]
         ids["service"] = client.make(*SERVICE)["id"]
+        topology = make_topology(admin, admin)
+        ids |= {"external": topology.external, "port": topology.port}
+        ids["floating"] = make(admin, "floatingip", floating_network_id=topology.external)["id"]
         client.ids = ids
         yield client
 
@@ -90,7 +94,7 @@ def test_every_body_has_a_model() -> None:
 def test_null_has_openstacks_meaning(client: Any, case: Null) -> None:
     ids = client.ids | {"n": 10 + GRANTED.index(case)}
     if case.made is not None:
-        ids["id"] = client.make(case.made[0], filled(case.made[1], ids))["id"]
+        ids["id"] = client.make(filled(case.made[0], ids), filled(case.made[1], ids))["id"]
     method, path = filled(case.request, ids).split()
     answer = client(method, path, client.named(filled(case.body, ids)))
     if isinstance(case.shown, int):

@@ -8,10 +8,9 @@ from pydantic import Field
 
 from skywright.errors import ApiError
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
-from skywright.http.bodies import Strict, checked
+from skywright.http.bodies import Strict
 from skywright.http.microversions import until
 from skywright.services.compute import server_action_bodies as bodies
-from skywright.services.compute.errors import explain
 from skywright.services.compute.server_states import find_server
 from skywright.services.compute.server_views import FIXED, interfaces_of
 from skywright.services.compute.tables import Server
@@ -39,9 +38,9 @@ def list_floating_ips(context: Context) -> dict[str, Any]:
 
 
 @router.operation("POST", PATH, policy=f"{RULE}:create")
-def create_floating_ip(context: Context, body: dict[str, Any] | None = None) -> dict[str, Any]:
+def create_floating_ip(context: Context, body: Pool | None = None) -> dict[str, Any]:
     until(context, LAST)
-    pool = checked(Pool.model_validate, body or {}, explain).pool
+    pool = body.pool if body else None
     try:
         return {"floating_ip": _view(floating_ip_proxy().allocate(context, pool))}
     except Conflict as error:
