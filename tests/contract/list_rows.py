@@ -6,6 +6,7 @@ from openstack.connection import Connection
 
 from contract.compute_helpers import Nova, add_hosts, make_fixtures, run_jobs
 from contract.conftest import Api
+from contract.router_helpers import make, make_topology
 from skywright.db import new_uuid, utcnow
 from skywright.db.identity import AccessRule, ApplicationCredential, Credential, Policy, Project, Trust
 from skywright.db.jobs import Job, JobResource
@@ -120,10 +121,22 @@ def _network(admin: Connection, network: str) -> dict[str, str]:
         admin.network.create_address_scope(name=name, ip_version=4)
         policy = {"object_type": "network", "object_id": listed.id, "action": "access_as_shared"}
         admin.network.create_rbac_policy(**policy, target_project_id="*")
-    made = {"networks": network, "subnets": subnet.id, "ports": port.id, "subnetpools": pool.id}
+    made = {"networks": network, "subnets": subnet.id, "ports": port.id, "subnetpools": pool.id} | _routers(admin)
     for kind, identifier in made.items():
         assert admin.network.put(f"/{kind}/{identifier}/tags", json={"tags": list(THREE)}).status_code == 200
     return made
+
+
+def _routers(admin: Connection) -> dict[str, str]:
+    for index, _ in enumerate(THREE):
+        topology = make_topology(admin, admin, index)
+        floating = make(admin, "floatingip", floating_network_id=topology.external)["id"]
+    for number, _ in enumerate(THREE):
+        body = {"protocol": "tcp", "internal_port_id": topology.port}
+        body |= {"external_port": 80 + number, "internal_port": 80 + number}
+        path = f"/floatingips/{floating}/port_forwardings"
+        assert admin.network.post(path, json={"port_forwarding": body}).status_code == 201
+    return {"routers": topology.router, "floatingips": floating}
 
 
 def _operations(api: Api, admin: Connection) -> dict[str, str]:

@@ -21,8 +21,8 @@ from contract.conftest import Api, Client
         ("image", "GET", "/v2/cache", 404, "image cache to manage"),
         ("image", "DELETE", "/v2/stores/file/x", 404, "further stores"),
         ("networking", "GET", "/v2.0/qos/policies/x/bandwidth_limit_rules", 404, "QoS policies"),
-        ("networking", "POST", "/v2.0/routers", 400, "routers"),
-        ("networking", "PUT", "/v2.0/routers/x/add_router_interface", 404, "routers"),
+        ("networking", "POST", "/v2.0/ndp_proxies", 404, "NDP proxies"),
+        ("networking", "GET", "/v2.0/routers/x/l3-agents", 404, "network agents"),
     ],
 )
 def test_missing_features_are_named(  # noqa: PLR0917
