@@ -143,10 +143,14 @@ def changes(have, want):
 
 
 def _interface(name, have, want):
-    yield f"link set dev {name} addrgenmode none address {want['mac']} mtu {want['mtu']}"
+    # Only what differs: an interface whose MAC address is set, also to the same one, announces its old addresses.
+    for key, words in (("mac", "addrgenmode none address"), ("mtu", "mtu")):
+        if have.get(key) != want[key]:
+            yield f"link set dev {name} {words} {want[key]}"
     old, new = set(have["addresses"]), set(want["addresses"])
     for address in sorted(new - old):
         yield f"address add {address} dev {name}" + (" nodad" if ":" in address else "")
     for address in sorted(old - new):
         yield f"address delete {address} dev {name}"
-    yield f"link set dev {name} up"
+    if not have.get("up"):
+        yield f"link set dev {name} up"

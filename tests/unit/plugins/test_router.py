@@ -122,6 +122,14 @@ def test_a_new_floating_ip_is_announced_before_it_is_added(host, converge, progr
     assert "203.0.113.20/32" in host.namespaces[NAME].links[EXTERNAL]["addresses"]
 
 
+def test_a_removed_floating_ip_is_not_announced_once_more(converge):
+    """The kernel announces all addresses of an interface whose MAC address is set, also if that stays the same."""
+    converge(floating_ips=[FLOATING])
+    lines = [line for command in converge()["commands"] for line in command if EXTERNAL in line]
+    assert f"address delete 203.0.113.20/32 dev {EXTERNAL}" in lines
+    assert not any(line.startswith("link set") for line in lines)
+
+
 def test_only_connections_of_removed_translations_are_cut(host, converge):
     converge(floating_ips=[FLOATING], port_forwardings=[FORWARDING])
     old = set(host.namespaces[NAME].connections)
