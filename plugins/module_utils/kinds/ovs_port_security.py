@@ -172,7 +172,8 @@ class OvsPortSecurity(FlowKind):
         names = [name for port_id in port_ids for name in (tap_name(port_id), patch_names(port_id)[1])]
         if names:
             waits = [word for name in names for word in ("--", "wait-until", "Interface", name, "ofport>0")]
-            self.runner.read(["ovs-vsctl", "--timeout=20", *waits])
+            seconds = 20 + len(names) // 10  # a switch needs longer for many new ports
+            self.runner.read(["ovs-vsctl", f"--timeout={seconds}", *waits], timeout=seconds + 10)
 
 
 def _saved_ports(directory, network_id):
