@@ -36,6 +36,7 @@ def commits_wait_for_no_disk() -> Iterator[None]:
 # A caller who may not see what a request is about, or what a new resource is part of, is told that it is not there.
 KINDS = ("network", "subnet", "port", "subnetpool", "address_scope", "rbac_policy", "network_segment_range")
 NETWORKING = {f"get_{kind}" for kind in (*KINDS, "router", "floatingip")}
+NETWORKING.add("get_policy")  # of QoS
 SEEING = {*NETWORKING, "get_image", "get_metadef_namespace"}
 
 

@@ -82,6 +82,7 @@ class Port:
             "addresses": [str(self.network.addresses[self.id])],
             "allowed_address_pairs": self.pairs,
             "security_groups": groups,
+            "qos": self.declared.get("qos"),
             "stateful": self.declared.get("stateful", True),
         }
 

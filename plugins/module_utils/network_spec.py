@@ -6,6 +6,25 @@ from __future__ import annotations
 
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import dict_of, list_of, option, state, strings
 
+DIRECTION = option("The direction, seen from the server.", choices=["ingress", "egress"], default="egress")
+QOS = dict_of(
+    "The limits and marks of what the server sends and gets; without this option it has none.",
+    bandwidth_limits=list_of(
+        "Limits of bits, at most one in each direction.",
+        direction=DIRECTION,
+        max_kbps=option("Kilobits in a second, with the headers of Ethernet; 0 is no limit.", "int", required=True),
+        max_burst_kbps=option(
+            "Kilobits that pass at once, at least two frames; 0 is 80 % of C(max_kbps).", "int", default=0
+        ),
+    ),
+    packet_rate_limits=list_of(
+        "Limits of packets, at most one in each direction.",
+        direction=DIRECTION,
+        max_kpps=option("Thousands of packets in a second; 0 is no limit.", "int", required=True),
+        max_burst_kpps=option("Thousands of packets that pass at once; 0 is 80 % of C(max_kpps).", "int", default=0),
+    ),
+    dscp_mark=option("The differentiated services code point of IP packets that the server sends.", "int"),
+)
 NETWORKS = list_of(
     "The networks to converge.",
     id=option("UUID of the network.", required=True),
@@ -51,6 +70,7 @@ NETWORKS = list_of(
             "bool",
             default=True,
         ),
+        qos=QOS,
     ),
     dhcp=dict_of(
         "The DHCP server, on the host that serves the network. Without this option, an existing server stays.",

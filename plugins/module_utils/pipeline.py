@@ -13,7 +13,7 @@ direction. A rule that matches there sets the register ALLOWED.
 
 from __future__ import annotations
 
-PORT, SPOOF, EGRESS, INGRESS, STATE, GROUPS, VERDICT, OUT = range(8)
+PORT, SPOOF, EGRESS, INGRESS, STATE, GROUPS, VERDICT, OUT, PACKETS = range(9)
 # Registers: the zone of connection tracking, 0 without it; whether a rule matched. A security group is in
 # C(NXM_NX_XXREG1), which is reg4 to reg7; the group of the remote address is in C(NXM_NX_XXREG2), reg8 to reg11.
 ZONE, ALLOWED = "NXM_NX_REG0[]", "NXM_NX_REG1[]"
@@ -22,7 +22,7 @@ TRACKED_ZONE = "zone=NXM_NX_REG0[0..15]"
 MARK = "NXM_NX_CT_MARK[]"
 INVALID = "ct_state=+inv"
 # Cookies: the first 24 bits say what a flow belongs to, the others are those of an id in the name of a tap.
-PORTS, SECURITY_GROUPS, SHARED = (prefix << 40 for prefix in (0x736B79, 0x736B67, 0x736B73))
+PORTS, SECURITY_GROUPS, SHARED, QOS = (prefix << 40 for prefix in (0x736B79, 0x736B67, 0x736B73, 0x736B71))
 PREFIX_MASK = 0xFFFFFF << 40
 IP = ("ip", "ipv6")
 # The messages of IPv6 (RFC 4443, RFC 4861, RFC 3810) that pass without a rule, as in Neutron: queries of multicast

@@ -10,7 +10,9 @@ from ansible_collections.skywright.cloud.plugins.module_utils.converge import It
 from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove, write_text
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import PREFIX_MASK, cookie
+from ansible_collections.skywright.cloud.plugins.module_utils.port_flows import in_port
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
+from ansible_collections.skywright.cloud.plugins.module_utils.switch_ports import patch_names, tap_name
 
 # Reading the flows of a few cookies takes as long on a full bridge as on an empty one.
 FEW_COOKIES = 8
@@ -41,14 +43,16 @@ class FlowKind(Kind):
         "unit_directory": option("The directory of the unit file.", "path", default="/etc/systemd/system"),
     }
     exclusive = "port-security"
+    unit_name, unit_text = UNIT_NAME, UNIT
+    version = ()  # the arguments of ovs-ofctl for flows that OpenFlow 1.0 lacks
 
     def __init__(self, **options):
         super().__init__(**options)
         self.bridge, self.directory = self.settings["bridge"], self.settings["directory"]
         units = self.settings["unit_directory"]
-        self.unit_file = os.path.join(units, UNIT_NAME)
-        self.unit_link = os.path.join(units, "ovs-vswitchd.service.wants", UNIT_NAME)
-        self.unit = UNIT.format(directory=self.directory, bridge=self.bridge)
+        self.unit_file = os.path.join(units, self.unit_name)
+        self.unit_link = os.path.join(units, "ovs-vswitchd.service.wants", self.unit_name)
+        self.unit = self.unit_text.format(directory=self.directory, bridge=self.bridge)
 
     def has_unit(self):
         """Return whether the unit restores the flows."""
@@ -59,7 +63,7 @@ class FlowKind(Kind):
         if not self.has_unit():
             remove(self.unit_link)  # a run that ends before the unit is enabled leaves none
             write_text(self.unit_file, self.unit)
-            self.runner.write(["systemctl", "enable", UNIT_NAME])
+            self.runner.write(["systemctl", "enable", self.unit_name])
 
     def present(self, prefix, ids):
         """Return the flows of these ids, {cookie: {text}}. A bridge that does not exist yet has none."""
@@ -68,15 +72,15 @@ class FlowKind(Kind):
             masks = [f"{prefix:#x}/{PREFIX_MASK:#x}"]
         found = {}
         for mask in masks:
-            for line in self._dump(mask).splitlines():
+            for line in self.dump("--names", "--no-stats", "dump-flows", self.bridge, f"cookie={mask}").splitlines():
                 text = line.strip()
                 found.setdefault(text[7:].partition(",")[0], set()).add(text)
         return found
 
-    def _dump(self, mask):
-        argv = ["ovs-ofctl", "--names", "--no-stats", "dump-flows", self.bridge, f"cookie={mask}"]
+    def dump(self, *argv):
+        """Return the output of ovs-ofctl, empty if there is no bridge."""
         try:
-            return self.runner.read(argv)
+            return self.runner.read(["ovs-ofctl", *self.version, *argv])
         except ItemError as error:
             if "is not a bridge" in str(error):
                 return ""
@@ -90,7 +94,36 @@ class FlowKind(Kind):
     def send(self, lines):
         """Send changes of flows as one bundle; the switch applies all or none of them."""
         if lines:
-            self.runner.write(["ovs-ofctl", "bundle", self.bridge, "-"], stdin="".join(dict.fromkeys(lines)))
+            argv = ["ovs-ofctl", *self.version, "bundle", self.bridge, "-"]
+            self.runner.write(argv, stdin="".join(dict.fromkeys(lines)))
+
+    def wait(self, port_ids):
+        """Wait for the numbers of ports, which the switch gives them after the transaction that creates them."""
+        names = [name for port_id in port_ids for name in (tap_name(port_id), patch_names(port_id)[1])]
+        if names:
+            waits = [word for name in names for word in ("--", "wait-until", "Interface", name, "ofport>0")]
+            seconds = 20 + len(names) // 10  # a switch needs longer for many new ports
+            self.runner.read(["ovs-vsctl", f"--timeout={seconds}", *waits], timeout=seconds + 10)
+
+
+def port_changes(step):
+    """Yield (network id, port id, present port or None, wanted port or None) of the ports that change."""
+    have, want = ((side or {"ports": {}})["ports"] for side in (step.have, step.want))
+    for port_id in sorted(have.keys() | want.keys()):
+        if have.get(port_id) != want.get(port_id):
+            yield step.id, port_id, have.get(port_id), want.get(port_id)
+
+
+def port_lines(prefix, port_id, have, want):
+    """Return the lines of a bundle that replaces the flows of a port with cookies of C(prefix); equal ones stay."""
+    old, new = (set(port["flows"] if port else ()) for port in (have, want))
+    here = [in_port(name) for name in (tap_name(port_id), patch_names(port_id)[1])]
+    used = [{match for match in here if any(match in text for text in texts)} for texts in (old, new)]
+    if want and (not old or used[1] - used[0]):
+        # The flows of a removed port act on the next port that gets its number.
+        gone = (f"flow delete cookie={prefix:#x}/{PREFIX_MASK:#x},{match}\n" for match in here)
+        return [*replacement(old, set()), *gone, *additions(new)]
+    return replacement(old, new)
 
 
 def replacement(old, new):

@@ -65,6 +65,7 @@ host:
       ovs_network: [{id: 0a0b0c0d-0000-4000-8000-000000000001, name: dh0a0b0c0d-00, port_id: null, peer: null}]
       ovs_security_group: [{id: 5a0b0c0d-0000-4000-8000-000000000001}]
       ovs_port_security: [{id: 0a0b0c0d-0000-4000-8000-000000000001, ports: []}]
+      ovs_qos: []
       dhcp_network: [{id: 0a0b0c0d-0000-4000-8000-000000000001, ports: []}]
       router: [{id: 2a0b0c0d-0000-4000-8000-000000000005}]
       image_cache: []

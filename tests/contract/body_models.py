@@ -9,6 +9,7 @@ from skywright.services import registry
 from skywright.services.compute import server_action_bodies
 from skywright.services.network import port_forwardings, schemas
 from skywright.services.network.address_scopes import SCOPES
+from skywright.services.network.qos_bodies import BODIES
 from skywright.services.network.rbac_policies import POLICIES
 from skywright.services.network.router_schemas import (
     ExtraRoutes,
@@ -19,6 +20,7 @@ from skywright.services.network.router_schemas import (
 from skywright.services.network.tags import RESOURCES
 
 Model = type[BaseModel]
+QOS = "/v2.0/qos"
 NETWORKING = (*RESOURCES, SCOPES, POLICIES)
 ACTIONS = ("add", "remove")
 # Routes that accept any object and validate it themselves.
@@ -35,8 +37,14 @@ CHOOSE = {
     f"network PUT {port_forwardings.ONE}": [PortForwardingUpdate],
     **{f"network POST {each.path}": [each.create_schema] for each in NETWORKING},
     **{f"network PUT {each.path}/{{identifier}}": [each.update_schema] for each in NETWORKING},
-    **{f"network PUT /v2.0/{each.collection}/{{identifier}}/tags": [schemas.Tags] for each in RESOURCES},
-    **{f"network POST /v2.0/{each.collection}/{{identifier}}/tags": [schemas.Tags] for each in RESOURCES},
+    **{f"network PUT {each.path}/{{identifier}}/tags": [schemas.Tags] for each in RESOURCES},
+    **{f"network POST {each.path}/{{identifier}}/tags": [schemas.Tags] for each in RESOURCES},
+    **{f"network POST {QOS}/policies/{{policy_id}}/{kind}_rules": [new] for kind, (new, _) in BODIES.items()},
+    **{
+        f"network PUT {QOS}/policies/{{policy_id}}/{kind}_rules/{{identifier}}": [changed]
+        for kind, (_, changed) in BODIES.items()
+    },
+    **{f"network PUT {QOS}/alias_{kind}_rules/{{identifier}}": [changed] for kind, (_, changed) in BODIES.items()},
 }
 
 

@@ -21,7 +21,7 @@ from skywright.services.network.tables import Port
 Ask = Callable[..., dict[str, Any]]
 
 MODULES = {
-    "networks": ("ovs_network", "dhcp_network", "ovs_port_security"),
+    "networks": ("ovs_network", "dhcp_network", "ovs_port_security", "ovs_qos"),
     "images": ("server_disk",),
     "servers": ("server_disk", "libvirt_domain"),
 }

@@ -121,9 +121,15 @@ def _network(admin: Connection, network: str) -> dict[str, str]:
         admin.network.create_address_scope(name=name, ip_version=4)
         policy = {"object_type": "network", "object_id": listed.id, "action": "access_as_shared"}
         admin.network.create_rbac_policy(**policy, target_project_id="*")
-    made = {"networks": network, "subnets": subnet.id, "ports": port.id, "subnetpools": pool.id} | _routers(admin)
+        limits = admin.network.create_qos_policy(name=name)
+        admin.network.create_qos_bandwidth_limit_rule(limits, max_kbps=1)
+        admin.network.create_qos_dscp_marking_rule(limits, dscp_mark=0)
+        admin.network.create_qos_packet_rate_limit_rule(limits, max_kpps=1)
+    made = {"networks": network, "subnets": subnet.id, "ports": port.id, "subnetpools": pool.id, "policies": limits.id}
+    made |= _routers(admin)
     for kind, identifier in made.items():
-        assert admin.network.put(f"/{kind}/{identifier}/tags", json={"tags": list(THREE)}).status_code == 200
+        path = "qos/policies" if kind == "policies" else kind
+        assert admin.network.put(f"/{path}/{identifier}/tags", json={"tags": list(THREE)}).status_code == 200
     return made
 
 

@@ -20,7 +20,7 @@ from contract.conftest import Api, Client
         ("compute", "DELETE", "/v2.1/os-services/x", 400, "deletion of compute services"),
         ("image", "GET", "/v2/cache", 404, "image cache to manage"),
         ("image", "DELETE", "/v2/stores/file/x", 404, "further stores"),
-        ("networking", "GET", "/v2.0/qos/policies/x/bandwidth_limit_rules", 404, "QoS policies"),
+        ("networking", "GET", "/v2.0/qos/policies/x/minimum_bandwidth_rules", 404, "guaranteed bandwidth"),
         ("networking", "POST", "/v2.0/ndp_proxies", 404, "NDP proxies"),
         ("networking", "GET", "/v2.0/routers/x/l3-agents", 404, "network agents"),
     ],

@@ -212,7 +212,14 @@ PLAIN = {
 QUERIES = {kind: [*queries, *STANDARD] for kind, queries in NEUTRON.items()} | PLAIN
 # Shown attributes that are not filters in Neutron either.
 UNFILTERED = {
-    "networks": {"subnets", "port_security_enabled", "dns_domain", "ipv4_address_scope", "ipv6_address_scope"},
+    "networks": {
+        "subnets",
+        "port_security_enabled",
+        "dns_domain",
+        "ipv4_address_scope",
+        "ipv6_address_scope",
+        "qos_policy_id",
+    },
     "subnets": {"dns_nameservers", "allocation_pools", "host_routes"},
     "ports": {
         "binding:profile",
@@ -223,6 +230,8 @@ UNFILTERED = {
         "dns_name",
         "dns_domain",
         "dns_assignment",
+        "qos_policy_id",
+        "qos_network_policy_id",
     },
     "subnetpools": {"prefixes"},
     "address-scopes": set(),

@@ -116,6 +116,8 @@ def test_invalid_subnets_are_refused(demo: Connection, network: Any, values: dic
         {"network_id": HUGE},
         {"device_id": "x" * 256},
         {"security_groups": ["default"]},
+        {"qos_policy_id": "../x"},
+        {"qos_policy_id": HUGE},
         {"port_security_enabled": "perhaps"},
         {"allowed_address_pairs": [{"ip_address": "10.0.0.1,actions=NORMAL"}]},
         {"allowed_address_pairs": [{"ip_address": "10.0.0.1\n"}]},
@@ -260,3 +262,63 @@ def test_projects_share_only_what_they_own(admin: Connection, demo: Connection, 
     assert request(demo, "PUT", path, change).status_code == 403
     assert request(admin, "PUT", path, change).status_code == 200
     assert request(demo, "GET", path).json()["rbac_policy"]["target_tenant"] == "*"
+
+
+@pytest.fixture
+def shared_policy(admin: Connection) -> Iterator[Any]:
+    """A QoS policy of another project that all projects may use, with a rule."""
+    policy = admin.network.create_qos_policy(name="shared", shared=True)
+    admin.network.create_qos_bandwidth_limit_rule(policy, max_kbps=1000)
+    yield admin.network.get_qos_policy(policy)
+    admin.network.delete_qos_policy(policy)
+
+
+def test_a_shared_qos_policy_can_only_be_used(demo: Connection, admin: Connection, shared_policy: Any) -> None:
+    one = f"/qos/policies/{shared_policy.id}"
+    rules, rule = f"{one}/bandwidth_limit_rules", shared_policy.rules[0]["id"]
+    change = {"bandwidth_limit_rule": {"max_kbps": 9}}
+    for method, path, body in (
+        ("PUT", one, {"policy": {"name": "mine"}}),
+        ("DELETE", one, None),
+        ("POST", rules, change),
+        ("PUT", f"{rules}/{rule}", change),
+        ("DELETE", f"{rules}/{rule}", None),
+        ("PUT", f"/qos/alias_bandwidth_limit_rules/{rule}", {"alias_bandwidth_limit_rule": {"max_kbps": 9}}),
+        ("DELETE", f"/qos/alias_bandwidth_limit_rules/{rule}", None),
+        ("POST", "/qos/policies", {"policy": {"name": "mine"}}),
+    ):
+        assert request(demo, method, path, body).status_code == 403, (method, path)
+    assert request(demo, "GET", rules).json() == {"bandwidth_limit_rules": []}
+    for path in (f"{rules}/{rule}", f"/qos/alias_bandwidth_limit_rules/{rule}"):
+        assert request(demo, "GET", path).status_code == 404
+    assert admin.network.get_qos_policy(shared_policy).rules == shared_policy.rules
+
+
+def test_hidden_qos_policies_and_their_rules_do_not_exist(demo: Connection, admin: Connection) -> None:
+    policy = admin.network.create_qos_policy(name="hidden")
+    rule = admin.network.create_qos_dscp_marking_rule(policy, dscp_mark=10)
+    one = f"/qos/policies/{policy.id}"
+    paths = [one, f"{one}/dscp_marking_rules", f"{one}/dscp_marking_rules/{rule.id}"]
+    for path in (*paths, f"/qos/alias_dscp_marking_rules/{rule.id}"):
+        assert request(demo, "GET", path).status_code == 404, path
+    for path in (one, f"{one}/dscp_marking_rules/{rule.id}", f"/qos/alias_dscp_marking_rules/{rule.id}"):
+        assert request(demo, "DELETE", path).status_code == 404, path
+    admin.network.delete_qos_policy(policy)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"max_kbps": HUGE},
+        {"max_kbps": 1.5},
+        {"max_kbps": "1,burst_size=9"},
+        {"max_kbps": 1, "max_burst_kbps": HUGE},
+        {"max_kbps": 1, "direction": "egress,drop"},
+        {"max_kbps": [1]},
+        {"max_kbps": None},
+    ],
+)
+def test_invalid_qos_rules_are_refused(admin: Connection, shared_policy: Any, values: dict[str, Any]) -> None:
+    path = f"/qos/policies/{shared_policy.id}/packet_rate_limit_rules"
+    body = {name.replace("kbps", "kpps"): value for name, value in values.items()}
+    assert request(admin, "POST", path, {"packet_rate_limit_rule": body}).status_code == 400

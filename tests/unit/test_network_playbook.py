@@ -77,6 +77,7 @@ def test_the_first_port_adds_tap_tunnels_and_dhcp(session: Session, network: Net
             "port_security_enabled": True,
             "addresses": ["10.0.0.2"],
             "allowed_address_pairs": [],
+            "qos": None,
         }
     ]
     assert (server["peers"], server["dhcp"]) == (["172.20.1.11"], None)

@@ -32,6 +32,7 @@ WITHOUT_RULE = {
         "GET /v2.0/ports",
         "GET /v2.0/subnetpools",
         "GET /v2.0/address-scopes",
+        "GET /v2.0/qos/policies",
         "GET /v2.0/rbac-policies",
         "GET /v2.0/network_segment_ranges",
         # Empty: see absent.

@@ -9,8 +9,19 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds.image_cache 
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.libvirt_domain import LibvirtDomain
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_network import OvsNetwork
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_port_security import OvsPortSecurity
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_qos import OvsQos
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_security_group import OvsSecurityGroup
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.router import Router
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.server_disk import ServerDisk
 
-KINDS = (OvsNetwork, OvsSecurityGroup, OvsPortSecurity, DhcpNetwork, Router, ImageCache, ServerDisk, LibvirtDomain)
+KINDS = (
+    OvsNetwork,
+    OvsSecurityGroup,
+    OvsPortSecurity,
+    OvsQos,
+    DhcpNetwork,
+    Router,
+    ImageCache,
+    ServerDisk,
+    LibvirtDomain,
+)

@@ -31,7 +31,7 @@ class LibvirtDomain(Kind):
     name, items, label = "libvirt_domain", "servers", "server"
     item = SERVERS
     on_null_hosts = True
-    after = ("ovs_network", "ovs_port_security", "server_disk")
+    after = ("ovs_network", "ovs_port_security", "ovs_qos", "server_disk")
     options = {
         "uri": option(
             "The libvirt URI. With V(test:///default), domains exist only while the module runs.",

@@ -32,7 +32,7 @@ class OvsNetwork(Kind):
     """The networks on one integration bridge.
 
     A network is {"tag": local VLAN tag, "ports": {port name: its columns}, "taps": {device: MTU}}. The tap of a port
-    with port security is on the bridge of port security, and a patch connects it with the integration bridge.
+    with port security or QoS rules is on the bridge of port security, and a patch connects it with br-int.
     """
 
     name, items, label = "ovs_network", "networks", "network"
@@ -163,11 +163,11 @@ class OvsNetwork(Kind):
         return {"tag": tag, "ports": ports, "taps": devices}
 
     def _plugged(self, item, port, tag):
-        """Return the ports that connect a server: its tap, and with port security the ends of a patch."""
+        """Return the ports that connect a server: its tap, and with port security or QoS rules the ends of a patch."""
         name, marks = tap_name(port["id"]), {PORT: port["id"]}
         up = port["admin_state_up"]
         access = {"tag": tag if up else DEAD_TAG, "protected": not up, "external_ids": marks}
-        if not port["port_security_enabled"]:
+        if not port["port_security_enabled"] and not port["qos"]:
             return {name: self._port(item, **access)}
         inside, outside = patch_names(port["id"])
         secure = {"bridge": self.security_bridge, "tag": None, "external_ids": marks}

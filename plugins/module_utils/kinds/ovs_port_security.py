@@ -12,8 +12,14 @@ from ansible_collections.skywright.cloud.plugins.module_utils.converge import It
 from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove
 from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
 from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import PORTS, SHARED, cookie, shared_flows
-from ansible_collections.skywright.cloud.plugins.module_utils.port_flows import flows, in_port, is_tracked, zone_of
-from ansible_collections.skywright.cloud.plugins.module_utils.switch_flows import FlowKind, additions, replacement
+from ansible_collections.skywright.cloud.plugins.module_utils.port_flows import flows, is_tracked, zone_of
+from ansible_collections.skywright.cloud.plugins.module_utils.switch_flows import (
+    FlowKind,
+    additions,
+    port_changes,
+    port_lines,
+    replacement,
+)
 from ansible_collections.skywright.cloud.plugins.module_utils.switch_ports import patch_names, tap_name
 
 # Where flows of port security on br-int were saved, before there was a bridge for them.
@@ -138,7 +144,7 @@ class OvsPortSecurity(FlowKind):
 
     def _write(self, steps):
         """Save the new flows first, so that an interrupted run loses none, and delete old files last."""
-        changes = [change for step in steps for change in _changes(step)]
+        changes = [change for step in steps for change in port_changes(step)]
         lines, shared = [], next((step.want["shared"] for step in steps if step.want), self.shared)
         if shared != self.shared:
             self.save(self.shared_file, "".join(additions(shared["flows"])))
@@ -147,8 +153,8 @@ class OvsPortSecurity(FlowKind):
             self._forget_old(network_id, port_id)
             if want:
                 self.save(self.path(network_id, port_id), "".join(additions(want["flows"])))
-            lines += _bundle(port_id, have, want)
-        self._wait([port_id for _network_id, port_id, _have, want in changes if want])
+            lines += port_lines(PORTS, port_id, have, want)
+        self.wait([port_id for _network_id, port_id, _have, want in changes if want])
         self.send(lines)
         for network_id, port_id, _have, want in changes:
             if not want:
@@ -167,33 +173,7 @@ class OvsPortSecurity(FlowKind):
                 os.rmdir(os.path.dirname(path))
                 os.rmdir(OLD_DIRECTORY)
 
-    def _wait(self, port_ids):
-        """Wait for the numbers of ports, which the switch gives them after the transaction that creates them."""
-        names = [name for port_id in port_ids for name in (tap_name(port_id), patch_names(port_id)[1])]
-        if names:
-            waits = [word for name in names for word in ("--", "wait-until", "Interface", name, "ofport>0")]
-            seconds = 20 + len(names) // 10  # a switch needs longer for many new ports
-            self.runner.read(["ovs-vsctl", f"--timeout={seconds}", *waits], timeout=seconds + 10)
-
 
 def _saved_ports(directory, network_id):
     """Return the ids of a network's ports that have saved flows, those of before on br-int included."""
     return sorted({*ids_in(os.path.join(directory, network_id)), *ids_in(os.path.join(OLD_DIRECTORY, network_id))})
-
-
-def _changes(step):
-    """Yield (network id, port id, present port or None, wanted port or None) of the ports that change."""
-    have, want = ((side or {"ports": {}})["ports"] for side in (step.have, step.want))
-    for port_id in sorted(have.keys() | want.keys()):
-        if have.get(port_id) != want.get(port_id):
-            yield step.id, port_id, have.get(port_id), want.get(port_id)
-
-
-def _bundle(port_id, have, want):
-    """Return the lines of a bundle that replaces the flows of a port; equal ones stay."""
-    old, new = (set(port["flows"] if port else ()) for port in (have, want))
-    here = [in_port(name) for name in (tap_name(port_id), patch_names(port_id)[1])]
-    if want and not all(any(match in text for text in old) for match in here):
-        # The flows of a removed port act on the next port that gets its number.
-        return [*replacement(old, set()), *(f"flow delete {match}\n" for match in here), *additions(new)]
-    return replacement(old, new)

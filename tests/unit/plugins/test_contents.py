@@ -11,6 +11,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
     libvirt_domain,
     ovs_network,
     ovs_port_security,
+    ovs_qos,
     router,
     server_disk,
 )
@@ -40,6 +41,7 @@ def directories(tmp_path, monkeypatch):
         (dhcp_network.DhcpNetwork, "dhcp"),
         (image_cache.ImageCache, "images"),
         (ovs_port_security.OvsPortSecurity, "flows"),
+        (ovs_qos.OvsQos, "qos"),
         (server_disk.ServerDisk, "servers"),
     ):
         monkeypatch.setitem(kind.options, "directory", {"default": str(tmp_path / name)})
@@ -69,7 +71,9 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     (server / "skywright.json").write_text(json.dumps({"image_id": IMAGE}))
     (server / "disk").touch()
     (groups / GROUP).mkdir()
-    for file in (flows / PORT, old / STRAY, tmp_path / "flows" / "shared"):
+    qos = tmp_path / "qos" / NET
+    qos.mkdir(parents=True)
+    for file in (flows / PORT, old / STRAY, tmp_path / "flows" / "shared", qos / PORT):
         file.touch()
     (network / "hosts").write_text(f"fa:16:3e:00:00:01,10.0.0.5 # {PORT}\nnonsense\n")
     (tmp_path / "netns").mkdir()
@@ -89,6 +93,7 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
         ],
         "ovs_security_group": [{"id": GROUP}],
         "ovs_port_security": [{"id": NET, "ports": [PORT, STRAY]}],
+        "ovs_qos": [{"id": NET, "ports": [PORT]}],
         "dhcp_network": [{"id": NET, "ports": ["", PORT]}],
         "router": [{"id": ROUTER}],
         "image_cache": [{"id": IMAGE}],

@@ -78,6 +78,7 @@ def test_ports_addresses_and_macs_agree():
             "port_security_enabled": True,
             "addresses": ["10.20.0.12"],
             "allowed_address_pairs": [],
+            "qos": None,
             "security_groups": None,
             "stateful": True,
         }
@@ -97,6 +98,13 @@ def test_port_security_is_declared_with_a_servers_network():
     server = {"name": "web-1", "host": "host1", "image": "guest", "networks": [entry]}
     (port,) = network(items(servers=[server]), "host1")["ports"]
     assert (port["port_security_enabled"], port["allowed_address_pairs"]) == (False, entry["allowed_address_pairs"])
+
+
+def test_limits_are_declared_with_a_servers_network():
+    entry = {"name": "private", "qos": {"bandwidth_limits": [{"direction": "egress", "max_kbps": 1000}]}}
+    server = {"name": "web-1", "host": "host1", "image": "guest", "networks": [entry]}
+    (port,) = network(items(servers=[server]), "host1")["ports"]
+    assert port["qos"] == entry["qos"]
 
 
 def test_dhcp_options_are_declared_with_a_servers_network():

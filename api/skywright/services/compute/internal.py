@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from skywright.db.jobs import Job, JobResource
 from skywright.jobs.engine.submit import Request, submit
 from skywright.services.compute.marks import ServerDirectory
 from skywright.services.compute.scheduler import Usage, usage_by_host
@@ -50,9 +51,13 @@ def hosts_of_image(session: Session, image_id: str) -> set[str]:
 
 
 def replug(request: Request, server_ids: Iterable[str]) -> None:
-    """Queue jobs that apply the changed ports of these servers on their hosts."""
-    query = select(Server.id).where(
-        Server.id.in_(set(server_ids)), Server.host.is_not(None), Server.deleted_at.is_(None)
-    )
+    """Queue jobs that apply the changed ports of these servers on their hosts, unless such a job is queued already."""
+    wanted = set(server_ids)
+    queued = select(JobResource.resource_id).join(Job, Job.sequence == JobResource.job_sequence)
+    queued = queued.where(JobResource.resource_type == "server", JobResource.resource_id.in_(wanted))
+    queued = queued.where(Job.action == REPLUG, Job.state == "queued", Job.cancel_requested_at.is_(None))
+    # Locked, so that none begins before this transaction ends.
+    wanted -= set(request.db.scalars(queued.with_for_update()))
+    query = select(Server.id).where(Server.id.in_(wanted), Server.host.is_not(None), Server.deleted_at.is_(None))
     for server_id in request.db.scalars(query.order_by(Server.id)):
         submit(request, "server", REPLUG, [("server", server_id)])

@@ -70,6 +70,26 @@ EXTENSIONS = {
     "port-security": ("Port Security", "Provides port security"),
     "project-id": ("project_id field enabled", "Extension that indicates that project_id field is enabled."),
     "provider": ("Provider Network", "Expose mapping of virtual networks to physical networks"),
+    "qos": ("Quality of Service", "The Quality of Service extension."),
+    "qos-bw-limit-direction": (
+        "Direction for QoS bandwidth limit rule",
+        "Allow to configure QoS bandwidth limit rule with specific direction: ingress or egress",
+    ),
+    "qos-default": ("QoS default policy", "Expose the QoS default policy per project"),
+    "qos-port-network-policy": ("QoS port network policy ID", "Adds a the QoS network ID to the port definition"),
+    "qos-pps": ("QoS Rule Type Packet per Second Extension", "Add QoS Rule Type Packet per Second"),
+    "qos-rule-type-details": (
+        "Details of QoS rule types",
+        "Expose details about QoS rule types supported by loaded backend drivers",
+    ),
+    "qos-rule-type-filter": (
+        "Allow to filter the list of QoS rule types",
+        "Allows to filter the QoS rule type list by those that any or all switches support",
+    ),
+    "qos-rules-alias": (
+        "Quality of Service rules alias API",
+        "API to enable GET, PUT and DELETE operations on QoS policy rules without specifying policy ID",
+    ),
     "quota_details": ("Quota details management support", "Expose functions for quotas usage statistics per project"),
     "quotas": ("Quota management support", "Expose functions for quotas management per project"),
     "rbac-address-scope": ("Add address_scope type to RBAC", "Add address_scope type to RBAC"),

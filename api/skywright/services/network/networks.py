@@ -10,7 +10,7 @@ from skywright.http import Conflict, Context, Router
 from skywright.http.paging import Clause
 from skywright.jobs.engine.submit import submit
 from skywright.services.compute.internal import replug
-from skywright.services.network import addressing, dns, ipam, listing, schemas, segments
+from skywright.services.network import addressing, dns, ipam, listing, qos_use, schemas, segments
 from skywright.services.network.associations import release_unused
 from skywright.services.network.external import set_default, set_external
 from skywright.services.network.guard import Guard
@@ -97,6 +97,9 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
         ipam.check_quota(context.db, project_id, "network")
         values = item.given(*SIMPLE)
         network = Network(project_id=project_id, type=item.type or "vxlan", **values)
+        network.qos_policy_id = qos_use.usable(context, item.qos_policy_id) or qos_use.default_of(
+            context.db, project_id
+        )
         network.mtu = segments.mtu_of(network.type, item.mtu)
         segments.place(context.db, network, item)
         if item.shared:
@@ -113,6 +116,8 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
         if "is_default" in item.model_fields_set:
             set_default(context.db, row, is_default=item.is_default)
         before, domain = (row.admin_state_up, row.mtu), row.dns_domain
+        limits = row.qos_policy_id
+        qos_use.set_policy(context, row, item)
         for name, value in item.given(*SIMPLE).items():
             setattr(row, name, value)
         if item.mtu is not None:
@@ -123,7 +128,7 @@ class Networks(ShareableResource[Network], StandardResource[Network]):
             _check_names(context, row)
         if (row.admin_state_up, row.mtu) != before or row.dns_domain != domain:
             refresh_dhcp(context, row)
-        if (row.admin_state_up, row.mtu) != before:
+        if (row.admin_state_up, row.mtu) != before or row.qos_policy_id != limits:
             replug(context, context.db.scalars(select(Port.device_id).where(Port.network_id == row.id)))
             refresh(context, routers_on(context.db, row.id))
 
@@ -168,6 +173,7 @@ def _view(row: Network, subnets: list[str]) -> dict[str, Any]:
         "is_default": row.is_default,
         "port_security_enabled": row.port_security_enabled,
         "dns_domain": row.dns_domain,
+        "qos_policy_id": row.qos_policy_id,
         "provider:network_type": row.type,
         "provider:physical_network": row.physical_network or None,
         "provider:segmentation_id": row.segment,

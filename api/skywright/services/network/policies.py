@@ -42,6 +42,7 @@ BASE = {
     "external_network": "field:subnets:router:external=True",
     "shared_subnetpools": "field:subnetpools:shared=True",
     "shared_address_scopes": "field:address_scopes:shared=True",
+    "shared_qos_policy": "field:policies:shared=True",
     "restrict_wildcard": f"{NOT_ALL} or rule:admin_only",
 }
 
@@ -159,6 +160,27 @@ SEGMENT_RANGES = {
     for action in ("create", "get", "update", "delete")
     for part in ("", ":tags")
 }
+MANAGER = f"({ADMIN}) or (role:manager and {OWNER})"
+_POLICY_READER = f"{READER} or rule:shared_qos_policy"
+_RULE_READER = f"({ADMIN}) or (role:reader and rule:ext_parent_owner)"
+_RULE_MANAGER = f"({ADMIN}) or (role:manager and rule:ext_parent_owner)"
+_QOS_RULES = [f"policy_{kind}_rule" for kind in ("bandwidth_limit", "dscp_marking", "packet_rate_limit")]
+_QOS_ALIASES = ["alias_bandwidth_limit_rule", "alias_dscp_marking_rule"]
+QOS = {
+    "create_policy": MANAGER,
+    "create_policy:tags": MANAGER,
+    "get_policy": _POLICY_READER,
+    "get_policy:tags": _POLICY_READER,
+    "update_policy": MANAGER,
+    "update_policy:tags": MANAGER,
+    "delete_policy": MANAGER,
+    "delete_policy:tags": MANAGER,
+    "get_rule_type": "role:reader",
+    **{f"create_{rule}": _RULE_MANAGER for rule in _QOS_RULES},
+    **{f"get_{rule}": _RULE_READER for rule in (*_QOS_RULES, *_QOS_ALIASES)},
+    **{f"update_{rule}": _RULE_MANAGER for rule in (*_QOS_RULES, *_QOS_ALIASES)},
+    **{f"delete_{rule}": _RULE_MANAGER for rule in (*_QOS_RULES, *_QOS_ALIASES)},
+}
 RBAC = {
     "create_rbac_policy": MEMBER,
     "create_rbac_policy:target_tenant": f"{ADMIN} or {NOT_ALL}",
@@ -174,7 +196,7 @@ OTHERS = {
     "delete_quota": ADMIN,
     "get_network_ip_availability": ADMIN_OR_SERVICE,
 }
-POLICIES = ROUTER_POLICIES | BASE | NETWORKS | PORTS | SUBNETS | POOLS | SCOPES | SEGMENT_RANGES | RBAC | OTHERS
+POLICIES = ROUTER_POLICIES | BASE | NETWORKS | PORTS | SUBNETS | POOLS | SCOPES | SEGMENT_RANGES | QOS | RBAC | OTHERS
 
 
 @policy.register("field")

@@ -10,7 +10,7 @@ from skywright.db.jobs import Host
 from skywright.http import BadRequest, Conflict, Context, Forbidden, Router
 from skywright.http.paging import Clause
 from skywright.services.compute.internal import detach_port, has_server, replug
-from skywright.services.network import address_pairs, dhcp_options, dns, ipam, listing, port_uses, schemas
+from skywright.services.network import address_pairs, dhcp_options, dns, ipam, listing, port_uses, qos, qos_use, schemas
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import refresh_dhcp, visible_network
 from skywright.services.network.router_ports import ON_HOSTS, entry_of, refresh
@@ -149,6 +149,7 @@ class Ports(StandardResource[Port]):
         _secure(port, item)
         _set_dhcp_options(port, item)
         dns.check_length(port.dns_name, dns.domain_of(network, port))
+        _set_qos_policy(context, port, item)
         return port
 
     def update(self, context: Context, row: Port, item: schemas.PortUpdate) -> None:
@@ -173,6 +174,7 @@ class Ports(StandardResource[Port]):
         _secure(row, item)
         _set_dhcp_options(row, item)
         dns.check_length(row.dns_name, dns.domain_of(row.network, row))
+        _set_qos_policy(context, row, item)
         if _on_host(row) != before:
             _apply(context, row)
 
@@ -202,6 +204,8 @@ def _view(row: Port, *, up: bool, hosts: set[str]) -> dict[str, Any]:
         "dns_name": row.dns_name,
         "dns_domain": row.dns_domain,
         "dns_assignment": dns.assignment(row, row.network),
+        "qos_policy_id": row.qos_policy_id,
+        "qos_network_policy_id": row.network.qos_policy_id,
         "binding:vnic_type": row.vnic_type,
         "binding:host_id": row.host,
         "binding:profile": row.binding_profile,
@@ -217,7 +221,7 @@ def _vif_details(row: Port) -> dict[str, Any]:
 def _on_host(row: Port) -> tuple[object, ...]:
     """Return the attributes of *row* that its host knows and that can change there."""
     addresses = sorted(address.ip_address for address in row.addresses)
-    switched = row.admin_state_up, row.port_security_enabled, row.allowed_address_pairs
+    switched = row.admin_state_up, row.port_security_enabled, row.allowed_address_pairs, row.qos_policy_id
     return *switched, row.extra_dhcp_opts, row.dns_name, row.dns_domain, addresses
 
 
@@ -256,6 +260,13 @@ def _set_dhcp_options(row: Port, item: schemas.PortUpdate) -> None:
     row.extra_dhcp_opts = dhcp_options.merged(row.extra_dhcp_opts, given)
     if any("." in address.ip_address for address in row.addresses):
         dhcp_options.check(row.extra_dhcp_opts)
+
+
+def _set_qos_policy(context: Context, row: Port, item: schemas.PortUpdate) -> None:
+    """Set the QoS policy in *item*; raise BadRequest if it would have no effect on the port."""
+    if item.qos_policy_id is not None and row.device_owner.startswith(qos.OWN_PORTS):
+        raise BadRequest(f"Ports of {row.device_owner} have no QoS policy.")
+    qos_use.set_policy(context, row, item)
 
 
 def _fixed_ips(item: schemas.PortUpdate) -> list[dict[str, Any]] | None:

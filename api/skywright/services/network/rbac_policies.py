@@ -10,6 +10,7 @@ from skywright.services.network.addressing import invalid
 from skywright.services.network.external import reason_to_keep, set_external
 from skywright.services.network.guard import Guard
 from skywright.services.network.networks import NETWORKS
+from skywright.services.network.qos_policies import QOS_POLICIES, RBAC_TYPE
 from skywright.services.network.resource import Resource
 from skywright.services.network.shareable import ShareableResource
 from skywright.services.network.sharing import EVERYONE, EXTERNAL, SHARED, share, targets, unshare, users_without
@@ -20,6 +21,7 @@ from skywright.services.network.targets import owned
 
 router = Router()
 TYPES: dict[str, ShareableResource[Any]] = {each.name: each for each in (NETWORKS, POOLS, SCOPES)}
+TYPES[RBAC_TYPE] = QOS_POLICIES
 ACTIONS = {NETWORKS.name: (SHARED, EXTERNAL)}
 
 

@@ -122,6 +122,7 @@ class NetworkUpdate(Strict):
     is_default: bool = False
     port_security_enabled: bool = True
     dns_domain: DnsDomain = ""
+    qos_policy_id: Uuid | None = None
 
 
 class NetworkCreate(NetworkUpdate, Owned):
@@ -211,6 +212,7 @@ class PortUpdate(Strict):
     extra_dhcp_opts: EmptyIfNull[list[DhcpOption]] = []
     dns_name: DnsName = ""
     dns_domain: DnsDomain = ""
+    qos_policy_id: Uuid | None = None
 
 
 class PortCreate(PortUpdate, Owned):
@@ -294,6 +296,7 @@ class Quota(Strict):
 # Attributes that are shown, and that no request can set.
 STANDARD = {"id", "status", "created_at", "updated_at", "revision_number", "tags"}
 READ_ONLY = frozenset({*STANDARD, "subnets", "ipv4_address_scope", "ipv6_address_scope", "dns_assignment"})
+READ_ONLY |= {"qos_network_policy_id", "rules"}
 
 
 def attributes(schema: type[BaseModel]) -> frozenset[str]:

@@ -2,20 +2,23 @@
 
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, or_, select
+from sqlalchemy import ColumnElement, Select, or_, select, union_all
 from sqlalchemy.orm import InstrumentedAttribute, Session, selectinload
 from sqlalchemy.orm.interfaces import ORMOption
 
+from skywright.services.network.qos_tables import QosPolicy
 from skywright.services.network.tables import AddressScope, Network, Port, RbacPolicy, Shareable, Subnet, SubnetPool
 
 EVERYONE = "*"
 SHARED = "access_as_shared"
 EXTERNAL = "access_as_external"  # a network for gateways of routers and for floating IPs
+_limited = union_all(*(select(model.project_id, model.qos_policy_id) for model in (Port, Network))).subquery()
 # The projects of the rows that use an object, and the object's id in these rows.
-_USERS: dict[type[Shareable], tuple[InstrumentedAttribute[str], InstrumentedAttribute[Any]]] = {
+_USERS: dict[type[Shareable], tuple[Any, Any]] = {
     Network: (Port.project_id, Port.network_id),
     SubnetPool: (Subnet.project_id, Subnet.subnetpool_id),
     AddressScope: (SubnetPool.project_id, SubnetPool.address_scope_id),
+    QosPolicy: (_limited.c.project_id, _limited.c.qos_policy_id),
 }
 
 

@@ -71,6 +71,7 @@ class Network(Standard, Shareable, Base):
     dns_domain: Mapped[str] = mapped_column(String(255), default="")
     external: Mapped[bool] = mapped_column(default=False)  # routers have gateways there
     is_default: Mapped[bool] = mapped_column(default=False)  # the external network for users who name none
+    qos_policy_id: Mapped[str | None] = mapped_column(String(36), index=True)  # no foreign key: see `SubnetPool`
     deleted_at: Mapped[datetime | None]
     subnets: Mapped[list["Subnet"]] = relationship(order_by="Subnet.created_at", viewonly=True)
 
@@ -162,6 +163,7 @@ class Port(Standard, Base):
     dns_domain: Mapped[str] = mapped_column(String(255), default="")  # "": that of the network
     # [{"opt_name", "opt_value", "ip_version"}]
     extra_dhcp_opts: Mapped[list[Any]] = mapped_column(default=list)
+    qos_policy_id: Mapped[str | None] = mapped_column(String(36), index=True)  # no foreign key: see `SubnetPool`
     network: Mapped[Network] = relationship(lazy="select")
     addresses: Mapped[list["Address"]] = relationship(
         cascade="all, delete-orphan", lazy="selectin", order_by="Address.ip_address"

@@ -10,6 +10,7 @@ from skywright.services.network import schemas
 from skywright.services.network.floating_ips import FLOATING_IPS
 from skywright.services.network.networks import NETWORKS
 from skywright.services.network.ports import PORTS
+from skywright.services.network.qos_policies import QOS_POLICIES
 from skywright.services.network.routers import ROUTERS
 from skywright.services.network.segment_ranges import RANGES
 from skywright.services.network.standard import StandardResource, tags_of, touch
@@ -18,7 +19,16 @@ from skywright.services.network.subnets import SUBNETS
 from skywright.services.network.tables import NetworkTag
 
 router = Router()
-RESOURCES: tuple[StandardResource[Any], ...] = (NETWORKS, SUBNETS, PORTS, POOLS, RANGES, ROUTERS, FLOATING_IPS)
+RESOURCES: tuple[StandardResource[Any], ...] = (
+    NETWORKS,
+    SUBNETS,
+    PORTS,
+    POOLS,
+    RANGES,
+    ROUTERS,
+    FLOATING_IPS,
+    QOS_POLICIES,
+)
 
 
 def register(resource: StandardResource[Any]) -> None:

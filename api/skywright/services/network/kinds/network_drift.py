@@ -17,6 +17,8 @@ from skywright.services.network.tables import Network, NetworkHost, Port
 # (text, before, after, owner: the id of a port, or a name of it; None for the network itself)
 Part = tuple[str, Any, Any, str | None]
 Diff = dict[str, Any]
+# What ports have in files of a host, and the kind that has these files.
+FILTERS = {"port security": "ovs_port_security", "QoS": "ovs_qos"}
 
 
 class NetworkPort(Mark):
@@ -155,18 +157,29 @@ def _security(before: Diff, after: Diff) -> Iterator[Part]:
     shared = (before.get("shared"), after.get("shared"))
     if all(shared) and shared[0] != shared[1]:
         yield "the flows that all ports with port security share differ", *shared, None
+    yield from _of_ports("port security", ports)
+
+
+def _limits(before: Diff, after: Diff) -> Iterator[Part]:
+    """Compare the QoS rules of ports: their meters and flows, and what restores them."""
+    yield from _of_ports("QoS", (before.get("ports", {}), after.get("ports", {})))
+
+
+def _of_ports(what: str, ports: tuple[Diff, Diff]) -> Iterator[Part]:
+    """Compare what ports have of one kind."""
     for port_id in sorted({port_id for side in ports for port_id in side}):
         have, want = (side.get(port_id) for side in ports)
         if have == want:
             continue
         state = "is missing" if have is None else "is there, but should not be" if want is None else "differs"
-        yield f"the port security of port {port_id} {state}", have, want, port_id
+        yield f"the {what} of port {port_id} {state}", have, want, port_id
 
 
 _PARTS: dict[str, Callable[[Diff, Diff], Iterator[Part]]] = {
     "ovs_network": _switch,
     "dhcp_network": _dhcp,
     "ovs_port_security": _security,
+    "ovs_qos": _limits,
 }
 
 
@@ -174,10 +187,11 @@ def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftove
     """Yield networks that do not belong on the host, and parts that do not belong to the others."""
     ports = facts.marks("ovs_network", NetworkPort)
     entries = {server.id: set(server.ports) for server in facts.marks("dhcp_network", Entries)}
-    secured = _secured(facts)
+    filters = {what: _saved(facts, kind) for what, kind in FILTERS.items()}
+    filtered = {network_id for found in filters.values() for network_id in found}
     here = set(records.session.scalars(select(NetworkHost.network_id).where(NetworkHost.host == host)))
     addresses = {tunnel_address(row) for row in records.session.scalars(select(Host))}
-    for network_id in sorted({port.id for port in ports} | entries.keys() | secured.keys()):
+    for network_id in sorted({port.id for port in ports} | entries.keys() | filtered):
         if not records.settled("network", network_id):
             continue
         own = [port for port in ports if port.id == network_id]
@@ -185,20 +199,29 @@ def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftove
         if network_id not in here or records.session.get(Network, network_id) is None:
             one.texts = [f"port {port.name}" for port in own]
             one.texts += ["DHCP server"] if network_id in entries else []
-            one.texts += [f"port security of port {port_id}" for port_id in sorted(secured.get(network_id, ()))]
+            one.texts += [text for text, _port_id in _filters_of(filters, network_id)]
         else:
             _add_ports(records, one, own, addresses)
             _add_dhcp(records, one, entries.get(network_id))
-            _add_security(records, one, secured.get(network_id, set()))
+            one.texts += [
+                text for text, port_id in _filters_of(filters, network_id) if _is_misplaced(records, one, port_id)
+            ]
         if one.texts:
             yield one
 
 
-def _secured(facts: HostFacts) -> dict[str, set[str]]:
-    """Return {network id: the ids of its ports with port security}: none in facts from before there was any."""
-    if "ovs_port_security" not in (facts.contents or {}):
+def _saved(facts: HostFacts, kind: str) -> dict[str, set[str]]:
+    """Return {network id: the ids of its ports with files of a kind}: none in facts from before there was the kind."""
+    if kind not in (facts.contents or {}):
         return {}
-    return {one.id: set(one.ports) for one in facts.marks("ovs_port_security", Entries)}
+    return {one.id: set(one.ports) for one in facts.marks(kind, Entries)}
+
+
+def _filters_of(filters: dict[str, dict[str, set[str]]], network_id: str) -> Iterator[tuple[str, str]]:
+    """Yield what a network's ports have in files, as a text and the id of the port."""
+    for what, found in filters.items():
+        for port_id in sorted(found.get(network_id, ())):
+            yield f"{what} of port {port_id}", port_id
 
 
 def _add_ports(records: Records, one: Leftover, ports: list[NetworkPort], addresses: set[str | None]) -> None:
@@ -237,9 +260,3 @@ def _add_dhcp(records: Records, one: Leftover, entries: set[str] | None) -> None
         if is_random(port_id) and records.session.get(Port, port_id) is None:
             one.parts.setdefault("ports", set()).add(port_id)
             one.texts.append(f"DHCP entry of port {port_id}")
-
-
-def _add_security(records: Records, one: Leftover, port_ids: set[str]) -> None:
-    for port_id in sorted(port_ids):
-        if _is_misplaced(records, one, port_id):
-            one.texts.append(f"port security of port {port_id}")

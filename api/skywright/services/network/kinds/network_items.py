@@ -18,6 +18,7 @@ from skywright.services.network import dns, ipam
 from skywright.services.network.address_pairs import normalized
 from skywright.services.network.kinds.dhcp_entries import dhcp_entry
 from skywright.services.network.network_types import TYPES
+from skywright.services.network.qos import port_item
 from skywright.services.network.router_ports import ON_HOSTS
 from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 
@@ -174,6 +175,7 @@ class Rendering:
             entry |= _settings(self.network, change.port)
         if change.port.device_owner in ON_HOSTS:
             entry["device"] = "veth"
+            entry["qos"] = port_item(self.session, self.network, change.port)
         self._item(change.host)["ports"].append(entry)
 
     def _addresses(self, names: Iterable[str]) -> list[str]:
