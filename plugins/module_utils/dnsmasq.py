@@ -7,12 +7,13 @@ from __future__ import annotations
 import os
 import re
 
-from ansible_collections.skywright.cloud.plugins.module_utils import check
+from ansible_collections.skywright.cloud.plugins.module_utils import check, metadata_proxies
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 
 IPV4 = re.compile(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}")
 UNIT_NAME = "skywright-dhcp@.service"
-# The unit needs only ip, ethtool and dnsmasq, so the DHCP server starts again when the host boots.
+# The unit needs only ip, ethtool and dnsmasq, so the DHCP server starts again when the host boots. If the namespace
+# lost its name, the metadata proxy may still keep it with the veth pair; a new pair replaces that one.
 UNIT = """\
 [Unit]
 Description=DHCP server of network %i
@@ -24,6 +25,7 @@ StartLimitIntervalSec=0
 Type=exec
 EnvironmentFile={directory}/%i/environment
 ExecStartPre=-/usr/sbin/ip netns add qdhcp-%i
+ExecStartPre=-/bin/sh -c "ip -netns qdhcp-%i link show ${{INNER}} || ip link delete ${{DEVICE}}"
 ExecStartPre=-/usr/sbin/ip link add ${{DEVICE}} type veth peer name ${{INNER}} netns qdhcp-%i
 ExecStartPre=/usr/sbin/ip -batch {directory}/%i/outside
 ExecStartPre=/usr/sbin/ip -netns qdhcp-%i -batch {directory}/%i/inside
@@ -99,13 +101,20 @@ def base_files(item, directory):
     return {
         "environment": f"DEVICE={outer}\nINNER={inner}\n",
         "outside": f"link set dev {outer} addrgenmode none mtu {item['mtu']} up\n",
-        "inside": inside + "".join(f"{_address(subnet, inner)}\n" for subnet in subnets),
+        "inside": inside + "".join(f"{line}\n" for line in _addresses(dhcp, subnets, inner)),
         "dnsmasq.conf": configuration + "".join(f"dhcp-range={_range(subnet)}\n" for subnet in subnets),
     }
 
 
 def _tag(subnet):
     return "subnet-" + check.uuid(subnet["id"])
+
+
+def _addresses(dhcp, subnets, device):
+    if dhcp["metadata"]:
+        yield f"address replace {metadata_proxies.ADDRESS}/32 dev {device}"
+    for subnet in subnets:
+        yield _address(subnet, device)
 
 
 def _address(subnet, device):
@@ -127,11 +136,11 @@ def options(item):
     lines = [f"option:mtu,{item['mtu']}"]
     for subnet in sorted(item["dhcp"]["subnets"], key=lambda subnet: subnet["id"]):
         version = check.network(subnet["cidr"]).version
-        lines += _options4(subnet) if version == 4 else _options6(subnet)
+        lines += _options4(subnet, item["dhcp"]["metadata"]) if version == 4 else _options6(subnet)
     return "".join(line + "\n" for line in lines)
 
 
-def _options4(subnet):
+def _options4(subnet, metadata):
     tag = "tag:" + _tag(subnet)
     servers = [str(check.address(server)) for server in subnet["dns_nameservers"]]
     gateway = subnet["gateway_ip"] and str(check.address(subnet["gateway_ip"]))
@@ -140,6 +149,8 @@ def _options4(subnet):
     if servers:
         lines.append(f"{tag},option:dns-server,{','.join(servers)}")
     routes = [(check.network(r["destination"]), check.address(r["nexthop"])) for r in subnet["host_routes"]]
+    if metadata:
+        routes.append((f"{metadata_proxies.ADDRESS}/32", check.address(subnet["address"])))
     if routes:
         # A client ignores the router option if it gets classless static routes (RFC 3442).
         pairs = [f"{destination},{nexthop}" for destination, nexthop in routes]

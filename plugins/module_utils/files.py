@@ -67,6 +67,12 @@ def remove(path):
         os.unlink(path)
 
 
+def remove_written(path):
+    """Remove a file, if it exists, and the temporary files that killed processes left in its directory."""
+    remove(path)
+    _remove_temporaries(*os.path.split(path))
+
+
 def virtual_size(path):
     """Return the virtual size of a qcow2 file in bytes, or None if there is no such file."""
     try:

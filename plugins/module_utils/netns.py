@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import socket
 import threading
 
 DIRECTORY = "/run/netns"
@@ -40,6 +41,27 @@ def inside(name, work, timeout=10):
     if not results:
         raise TimeoutError(f"work in namespace {name} did not end within {timeout} seconds")
     return results[0]
+
+
+def has_device(name, device):
+    """Return whether a device is in a namespace, which may be missing."""
+    try:
+        return inside(name, lambda: socket.if_nametoindex(device)) > 0
+    except OSError:
+        return False
+
+
+def accepts(name, address, port):
+    """Return whether something in a namespace, which may be missing, accepts TCP connections from there."""
+
+    def connect():
+        with socket.create_connection((address, port), timeout=1):
+            return True
+
+    try:
+        return inside(name, connect)
+    except OSError:
+        return False
 
 
 def _enter(name):

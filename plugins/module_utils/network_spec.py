@@ -77,6 +77,11 @@ NETWORKS = list_of(
         state=state("Whether the network has a DHCP server on this host."),
         mac=option("MAC address of the server's port."),
         dns_domain=option("The DNS domain of the guests.", default="skywright.internal"),
+        metadata=dict_of(
+            "The metadata proxy, which answers servers at V(169.254.169.254). Without it, the network has none.",
+            api_url=option("The URL below which the API answers for the metadata service.", required=True),
+            signature=option("The secret by which the API recognizes the network's proxy.", required=True),
+        ),
         subnets=list_of(
             "All subnets with DHCP.",
             id=option("UUID of the subnet.", required=True),

@@ -160,12 +160,17 @@ def test_a_given_password_is_in_the_answer_and_reaches_the_guest(api: Api, nova:
 
 
 @pytest.mark.parametrize("name", ["adminPass", "key_name", "user_data"])
-def test_attributes_for_the_guest_need_a_config_drive(nova: Nova, fixtures: Fixtures, name: str) -> None:
+def test_what_a_guest_would_not_get_is_refused(nova: Nova, fixtures: Fixtures, demo: Connection, name: str) -> None:
+    """Without a config drive, it asks the metadata service, which answers on networks with DHCP."""
     nova("POST", "/os-keypairs", {"keypair": {"name": "bXkgb3du"}}, version="2.91")
-    refused = nova("POST", "/servers", fixtures.body(config_drive=False, **{name: "bXkgb3du"}))
-    assert refused.status_code == 400
-    message = f"A server without a config drive cannot have {name}: its guest would not get it."
-    assert refused.json()["badRequest"]["message"] == message
+    dhcp = name == "adminPass"
+    network = demo.network.create_network(name="static")
+    demo.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.8.0.0/24", enable_dhcp=dhcp)
+    body = fixtures.body(config_drive=False, networks=[{"uuid": network.id}], **{name: "bXkgb3du"})
+    refused = nova("POST", "/servers", body)
+    without = "a config drive" if dhcp else "a config drive or DHCP"
+    message = f"A server without {without} cannot have {name}: its guest would not get it."
+    assert (refused.status_code, refused.json()["badRequest"]["message"]) == (400, message)
 
 
 def test_without_a_config_drive_there_is_no_password(api: Api, nova: Nova, fixtures: Fixtures) -> None:

@@ -12,10 +12,12 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from databases import make_tables
+from skywright.auth.signatures import Signatures
 from skywright.cloud import Cloud
 from skywright.core import Outcome
 from skywright.db import Database
 from skywright.db.jobs import Host, Job
+from skywright.jobs.runs.records import conceal
 from skywright.services.network import ipam
 from skywright.services.network.kinds.network import NetworkKind
 from skywright.services.network.kinds.network_items import PortChange, network_items, recorded_dhcp_port
@@ -24,7 +26,13 @@ from skywright.services.network.tables import Network, NetworkHost, Port, Subnet
 ROLE = yaml.safe_load((Path(__file__).parents[2] / "roles/network/meta/argument_specs.yml").read_text())
 # The role's other options default to variables of the host.
 OPTIONS = {"network_networks": ROLE["argument_specs"]["main"]["options"]["network_networks"]}
-CLOUD = cast(Cloud, SimpleNamespace(queue=SimpleNamespace(notify=lambda: None)))
+SETTINGS = SimpleNamespace(public_url="http://192.0.2.1:8000", key_dir=Path())
+CLOUD = cast(Cloud, SimpleNamespace(queue=SimpleNamespace(notify=lambda: None), settings=SETTINGS))
+
+
+@pytest.fixture(autouse=True)
+def keys(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(SETTINGS, "key_dir", tmp_path / "keys")
 
 
 @pytest.fixture
@@ -58,14 +66,14 @@ def port_on(session: Session, network: Network, host: str, **values: Any) -> Por
 
 def items(session: Session, *changes: PortChange) -> dict[str, dict[str, Any]]:
     """Return the only item of each host."""
-    work = network_items(session, changes)
+    work = network_items(session, CLOUD, changes)
     assert all(len(found) == 1 for found in work.items.values())
     return {host: found[0] for host, found in work.items.items()}
 
 
 def test_the_first_port_adds_tap_tunnels_and_dhcp(session: Session, network: Network) -> None:
     port = port_on(session, network, "host2")
-    work = network_items(session, [PortChange(port, "host2")])
+    work = network_items(session, CLOUD, [PortChange(port, "host2")])
     assert set(work.items) == {"host1", "host2"}
     (server,), (served,) = work.items["host2"], work.items["host1"]
     assert server["ports"] == [
@@ -98,6 +106,17 @@ def test_the_first_port_adds_tap_tunnels_and_dhcp(session: Session, network: Net
         }
     ]
     assert work.depends == {port.id: {("host1", network.id), ("host2", network.id)}}
+
+
+def test_the_dhcp_server_has_a_metadata_proxy(session: Session, network: Network) -> None:
+    found = items(session, PortChange(port_on(session, network, "host2"), "host2"))
+    assert found["host2"]["dhcp"] is None
+    metadata = found["host1"]["dhcp"]["metadata"]
+    assert metadata["api_url"] == "http://192.0.2.1:8000/compute/metadata"
+    signatures = Signatures(SETTINGS.key_dir)
+    assert signatures.signed_provider(network.id, metadata["signature"])
+    assert not signatures.signed_provider(f"{network.id}0", metadata["signature"])
+    assert metadata["signature"] not in str(conceal(found, b"key"))
 
 
 def test_port_security(session: Session, network: Network) -> None:
@@ -155,7 +174,7 @@ def test_a_dhcp_port_that_is_down(session: Session, network: Network) -> None:
 
 def test_a_port_on_a_known_host_changes_no_other_host(session: Session, network: Network) -> None:
     first = port_on(session, network, "host2")
-    network_items(session, [PortChange(first, "host2")])
+    network_items(session, CLOUD, [PortChange(first, "host2")])
     ipam.ports_up(session, [first])
     items(session, PortChange(port_on(session, network, "host3"), "host3"))
     second = port_on(session, network, "host2")
@@ -164,7 +183,7 @@ def test_a_port_on_a_known_host_changes_no_other_host(session: Session, network:
 
 def test_a_new_host_is_added_as_a_peer_on_all_hosts(session: Session, network: Network) -> None:
     first = port_on(session, network, "host2")
-    network_items(session, [PortChange(first, "host2")])
+    network_items(session, CLOUD, [PortChange(first, "host2")])
     ipam.ports_up(session, [first])
     found = items(session, PortChange(port_on(session, network, "host3"), "host3"))
     assert found["host3"]["peers"] == ["172.20.1.11", "172.20.1.12"]
@@ -175,9 +194,9 @@ def test_a_new_host_is_added_as_a_peer_on_all_hosts(session: Session, network: N
 
 def test_a_host_whose_first_run_failed_is_added_as_a_peer_again(session: Session, network: Network) -> None:
     up = port_on(session, network, "host2")
-    network_items(session, [PortChange(up, "host2")])
+    network_items(session, CLOUD, [PortChange(up, "host2")])
     ipam.ports_up(session, [up])
-    network_items(session, [PortChange(port_on(session, network, "host3"), "host3")])
+    network_items(session, CLOUD, [PortChange(port_on(session, network, "host3"), "host3")])
     again = items(session, PortChange(port_on(session, network, "host3"), "host3"))
     assert again["host2"]["peers"] == ["172.20.1.13"]
 
@@ -200,7 +219,7 @@ def test_a_removed_port_removes_its_tap_and_entry(session: Session, network: Net
 
 def test_null_hosts_have_no_networks(session: Session, network: Network) -> None:
     port = port_on(session, network, "null1")
-    work = network_items(session, [PortChange(port, "null1")])
+    work = network_items(session, CLOUD, [PortChange(port, "null1")])
     assert not work.items
     assert not work.depends
 

@@ -54,7 +54,16 @@ WITHOUT_RULE = {
 # Routes that need no token.
 ANONYMOUS = {
     "identity": {"GET /", "GET /v3", "POST /v3/auth/tokens", "POST /v3/users/{user_id}/password"},
-    "compute": {"GET /", "GET /v2", "GET /v2.1", "GET /console/{path:path}"},
+    "compute": {
+        "GET /",
+        "GET /v2",
+        "GET /v2.1",
+        "GET /console/{path:path}",
+        # Requests of metadata proxies, with signatures.
+        "GET /metadata",
+        "GET /metadata/{path:path}",
+        "POST /metadata/{path:path}",
+    },
     "network": {"GET /", "GET /v2.0"},
     "image": {
         "GET /",

@@ -1,4 +1,4 @@
-"""Signed URLs: hosts download image data with them, without a token."""
+"""Signatures in place of tokens: of URLs, with which hosts download image data, and of metadata proxies."""
 
 import hashlib
 import hmac
@@ -12,7 +12,9 @@ LIFETIME_SECONDS = 3600
 
 
 class Signatures:
-    """Signs URLs and verifies signatures with the key in *directory*, which is made if there is none."""
+    """Signs URLs and ids of networks, and verifies signatures, with the key in *directory*, which is made if there is
+    none.
+    """
 
     def __init__(self, directory: Path) -> None:
         self._key = secret_key(directory / "urls.key")
@@ -29,8 +31,19 @@ class Signatures:
         expected = self._signature(method, path, int(expires))
         return hmac.compare_digest(expected, signature) and int(expires) > time.time()
 
+    def sign_provider(self, network_id: str) -> str:
+        """Return the secret with which a network's metadata proxy shows that a request came through this network."""
+        return self._digest(f"metadata\n{network_id}")
+
+    def signed_provider(self, network_id: str, signature: str) -> bool:
+        """Return whether *signature* is that of the network's metadata proxy."""
+        return signature.isascii() and hmac.compare_digest(self.sign_provider(network_id), signature)
+
     def _signature(self, method: str, path: str, expires: int) -> str:
-        return hmac.new(self._key, f"{method}\n{path}\n{expires}".encode(), hashlib.sha256).hexdigest()
+        return self._digest(f"{method}\n{path}\n{expires}")
+
+    def _digest(self, text: str) -> str:
+        return hmac.new(self._key, text.encode(), hashlib.sha256).hexdigest()
 
 
 def image_data_path(image_id: str) -> str:

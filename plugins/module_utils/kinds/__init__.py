@@ -7,6 +7,7 @@ from __future__ import annotations
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.dhcp_network import DhcpNetwork
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.image_cache import ImageCache
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.libvirt_domain import LibvirtDomain
+from ansible_collections.skywright.cloud.plugins.module_utils.kinds.metadata_proxy import MetadataProxy
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_network import OvsNetwork
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_port_security import OvsPortSecurity
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds.ovs_qos import OvsQos
@@ -20,6 +21,7 @@ KINDS = (
     OvsPortSecurity,
     OvsQos,
     DhcpNetwork,
+    MetadataProxy,
     Router,
     ImageCache,
     ServerDisk,

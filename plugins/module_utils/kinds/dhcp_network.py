@@ -10,11 +10,11 @@ from ansible_collections.skywright.cloud.plugins.module_utils import check, dnsm
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, each
 from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove, write_text
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
+from ansible_collections.skywright.cloud.plugins.module_utils.netns import has_device
 from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
 from ansible_collections.skywright.cloud.plugins.module_utils.release import release
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 
-DEVICES = "/sys/class/net"
 BASE_FILES = ("environment", "outside", "inside", "dnsmasq.conf")
 # The files with lines of ports, and what renders these.
 PORT_FILES = {"hosts": "hosts", "port_options": "port-options", "names": "names"}
@@ -72,7 +72,7 @@ class DhcpNetwork(Kind):
         return {block["Id"]: block for block in blocks if "Id" in block}
 
     def _read(self, network_id, state):
-        linked = os.path.exists(os.path.join(DEVICES, dnsmasq.outer_device(network_id)))
+        linked = has_device("qdhcp-" + network_id, dnsmasq.inner_device(network_id))
         return {
             "unit": read_text(self.unit_file) == self.unit,
             "tags": read_text(self.tags_file) == dnsmasq.MAC_TAGS,

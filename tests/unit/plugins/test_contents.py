@@ -9,6 +9,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds import (
     dhcp_network,
     image_cache,
     libvirt_domain,
+    metadata_proxy,
     ovs_network,
     ovs_port_security,
     ovs_qos,
@@ -40,6 +41,7 @@ def directories(tmp_path, monkeypatch):
     for kind, name in (
         (dhcp_network.DhcpNetwork, "dhcp"),
         (image_cache.ImageCache, "images"),
+        (metadata_proxy.MetadataProxy, "metadata"),
         (ovs_port_security.OvsPortSecurity, "flows"),
         (ovs_qos.OvsQos, "qos"),
         (server_disk.ServerDisk, "servers"),
@@ -75,6 +77,10 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
     qos.mkdir(parents=True)
     for file in (flows / PORT, old / STRAY, tmp_path / "flows" / "shared", qos / PORT):
         file.touch()
+    proxies = tmp_path / "metadata" / "networks"
+    proxies.mkdir(parents=True)
+    for name in (f"{NET}.cfg", f"{NET}.untold", "other.cfg"):
+        (proxies / name).touch()
     (network / "hosts").write_text(f"fa:16:3e:00:00:01,10.0.0.5 # {PORT}\nnonsense\n")
     (tmp_path / "netns").mkdir()
     for name in (f"{router.PREFIX}{ROUTER}", f"{router.PREFIX}mine", f"qdhcp-{NET}"):
@@ -95,6 +101,7 @@ def test_lists_what_carries_the_marks(ovs, tmp_path, monkeypatch):
         "ovs_port_security": [{"id": NET, "ports": [PORT, STRAY]}],
         "ovs_qos": [{"id": NET, "ports": [PORT]}],
         "dhcp_network": [{"id": NET, "ports": ["", PORT]}],
+        "metadata_proxy": [{"id": NET}],
         "router": [{"id": ROUTER}],
         "image_cache": [{"id": IMAGE}],
     }

@@ -197,9 +197,21 @@ def test_routes_dns_and_no_gateway(run_module, host):
     run_module(dhcp_network.main, args(network(subnets=[subnet])))
     options = host.text("options")
     assert "option:dns-server,9.9.9.9,8.8.8.8\n" in options
-    assert "option:classless-static-route,10.9.0.0/16,10.0.0.9,0.0.0.0/0,10.0.0.1\n" in options
+    metadata = "169.254.169.254/32,10.0.0.2"
+    assert f"option:classless-static-route,10.9.0.0/16,10.0.0.9,{metadata},0.0.0.0/0,10.0.0.1\n" in options
     run_module(dhcp_network.main, args(network(subnets=[{**SUBNET, "gateway_ip": None}])))
+    assert f"option:router\ntag:subnet-{SUBNET['id']},option:classless-static-route,{metadata}\n" in host.text(
+        "options"
+    )
+    run_module(dhcp_network.main, args(network(subnets=[{**SUBNET, "gateway_ip": None}], metadata=None)))
     assert host.text("options").endswith("option:router\n")
+
+
+def test_the_metadata_proxys_address_is_in_the_namespace(run_module, host):
+    run_module(dhcp_network.main, args(network()))
+    assert "address replace 169.254.169.254/32 dev ns0a0b0c0d-00\n" in host.text("inside")
+    answer = run_module(dhcp_network.main, args(network(metadata=None)))
+    assert "169.254" not in host.text("inside") and verbs(answer)[-1] == "restart"
 
 
 def test_ipv6(run_module, host):

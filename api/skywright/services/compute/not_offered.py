@@ -7,8 +7,6 @@ volume attachments.
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from fastapi import Response
-
 from skywright.http import BadRequest, Context, NotFound, Router
 from skywright.http.microversions import since, version_of
 from skywright.http.policy import Rules, on_target
@@ -81,7 +79,6 @@ LISTS = (
     Empty(MIGRATIONS, "os_compute_api:servers:migrations:index", {"migrations": []}, since=23),
     Empty(ATTACHMENTS, "os_compute_api:os-volumes-attachments:index", {"volumeAttachments": []}, query=OFFSETS),
     Empty(f"{SERVER}/os-security-groups", "os_compute_api:os-security-groups:list", {"security_groups": []}),
-    Empty(f"{SERVER}/os-server-password", "os_compute_api:os-server-password:show", {"password": ""}),
     Empty(f"{SERVER}/topology", "compute:server:topology:index", {"nodes": [], "pagesize_kb": None}, since=78),
 )
 REFUSALS = (
@@ -142,19 +139,6 @@ ITEMS = (
         "Migration {identifier} not found for instance {server_id}",
     ),
 )
-
-
-@router.operation(
-    "DELETE",
-    f"{SERVER}/os-server-password",
-    policy=on_target("os_compute_api:os-server-password:clear"),
-    status=204,
-    write=False,
-)
-def clear_password(context: Context) -> Response:
-    """Clear the password that a guest sends to the metadata service. None is stored yet, so nothing changes."""
-    _find_parent(context)
-    return Response(status_code=204)
 
 
 def _find_parent(context: Context) -> None:

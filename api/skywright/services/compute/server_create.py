@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,6 +39,7 @@ from skywright.services.compute.server_views import links_of
 from skywright.services.compute.tables import Flavor, Keypair, Server
 from skywright.services.compute.validation import unexpected
 from skywright.services.image.internal import Image
+from skywright.services.network.internal import served
 
 router = Router()
 FORCED_HOST = "os_compute_api:servers:create:forced_host"
@@ -51,7 +52,6 @@ MAX_SERVERS = 1000  # of one request
 SINCE = {"description": 19, "tags": 52, "host": 74, "hypervisor_hostname": 74, "hostname": 90}
 SINCE |= {"trusted_image_certificates": 63}
 UNTIL = {"personality": 56}
-FOR_GUESTS = ("adminPass", "key_name", "user_data")  # what only a guest has a use for
 
 
 @dataclass(frozen=True)
@@ -125,10 +125,21 @@ def _validated(context: Context, wanted: NewServer) -> CreateRequest:
     interfaces = wanted_interfaces(context, wanted.networks, count)
     authorize_ports(context, interfaces)
     check_port_quota(context, interfaces, count)
-    # A config drive is the default: without a metadata service, the guest needs it to configure itself.
+    # A config drive is the default: on a network without DHCP, and for its password, a guest needs it.
     drive = wanted.config_drive is not False or needs_config_drive(image)
+    if not drive:
+        _check_lost(context, wanted, interfaces)
     return CreateRequest(
-        wanted, flavor, image, keypair, _password(wanted, drive=drive), drive, interfaces, zone, host, count
+        wanted,
+        flavor,
+        image,
+        keypair,
+        (wanted.adminPass or generate_password()) if drive else None,
+        drive,
+        interfaces,
+        zone,
+        host,
+        count,
     )
 
 
@@ -153,13 +164,13 @@ def _check_version(wanted: NewServer, version: int) -> None:
     check_hostname(wanted.hostname, version)
 
 
-def _password(wanted: NewServer, *, drive: bool) -> str | None:
-    """Return the administrator's password, given or generated. None without a config drive, which it needs."""
-    if drive:
-        return wanted.adminPass or generate_password()
-    if lost := [name for name in FOR_GUESTS if getattr(wanted, name) is not None]:
-        raise BadRequest(f"A server without a config drive cannot have {lost[0]}: its guest would not get it.")
-    return None
+def _check_lost(context: Context, wanted: NewServer, interfaces: Sequence[Interface]) -> None:
+    """Refuse what the guest would get neither from a config drive nor, with DHCP, from the metadata service."""
+    asks = any(served(context.db, interface.network) for interface in interfaces)
+    for name in ("adminPass",) if asks else ("adminPass", "key_name", "user_data"):
+        if getattr(wanted, name) is not None:
+            without = "a config drive" if name == "adminPass" else "a config drive or DHCP"
+            raise BadRequest(f"A server without {without} cannot have {name}: its guest would not get it.")
 
 
 def _placement(context: Context, wanted: NewServer) -> tuple[str | None, str | None]:

@@ -72,6 +72,7 @@ class Server(Base):
     tags: Mapped[list[str]] = mapped_column(default=list)
     user_data: Mapped[str | None] = mapped_column(Text)
     admin_pass: Mapped[str | None] = mapped_column(String(255))  # only for the config drive
+    encrypted_password: Mapped[str | None] = mapped_column(Text)  # that the guest sent to the metadata service
     config_drive: Mapped[bool] = mapped_column(default=True)
     # {meta_data, network_data} of the config drive: as written last, and as an unfinished job writes it.
     drive: Mapped[dict[str, Any] | None] = mapped_column(JSON(none_as_null=True))

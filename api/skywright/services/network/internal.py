@@ -10,7 +10,7 @@ from skywright.queue.local import Queue
 from skywright.services.network import ipam
 from skywright.services.network.dns import name_of_server
 from skywright.services.network.ipam import check_quota, create_port, ports_up
-from skywright.services.network.kinds.network_items import PortChange, network_items
+from skywright.services.network.kinds.network_items import PortChange, network_items, served
 from skywright.services.network.router_ports import refresh_without_request
 from skywright.services.network.router_tables import FloatingIp
 from skywright.services.network.sharing import is_shared, network_visible_to, usable_by
@@ -41,6 +41,7 @@ __all__ = [
     "network_visible_to",
     "networks_of",
     "ports_up",
+    "served",
     "usable_by",
 ]
 

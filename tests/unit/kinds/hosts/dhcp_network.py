@@ -6,6 +6,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.kinds import dhcp_
 
 from kinds.fake_host import FIRST, FakeHost
 
+METADATA = {"api_url": "http://10.1.0.1:8000/compute/metadata", "signature": "5e" * 32}
 SUBNET = {
     "id": "3a0b0c0d-0000-4000-8000-000000000001",
     "cidr": "10.0.0.0/24",
@@ -24,7 +25,7 @@ ENTRY = {
 
 def dhcp(**changes: Any) -> dict[str, Any]:
     """A network's `dhcp`, with one port."""
-    return {"mac": "fa:16:3e:00:00:fe", "subnets": [SUBNET], "hosts": [ENTRY], **changes}
+    return {"mac": "fa:16:3e:00:00:fe", "metadata": METADATA, "subnets": [SUBNET], "hosts": [ENTRY], **changes}
 
 
 class Systemd:
@@ -50,7 +51,7 @@ class Systemd:
         return ""
 
     def device(self, unit: str) -> Any:
-        return self.devices / ("dh" + unit.split("@")[1][:11])
+        return self.devices / ("ns" + unit.split("@")[1][:11])
 
     def _show(self, unit: str) -> str:
         state = self.units.get(unit, {})
@@ -80,7 +81,7 @@ class Host(FakeHost):
         devices.mkdir(exist_ok=True)
         self.set_default("directory", self.directory)
         self.set_default("unit_directory", self.root)
-        self.monkeypatch.setattr(dhcp_network, "DEVICES", str(devices))
+        self.monkeypatch.setattr(dhcp_network, "has_device", lambda _, device: (devices / device).exists())
         self.released: list[Any] = []
         self.monkeypatch.setattr(dhcp_network, "release", lambda *args: self.released.append(args))
         self.systemd = Systemd(devices)

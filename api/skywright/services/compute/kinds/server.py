@@ -97,7 +97,7 @@ class _Rendering:
         for job in self.jobs:
             if job.id not in self.work.refused:
                 self._render(job)
-        networks = network_items(self.session, self.changes)
+        networks = network_items(self.session, self.core, self.changes)
         for host, items in networks.items.items():
             self._items(host)["networks"] = items
         for port_id, keys in networks.depends.items():

@@ -47,7 +47,7 @@ class NetworkKind(ResourceKind):
             items: dict[str, Item] = {}
             deciding: set[str] | None = None
             if network is not None:
-                rendering = Rendering(session, network, hosts)
+                rendering = Rendering(session, core, network, hosts)
                 _render(session, job, rendering)
                 items = rendering.items
                 deciding = {rendering.dhcp_host} if job.action == "update" else None

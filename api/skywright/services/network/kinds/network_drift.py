@@ -55,7 +55,7 @@ def read_desired(reading: Reading) -> None:
     for network in _networks(reading, ports):
         if not reading.includes(("network", network.id), network.name, network.project_id):
             continue
-        rendering = Rendering(reading.session, network, reading.hosts)
+        rendering = Rendering(reading.session, reading.core, network, reading.hosts)
         rendering.whole(plugged.get(network.id, ()))
         for name in rendering.items.keys() & reading.compared.keys():
             reading.desired.add(name, "networks", rendering.items[name])
@@ -151,6 +151,26 @@ _DHCP = {
 }
 
 
+def _metadata(before: Diff, after: Diff) -> Iterator[Part]:
+    """Compare a metadata proxy."""
+    if not after or not before:
+        state = "is missing" if after else "is there, but should not be"
+        yield f"its metadata proxy {state}", before or None, after or None, None
+        return
+    for key, text in _METADATA.items():
+        if before[key] != after[key]:
+            yield text, before[key], after[key], None
+
+
+_METADATA = {
+    "shared": "the common files of metadata proxies differ",
+    "configuration": "the configuration of its metadata proxy differs",
+    "enabled": "its metadata proxy is not enabled at boot",
+    "listening": "its metadata proxy does not listen",
+    "told": "its metadata proxy has not read its newest file",
+}
+
+
 def _security(before: Diff, after: Diff) -> Iterator[Part]:
     """Compare the port security of ports: their flows, and what restores them."""
     ports = (before.get("ports", {}), after.get("ports", {}))
@@ -178,6 +198,7 @@ def _of_ports(what: str, ports: tuple[Diff, Diff]) -> Iterator[Part]:
 _PARTS: dict[str, Callable[[Diff, Diff], Iterator[Part]]] = {
     "ovs_network": _switch,
     "dhcp_network": _dhcp,
+    "metadata_proxy": _metadata,
     "ovs_port_security": _security,
     "ovs_qos": _limits,
 }
@@ -189,9 +210,10 @@ def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftove
     entries = {server.id: set(server.ports) for server in facts.marks("dhcp_network", Entries)}
     filters = {what: _saved(facts, kind) for what, kind in FILTERS.items()}
     filtered = {network_id for found in filters.values() for network_id in found}
+    proxied = _proxied(facts)
     here = set(records.session.scalars(select(NetworkHost.network_id).where(NetworkHost.host == host)))
     addresses = {tunnel_address(row) for row in records.session.scalars(select(Host))}
-    for network_id in sorted({port.id for port in ports} | entries.keys() | filtered):
+    for network_id in sorted({port.id for port in ports} | entries.keys() | filtered | proxied):
         if not records.settled("network", network_id):
             continue
         own = [port for port in ports if port.id == network_id]
@@ -199,10 +221,11 @@ def leftovers(records: Records, host: str, facts: HostFacts) -> Iterator[Leftove
         if network_id not in here or records.session.get(Network, network_id) is None:
             one.texts = [f"port {port.name}" for port in own]
             one.texts += ["DHCP server"] if network_id in entries else []
+            one.texts += ["metadata proxy"] if network_id in proxied else []
             one.texts += [text for text, _port_id in _filters_of(filters, network_id)]
         else:
             _add_ports(records, one, own, addresses)
-            _add_dhcp(records, one, entries.get(network_id))
+            _add_dhcp(records, one, entries.get(network_id), proxied=network_id in proxied)
             one.texts += [
                 text for text, port_id in _filters_of(filters, network_id) if _is_misplaced(records, one, port_id)
             ]
@@ -249,14 +272,20 @@ def _is_misplaced(records: Records, one: Leftover, port_id: str) -> bool:
     return True
 
 
-def _add_dhcp(records: Records, one: Leftover, entries: set[str] | None) -> None:
-    if entries is None:
-        return
+def _proxied(facts: HostFacts) -> set[str]:
+    """Return the ids of the networks with a metadata proxy: none in facts from before there was any."""
+    if "metadata_proxy" not in (facts.contents or {}):
+        return set()
+    return {one.id for one in facts.marks("metadata_proxy", Mark)}
+
+
+def _add_dhcp(records: Records, one: Leftover, entries: set[str] | None, *, proxied: bool) -> None:
     dhcp = recorded_dhcp_port(records.session, one.id)
     if dhcp is None or dhcp.host != one.host:
-        one.texts.append("DHCP server")
+        one.texts += ["DHCP server"] if entries is not None else []
+        one.texts += ["metadata proxy"] if proxied else []
         return
-    for port_id in sorted(entries):
+    for port_id in sorted(entries or ()):
         if is_random(port_id) and records.session.get(Port, port_id) is None:
             one.parts.setdefault("ports", set()).add(port_id)
             one.texts.append(f"DHCP entry of port {port_id}")

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from skywright.core import Item
+from skywright.auth.signatures import Signatures
+from skywright.core import Core, Item
 from skywright.db.jobs import Host
 from skywright.errors import Conflict
 from skywright.services.network import dns, ipam
@@ -40,7 +41,7 @@ class NetworkWork:
     depends: dict[str, set[tuple[str, str]]] = field(default_factory=dict)
 
 
-def network_items(session: Session, changes: Iterable[PortChange]) -> NetworkWork:
+def network_items(session: Session, core: Core, changes: Iterable[PortChange]) -> NetworkWork:
     """Return the items for *changes* on all hosts, one for each host and network. Needs a write transaction.
 
     Ports on null hosts need no items. Ports that are added must have their `host` already.
@@ -54,7 +55,7 @@ def network_items(session: Session, changes: Iterable[PortChange]) -> NetworkWor
     hosts = real_hosts(session) if by_network else {}
     for network_id, group in by_network.items():
         network = session.get_one(Network, network_id)
-        rendering = Rendering(session, network, hosts)
+        rendering = Rendering(session, core, network, hosts)
         rendering.render(group)
         for name, item in rendering.items.items():
             work.items.setdefault(name, []).append(item)
@@ -78,8 +79,9 @@ def tunnel_address(host: Host) -> str | None:
 class Rendering:
     """The items of one network."""
 
-    def __init__(self, session: Session, network: Network, hosts: dict[str, Host]) -> None:
+    def __init__(self, session: Session, core: Core, network: Network, hosts: dict[str, Host]) -> None:
         self.session = session
+        self.core = core
         self.network = network
         self.hosts = hosts
         self.members = presence(session, network.id) & hosts.keys()
@@ -248,6 +250,7 @@ class Rendering:
             "mac": port.mac_address,
             "state": "present" if own and port.admin_state_up else "absent",
             "dns_domain": dns.domain_of(self.network).removesuffix("."),
+            "metadata": self._metadata(),
             "subnets": [_subnet(subnets[address.subnet_id], address.ip_address) for address in own],
             "hosts": [
                 dhcp_entry(self.network, change.port, subnets, present=change.present)
@@ -257,6 +260,12 @@ class Rendering:
             if own
             else [],
         }
+
+    def _metadata(self) -> Item:
+        """Return where the network's metadata proxy forwards requests, and its signature."""
+        settings = self.core.settings
+        signature = Signatures(settings.key_dir).sign_provider(self.network.id)
+        return {"api_url": f"{settings.public_url}/compute/metadata", "signature": signature}
 
 
 def recorded_dhcp_port(session: Session, network_id: str) -> Port | None:
