@@ -13,7 +13,8 @@ from ansible_collections.skywright.cloud.plugins.module_utils.converge import It
 IPV4 = re.compile(r"((25[0-5]|2[0-4]\d|1?\d?\d)(\.(?!$)|$)){4}")
 UNIT_NAME = "skywright-dhcp@.service"
 # The unit needs only ip, ethtool and dnsmasq, so the DHCP server starts again when the host boots. If the namespace
-# lost its name, the metadata proxy may still keep it with the veth pair; a new pair replaces that one.
+# lost its name, the metadata proxy may still keep it with the veth pair. A new pair replaces that one, after the switch
+# has noticed that the device is gone: it would not notice a replaced one.
 UNIT = """\
 [Unit]
 Description=DHCP server of network %i
@@ -25,7 +26,7 @@ StartLimitIntervalSec=0
 Type=exec
 EnvironmentFile={directory}/%i/environment
 ExecStartPre=-/usr/sbin/ip netns add qdhcp-%i
-ExecStartPre=-/bin/sh -c "ip -netns qdhcp-%i link show ${{INNER}} || ip link delete ${{DEVICE}}"
+ExecStartPre=-/bin/sh -c "ip -netns qdhcp-%i link show ${{INNER}} || {{ ip link delete ${{DEVICE}} && {noticed}; }}"
 ExecStartPre=-/usr/sbin/ip link add ${{DEVICE}} type veth peer name ${{INNER}} netns qdhcp-%i
 ExecStartPre=/usr/sbin/ip -batch {directory}/%i/outside
 ExecStartPre=/usr/sbin/ip -netns qdhcp-%i -batch {directory}/%i/inside
@@ -39,6 +40,7 @@ RestartSec=1
 [Install]
 WantedBy=multi-user.target
 """
+NOTICED = "ovs-vsctl --timeout=3 wait-until Interface ${DEVICE} ofport=-1"
 CONFIGURATION = """\
 interface={inner}
 except-interface=lo
@@ -70,6 +72,11 @@ link set lo up
 link set dev {inner} address {mac} mtu {mtu} up
 address flush dev {inner} scope global
 """
+
+
+def unit(directory):
+    """Return the unit of all DHCP servers."""
+    return UNIT.format(directory=directory, noticed=NOTICED)
 
 
 def tags_file(directory):

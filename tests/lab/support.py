@@ -40,6 +40,22 @@ def eventually(probe: Callable[[], Value], seconds: float, what: str) -> Value:
         time.sleep(0.1)
 
 
+def skywright(*arguments: str, expected: int) -> str:
+    """Run the command and return what it prints; the test fails unless its exit code is the *expected* one."""
+    environment = os.environ | {"OS_CLOUD": CLOUD, "COLUMNS": "250"}
+    result = subprocess.run(
+        [BIN / "skywright", *arguments],
+        check=False,
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=180,
+    )
+    assert result.returncode == expected, result.stdout + result.stderr
+    return result.stdout
+
+
 def cut_power(machine: str) -> None:
     """Kill a machine of the lab without a shutdown."""
     for path in Path("/proc").glob("[0-9]*/cmdline"):

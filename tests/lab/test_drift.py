@@ -1,15 +1,13 @@
 """Manual changes on a host are repaired by the next job, by services of the host, and by `skywright converge`."""
 
 import json
-import os
-import subprocess
 from typing import Any
 from uuid import uuid4
 
 import pytest
 from openstack.connection import Connection
 
-from lab.support import BIN, CLOUD, ROOT, Guest, Lab, Made, eventually
+from lab.support import Guest, Lab, Made, eventually
 
 pytestmark = pytest.mark.alone
 
@@ -30,21 +28,6 @@ def pair(made_for_all: Made) -> tuple[Any, Any, Any]:
 @pytest.fixture(scope="module")
 def server(pair: tuple[Any, Any, Any]) -> tuple[Any, Any]:
     return pair[0], pair[2]
-
-
-def skywright(*arguments: str, expected: int) -> str:
-    environment = os.environ | {"OS_CLOUD": CLOUD, "COLUMNS": "250"}
-    result = subprocess.run(
-        [BIN / "skywright", *arguments],
-        check=False,
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=180,
-    )
-    assert result.returncode == expected, result.stdout + result.stderr
-    return result.stdout
 
 
 def leave_behind(lab: Lab, network: Any) -> dict[str, str]:
