@@ -7,7 +7,7 @@ from uuid import uuid4
 import pytest
 from openstack.connection import Connection
 
-from lab.support import Guest, Lab, Made, eventually
+from lab.support import Guest, Lab, Made, eventually, skywright
 
 pytestmark = pytest.mark.alone
 
