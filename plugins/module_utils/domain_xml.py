@@ -35,6 +35,9 @@ class Definition:
         system = _add(domain, "os")
         _add(system, "type", text="hvm")
         _add(system, "boot", dev="hd")
+        if self.virt_type in ("kvm", "qemu"):
+            _add(system, "smbios", mode="sysinfo")
+            self._firmware_tables(_add(_add(domain, "sysinfo", type="smbios"), "system"))
         features = _add(domain, "features")
         _add(features, "acpi")
         _add(features, "apic")
@@ -54,6 +57,18 @@ class Definition:
             _add(domain, "cpu", mode="host-passthrough", check="none")
         elif self.virt_type == "qemu":
             _add(domain, "cpu", mode="maximum", check="none")
+
+    def _firmware_tables(self, system):
+        """Set what Nova sets: by these names, cloud-init recognizes a cloud with OpenStack's metadata service."""
+        values = {
+            "manufacturer": "OpenStack Foundation",
+            "product": "OpenStack Nova",
+            "serial": self.item["id"],
+            "uuid": self.item["id"],
+            "family": "Virtual Machine",
+        }
+        for name, text in values.items():
+            _add(system, "entry", text=text, name=name)
 
     def _devices(self, devices):
         self._disk(devices, "disk", "qcow2", "vda")
@@ -106,6 +121,7 @@ def summary(text):
         "memory": int(domain.findtext("memory")),
         "vcpus": int(domain.findtext("vcpu")),
         "cpu": None if cpu is None else cpu.get("mode"),
+        "smbios": {entry.get("name"): entry.text for entry in domain.findall("sysinfo/system/entry")},
         "disks": [_disk(disk) for disk in domain.findall("devices/disk")],
         "interfaces": [_interface(interface) for interface in domain.findall("devices/interface")],
         "console": [log.get("file") for log in domain.findall("devices/serial/log")],

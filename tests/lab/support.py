@@ -6,9 +6,10 @@ import os
 import re
 import shlex
 import signal
+import socket
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 from uuid import uuid4
@@ -196,6 +197,20 @@ class Guest:
         assert result.returncode == 0, f"{self.server.name}: {command}: {result.stderr}"
         return result.stdout.strip()
 
+    @contextlib.contextmanager
+    def forwarded(self, address: str, port: int) -> Iterator[str]:
+        """Forward connections through the guest, and give the address to connect to."""
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            here = f"127.0.0.1:{probe.getsockname()[1]}"
+        argv = [*self._ssh, "-N", "-L", f"{here}:{address}:{port}", f"root@{self.address}"]
+        with subprocess.Popen(argv) as process:
+            try:
+                eventually(lambda: _accepts(here), 30, f"{here} is forwarded")
+                yield here
+            finally:
+                process.terminate()
+
     def wait_reached(self, seconds: float = BOOT_SECONDS) -> None:
         """Wait until a login returns the server's name."""
 
@@ -210,6 +225,13 @@ class Guest:
         """Return the page that the guest at *address* serves, its host name; empty if it is unreachable."""
         host = f"[{address}]" if ":" in address else address
         return self.run(f"timeout 3 wget -q -O - http://{host}/ || true")
+
+
+def _accepts(address: str) -> bool:
+    host, _, port = address.partition(":")
+    with contextlib.suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        return True
+    return False
 
 
 class Made:

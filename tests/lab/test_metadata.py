@@ -2,17 +2,23 @@
 
 import base64
 import json
+import os
+import subprocess
+from pathlib import Path
 from typing import Any
 
 import pytest
 from openstack.connection import Connection
 
-from lab.support import BOOT_SECONDS, Guest, Lab, Made, eventually, skywright
+from lab.support import BOOT_SECONDS, CLOUD, Guest, Lab, Made, eventually, skywright
 
 pytestmark = pytest.mark.alone
 
 URL = "http://169.254.169.254"
 SCRIPT = "#!/bin/sh\necho done > /root/user-data\n"
+PYTHON = """attr certifi charset-normalizer configobj idna jinja2 json-pointer jsonpatch jsonschema markupsafe netifaces
+    oauthlib pyrsistent requests serial six urllib3 yaml"""
+PACKAGES = ["cloud-init", *(f"python3-{name}" for name in PYTHON.split())]
 SIGNATURE = "X-Metadata-Provider-Signature"
 
 
@@ -57,6 +63,43 @@ def test_a_guest_without_a_config_drive_gets_its_instance_data(lab: Lab, guests:
         data = meta_data(guest)
         assert (data["uuid"], data["meta"]) == (guest.server.id, {"role": guest.server.compute_host})
         assert asked(guest, "/latest/meta-data/local-ipv4") == guest.address
+
+
+@pytest.fixture(scope="module")
+def cloud_init(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Debian's cloud-init and what it needs, unpacked."""
+    directory = tmp_path_factory.mktemp("cloud-init")
+    subprocess.run(["apt-get", "download", "-q", *PACKAGES], check=True, cwd=directory, timeout=300)
+    for package in directory.glob("*.deb"):
+        subprocess.run(["dpkg", "-x", package, directory / "root"], check=True)
+    return directory / "root/usr/lib/python3/dist-packages"
+
+
+@pytest.mark.parametrize("kind", ["OpenStack", "Ec2"])
+def test_cloud_init_gets_all_of_it(cloud: Connection, guests: list[Guest], cloud_init: Path, kind: str) -> None:
+    """Its code runs here, and its requests come from the guest."""
+    guest = guests[0]
+    product = guest.run("cat /sys/class/dmi/id/product_name")
+    with guest.forwarded("169.254.169.254", 80) as address:
+        argv = ["/usr/bin/python3", Path(__file__).with_name("cloud_init.py"), f"http://{address}", product, kind]
+        environment = os.environ | {"PYTHONPATH": str(cloud_init)}
+        result = subprocess.run(argv, check=True, capture_output=True, text=True, timeout=120, env=environment)
+    found = json.loads(result.stdout)
+    network = found.pop("network")
+    [port] = cloud.network.ports(device_id=guest.server.id)
+    if kind == "OpenStack":
+        assert [(nic["mac_address"], nic["subnets"]) for nic in network["config"]] == [
+            (port.mac_address, [{"type": "dhcp4"}])
+        ]
+    identifier = guest.server.id if kind == "OpenStack" else f"i-{guest.server.id.replace('-', '')[:17]}"
+    assert found == {
+        "found": True,
+        "instance_id": identifier,
+        "hostname": guest.server.name,
+        "keys": [cloud.compute.get_keypair(CLOUD).public_key.strip()],
+        "zone": "nova",
+        "user_data": SCRIPT,
+    }
 
 
 def test_a_change_shows_at_once(cloud: Connection, guests: list[Guest]) -> None:

@@ -176,6 +176,7 @@ def test_definition_for_real_guests(virt_type, cpu):
     item = {**server(), "vcpus": 1, "power": "running"}
     text = domain_xml.Definition(item, virt_type=virt_type, directory="/servers").xml()
     assert domain_xml.summary(text)["cpu"] == cpu
+    assert domain_xml.summary(text)["smbios"]["product"] == "OpenStack Nova"
     for part in ('csum="off"', 'managed="no"', f'dev="{TAP}"', f"/servers/{SERVER}/console.log"):
         assert part in text
 
