@@ -26,7 +26,6 @@ StartLimitIntervalSec=0
 Type=exec
 EnvironmentFile={directory}/%i/environment
 ExecStartPre=-/usr/sbin/ip netns add qdhcp-%i
-ExecStartPre=-/bin/sh -c "ip -netns qdhcp-%i link show ${{INNER}} || {{ ip link delete ${{DEVICE}} && {noticed}; }}"
 ExecStartPre=-/usr/sbin/ip link add ${{DEVICE}} type veth peer name ${{INNER}} netns qdhcp-%i
 ExecStartPre=/usr/sbin/ip -batch {directory}/%i/outside
 ExecStartPre=/usr/sbin/ip -netns qdhcp-%i -batch {directory}/%i/inside
@@ -40,7 +39,6 @@ RestartSec=1
 [Install]
 WantedBy=multi-user.target
 """
-NOTICED = "ovs-vsctl --timeout=3 wait-until Interface ${DEVICE} ofport=-1"
 CONFIGURATION = """\
 interface={inner}
 except-interface=lo
@@ -72,11 +70,6 @@ link set lo up
 link set dev {inner} address {mac} mtu {mtu} up
 address flush dev {inner} scope global
 """
-
-
-def unit(directory):
-    """Return the unit of all DHCP servers."""
-    return UNIT.format(directory=directory, noticed=NOTICED)
 
 
 def tags_file(directory):

@@ -42,7 +42,7 @@ def guests(made_for_all: Made, lab: Lab, network: Any) -> list[Guest]:
 
 
 def asked(guest: Guest, path: str, *options: str) -> str:
-    return guest.run(f"wget -T 5 -q -O - {' '.join(options)} {URL}{path}")
+    return guest.run(f"timeout 5 wget -q -O - {' '.join(options)} {URL}{path}")
 
 
 def meta_data(guest: Guest, *options: str) -> dict[str, Any]:
@@ -126,7 +126,7 @@ def test_another_servers_address_gets_no_answer(guests: list[Guest]) -> None:
     one.run(f"ip address add {other.address}/32 dev eth0")
     one.run(f"ip route replace 169.254.169.254 via {gateway} dev eth0 src {other.address} metric 1")
     try:
-        assert one.run(f"wget -T 5 -q -O - {URL}/openstack/latest/meta_data.json || echo none") == "none"
+        assert one.run(f"timeout 5 wget -q -O - {URL}/openstack/latest/meta_data.json || echo none") == "none"
     finally:
         one.run("ip route delete 169.254.169.254 metric 1")
         one.run(f"ip address delete {other.address}/32 dev eth0")
@@ -136,7 +136,7 @@ def test_another_servers_address_gets_no_answer(guests: list[Guest]) -> None:
 def test_a_guest_sends_its_password_once(cloud: Connection, guests: list[Guest]) -> None:
     path = "/openstack/latest/password"
     asked(guests[0], path, "--post-data c2VjcmV0")
-    assert guests[0].run(f"wget -T 5 -q -O - --post-data other {URL}{path} || echo refused") == "refused"
+    assert guests[0].run(f"timeout 5 wget -q -O - --post-data other {URL}{path} || echo refused") == "refused"
     found = cloud.compute.get(f"/servers/{guests[0].server.id}/os-server-password").json()
     assert found == {"password": "c2VjcmV0"}
 
@@ -166,7 +166,7 @@ def test_a_lost_namespace_is_drift_and_is_restored(lab: Lab, guests: list[Guest]
     assert "its DHCP server does not run" in said and "its metadata proxy does not listen" in said
     skywright("converge", "--host", "host1", expected=0)
     for guest in guests:
-        wait_for_output(guest, f"wget -T 5 -q -O - {URL}/openstack/latest/meta_data.json")
+        wait_for_output(guest, f"timeout 5 wget -q -O - {URL}/openstack/latest/meta_data.json")
     skywright("drift", "--host", "host1", expected=0)
 
 
@@ -175,4 +175,4 @@ def test_a_killed_proxy_runs_again(lab: Lab, guests: list[Guest]) -> None:
     before = host.run(show)
     host.run(f"kill -9 {before}")
     eventually(lambda: host.run(show) not in ("0", before), 10, "HAProxy runs")
-    wait_for_output(guests[1], f"wget -T 5 -q -O - {URL}/latest/meta-data/hostname")
+    wait_for_output(guests[1], f"timeout 5 wget -q -O - {URL}/latest/meta-data/hostname")

@@ -42,7 +42,7 @@ class DhcpNetwork(Kind):
         super().__init__(**options)
         self.directory = self.settings["directory"]
         self.unit_file = os.path.join(self.settings["unit_directory"], dnsmasq.UNIT_NAME)
-        self.unit = dnsmasq.unit(self.directory)
+        self.unit = dnsmasq.UNIT.format(directory=self.directory)
         self.tags_file = dnsmasq.tags_file(self.directory)
 
     def concerns(self, item):

@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from ansible_collections.skywright.cloud.plugins.module_utils import check, taps
+from ansible_collections.skywright.cloud.plugins.module_utils import check, dnsmasq, netns, taps
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
 from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
@@ -104,7 +104,7 @@ class OvsNetwork(Kind):
             "type": interface["type"],
             "options": interface["options"],
             "external_ids": port["external_ids"],
-            "stale": _is_stale(interface),
+            "stale": _is_stale(interface) or (port["name"] == dhcp_name(owner) and _is_lost(owner)),
         }
         if PORT in port["external_ids"] and interface["type"] == "":
             network["taps"][port["name"]] = taps.mtu(port["name"])
@@ -241,6 +241,7 @@ class OvsNetwork(Kind):
         if stale:
             # The switch must release the old device before the port is added again.
             self.ovsdb.transact(stale, wait=True)
+        self._remove_lost(steps)
         self.taps.add(steps)
         changes = [command for step in steps for command in commands(step)]
         if changes:
@@ -248,12 +249,28 @@ class OvsNetwork(Kind):
             self.ovsdb.transact([*bridges, *changes], wait=bool(bridges))
         self.taps.remove(steps)
 
+    def _remove_lost(self, steps):
+        """Remove the veth pairs of DHCP servers that the servers would not find; they create new ones."""
+        served = [step.id for step in steps if step.want and dhcp_name(step.id) in step.want["ports"]]
+        lines = [f"link delete dev {dhcp_name(network_id)}\n" for network_id in served if _is_lost(network_id)]
+        if lines:
+            self.runner.write(["ip", "-batch", "-"], stdin="".join(lines))
+
     def _bridges(self, steps):
         """Return the commands that create the bridge of port security, if the steps need it and it is missing."""
         ports = [port for step in steps if step.want for port in step.want["ports"].values()]
         if self.security_bridge in self.datapath_types or all(port["bridge"] != self.security_bridge for port in ports):
             return []
         return secure_bridge(self.security_bridge, self.datapath_types[self.bridge] or "system")
+
+
+def _is_lost(network_id):
+    """Return whether the veth pair of a DHCP server stayed in a namespace that has lost its name.
+
+    The metadata proxy may keep this namespace, and the server could not create a new pair.
+    """
+    namespace, device = f"qdhcp-{network_id}", dnsmasq.inner_device(network_id)
+    return taps.exists(dhcp_name(network_id)) and not netns.has_device(namespace, device)
 
 
 def _is_stale(interface):

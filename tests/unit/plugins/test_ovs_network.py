@@ -141,6 +141,21 @@ def test_a_port_whose_device_is_gone_comes_back_in_two_steps(run_module, ovs, de
     assert not run_module(ovs_network.main, args(vxlan()))["changed"]
 
 
+@pytest.mark.parametrize("plugged", [True, False])
+def test_a_veth_pair_in_a_namespace_without_a_name_is_removed(run_module, host, ovs, devices, plugged):
+    (devices / DHCP).mkdir()
+    run_module(ovs_network.main, args(vxlan()))
+    host.lost = {f"qdhcp-{NET}"}
+    if not plugged:
+        ovs(["ovs-vsctl", "--", "--if-exists", "del-port", "br-int", DHCP])
+    answer = run_module(ovs_network.main, args(vxlan()))
+    assert ["ip", "-batch", "-", f"link delete dev {DHCP}"] in answer["commands"]
+    assert not (devices / DHCP).exists() and DHCP in ovs.ports
+    host.lost = set()
+    (devices / DHCP).mkdir()
+    assert not run_module(ovs_network.main, args(vxlan()))["changed"]
+
+
 def test_ports_that_are_down_reach_nothing(run_module, ovs):
     run_module(ovs_network.main, args(vxlan()))
     down = vxlan(ports=[{"id": PORT, "mac": "fa:16:3e:00:00:01", "admin_state_up": False}])

@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Callable
 from typing import Any
 
-from ansible_collections.skywright.cloud.plugins.module_utils import taps
+from ansible_collections.skywright.cloud.plugins.module_utils import netns, taps
 from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
 from ansible_collections.skywright.cloud.plugins.module_utils.kinds import ovs_network
 from plugins.fake_ovs import FakeOvs
@@ -28,6 +28,8 @@ class Host(FakeHost):
         self.monkeypatch.setattr(taps, "DEVICES", str(self.devices))
         self.ovs = FakeOvs(["br-int", "br-phy"])
         self.ovs.has_device = lambda port: (self.devices / port).exists()
+        self.lost: set[str] = set()  # the namespaces that have no name any more
+        self.monkeypatch.setattr(netns, "has_device", lambda namespace, _: namespace not in self.lost)
         self.without_offloads: set[str] = set()
         self.lose_inner: Callable[[str], None] = lambda _name: None  # of a router's namespace
         self.programs |= {"ip": self._ip, "ovs-vsctl": self.ovs, "ethtool": self._ethtool}
