@@ -41,7 +41,7 @@ class RouterKind(ResourceKind):
             for change in _render(session, job, work):
                 changes.append(change)
                 port_jobs[change.port.id] = job.id
-        networks = network_items(session, changes)
+        networks = network_items(session, core, changes)
         for host, items in networks.items.items():
             work.items.setdefault(host, {})["networks"] = items
         for port_id, keys in networks.depends.items():
