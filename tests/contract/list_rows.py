@@ -119,6 +119,8 @@ def _network(admin: Connection, network: str) -> dict[str, str]:
         pool = admin.network.create_subnet_pool(name=name, prefixes=[f"10.{100 + index}.0.0/16"])
         listed = admin.network.create_network(name=f"list-{name}")
         admin.network.create_address_scope(name=name, ip_version=4)
+        span = {"network_type": "gre", "minimum": 100 * index + 1, "maximum": 100 * index + 9, "shared": False}
+        segments = admin.network.create_network_segment_range(name=name, project_id=listed.project_id, **span)
         policy = {"object_type": "network", "object_id": listed.id, "action": "access_as_shared"}
         admin.network.create_rbac_policy(**policy, target_project_id="*")
         limits = admin.network.create_qos_policy(name=name)
@@ -126,6 +128,7 @@ def _network(admin: Connection, network: str) -> dict[str, str]:
         admin.network.create_qos_dscp_marking_rule(limits, dscp_mark=0)
         admin.network.create_qos_packet_rate_limit_rule(limits, max_kpps=1)
     made = {"networks": network, "subnets": subnet.id, "ports": port.id, "subnetpools": pool.id, "policies": limits.id}
+    made["network_segment_ranges"] = segments.id
     made |= _routers(admin)
     for kind, identifier in made.items():
         path = "qos/policies" if kind == "policies" else kind

@@ -88,8 +88,8 @@ Uuid = Annotated[str, Field(max_length=64), AfterValidator(_uuid)]
 IpAddress = Annotated[str, Field(max_length=64), AfterValidator(_address)]
 Cidr = Annotated[str, Field(max_length=64), AfterValidator(_cidr)]
 Mac = Annotated[str, Field(max_length=32), AfterValidator(_mac)]
-DnsName = Annotated[str, AfterValidator(dns.checked_name)]
-DnsDomain = Annotated[str, AfterValidator(dns.checked_domain)]
+DnsName = Annotated[str, AfterValidator(plain), AfterValidator(dns.checked_name)]
+DnsDomain = Annotated[str, AfterValidator(plain), AfterValidator(dns.checked_domain)]
 Tag = Annotated[str, Field(min_length=1, max_length=255, pattern="^[^,]*$"), AfterValidator(plain)]
 
 
