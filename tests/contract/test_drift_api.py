@@ -27,7 +27,7 @@ def test_no_drift(ask: Ask, hosts: FakeHosts, server: Made) -> None:
     report = ask()
     assert report == {
         "state": "clean",
-        "checked": {"hosts": 2, "servers": 1, "networks": 1, "images": 1},
+        "checked": {"hosts": 2, "servers": 1, "routers": 0, "networks": 1, "images": 1},
         "resources": [],
         "leftovers": [],
         "left_out": [],
@@ -52,7 +52,7 @@ def test_each_difference_is_reported_for_its_resource(api: Api, ask: Ask, hosts:
         before={"tag": 1, "ports": {}, "taps": {}},
         after={"tag": 1, "ports": {server.tap: port(), tunnel: port()}, "taps": {server.tap: 1450}},
     )
-    base = {"files": {}, "options": "", "unit": True, "enabled": True, "told": True}
+    base = {"files": {}, "options": "", "tags": True, "unit": True, "enabled": True, "told": True}
     hosts.say(
         "h1",
         "dhcp_network",
