@@ -175,9 +175,9 @@ class Rendering:
         entry: Item = {"id": change.port.id, "mac": change.port.mac_address, "state": state}
         if change.present:
             entry |= _settings(self.network, change.port)
+            entry["qos"] = port_item(self.session, self.network, change.port)
         if change.port.device_owner in ON_HOSTS:
             entry["device"] = "veth"
-            entry["qos"] = port_item(self.session, self.network, change.port)
         self._item(change.host)["ports"].append(entry)
 
     def _addresses(self, names: Iterable[str]) -> list[str]:
