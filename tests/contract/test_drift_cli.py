@@ -93,7 +93,7 @@ def kill(hosts: FakeHosts, server: str) -> None:
 def test_exit_codes_of_drift(hosts: FakeHosts, skywright: Run, server: str) -> None:
     found = skywright("drift")
     assert (found.returncode, found.stderr) == (0, "")
-    assert found.stdout.strip() == "No drift. Checked: 1 host, 1 server, 1 network, 1 image."
+    assert found.stdout.strip() == "No drift. Checked: 1 host, 1 server, 0 routers, 1 network, 1 image."
     hosts.silent = {"h1"}
     found = skywright("drift")
     assert found.returncode == 1 and "not checked: h1: " in found.stdout

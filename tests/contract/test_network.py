@@ -61,7 +61,7 @@ def test_missing_features_have_no_extension_and_are_named(demo: Connection) -> N
             refused = request(demo, method, f"/{path}{item}", {})
             assert refused.status_code == status
             assert refused.json()["NeutronError"]["message"] == f"This cloud has no {name} yet."
-    for path in ("trunks", "qos/policies", "fwaas/firewall_groups"):
+    for path in ("trunks", "qos/alias_minimum_bandwidth_rules/x", "fwaas/firewall_groups"):
         refused = request(demo, "GET", f"/{path}")
         assert refused.status_code == 404 and "This cloud has no " in refused.text
 

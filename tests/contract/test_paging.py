@@ -141,6 +141,8 @@ NO_LISTS = {
     **{f"/compute{empty.path}": "empty until this cloud has such a thing" for empty in not_offered.LISTS},
     **{f"/networking/v2.0/{path}": "empty until this cloud has such a thing" for path in absent.USUAL},
     "/compute/v2.1/servers/{server_id}/diagnostics": ONE,
+    "/compute/v2.1/servers/{server_id}/os-server-password": ONE,
+    "/compute/metadata": "the metadata of one server",
     "/compute/v2.1/limits": ONE,
     "/compute/v2.1/os-instance_usage_audit_log": ONE,
     "/compute/v2.1/os-quota-sets/{project_id}/(defaults|detail)": ONE,
