@@ -23,7 +23,7 @@ ROUTERS = list_of(
         "Next hops of the default routes, in the external network. The first of each IP version is preferred."
     ),
     enable_snat=option(
-        "Whether connections to the external network get O(routers[].snat_address) as their source.",
+        "Whether connections to the external network get C(snat_address) as their source.",
         "bool",
         default=True,
     ),
