@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import os
 
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError
-from ansible_collections.skywright.cloud.plugins.module_utils.files import read_text, remove, write_text
+from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
+from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove, write_text
 from ansible_collections.skywright.cloud.plugins.module_utils.kind import Kind
+from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
 from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import PREFIX_MASK, cookie
 from ansible_collections.skywright.cloud.plugins.module_utils.port_flows import in_port
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
@@ -65,6 +66,19 @@ class FlowKind(Kind):
             write_text(self.unit_file, self.unit)
             self.runner.write(["systemctl", "enable", self.unit_name])
 
+    def apply(self, steps, done):
+        """Write the unit, then all items together."""
+        try:
+            if any(step.want for step in steps):
+                self.enable_unit()
+        except (ItemError, OSError) as error:
+            return {step.id: str(error) for step in steps}
+        return together(self.write_together)(steps, done)
+
+    def write_together(self, steps):
+        """Write items; raise ItemError or OSError on failure."""
+        raise NotImplementedError
+
     def present(self, prefix, ids):
         """Return the flows of these ids, {cookie: {text}}. A bridge that does not exist yet has none."""
         masks = [f"{cookie(prefix, one)}/-1" for one in ids]
@@ -96,6 +110,66 @@ class FlowKind(Kind):
         if lines:
             argv = ["ovs-ofctl", *self.version, "bundle", self.bridge, "-"]
             self.runner.write(argv, stdin="".join(dict.fromkeys(lines)))
+
+
+class PortFlowKind(FlowKind):
+    """A kind whose items are flows of the ports of networks, in the files C(NETWORK ID/PORT ID) of C(self.networks).
+
+    Ports can have a number each, one of C(candidates), which their files keep.
+    """
+
+    items, label = "networks", "network"
+    item = NETWORKS
+    candidates, number_label = (), ""
+
+    def __init__(self, **options):
+        super().__init__(**options)
+        self.networks = self.directory
+        self.numbers = {}  # port id: the number in its file
+        self._used_numbers = None
+
+    def concerns(self, item):
+        """Return whether ports are listed or removed."""
+        return item["state"] == "absent" or bool(item["ports"])
+
+    def provides(self, item):
+        """A server without these flows must not start."""
+        return [item["id"], *(port["id"] for port in item["ports"])]
+
+    def path(self, network_id, *port_id):
+        """Return the path of the files of a network, or of one port."""
+        return os.path.join(self.networks, network_id, *port_id)
+
+    @staticmethod
+    def saved_number(text):
+        """Return the number in the text of a port's file, or None."""
+        raise NotImplementedError
+
+    def used_numbers(self):
+        """Return the numbers of all ports of the host."""
+        paths = [self.path(one, port) for one in ids_in(self.networks) for port in ids_in(self.path(one))]
+        return {self.saved_number(read_text(path) or "") for path in paths}
+
+    def number(self, port_id):
+        """Return the number of a port: the one that it has, or the first free one."""
+        if not self.numbers.get(port_id):
+            if self._used_numbers is None:
+                self._used_numbers = self.used_numbers()
+            number = next((number for number in self.candidates if number not in self._used_numbers), None)
+            if number is None:
+                raise ItemError(f"all {self.number_label} of this host are in use")
+            self._used_numbers.add(number)
+            self.numbers[port_id] = number
+        return self.numbers[port_id]
+
+    def remove_files(self, steps):
+        """Remove the files of ports and networks that are not wanted."""
+        for network_id, port_id, _have, want in [change for step in steps for change in port_changes(step)]:
+            if not want:
+                remove(self.path(network_id, port_id))
+        for step in steps:
+            if step.want is None:
+                remove(self.path(step.id))
 
     def wait(self, port_ids):
         """Wait for the numbers of ports, which the switch gives them after the transaction that creates them."""

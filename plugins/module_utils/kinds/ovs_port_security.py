@@ -8,13 +8,11 @@ import os
 from contextlib import suppress
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
 from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove
-from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
 from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import PORTS, SHARED, cookie, shared_flows
 from ansible_collections.skywright.cloud.plugins.module_utils.port_flows import flows, is_tracked, zone_of
 from ansible_collections.skywright.cloud.plugins.module_utils.switch_flows import (
-    FlowKind,
+    PortFlowKind,
     additions,
     port_changes,
     port_lines,
@@ -24,19 +22,19 @@ from ansible_collections.skywright.cloud.plugins.module_utils.switch_ports impor
 
 # Where flows of port security on br-int were saved, before there was a bridge for them.
 OLD_DIRECTORY, OLD_BRIDGE = "/var/lib/skywright/port-security", "br-int"
-ZONES = range(1, 2**16)
 
 
-class OvsPortSecurity(FlowKind):
+class OvsPortSecurity(PortFlowKind):
     """The port security of one host's ports.
 
     A network is {"ports": {port id: FLOWS}, "shared": FLOWS}. FLOWS are {"flows": [text], "saved": bool}; saved flows
     are in a file, too, from which a unit restores them when the switch starts. The shared flows belong to all ports.
     """
 
-    name, items, label = "ovs_port_security", "networks", "network"
-    item = NETWORKS
+    name = "ovs_port_security"
     after = ("ovs_network", "ovs_security_group")
+    candidates, number_label = range(1, 2**16), "zones of connection tracking"
+    saved_number = staticmethod(zone_of)
 
     def __init__(self, **options):
         super().__init__(**options)
@@ -44,25 +42,11 @@ class OvsPortSecurity(FlowKind):
         self.shared_file = os.path.join(self.directory, "shared")
         self.shared = None  # FLOWS
         self.others = {}  # network id: its ports with saved flows that are not listed
-        self.zones = {}  # of ports with saved flows
-        self.used_zones = None
-
-    def concerns(self, item):
-        """Return whether ports are listed or removed."""
-        return item["state"] == "absent" or bool(item["ports"])
 
     def needs(self, item):
         """A server without its security groups must not start."""
         groups = {group for port in item.get("ports") or () for group in port.get("security_groups") or ()}
         return [item["id"], *sorted(groups)]
-
-    def provides(self, item):
-        """A server without its port security must not start."""
-        return [item["id"], *(port["id"] for port in item["ports"])]
-
-    def path(self, network_id, *port_id):
-        """Return the path of the files of a network, or of one port."""
-        return os.path.join(self.networks, network_id, *port_id)
 
     def read(self, networks):
         """Read the flows and the files of the listed ports, and of all ports of absent networks."""
@@ -90,7 +74,7 @@ class OvsPortSecurity(FlowKind):
     def _read(self, network_id, port_id, present, restored):
         texts, path = present.get(cookie(PORTS, port_id), set()), self.path(network_id, port_id)
         saved = read_text(path)
-        self.zones[port_id] = zone_of(saved or "")
+        self.numbers[port_id] = zone_of(saved or "")
         if not texts and saved is None and not os.path.exists(os.path.join(OLD_DIRECTORY, network_id, port_id)):
             return None
         return self._state(path, texts, restored)
@@ -114,35 +98,13 @@ class OvsPortSecurity(FlowKind):
         for port in item["ports"]:
             check.uuid(port["id"])
             if port["state"] == "present" and port["port_security_enabled"]:
-                zone = self._zone(port["id"]) if is_tracked(port) else None
+                zone = self.number(port["id"]) if is_tracked(port) else None
                 texts = flows(port, tap_name(port["id"]), patch_names(port["id"])[1], zone)
                 ports[port["id"]] = {"flows": texts, "saved": True}
         shared = {"flows": shared_flows(), "saved": True}
         return {"ports": ports, "shared": shared} if ports or self.others[item["id"]] else None
 
-    def _zone(self, port_id):
-        """Return the zone of connection tracking of a port: the one that it has, or the first free one."""
-        if not self.zones.get(port_id):
-            if self.used_zones is None:
-                paths = [self.path(one, port) for one in ids_in(self.networks) for port in ids_in(self.path(one))]
-                self.used_zones = {zone_of(read_text(path) or "") for path in paths}
-            zone = next((zone for zone in ZONES if zone not in self.used_zones), None)
-            if zone is None:
-                raise ItemError("all zones of connection tracking of this host are in use")
-            self.used_zones.add(zone)
-            self.zones[port_id] = zone
-        return self.zones[port_id]
-
-    def apply(self, steps, done):
-        """Write the unit, then the ports of all networks in one bundle."""
-        try:
-            if any(step.want for step in steps):
-                self.enable_unit()
-        except (ItemError, OSError) as error:
-            return {step.id: str(error) for step in steps}
-        return together(self._write)(steps, done)
-
-    def _write(self, steps):
+    def write_together(self, steps):
         """Save the new flows first, so that an interrupted run loses none, and delete old files last."""
         changes = [change for step in steps for change in port_changes(step)]
         lines, shared = [], next((step.want["shared"] for step in steps if step.want), self.shared)
@@ -156,12 +118,7 @@ class OvsPortSecurity(FlowKind):
             lines += port_lines(PORTS, port_id, have, want)
         self.wait([port_id for _network_id, port_id, _have, want in changes if want])
         self.send(lines)
-        for network_id, port_id, _have, want in changes:
-            if not want:
-                remove(self.path(network_id, port_id))
-        for step in steps:
-            if step.want is None:
-                remove(self.path(step.id))
+        self.remove_files(steps)
 
     def _forget_old(self, network_id, port_id):
         """Remove the flows that a port had on br-int."""

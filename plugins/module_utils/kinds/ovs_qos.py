@@ -7,9 +7,7 @@ from __future__ import annotations
 import os
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
-from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove
-from ansible_collections.skywright.cloud.plugins.module_utils.network_spec import NETWORKS
+from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text
 from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import QOS, cookie
 from ansible_collections.skywright.cloud.plugins.module_utils.qos_flows import (
     NUMBERS,
@@ -25,6 +23,7 @@ from ansible_collections.skywright.cloud.plugins.module_utils.qos_flows import (
 from ansible_collections.skywright.cloud.plugins.module_utils.spec import option
 from ansible_collections.skywright.cloud.plugins.module_utils.switch_flows import (
     FlowKind,
+    PortFlowKind,
     additions,
     port_changes,
     port_lines,
@@ -49,15 +48,14 @@ WantedBy=ovs-vswitchd.service
 """
 
 
-class OvsQos(FlowKind):
+class OvsQos(PortFlowKind):
     """The QoS rules of one host's ports.
 
     A network is {"ports": {port id: {"meters": [text], "flows": [text], "saved": bool}}}; saved ones are in a file,
     too, from which a unit restores them when the switch starts.
     """
 
-    name, items, label = "ovs_qos", "networks", "network"
-    item = NETWORKS
+    name = "ovs_qos"
     after = ("ovs_port_security",)
     options = {
         **FlowKind.options,
@@ -65,24 +63,12 @@ class OvsQos(FlowKind):
     }
     unit_name, unit_text = "skywright-qos.service", UNIT
     version = ("-O", "OpenFlow13")  # the first one with meters
+    candidates, number_label = NUMBERS, "numbers of meters"
+    saved_number = staticmethod(number_of)
 
     def __init__(self, **options):
         super().__init__(**options)
         self.present_meters = {}  # number of the meter: text
-        self.numbers = {}  # port id: the number of its meters
-        self.used_numbers = None
-
-    def concerns(self, item):
-        """Return whether ports are listed or removed."""
-        return item["state"] == "absent" or bool(item["ports"])
-
-    def provides(self, item):
-        """A server without its limits must not start."""
-        return [item["id"], *(port["id"] for port in item["ports"])]
-
-    def path(self, network_id, *port_id):
-        """Return the path of the files of a network, or of one port."""
-        return os.path.join(self.directory, network_id, *port_id)
 
     def read(self, networks):
         """Read the meters and flows of the listed ports with rules, and of the ports with files."""
@@ -122,35 +108,16 @@ class OvsQos(FlowKind):
         for port in item["ports"]:
             ports.pop(check.uuid(port["id"]), None)
             if port["state"] == "present" and port["qos"]:
-                number = self._number(port["id"])
+                number = self.number(port["id"])
                 texts = flows(port, tap_name(port["id"]), patch_names(port["id"])[1], number)
                 ports[port["id"]] = {"meters": meters(port, item["mtu"], number), "flows": texts, "saved": True}
         return {"ports": ports} if ports else None
 
-    def _number(self, port_id):
-        """Return the number of a port's meters: the one that it has, or the first free one."""
-        if not self.numbers.get(port_id):
-            if self.used_numbers is None:
-                paths = [self.path(one, port) for one in ids_in(self.directory) for port in ids_in(self.path(one))]
-                saved = {number_of(read_text(path) or "") for path in paths}
-                self.used_numbers = {*saved, *self.numbers.values(), *map(number_of_meter, self.present_meters)}
-            number = next((number for number in NUMBERS if number not in self.used_numbers), None)
-            if number is None:
-                raise ItemError("all numbers of meters of this host are in use")
-            self.used_numbers.add(number)
-            self.numbers[port_id] = number
-        return self.numbers[port_id]
+    def used_numbers(self):
+        """Return the numbers of all meters, also those without a file."""
+        return {*super().used_numbers(), *self.numbers.values(), *map(number_of_meter, self.present_meters)}
 
-    def apply(self, steps, done):
-        """Write the unit, then the ports of all networks in one bundle."""
-        try:
-            if any(step.want for step in steps):
-                self.enable_unit()
-        except (ItemError, OSError) as error:
-            return {step.id: str(error) for step in steps}
-        return together(self._write)(steps, done)
-
-    def _write(self, steps):
+    def write_together(self, steps):
         """Save new rules first, so that an interrupted run loses none, and delete old meters and files last.
 
         The switch refuses a flow with a missing meter, and deletes the flows of a deleted one.
@@ -161,23 +128,19 @@ class OvsQos(FlowKind):
                 self.save(self.path(network_id, port_id), _file(self.numbers[port_id], want["meters"], want["flows"]))
         wanted = {text for *_, want in changes if want for text in want["meters"]}
         for text in sorted(wanted - set(self.present_meters.values())):
-            self._meter("mod-meter" if meter_id(text) in self.present_meters else "add-meter", text)
+            self._write_meter("mod-meter" if meter_id(text) in self.present_meters else "add-meter", text)
+            self.present_meters[meter_id(text)] = text
         self.wait([port_id for _network_id, port_id, _have, want in changes if want])
         self.send([line for _id, port_id, have, want in changes for line in port_lines(QOS, port_id, have, want)])
         kept = {meter_id(text) for text in wanted}
         for text in [text for *_, have, _want in changes if have for text in have["meters"]]:
             if meter_id(text) not in kept:
-                self._meter("del-meters", f"meter={meter_id(text)}")
-        for network_id, port_id, _have, want in changes:
-            if not want:
-                remove(self.path(network_id, port_id))
-        for step in steps:
-            if step.want is None:
-                remove(self.path(step.id))
+                self._write_meter("del-meters", f"meter={meter_id(text)}")
+                self.present_meters.pop(meter_id(text), None)
+        self.remove_files(steps)
 
-    def _meter(self, command, text):
+    def _write_meter(self, command, text):
         self.runner.write(["ovs-ofctl", *self.version, command, self.bridge, text])
-        self.present_meters[meter_id(text)] = text
 
 
 def _file(number, texts, flow_texts):

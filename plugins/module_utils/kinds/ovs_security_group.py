@@ -7,7 +7,6 @@ from __future__ import annotations
 import os
 
 from ansible_collections.skywright.cloud.plugins.module_utils import check
-from ansible_collections.skywright.cloud.plugins.module_utils.converge import ItemError, together
 from ansible_collections.skywright.cloud.plugins.module_utils.files import ids_in, read_text, remove
 from ansible_collections.skywright.cloud.plugins.module_utils.group_flows import members, rules
 from ansible_collections.skywright.cloud.plugins.module_utils.pipeline import SECURITY_GROUPS as COOKIES
@@ -91,16 +90,7 @@ class OvsSecurityGroup(FlowKind):
         self.wanted[item["id"]] = flows
         return {**flows.state(flows.texts()), "saved": True}
 
-    def apply(self, steps, done):
-        """Write the unit, then the flows of all groups in one bundle."""
-        try:
-            if any(step.want for step in steps):
-                self.enable_unit()
-        except (ItemError, OSError) as error:
-            return {step.id: str(error) for step in steps}
-        return together(self._write)(steps, done)
-
-    def _write(self, steps):
+    def write_together(self, steps):
         """Save the new flows first, so that an interrupted run loses none, and delete old files last."""
         lines = []
         for step in steps:

@@ -129,7 +129,7 @@ def test_each_port_has_a_zone_of_connection_tracking(run_module, host):
 
 
 def test_all_zones_are_in_use(run_module, host, monkeypatch):
-    monkeypatch.setattr(kind, "ZONES", range(1, 2))
+    monkeypatch.setattr(kind.OvsPortSecurity, "candidates", range(1, 2))
     answer = run_module(ovs_port_security.main, args(port(), port(TWO)))
     assert "zones" in answer["by_id"][NET]["error"]
 
