@@ -248,3 +248,15 @@ def test_a_password_is_stored_once(bare: Asking, nova: Nova) -> None:
 @pytest.mark.parametrize("path", ["/openstack/latest/user_data", "/openstack/2012-08-10/password", "/latest/password"])
 def test_only_the_password_is_written(bare: Asking, path: str) -> None:
     assert bare(path, "POST", b"x").status_code == 404
+
+
+def test_a_floating_ip_is_the_public_address(
+    admin: Connection, demo: Connection, full: Asking, fixtures: Fixtures
+) -> None:
+    assert full.lines("/latest/meta-data/public-ipv4") == [""]
+    public = admin.network.create_network(name="public", is_router_external=True)
+    admin.network.create_subnet(network_id=public.id, ip_version=4, cidr="203.0.113.0/24", is_dhcp_enabled=False)
+    router = demo.network.create_router(external_gateway_info={"network_id": public.id})
+    demo.network.add_interface_to_router(router, subnet=fixtures.subnet)
+    floating = demo.network.create_ip(floating_network_id=public.id, port_id=full.port)
+    assert full.lines("/latest/meta-data/public-ipv4") == [floating.floating_ip_address]

@@ -14,6 +14,7 @@ from skywright.auth.signatures import Signatures
 from skywright.http import BadRequest, Conflict, Context, Forbidden, NotFound, Router
 from skywright.services.compute.kinds.items import ports_of
 from skywright.services.compute.metadata_trees import Instance, find, password_allowed
+from skywright.services.compute.server_views import FLOATING, interfaces_of
 from skywright.services.compute.tables import Server
 from skywright.services.network.internal import Address, Port, networks_of
 
@@ -70,4 +71,5 @@ def _instance(context: Context) -> Instance:
     if port is None or server is None or server.deleted_at is not None or server.project_id != port.project_id:
         raise NotFound("The resource could not be found.")
     ports = ports_of(context.db, [server.id])
-    return Instance(server, ports, networks_of(context.db, ports), address)
+    floating = (ip for _, ip, _, kind in interfaces_of(context.db, [server.id]).get(server.id, ()) if kind == FLOATING)
+    return Instance(server, ports, networks_of(context.db, ports), address, next(floating, ""))

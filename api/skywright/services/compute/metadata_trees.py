@@ -75,14 +75,15 @@ Tree = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Instance:
-    """The server that asks: its record, its ports in the order of its interfaces, their networks, and the address that
-    it used.
+    """The server that asks: its record, its ports in the order of its interfaces, their networks, the address that it
+    used, and its first floating IP.
     """
 
     server: Server
     ports: Sequence[Port]
     networks: Mapping[str, Network]
     address: str
+    floating_ip: str
 
 
 def find(instance: Instance, path: str) -> bytes | None:
@@ -145,7 +146,7 @@ def ec2_tree(instance: Instance, version: str) -> Tree:
         "local-ipv4": _first_ipv4(instance),
         "placement": {"availability-zone": server.availability_zone or "nova"},
         "public-hostname": server.hostname,
-        "public-ipv4": "",
+        "public-ipv4": instance.floating_ip,
         "reservation-id": server.reservation_id,
         "security-groups": "",
     }
