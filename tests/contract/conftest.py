@@ -125,6 +125,16 @@ def alt(api: Api) -> Iterator[Connection]:
         yield connection
 
 
+@pytest.fixture
+def network(demo: Connection) -> Iterator[Any]:
+    """A network of the project demo, which is deleted with its ports."""
+    network = demo.network.create_network(name="private")
+    yield network
+    for port in demo.network.ports(network_id=network.id):
+        demo.network.delete_port(port)
+    demo.network.delete_network(network)
+
+
 def job_ended(api: Api, connection: Connection, job_id: str) -> dict[str, Any]:
     """The job as it is when it has ended."""
     limit = time.monotonic() + 120

@@ -18,15 +18,6 @@ from skywright.services.network.tables import Network
 
 
 @pytest.fixture
-def network(demo: Connection) -> Iterator[Any]:
-    network = demo.network.create_network(name="private")
-    yield network
-    for port in demo.network.ports(network_id=network.id):
-        demo.network.delete_port(port)
-    demo.network.delete_network(network)
-
-
-@pytest.fixture
 def subnet(demo: Connection, network: Any) -> Any:
     return demo.network.create_subnet(network_id=network.id, ip_version=4, cidr="10.1.0.0/24", name="private")
 

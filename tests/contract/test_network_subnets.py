@@ -1,6 +1,5 @@
 """Subnets, subnet pools, ports and their addresses."""
 
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,15 +7,6 @@ import pytest
 from openstack.connection import Connection
 
 from contract.network_helpers import error_type, request
-
-
-@pytest.fixture
-def network(demo: Connection) -> Iterator[Any]:
-    network = demo.network.create_network(name="private")
-    yield network
-    for port in demo.network.ports(network_id=network.id):
-        demo.network.delete_port(port)
-    demo.network.delete_network(network)
 
 
 def make(connection: Connection, kind: str, **values: object) -> Any:

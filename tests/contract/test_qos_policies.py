@@ -30,15 +30,6 @@ def make(admin: Connection) -> Iterator[Callable[..., Any]]:
         admin.network.delete_qos_policy(each)
 
 
-@pytest.fixture
-def network(demo: Connection) -> Iterator[Any]:
-    network = demo.network.create_network(name="private")
-    yield network
-    for port in demo.network.ports(network_id=network.id):
-        demo.network.delete_port(port)
-    demo.network.delete_network(network)
-
-
 def add(connection: Connection, policy: Any, kind: str, **values: Any) -> Any:
     return request(connection, "POST", f"{POLICIES}/{policy.id}/{kind}_rules", {f"{kind}_rule": values})
 
