@@ -29,7 +29,6 @@ def set_gateway(context: Context, router: Router, wanted: Gateway) -> Gone:
     for entry in fixed_ips:
         if entry["ip_address"] and entry["ip_address"] in {subnet.gateway_ip for subnet in subnets}:
             raise bad("router", f"External IP {entry['ip_address']} is the same as the gateway IP")
-    router.enable_snat = wanted.enable_snat
     port = gateway_of(context.db, router.id)
     gone: Gone = []
     if port is not None and port.network_id == network.id:
@@ -37,9 +36,9 @@ def set_gateway(context: Context, router: Router, wanted: Gateway) -> Gone:
             ipam.set_addresses(context.db, port, network, fixed_ips)
     else:
         gone = remove_gateway(context, router)
-        router.enable_snat = wanted.enable_snat
         check_subnets(context, router, subnets)
         _create(context, router, network, fixed_ips)
+    router.enable_snat = wanted.enable_snat
     check_routes(context.db, router, router.routes)
     return gone
 
